@@ -1,0 +1,42 @@
+# The core: one convenience library with everything (tests link it, so that they reach what is hidden),
+# and the shared library made from it, which programs and plugins use. It exports what MAL_API marks.
+
+# Headers a plugin author needs, installed in $(includedir)/mallocd. One line each.
+core_headers =
+core_headers += core/address.h
+core_headers += core/api.h
+core_headers += core/runtime.h
+core_headers += core/wire.h
+
+# The daemon's own.
+core_private_headers =
+core_private_headers += core/runtime-glib.h
+
+core_sources =
+core_sources += core/error.c
+
+pkginclude_HEADERS = $(core_headers)
+
+noinst_LTLIBRARIES += core/libmallocd-all.la
+core_libmallocd_all_la_SOURCES = $(core_sources) $(core_headers) $(core_private_headers)
+core_libmallocd_all_la_LIBADD = $(DEPS_LIBS)
+
+pkglib_LTLIBRARIES += core/libmallocd-core.la
+core_libmallocd_core_la_SOURCES =
+core_libmallocd_core_la_LIBADD = core/libmallocd-all.la $(DEPS_LIBS)
+core_libmallocd_core_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -avoid-version -no-undefined
+
+# The programs. sd_notify is the daemon's alone.
+#sbin_PROGRAMS += mallocd
+mallocd_SOURCES =
+mallocd_SOURCES += core/mallocd-main.c
+mallocd_CFLAGS = $(AM_CFLAGS) $(PIE_CFLAGS) $(SYSTEMD_CFLAGS)
+mallocd_LDFLAGS = $(AM_LDFLAGS) $(PIE_LDFLAGS)
+mallocd_LDADD = core/libmallocd-core.la $(DEPS_LIBS) $(SYSTEMD_LIBS)
+
+#bin_PROGRAMS += mallocctl
+mallocctl_SOURCES =
+mallocctl_SOURCES += core/mallocctl-main.c
+mallocctl_CFLAGS = $(AM_CFLAGS) $(PIE_CFLAGS)
+mallocctl_LDFLAGS = $(AM_LDFLAGS) $(PIE_LDFLAGS)
+mallocctl_LDADD = core/libmallocd-core.la $(DEPS_LIBS)

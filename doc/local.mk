@@ -1,0 +1,3 @@
+# Manual pages: dist_man_MANS += doc/X.8
+dist_man_MANS =
+dist_doc_DATA =

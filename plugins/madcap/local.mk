@@ -1,0 +1,14 @@
+# MADCAP: a convenience library (for tests, fuzz targets and the simulator) and the module around it,
+# which exports nothing but its descriptor.
+
+madcap_sources =
+
+noinst_LTLIBRARIES += plugins/madcap/libmadcap.la
+plugins_madcap_libmadcap_la_SOURCES = $(madcap_sources)
+
+# Take the # away once plugins/madcap/madcap.c defines mal_plugin.
+#plugin_LTLIBRARIES += plugins/madcap/madcap.la
+plugins_madcap_madcap_la_SOURCES =
+plugins_madcap_madcap_la_LIBADD = plugins/madcap/libmadcap.la core/libmallocd-core.la $(DEPS_LIBS)
+plugins_madcap_madcap_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -module -avoid-version -shared \
+  -export-symbols-regex '^mal_plugin$$'

@@ -1,0 +1,59 @@
+# A unit test is tests/unit/test-X.c (Criterion) and one line here:
+#   unit_tests += tests/unit/test-X
+# It links the whole core, hidden symbols included. One that needs a plugin's code adds
+#   tests_unit_test_X_LDADD = plugins/madcap/libmadcap.la $(LDADD)
+# One that loads plugins as shared objects must not have a second core inside, and adds
+#   tests_unit_test_X_LDADD = core/libmallocd-core.la $(test_libs)
+# One of several files adds tests_unit_test_X_SOURCES = tests/unit/test-X.c ...
+#
+# A script is one line, too (exit status 77: skipped); it finds top_srcdir, top_builddir and
+# MALLOCD_PLUGIN_DIR in its environment, as the unit tests do:
+#   test_scripts += tests/e2e/x.py
+
+test_libs = $(CRITERION_LIBS) $(DEPS_LIBS)
+LDADD = core/libmallocd-all.la $(test_libs)
+
+unit_tests =
+unit_tests += tests/unit/test-error
+
+test_scripts =
+
+# A fuzz target is tests/fuzz/fuzz-X.c with LLVMFuzzerTestOneInput and two lines:
+#   fuzz_targets += tests/fuzz/fuzz-X
+#   tests_fuzz_fuzz_X_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
+#   tests_fuzz_fuzz_X_LDFLAGS = $(fuzz_ldflags)
+# Without --enable-fuzzer it gets a plain main that replays tests/fuzz/corpus/X/*.
+fuzz_targets =
+
+# Files that tests read: golden packets, corpora, configurations, Python modules.
+test_data =
+
+fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+if ENABLE_FUZZER
+fuzz_libs = core/libmallocd-all.la $(DEPS_LIBS)
+else
+check_LTLIBRARIES += tests/fuzz/libreplay.la
+tests_fuzz_libreplay_la_SOURCES = tests/fuzz/replay-main.c
+fuzz_libs = tests/fuzz/libreplay.la core/libmallocd-all.la $(DEPS_LIBS)
+TESTS += $(fuzz_targets)
+endif
+check_PROGRAMS += $(fuzz_targets)
+
+if ENABLE_TESTS
+AM_CFLAGS += $(CRITERION_CFLAGS)
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
+TESTS += $(test_scripts)
+
+EXTRA_DIST += $(test_scripts) $(test_data)
+
+TEST_EXTENSIONS = .sh .py
+SH_LOG_COMPILER = $(BASH_PROGRAM)
+PY_LOG_COMPILER = $(PYTHON3)
+AM_TESTS_ENVIRONMENT = \
+  top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+  top_builddir='$(abs_top_builddir)'; export top_builddir; \
+  MALLOCD_PLUGIN_DIR='$(LOADABLE_DIR)'; export MALLOCD_PLUGIN_DIR; \
+  CC='$(CC)'; export CC; \
+  PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
