@@ -13,7 +13,10 @@ core_private_headers =
 core_private_headers += core/runtime-glib.h
 
 core_sources =
+core_sources += core/address.c
+core_sources += core/address-text.c
 core_sources += core/error.c
+core_sources += core/wire.c
 
 pkginclude_HEADERS = $(core_headers)
 

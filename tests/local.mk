@@ -14,7 +14,9 @@ test_libs = $(CRITERION_LIBS) $(DEPS_LIBS)
 LDADD = core/libmallocd-all.la $(test_libs)
 
 unit_tests =
+unit_tests += tests/unit/test-address
 unit_tests += tests/unit/test-error
+unit_tests += tests/unit/test-wire
 
 test_scripts =
 
