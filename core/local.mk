@@ -5,11 +5,17 @@
 core_headers =
 core_headers += core/address.h
 core_headers += core/api.h
+core_headers += core/conf.h
+core_headers += core/events.h
+core_headers += core/metrics.h
+core_headers += core/model.h
+core_headers += core/store.h
 core_headers += core/runtime.h
 core_headers += core/wire.h
 
 # The daemon's own.
 core_private_headers =
+core_private_headers += core/allocator.h
 core_private_headers += core/runtime-glib.h
 
 core_sources =

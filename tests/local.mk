@@ -48,11 +48,15 @@ TESTS += $(unit_tests)
 endif
 TESTS += $(test_scripts)
 
-EXTRA_DIST += $(test_scripts) $(test_data)
+EXTRA_DIST += $(test_scripts) $(test_data) tests/sanitizer-guard.sh
 
 TEST_EXTENSIONS = .sh .py
-SH_LOG_COMPILER = $(BASH_PROGRAM)
-PY_LOG_COMPILER = $(PYTHON3)
+if ENABLE_SANITIZERS
+test_guard = $(BASH_PROGRAM) $(top_srcdir)/tests/sanitizer-guard.sh
+endif
+LOG_COMPILER = $(test_guard)
+SH_LOG_COMPILER = $(test_guard) $(BASH_PROGRAM)
+PY_LOG_COMPILER = $(test_guard) $(PYTHON3)
 AM_TESTS_ENVIRONMENT = \
   top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
   top_builddir='$(abs_top_builddir)'; export top_builddir; \
