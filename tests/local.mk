@@ -10,8 +10,14 @@
 # MALLOCD_PLUGIN_DIR in its environment, as the unit tests do:
 #   test_scripts += tests/e2e/x.py
 
+# One under a fake runtime (tests/support/fake-runtime.h) adds
+#   tests_unit_test_X_LDADD = tests/support/libsupport.la $(LDADD)
+
 test_libs = $(CRITERION_LIBS) $(DEPS_LIBS)
 LDADD = core/libmallocd-all.la $(test_libs)
+
+check_LTLIBRARIES += tests/support/libsupport.la
+tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h
 
 unit_tests =
 unit_tests += tests/unit/test-address
