@@ -1,0 +1,117 @@
+/* The lease engine: owned -> leased. Decides in memory (allocator), journals in the store, and answers only
+   once the store says that the change is durable. Holds (offers) live in memory only.
+
+   The engine reads no clock: NOW is given by the caller (mal_runtime_now). Callbacks come from the store's
+   completion, never from inside the call that caused them. */
+#ifndef MAL_LEASES_H
+#define MAL_LEASES_H
+
+#include "model.h"
+#include "space.h"
+
+G_BEGIN_DECLS
+
+typedef struct MalLeases MalLeases;
+
+typedef struct {
+  MalLeaseId id;              /* the client's; unique in the domain */
+  const MalScope *scope;
+  uint32_t min, desired;      /* 1 <= min <= desired */
+  const MalBlock *named;      /* exactly these addresses, or NULL for any (then count rules) */
+  size_t n_named;
+  MalTime start;              /* earliest start; anything <= now means now */
+  MalTime max_start;          /* latest acceptable start; MAL_FOREVER: no maximum */
+  int64_t lifetime;           /* wanted, seconds > 0 */
+  int64_t min_lifetime;       /* least acceptable; 0: any above 0 */
+  int64_t pad;                /* EXTRA-ALLOCATION-TIME, seconds on both sides */
+  MalAddress client;          /* NONE: control socket */
+  uint32_t client_limit;      /* most addresses this client may hold at once; 0: no limit */
+  const char *origin;         /* static string: "madcap", "control" */
+  uint32_t flags;             /* MAL_LEASE_SHARED or 0 */
+  bool may_wait;              /* WAITING is an acceptable answer */
+} MalLeaseRequest;
+
+typedef enum {
+  MAL_ANSWER_GRANTED,         /* decided; DONE follows when durable, or with the error that prevented it */
+  MAL_ANSWER_REFUSED,         /* no DONE follows */
+  MAL_ANSWER_WAITING,         /* demand was raised; DONE follows when space came, or with an error at last */
+} MalAnswer;
+
+/* Which part of the request could not be met: MADCAP names the option from it. */
+typedef enum {
+  MAL_REFUSED_OTHER,
+  MAL_REFUSED_COUNT,          /* not so many addresses */
+  MAL_REFUSED_NAMED,          /* the named addresses */
+  MAL_REFUSED_LIFETIME,       /* min_lifetime */
+  MAL_REFUSED_START,          /* max_start */
+  MAL_REFUSED_SCOPE,
+  MAL_REFUSED_ID,             /* the identifier is not known, or taken */
+} MalRefusedPart;
+
+typedef struct {
+  MalErrorCode code;
+  MalRefusedPart part;
+} MalRefusal;
+
+/* ERROR NULL: LEASE is durable as shown (for a release: as it was). */
+typedef void (*MalLeaseFunc)(const MalLease *lease, const GError *error, void *user, uint64_t cookie);
+
+/* A live lease of the same identifier is not an error of this call: ask mal_leases_get before. (It refuses with
+   EXISTS, part ID.) A hold of the same identifier is turned into the lease where it still fits the request. */
+MAL_API MalAnswer mal_leases_request(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
+                                     MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
+/* Keeps addresses for REQUEST until HOLD_UNTIL, in memory. OUT is a view of the hold. Holding again under the same
+   identifier replaces the hold. */
+MAL_API bool mal_leases_hold(MalLeases *leases, const MalLeaseRequest *request, MalTime now, MalTime hold_until,
+                             MalLease *out, MalRefusal *why);
+/* Lets a hold go; harmless where there is none. True where there was one. */
+MAL_API bool mal_leases_unhold(MalLeases *leases, MalLeaseId id);
+
+typedef struct {
+  MalTime start, max_start;   /* as in a request; start MAL_BEGINNING: keep the start (now at the earliest change) */
+  int64_t lifetime, min_lifetime;
+} MalRenewal;
+/* GRANTED or REFUSED as above. From the new start, or from NOW for a lease that has begun. */
+MAL_API MalAnswer mal_leases_renew(MalLeases *leases, MalLeaseId id, const MalRenewal *renewal, MalTime now,
+                                   MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
+/* The address is free again when DONE comes. REASON is a static string. Also takes back what is waiting. */
+MAL_API MalAnswer mal_leases_release(MalLeases *leases, MalLeaseId id, MalTime now, const char *reason,
+                                     MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
+/* The sentence for a refusal, with the counts that explain it ("512 free, 509 share an Ethernet group with
+   a live lease"). O(space): for people, not for every packet. */
+MAL_API GError *mal_leases_refusal_error(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
+                                         const MalRefusal *why);
+
+/* Is this identifier waiting for space? */
+MAL_API bool mal_leases_is_waiting(const MalLeases *leases, MalLeaseId id);
+/* False where unknown or only held (see mal_leases_get_hold). OUT is a view. Pending ones are shown, flagged. */
+MAL_API bool mal_leases_get(const MalLeases *leases, MalLeaseId id, MalLease *out);
+MAL_API bool mal_leases_get_hold(const MalLeases *leases, MalLeaseId id, MalLease *out);
+/* Calls DONE once what is pending for this identifier is settled (at the next completion at the earliest, also
+   where nothing is pending). */
+MAL_API void mal_leases_when_durable(MalLeases *leases, MalLeaseId id, MalLeaseFunc done, void *user, uint64_t cookie);
+
+/* Pages through leases in a stable order. *CURSOR is 0 at first and is moved on; false at the end. */
+typedef struct {
+  const MalScope *scope;      /* NULL: any */
+  MalAddress client;          /* NONE: any */
+  MalSpan span;               /* family NONE: any; else leases that touch it */
+  bool holds;                 /* holds too */
+} MalLeaseFilter;
+MAL_API bool mal_leases_next(const MalLeases *leases, const MalLeaseFilter *filter, uint64_t *cursor, MalLease *out);
+MAL_API uint64_t mal_leases_client_addresses(const MalLeases *leases, MalAddress client);
+
+typedef enum {
+  MAL_LEASE_GRANTED, MAL_LEASE_RENEWED, MAL_LEASE_RELEASED, MAL_LEASE_EXPIRED, MAL_LEASE_REVOKED,
+} MalLeaseChange;
+/* After the change is durable (expired: at once). */
+typedef void (*MalLeaseWatch)(MalLeaseChange what, const MalLease *lease, const char *reason, void *data);
+MAL_API unsigned mal_leases_watch(MalLeases *leases, MalLeaseWatch func, void *data);
+MAL_API void mal_leases_unwatch(MalLeases *leases, unsigned id);
+
+MAL_API const MalScopeSet *mal_leases_scopes(const MalLeases *leases);
+typedef struct { uint64_t leases, addresses, holds, pending, waiting, bytes; } MalLeaseTotals;
+MAL_API MalLeaseTotals mal_leases_totals(const MalLeases *leases, const MalScope *scope /* NULL: all */);
+
+G_END_DECLS
+#endif

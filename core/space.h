@@ -1,0 +1,66 @@
+/* The nested sets above the lease: available (this domain may hand it out) and owned (this server alone
+   may), per scope, each range with an end time and a source (RFC 2908; design: three nested sets).
+
+   Where no layer-2 plugin registered an arbiter, owned mirrors available. Plugins add and withdraw what they
+   bring; whoever watches hears of every change after it happened, in the order in which it happened. */
+#ifndef MAL_SPACE_H
+#define MAL_SPACE_H
+
+#include "conf.h"
+#include "model.h"
+
+G_BEGIN_DECLS
+
+typedef struct MalSpace MalSpace;
+
+typedef struct {
+  MalLevel level;
+  const MalScope *scope;
+  MalSpan span;
+  MalTime until;
+  const char *name;           /* "lab" of [range lab]; never NULL */
+  const char *source;         /* "config", "control", or the plugin's name */
+} MalRange;
+
+typedef enum { MAL_SPACE_ADDED, MAL_SPACE_CHANGED, MAL_SPACE_REMOVED } MalSpaceChange;
+typedef void (*MalSpaceFunc)(MalSpaceChange what, const MalRange *range, void *data);
+
+/* May SPAN of SCOPE become owned until UNTIL? YES and NO at once, or LATER: then the plugin says it by
+   mal_space_decide(ticket). */
+typedef enum { MAL_VERDICT_YES, MAL_VERDICT_NO, MAL_VERDICT_LATER } MalVerdict;
+typedef MalVerdict (*MalArbiter)(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until, void *data);
+/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at all. */
+typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data);
+
+/* Adds a range. Errors: overlaps another of its level (both named); outside its scope; owned outside available. */
+MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span, MalTime until,
+                           const char *name, const char *source, GError **error);
+MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until, GError **error);
+/* Withdraws the range of LEVEL that begins at FIRST; what was owned of it goes first, and leases in it are
+   revoked (watchers hear of each). */
+MAL_API bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError **error);
+/* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
+MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
+MAL_API const MalRange *mal_space_containing(const MalSpace *space, MalLevel level, MalAddress address);
+MAL_API unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data);
+MAL_API void mal_space_unwatch(MalSpace *space, unsigned id);
+/* Layer 2 and layer 3. NULL takes the registration back (owned mirrors available again). */
+MAL_API void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data);
+MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
+MAL_API void mal_space_decide(MalSpace *space, uint64_t ticket, bool yes);
+
+/* ---- the core's side -------------------------------------------------------------------------- */
+
+MAL_API MalSpace *mal_space_new(void);
+MAL_API void mal_space_free(MalSpace *space);
+/* Raises demand for COUNT more owned addresses: a candidate block is put to the arbiter where available space is
+   left, else layer 3 is asked. False where nobody could ever bring any. */
+MAL_API bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
+/* Replaces scopes and what `source` "config" brought, all or nothing; called by mal_leases_replan. */
+MAL_API bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error);
+/* Ranges whose end came: withdrawn. The next such instant. */
+MAL_API void mal_space_expire(MalSpace *space, MalTime now);
+MAL_API MalTime mal_space_due(const MalSpace *space);
+
+G_END_DECLS
+#endif
