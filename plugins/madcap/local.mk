@@ -2,6 +2,12 @@
 # which exports nothing but its descriptor.
 
 madcap_sources =
+madcap_sources += plugins/madcap/madcap-wire.h
+madcap_sources += plugins/madcap/madcap-wire-tables.c
+madcap_sources += plugins/madcap/madcap-wire-lists.c
+madcap_sources += plugins/madcap/madcap-wire-decode.c
+madcap_sources += plugins/madcap/madcap-wire-encode.c
+madcap_sources += plugins/madcap/madcap-wire-describe.c
 
 noinst_LTLIBRARIES += plugins/madcap/libmadcap.la
 plugins_madcap_libmadcap_la_SOURCES = $(madcap_sources)

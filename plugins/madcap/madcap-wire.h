@@ -254,6 +254,7 @@ typedef struct {
   MadcapContext context;
   MalFamily family;
   uint32_t present;
+  size_t n_scopes;          /* in the scope list, which the nesting state has to match */
   bool failed;
   MadcapFault fault;
 } MadcapEncoder;
@@ -272,7 +273,8 @@ typedef struct {
 typedef bool (*MadcapNestsFunc)(size_t x, size_t y, void *data);
 
 /* Writes into BUFFER, which the caller keeps; FAMILY is the header's and that of all addresses but
-   the server identifier. */
+   the server identifier. A NAK takes any number, so that it can echo a family that nobody knows:
+   (MalFamily)msg.raw_family. */
 MadcapEncoder madcap_encoder(void *buffer, size_t capacity, MadcapType type, MadcapContext context,
                              MalFamily family, uint32_t xid);
 void madcap_put_lease_time(MadcapEncoder *e, uint32_t seconds);
@@ -298,9 +300,10 @@ void madcap_put_error(MadcapEncoder *e, uint16_t code, const void *extra, size_t
 void madcap_put_error_option(MadcapEncoder *e, MadcapErrorCode code, uint16_t option);
 void madcap_put_error_clock_skew(MadcapEncoder *e, uint32_t server_time);
 void madcap_put_error_features(MadcapEncoder *e, const uint16_t *features, size_t count);
-/* NESTS(x, y, data) for every x != y below COUNT, which is the scope list's. */
+/* NESTS(x, y, data) for every x != y below COUNT, which is the scope list's; after that list. */
 void madcap_put_nesting(MadcapEncoder *e, size_t count, MadcapNestsFunc nests, void *data);
-/* Any option as raw bytes, unchecked but for duplicates and table 5: for tests and future options. */
+/* Any option as raw bytes, checked for duplicates and table 5 only: for what was decoded before, for
+   tests, and for options to come. */
 void madcap_put_raw(MadcapEncoder *e, uint16_t option, const void *data, size_t length);
 
 /* Writes the End option; returns the message's length, or 0 where anything failed or an option that
