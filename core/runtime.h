@@ -3,7 +3,8 @@
    simulator's virtual clock and network (tests/sim). Everything else in core and plugins reaches the
    outside through these functions only.
 
-   All callbacks come on the thread that runs the loop, never from inside the call that caused them. */
+   All callbacks come on the thread that runs the loop, never from inside the call that caused them.
+   A handle may be freed or closed from within its own callback; freeing NULL does nothing. */
 #ifndef MAL_RUNTIME_H
 #define MAL_RUNTIME_H
 
@@ -80,14 +81,20 @@ typedef struct {
   bool reuse;                 /* let several sockets share the port (tests, clients) */
   uint8_t multicast_ttl;      /* 0 means 1 */
   bool multicast_loop;
+  uint32_t receive_limit;     /* longer datagrams come truncated; 0 means MAL_MAX_DATAGRAM */
 } MalUdpOptions;
+
+/* Without reuse, a port that another socket holds is an error (MAL_ERROR_NETWORK). */
 
 MAL_API MalUdp *mal_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data,
                              GError **error);
 MAL_API void mal_udp_close(MalUdp *udp);
 MAL_API uint16_t mal_udp_port(const MalUdp *udp);
+/* Joining twice is success. After an interface vanished, leave its groups: the system keeps a dead
+   membership otherwise, and an interface that returns under the old index would look joined already. */
 MAL_API bool mal_udp_join(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **error);
 MAL_API bool mal_udp_leave(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **error);
+/* For what is sent to groups from now on; 0 means 1. */
 MAL_API void mal_udp_set_multicast_ttl(MalUdp *udp, uint8_t ttl);
 /* Queues a copy; leaves with the current batch. What can't be sent is counted, as UDP would lose it. */
 MAL_API void mal_udp_send(MalUdp *udp, const MalDatagram *datagram);
@@ -97,6 +104,9 @@ MAL_API MalUdpCounters mal_udp_counters(const MalUdp *udp);
 
 /* ---- streams (TCP; MASC sessions) --------------------------------------------------------------- */
 
+/* CONNECTED: a stream from mal_stream_connect is up. DATA: octets, valid during the call only.
+   WRITABLE: the queue is empty again after a send was refused. CLOSED: by the peer (ERROR is NULL) or
+   by a failure; nothing follows, and the owner still has to call mal_stream_close. */
 typedef enum { MAL_STREAM_CONNECTED, MAL_STREAM_DATA, MAL_STREAM_WRITABLE, MAL_STREAM_CLOSED } MalStreamEvent;
 typedef struct {
   void (*event)(MalStream *stream, MalStreamEvent what, const uint8_t *data, size_t length,
@@ -112,7 +122,8 @@ MAL_API uint16_t mal_listener_port(const MalListener *listener);
 MAL_API MalStream *mal_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
                                       const MalStreamOps *ops, void *user, GError **error);
 MAL_API void mal_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
-/* Queues a copy; false where more than 1 MiB waits unsent (nothing was queued). */
+/* Queues a copy; false where more than MAL_STREAM_QUEUE octets would wait unsent (nothing was queued). */
+#define MAL_STREAM_QUEUE (1024 * 1024)
 MAL_API bool mal_stream_send(MalStream *stream, const void *data, size_t length);
 MAL_API size_t mal_stream_queued(const MalStream *stream);
 MAL_API void mal_stream_close(MalStream *stream);   /* no event follows */
@@ -130,6 +141,9 @@ MAL_API void mal_worker_free(MalWorker *worker);
 /* ---- for implementations ------------------------------------------------------------------------- */
 
 typedef struct MalRuntimeOps MalRuntimeOps;
+
+/* An empty array of MalInterface that frees its content. */
+MAL_API GArray *mal_interfaces_new(void);
 
 /* Every handle begins with its runtime, so that the functions above find the table. An implementation
    embeds these as first members. */
