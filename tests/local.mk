@@ -25,6 +25,14 @@ unit_tests += tests/unit/test-error
 unit_tests += tests/unit/test-wire
 
 test_scripts =
+test_scripts += $(lints)
+
+# make lint runs these alone.
+lints = tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
+lint: all
+	@$(AM_TESTS_ENVIRONMENT) status=0; for l in $(lints); do \
+	  $(BASH_PROGRAM) $(srcdir)/$$l; r=$$?; \
+	  if test $$r != 0 && test $$r != 77; then echo "$$l failed"; status=1; fi; done; exit $$status
 
 # A fuzz target is tests/fuzz/fuzz-X.c with LLVMFuzzerTestOneInput and two lines:
 #   fuzz_targets += tests/fuzz/fuzz-X
@@ -54,7 +62,7 @@ TESTS += $(unit_tests)
 endif
 TESTS += $(test_scripts)
 
-EXTRA_DIST += $(test_scripts) $(test_data) tests/sanitizer-guard.sh
+EXTRA_DIST += $(test_scripts) $(test_data) tests/sanitizer-guard.sh tests/lint/strip.awk
 
 TEST_EXTENSIONS = .sh .py
 if ENABLE_SANITIZERS

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# The lints must be able to fail: each rule is fed a tree with one fault, and one without any.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+: "${CC:=cc}"
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+failed=0
+cases=0
+
+tree()
+{
+  rm -rf "$tmp/t"
+  mkdir -p "$tmp/t/core" "$tmp/t/plugins/madcap"
+  cd "$tmp/t" || exit 99
+  printf 'core_headers += core/%s.h\n' api address wire model runtime plugin >core/local.mk
+  printf '#include "api.h"\n/* madcap_x, time(NULL) and g_random_int() in a comment */\n' >core/address.c
+  printf '#include <time.h>\nint f(void) { return (int) time(NULL) + "time("[0]; }\n' >core/runtime-glib.c
+  printf '#include "core/wire.h"\n#include "madcap-wire.h"\nstatic const int t[] = { 1 };\n' >plugins/madcap/madcap-wire.c
+  printf '#include "core/model.h"\n#include "madcap-wire.h"\nint step(int now) { return now; }\n' >plugins/madcap/madcap-server.c
+  printf '#include "core/runtime.h"\n#include "madcap-server.h"\nvoid f(void) { mal_timer_set(0, 1); s->time(1); }\n' >plugins/madcap/madcap.c
+}
+
+verdict()  # NAME EXPECTED ACTUAL OUTPUT EXPECTED-TEXT
+{
+  cases=$((cases + 1))
+  if [ "$2" != "$3" ] || { [ -n "$5" ] && ! grep -qF -- "$5" <<<"$4"; }; then
+    printf 'FAIL %s: status %s, expected %s\n%s\n' "$1" "$3" "$2" "$4"
+    failed=1
+  fi
+}
+
+# bad FILE LINE: with that line in that file, layers.sh must fail and name the file.
+bad()
+{
+  local out
+  tree
+  printf '%s\n' "$2" >>"$1"
+  out=$(bash "$here/layers.sh" "$tmp/t" 2>&1)
+  verdict "layers: $1: $2" 1 $? "$out" "$1"
+}
+
+tree
+out=$(bash "$here/layers.sh" "$tmp/t" 2>&1)
+verdict "layers: nothing wrong" 0 $? "$out" ""
+
+bad core/model.c '#include "plugins/madcap/madcap-wire.h"'
+bad core/model.c '#include "madcap-wire.h"'
+bad core/conf.c 'int x = madcap_decode();'
+bad core/model.c '#include "runtime.h"'
+bad core/address.c 'void f(void) { mal_runtime_now(0); }'
+bad core/conf.c 'int f(void) { return time(NULL); }'
+bad core/conf.c 'int f(void) { return g_get_real_time(); }'
+bad core/conf.c 'int f(void) { return g_random_int(); }'
+bad core/conf.c 'void f(void) { randombytes_buf(0, 1); }'
+bad core/conf.c 'void f(void) { g_timeout_add(1, 0, 0); }'
+bad core/conf.c 'int f(void) { return socket(1, 2, 3); }'
+bad plugins/madcap/madcap-wire.c '#include "core/runtime.h"'
+bad plugins/madcap/madcap-wire.c '#include "madcap-server.h"'
+bad plugins/madcap/madcap-wire-options.c '#include "core/plugin.h"'
+bad plugins/madcap/madcap-wire.c 'void g(void) { mal_runtime_now(0); }'
+bad plugins/madcap/madcap-server.c '#include "core/runtime.h"'
+bad plugins/madcap/madcap-server.c 'void g(void) { mal_udp_send(0, 0); }'
+bad plugins/madcap/madcap-server.c '#include <time.h>'
+bad plugins/madcap/madcap-server.c 'int g(void) { return rand(); }'
+for f in madcap.c madcap-plugin.c madcap-wire.c madcap-server.h; do
+  bad plugins/madcap/$f '#include <sys/socket.h>'
+  bad plugins/madcap/$f '#  include <time.h>'
+  bad plugins/madcap/$f '#include <pthread.h>'
+  bad plugins/madcap/$f '#include <gio/gio.h>'
+  bad plugins/madcap/$f 'int h(void) { return g_get_monotonic_time(); }'
+  bad plugins/madcap/$f 'int h(void) { return /* x */ clock_gettime (0, 0); }'
+  bad plugins/madcap/$f 'int h(void) { return g_random_int_range(0, 1); }'
+done
+bad plugins/madcap/madcap.c '#include "core/runtime-glib.h"'
+bad plugins/madcap/madcap.c '#include "plugins/aap/aap-wire.h"'
+
+# ---- exported symbols ---------------------------------------------------------------------------------
+
+shared()  # OUTPUT SOURCE
+{
+  mkdir -p "${1%/*}"
+  printf '%s\n' "$2" >"$tmp/x.c"
+  $CC -shared -fPIC -o "$1" "$tmp/x.c" || exit 99
+}
+
+exports()  # NAME EXPECTED CORE-SOURCE PLUGIN-SOURCE TEXT
+{
+  local out
+  rm -rf "$tmp/e"
+  mkdir -p "$tmp/e/core"
+  printf 'core_headers += core/api.h\n' >"$tmp/e/core/local.mk"
+  printf '%s\n' '#define MAL_API' '/* mal_hidden( */' 'MAL_API int mal_shown(int a,' '  int b);' 'int mal_hidden(void);' \
+    >"$tmp/e/core/api.h"
+  shared "$tmp/e/core/.libs/libmallocd-core.so" "$3"
+  shared "$tmp/e/plugins/x/.libs/x.so" "$4"
+  out=$(bash "$here/exports.sh" "$tmp/e" "$tmp/e" 2>&1)
+  verdict "exports: $1" "$2" $? "$out" "$5"
+}
+
+core_good='int mal_shown(int a, int b); int mal_shown(int a, int b) { return a + b; }'
+plugin_good='int mal_plugin;'
+exports "nothing wrong" 0 "$core_good" "$plugin_good" ""
+exports "undeclared" 1 "$core_good int mal_more;" "$plugin_good" mal_more
+exports "declared without MAL_API" 1 "$core_good int mal_hidden(void) { return 0; }" "$plugin_good" mal_hidden
+exports "a plugin's helper" 1 "$core_good" "$plugin_good int x_helper;" x_helper
+exports "no descriptor" 1 "$core_good" "static int mal_plugin; int *f(void) { return &mal_plugin; }" x.so
+
+# ---- globals ------------------------------------------------------------------------------------------
+
+globals()  # NAME EXPECTED FILE SOURCE TEXT
+{
+  local out
+  rm -rf "$tmp/g"
+  mkdir -p "$tmp/g/core/.libs" "$tmp/g/plugins/x/.libs"
+  printf '%s\n' "$4" >"$tmp/x.c"
+  $CC -O2 -fPIC -c -o "$tmp/g/$3" "$tmp/x.c" || exit 99
+  out=$(bash "$here/globals.sh" "$tmp/g" 2>&1)
+  verdict "globals: $1" "$2" $? "$out" "$5"
+}
+
+constant='static const char *const names[] = { "a", "b" }; const char *f(int i) { return names[i]; }'
+o=plugins/x/.libs/x.o
+globals "constant tables with pointers" 0 $o "$constant" ""
+globals "a zeroed static" 1 $o "static int hits; int f(void) { return hits++; }" hits
+globals "a static with a value" 1 $o "static int hits = 7; int f(void) { return hits++; }" hits
+globals "a static in a function" 1 $o "int f(void) { static int hits; return hits++; }" hits
+globals "a global" 1 $o "int hits;" hits
+globals "a table of pointers, not const" 1 $o "const char *names[] = { \"a\" };" names
+globals "per thread" 1 $o "_Thread_local int hits; int *f(void) { return &hits; }" hits
+globals "core too" 1 core/.libs/model.o "int hits;" hits
+
+echo "$cases cases"
+exit $failed
