@@ -23,6 +23,7 @@ core_sources += core/address.c
 core_sources += core/address-text.c
 core_sources += core/error.c
 core_sources += core/runtime.c
+core_sources += core/scope.c
 core_sources += core/wire.c
 
 pkginclude_HEADERS = $(core_headers)
