@@ -70,12 +70,14 @@ MAL_API GPtrArray *mal_events_known(const MalEvents *events);
 MAL_API const char *mal_log_level_name(MalLogLevel level);
 MAL_API const char *mal_fault_name(MalFault fault);
 
-/* RFC 3339 in UTC, "2030-01-01T00:00:00Z"; "never" for MAL_FOREVER. */
+/* RFC 3339 in UTC, "2030-01-01T00:00:00Z"; "never" for MAL_FOREVER; '@' and seconds for what has no year of
+   four digits. mal_time_parse reads it all back. */
 #define MAL_TIME_STRLEN 40
 MAL_API const char *mal_time_format(MalTime t, char out[MAL_TIME_STRLEN]);
-/* RFC 3339 (any offset), "now", "never", or plain seconds since 1970 with a leading '@'. */
+/* RFC 3339 (any offset; fractions of a second are dropped), "never", plain seconds since 1970 with a leading '@', or
+   "now": that gives MAL_BEGINNING, since there is no clock here; the caller puts its own in. */
 MAL_API bool mal_time_parse(const char *text, MalTime *out, GError **error);
-/* "90", "15m", "2h", "1d12h", "4w" to seconds, and back in the shortest exact form. */
+/* "90", "15m", "2h", "1d12h", "4w" to seconds, and back in the shortest exact form (always with a unit). */
 MAL_API bool mal_duration_parse(const char *text, int64_t *out, GError **error);
 MAL_API char *mal_duration_format(int64_t seconds);
 

@@ -16,14 +16,19 @@ core_headers += core/wire.h
 # The daemon's own.
 core_private_headers =
 core_private_headers += core/allocator.h
+core_private_headers += core/events-line.h
 core_private_headers += core/runtime-glib.h
 
 core_sources =
 core_sources += core/address.c
 core_sources += core/address-text.c
 core_sources += core/error.c
+core_sources += core/events.c
+core_sources += core/events-line.c
+core_sources += core/metrics.c
 core_sources += core/runtime.c
 core_sources += core/scope.c
+core_sources += core/time-text.c
 core_sources += core/wire.c
 
 pkginclude_HEADERS = $(core_headers)

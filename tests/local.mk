@@ -22,7 +22,10 @@ tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support
 unit_tests =
 unit_tests += tests/unit/test-address
 unit_tests += tests/unit/test-error
+unit_tests += tests/unit/test-events
+tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-scope
+unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 
 test_scripts =
