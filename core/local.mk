@@ -6,11 +6,15 @@ core_headers =
 core_headers += core/address.h
 core_headers += core/api.h
 core_headers += core/conf.h
+core_headers += core/control.h
 core_headers += core/events.h
+core_headers += core/leases.h
 core_headers += core/metrics.h
 core_headers += core/model.h
-core_headers += core/store.h
+core_headers += core/plugin.h
 core_headers += core/runtime.h
+core_headers += core/space.h
+core_headers += core/store.h
 core_headers += core/wire.h
 
 # The daemon's own.

@@ -1,3 +1,1 @@
 # Manual pages: dist_man_MANS += doc/X.8
-dist_man_MANS =
-dist_doc_DATA =

@@ -30,6 +30,8 @@ unit_tests += tests/unit/test-wire
 
 test_scripts =
 test_scripts += $(lints)
+test_scripts += tests/packaging/completion.sh
+test_scripts += tests/packaging/files.sh
 
 # make lint runs these alone.
 lints = tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh

@@ -55,7 +55,7 @@ clocks="$word(clock_gettime|gettimeofday|time|g_get_monotonic_time|g_get_real_ti
 randoms="$word(rand|random|srand|srandom|rand_r|drand48|lrand48|arc4random[a-z_]*|getrandom|getentropy|randombytes[a-z_]*|g_rand[a-z0-9_]*|g_random_[a-z_]*|g_uuid_string_random)[[:space:]]*\\("
 threads="$word(pthread_[a-z_]*|thrd_create|g_thread_[a-z_]*|g_mutex_[a-z_]*|g_cond_[a-z_]*|g_timeout_[a-z_]*|g_idle_[a-z_]*|g_unix_fd_add[a-z_]*)[[:space:]]*\\("
 sockets="$word(socket|socketpair|bind|listen|accept4?|sendto|sendmsg|sendmmsg|recvfrom|recvmsg|recvmmsg|setsockopt|g_socket_[a-z_]*)[[:space:]]*\\("
-world_headers="$include(sys/socket|sys/time|sys/random|sys/ioctl|sys/un|time|pthread|threads|unistd|fcntl|poll|netdb|net/|netinet/|arpa/|ifaddrs|linux/|sodium|sqlite3|gio/)"
+world_headers="${include}(sys/socket|sys/time|sys/random|sys/ioctl|sys/un|time|pthread|threads|unistd|fcntl|poll|netdb|net/|netinet/|arpa/|ifaddrs|linux/|sodium|sqlite3|gio/)"
 runtime_calls="$word(mal_runtime_|mal_timer_|mal_udp_|mal_stream_|mal_listener_|mal_worker_|mal_interface_watch_)[a-z_]*[[:space:]]*\\("
 
 plugins=$(for d in plugins/*/; do [ -d "$d" ] && basename "$d"; done)
@@ -66,9 +66,9 @@ installed=$(sed -nE 's|^core_headers \+= core/([a-z0-9-]+)\.h$|\1|p' core/local.
 
 for f in $(files core/*.c core/*.h); do
   checked=$((checked + 1))
-  forbid "core includes no plugin" "$include[^>\"]*plugins/" "$f" keep
+  forbid "core includes no plugin" "${include}[^>\"]*plugins/" "$f" keep
   if [ -n "$plugin_names" ]; then
-    forbid "core names no plugin" "$include($plugin_names)[-.]" "$f" keep
+    forbid "core names no plugin" "${include}($plugin_names)[-.]" "$f" keep
     forbid "core names no plugin" "(^|[^A-Za-z0-9_])($plugin_names)_[a-z]" "$f"
   fi
   case $f in
@@ -81,12 +81,12 @@ for f in $(files core/*.c core/*.h); do
 done
 
 for f in $(files core/address* core/wire* core/model* core/allocator* core/api.h); do
-  forbid "the model knows no I/O" "$include(core/)?(runtime|store|control|plugin)" "$f" keep
+  forbid "the model knows no I/O" "${include}(core/)?(runtime|store|control|plugin)" "$f" keep
   forbid "the model knows no I/O" "$runtime_calls" "$f"
 done
 
 for p in $plugins; do
-  own="\"(plugins/$p/)?$p[a-z0-9-]*\\.h\""
+  own="\"(plugins/$p/)?${p}[a-z0-9-]*\\.h\""
   own_wire="\"(plugins/$p/)?$p-wire[a-z0-9-]*\\.h\""
   for f in $(files plugins/$p/*.c plugins/$p/*.h); do
     checked=$((checked + 1))
@@ -106,7 +106,7 @@ for p in $plugins; do
         only "a machine includes installed core headers and its own" \
           "<[a-z0-9_]+\\.h>|\"core/($installed)\\.h\"|$own" "$f"
         forbid "a machine calls no runtime" "$runtime_calls" "$f"
-        forbid "a machine does not know the runtime" "$include(core/)?(runtime|control)" "$f" keep ;;
+        forbid "a machine does not know the runtime" "${include}(core/)?(runtime|control)" "$f" keep ;;
     esac
   done
 done
