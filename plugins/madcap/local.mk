@@ -2,6 +2,12 @@
 # which exports nothing but its descriptor.
 
 madcap_sources =
+madcap_sources += plugins/madcap/madcap.c
+madcap_sources += plugins/madcap/madcap-groups.c
+madcap_sources += plugins/madcap/madcap-groups.h
+madcap_sources += plugins/madcap/madcap-plugin.h
+madcap_sources += plugins/madcap/madcap-tables.c
+madcap_sources += plugins/madcap/madcap-tables.h
 madcap_sources += plugins/madcap/madcap-wire.h
 madcap_sources += plugins/madcap/madcap-wire-tables.c
 madcap_sources += plugins/madcap/madcap-wire-lists.c
