@@ -38,57 +38,57 @@ typedef struct {
   uint32_t longest_run;       /* of addresses that could really be given */
 } MalShortage;
 
-MAL_API MalAllocator *mal_allocator_new(MalEthernetPolicy policy, uint64_t seed);
-MAL_API void mal_allocator_free(MalAllocator *a);
+MalAllocator *mal_allocator_new(MalEthernetPolicy policy, uint64_t seed);
+void mal_allocator_free(MalAllocator *a);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalAllocator, mal_allocator_free)
 
 /* Adds an owned range of SCOPE that ends at UNTIL. Never given out from it: the Ethernet groups of
    link-local blocks (x.0.0.0/24 and x.128.0.0/24), the highest 256 addresses of an IPv4 scope
    (RFC 2365 section 9), and IPv6 group ids outside the scope's (RFC 3307, RFC 10028). Overlap with another
    range of the allocator, or an IPv6 range over more than 256 /96 prefixes, is an error. */
-MAL_API bool mal_allocator_add_range(MalAllocator *a, const MalScope *scope, MalSpan span, MalTime until,
+bool mal_allocator_add_range(MalAllocator *a, const MalScope *scope, MalSpan span, MalTime until,
                                      GError **error);
 /* Changes when the range that begins at FIRST ends. */
-MAL_API bool mal_allocator_set_until(MalAllocator *a, MalAddress first, MalTime until);
+bool mal_allocator_set_until(MalAllocator *a, MalAddress first, MalTime until);
 /* Forgets the range that begins at FIRST with all that is busy in it. */
-MAL_API bool mal_allocator_remove_range(MalAllocator *a, MalAddress first);
+bool mal_allocator_remove_range(MalAllocator *a, MalAddress first);
 /* These addresses are never given out; they hold their Ethernet groups only where RESERVED
    (a [reserve]: somebody uses them; an exclude: nobody of ours does). Addresses outside of every range
    are remembered for the Ethernet check. */
-MAL_API void mal_allocator_block_out(MalAllocator *a, MalSpan span, bool reserved);
-MAL_API void mal_allocator_unblock(MalAllocator *a, MalSpan span, bool reserved);
+void mal_allocator_block_out(MalAllocator *a, MalSpan span, bool reserved);
+void mal_allocator_unblock(MalAllocator *a, MalSpan span, bool reserved);
 
 /* One run of fit->count adjacent addresses: inside the range whose end is the earliest that suffices,
    beside what is busy, at random among equals. False: no such run. */
-MAL_API bool mal_allocator_find_run(MalAllocator *a, const MalFit *fit, MalBlock *out);
+bool mal_allocator_find_run(MalAllocator *a, const MalFit *fit, MalBlock *out);
 /* Up to fit->count addresses in as few runs as is cheap to find, appended to BLOCKS (MalBlock); at least MIN
    or nothing. The result is free all at once (it heeds its own Ethernet groups). Returns how many. */
-MAL_API uint32_t mal_allocator_find(MalAllocator *a, const MalFit *fit, uint32_t min, GArray *blocks);
+uint32_t mal_allocator_find(MalAllocator *a, const MalFit *fit, uint32_t min, GArray *blocks);
 /* Could exactly these be given for the period? */
-MAL_API bool mal_allocator_is_free(MalAllocator *a, const MalFit *fit, MalBlock block);
+bool mal_allocator_is_free(MalAllocator *a, const MalFit *fit, MalBlock block);
 /* The longest period that begins at fit->from and for which fit->count addresses can be had: its end, or
    MAL_BEGINNING where there is none. */
-MAL_API MalTime mal_allocator_longest_until(MalAllocator *a, const MalFit *fit);
+MalTime mal_allocator_longest_until(MalAllocator *a, const MalFit *fit);
 /* The earliest instant in (fit->from, LATEST] at which a period as long as the asked one fits, or MAL_FOREVER. */
-MAL_API MalTime mal_allocator_earliest(MalAllocator *a, const MalFit *fit, MalTime latest);
+MalTime mal_allocator_earliest(MalAllocator *a, const MalFit *fit, MalTime latest);
 
 /* Marks BLOCK busy for OWNER (not 0). The caller asked is_free or find before; restoring a lease may also mark
    what is busy by Ethernet group only. False where the block isn't wholly inside an owned range. */
-MAL_API bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner);
-MAL_API void mal_allocator_give(MalAllocator *a, MalBlock block, uint32_t owner);
+bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner);
+void mal_allocator_give(MalAllocator *a, MalBlock block, uint32_t owner);
 
-MAL_API void mal_allocator_shortage(MalAllocator *a, const MalFit *fit, MalShortage *out);
+void mal_allocator_shortage(MalAllocator *a, const MalFit *fit, MalShortage *out);
 
 /* Occupancy for display: the scope's owned space cut into CELLS equal parts in address order; each cell gets
    its counts at instant AT. */
 typedef struct { MalAddress first; uint64_t size, owned, leased, reserved, excluded; } MalCell;
-MAL_API size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, MalCell *cells, size_t n);
+size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, MalCell *cells, size_t n);
 
 typedef struct { size_t ranges, segments, bytes; uint64_t owned, busy; } MalAllocatorStats;
-MAL_API MalAllocatorStats mal_allocator_stats(const MalAllocator *a, int scope /* -1: all */);
+MalAllocatorStats mal_allocator_stats(const MalAllocator *a, int scope /* -1: all */);
 
 /* Aborts with a message where an internal invariant doesn't hold (debug builds and tests). O(n). */
-MAL_API void mal_allocator_check(const MalAllocator *a);
+void mal_allocator_check(const MalAllocator *a);
 
 G_END_DECLS
 #endif
