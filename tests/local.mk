@@ -32,6 +32,7 @@ test_scripts =
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
 test_scripts += tests/packaging/files.sh
+test_scripts += tests/packaging/headers.sh
 
 # make lint runs these alone.
 lints = tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
@@ -68,7 +69,7 @@ TESTS += $(unit_tests)
 endif
 TESTS += $(test_scripts)
 
-EXTRA_DIST += $(test_scripts) $(test_data) tests/sanitizer-guard.sh tests/lint/strip.awk
+EXTRA_DIST += $(test_scripts) $(test_data) tests/sanitizer-guard.sh tests/lint/strip.awk tests/coverage.sh
 
 TEST_EXTENSIONS = .sh .py
 if ENABLE_SANITIZERS
@@ -83,3 +84,13 @@ AM_TESTS_ENVIRONMENT = \
   MALLOCD_PLUGIN_DIR='$(LOADABLE_DIR)'; export MALLOCD_PLUGIN_DIR; \
   CC='$(CC)'; export CC; \
   PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
+
+# How much of core and plugins the tests run; needs --enable-coverage.
+coverage: check
+	@$(BASH_PROGRAM) $(srcdir)/tests/coverage.sh
+clean-coverage:
+	find . -name '*.gcda' -o -name '*.gcno' | xargs rm -f
+.PHONY: coverage clean-coverage
+if ENABLE_COVERAGE
+clean_coverage = clean-coverage
+endif

@@ -17,7 +17,7 @@ mal_runtime_glib_context
 
 exported()
 {
-  nm -D --defined-only -- "$1" | awk '{ print $NF }' | grep -vE '^(_init|_fini|__.*|_edata|_end|.*gcov.*|llvm_.*)$' | sort -u
+  nm -D --defined-only -- "$1" | awk '{ print $NF }' | grep -vE '^(_init|_fini|__.*|_edata|_end|.*gcov.*|mangle_path|llvm_.*)$' | sort -u
 }
 
 # Every word of every declaration that MAL_API begins.
