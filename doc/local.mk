@@ -1,4 +1,2 @@
 # Manual pages: dist_man_MANS += doc/X.8
-dist_man_MANS =
-dist_doc_DATA =
 dist_doc_DATA += doc/interpretations.md
