@@ -28,6 +28,21 @@ unit_tests += tests/unit/test-scope
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 
+madcap_packets = tests/support/madcap-packets.c tests/support/madcap-packets.h \
+  tests/support/hex.c tests/support/hex.h
+madcap_test_libs = plugins/madcap/libmadcap.la $(LDADD)
+unit_tests += tests/unit/test-madcap-wire
+tests_unit_test_madcap_wire_SOURCES = tests/unit/test-madcap-wire.c $(madcap_packets)
+tests_unit_test_madcap_wire_LDADD = $(madcap_test_libs)
+unit_tests += tests/unit/test-madcap-encode
+tests_unit_test_madcap_encode_SOURCES = tests/unit/test-madcap-encode.c $(madcap_packets)
+tests_unit_test_madcap_encode_LDADD = $(madcap_test_libs)
+unit_tests += tests/unit/test-madcap-golden
+tests_unit_test_madcap_golden_SOURCES = tests/unit/test-madcap-golden.c $(madcap_packets) \
+  tests/support/pcap.c tests/support/pcap.h
+tests_unit_test_madcap_golden_LDADD = $(madcap_test_libs)
+CLEANFILES += tests/madcap.pcap
+
 test_scripts =
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
@@ -50,6 +65,7 @@ fuzz_targets =
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
+test_data += tests/golden/madcap tests/e2e/madcap.py
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 if ENABLE_FUZZER
