@@ -50,7 +50,7 @@ test_scripts += tests/packaging/files.sh
 test_scripts += tests/packaging/headers.sh
 
 # make lint runs these alone.
-lints = tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
+lints = tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
 lint: all
 	@$(AM_TESTS_ENVIRONMENT) status=0; for l in $(lints); do \
 	  $(BASH_PROGRAM) $(srcdir)/$$l; r=$$?; \

@@ -75,6 +75,32 @@ done
 bad plugins/madcap/madcap.c '#include "core/runtime-glib.h"'
 bad plugins/madcap/madcap.c '#include "plugins/aap/aap-wire.h"'
 
+# ---- lists --------------------------------------------------------------------------------------------
+
+lists()  # NAME EXPECTED LINE TEXT
+{
+  local out
+  rm -rf "$tmp/l"
+  mkdir -p "$tmp/l/core" "$tmp/l/plugins/x" "$tmp/l/tests/unit"
+  cd "$tmp/l" || exit 99
+  touch core/a.c core/a.h plugins/x/x.c tests/unit/test-a.c
+  printf 'a =\na += core/a.c\na += core/a.h\nif X\nb = 1\nelse\nb = 2\nendif\n' >core/local.mk
+  printf 'x_sources = plugins/x/x.c\n' >plugins/x/local.mk
+  printf 'unit_tests += tests/unit/test-a\nLDADD = a b\n#a =\n' >tests/local.mk
+  eval "$3"
+  out=$(bash "$here/lists.sh" "$tmp/l" 2>&1)
+  verdict "lists: $1" "$2" $? "$out" "$4"
+}
+
+lists "nothing wrong" 0 : ""
+lists "a source forgotten" 1 "touch core/b.c" core/b.c
+lists "another's name contains it" 1 "touch core/a.c.h; echo 'a += core/xa.cc' >>core/local.mk; sed -i '/core.a.c/d' core/local.mk" core/a.c
+lists "only in a comment" 1 "sed -i 's/^a += core.a.h/#&/' core/local.mk" core/a.h
+lists "a plugin's source forgotten" 1 "touch plugins/x/y.c" plugins/x/y.c
+lists "a test forgotten" 1 "touch tests/unit/test-b.c" tests/unit/test-b.c
+lists "twice in one list" 1 "echo 'a += core/a.h' >>core/local.mk" "twice: a += core/a.h"
+lists "a list that is reset" 1 "echo 'a =' >>tests/local.mk" "set twice: a"
+
 # ---- exported symbols ---------------------------------------------------------------------------------
 
 shared()  # OUTPUT SOURCE

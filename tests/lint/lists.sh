@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The fragments list every source file exactly once: nothing is forgotten, nothing doubled or reset where
+# two changes met. Usage: lists.sh [ROOT]
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=${1:-${top_srcdir:-$here/../..}}
+cd "$root" || exit 99
+broken=0
+checked=0
+
+complain() { echo "$1"; broken=1; }
+
+fragments=()
+for f in Makefile.am */local.mk plugins/*/local.mk; do [ -f "$f" ] && fragments+=("$f"); done
+[ ${#fragments[@]} -gt 0 ] || { echo "no fragments below $root"; exit 99; }
+
+while read -r line; do
+  complain "twice: $line"
+done < <(cat "${fragments[@]}" | grep -E '^[A-Za-z_]+ \+= [^\\$]+$' | sort | uniq -d)
+
+# A second "=" throws away what was listed until then; one outside of conditionals only.
+while read -r name; do
+  complain "set twice: $name"
+done < <(cat "${fragments[@]}" | awk '/^if /{ d++ } /^endif/{ d-- } !d && match($0, /^[A-Za-z_]+ = ?/) { print $1 }' | sort | uniq -d)
+
+listed()  # FILE FRAGMENT NAME
+{
+  checked=$((checked + 1))
+  # A word of its own, on a line that lists something.
+  sed -E 's/^#.*//' "$2" | grep -qE "(^|[[:space:]=])${3//./\\.}([[:space:]]|\$)" || complain "$1 is not listed in $2"
+}
+
+for f in core/*.[ch]; do
+  [ -f "$f" ] && listed "$f" core/local.mk "$f"
+done
+for d in plugins/*/; do
+  for f in "$d"*.[ch]; do
+    [ -f "$f" ] && listed "$f" "${d}local.mk" "$f"
+  done
+done
+for f in tests/unit/test-*.c tests/fuzz/fuzz-*.c; do
+  [ -f "$f" ] && listed "$f" tests/local.mk "${f%.c}"
+done
+[ $checked -gt 0 ] || { echo "nothing to check below $root"; exit 99; }
+echo "$checked files checked"
+exit $broken
