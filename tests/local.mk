@@ -17,13 +17,17 @@ test_libs = $(CRITERION_LIBS) $(DEPS_LIBS)
 LDADD = core/libmallocd-all.la $(test_libs)
 
 check_LTLIBRARIES += tests/support/libsupport.la
-tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h
+tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h \
+  tests/support/loop.h tests/support/private-net.h
 
 unit_tests =
 unit_tests += tests/unit/test-address
 unit_tests += tests/unit/test-error
 unit_tests += tests/unit/test-events
 tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-runtime
+unit_tests += tests/unit/test-runtime-glib
+unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-scope
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
