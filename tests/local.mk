@@ -47,7 +47,12 @@ tests_unit_test_madcap_golden_SOURCES = tests/unit/test-madcap-golden.c $(madcap
 tests_unit_test_madcap_golden_LDADD = $(madcap_test_libs)
 CLEANFILES += tests/madcap.pcap
 
+check_PROGRAMS += tests/support/madcap-json
+tests_support_madcap_json_SOURCES = tests/support/madcap-json.c
+tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
+
 test_scripts =
+test_scripts += tests/e2e/test_codec.py
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
 test_scripts += tests/packaging/files.sh
