@@ -41,12 +41,11 @@ completions_DATA = contrib/completion/mallocd contrib/completion/mallocctl
 endif
 dist_doc_DATA += contrib/mallocd.conf.sample
 
-EXTRA_DIST += \
-  contrib/mallocd.pc.in \
-  contrib/systemd/mallocd.service.in \
-  contrib/systemd/mallocd.sysusers \
-  contrib/systemd/mallocd.tmpfiles \
-  contrib/completion/mallocd \
-  contrib/completion/mallocctl \
-  contrib/install-deps.sh \
-  contrib/run-tests.sh
+EXTRA_DIST += contrib/mallocd.pc.in
+EXTRA_DIST += contrib/systemd/mallocd.service.in
+EXTRA_DIST += contrib/systemd/mallocd.sysusers
+EXTRA_DIST += contrib/systemd/mallocd.tmpfiles
+EXTRA_DIST += contrib/completion/mallocd
+EXTRA_DIST += contrib/completion/mallocctl
+EXTRA_DIST += contrib/install-deps.sh
+EXTRA_DIST += contrib/run-tests.sh

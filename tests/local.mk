@@ -56,6 +56,7 @@ test_scripts += tests/e2e/test_codec.py
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
 test_scripts += tests/packaging/files.sh
+test_scripts += tests/packaging/hardening.sh
 test_scripts += tests/packaging/headers.sh
 
 # make lint runs these alone.
@@ -74,6 +75,9 @@ fuzz_targets =
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
+test_data += tests/coverage.sh
+test_data += tests/lint/strip.awk
+test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/madcap tests/e2e/madcap.py
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -94,11 +98,14 @@ TESTS += $(unit_tests)
 endif
 TESTS += $(test_scripts)
 
-EXTRA_DIST += $(test_scripts) $(test_data) tests/sanitizer-guard.sh tests/lint/strip.awk tests/coverage.sh
+EXTRA_DIST += $(test_scripts) $(test_data)
 
 TEST_EXTENSIONS = .sh .py
+# A test that hangs is a test that fails, and nothing of it stays behind.
+TEST_TIMEOUT = 600
+test_guard = timeout -k 10 $(TEST_TIMEOUT) $(sanitizer_guard)
 if ENABLE_SANITIZERS
-test_guard = $(BASH_PROGRAM) $(top_srcdir)/tests/sanitizer-guard.sh
+sanitizer_guard = $(BASH_PROGRAM) $(top_srcdir)/tests/sanitizer-guard.sh
 endif
 LOG_COMPILER = $(test_guard)
 SH_LOG_COMPILER = $(test_guard) $(BASH_PROGRAM)
