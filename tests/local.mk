@@ -22,6 +22,7 @@ tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support
 
 unit_tests =
 unit_tests += tests/unit/test-address
+unit_tests += tests/unit/test-allocator-model
 unit_tests += tests/unit/test-error
 unit_tests += tests/unit/test-events
 tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)

@@ -1,0 +1,156 @@
+/* Keys x time: the tree under the allocator. A key is a 32-bit number: an address of a plane, or an Ethernet
+   group. The tree holds the keys that are busy at some time, as segments of adjacent keys with the same busy
+   periods; what lies between segments is wholly free and takes no memory.
+
+   It is a treap in one array, linked by index. Each subtree knows its longest gap between segments, the
+   latest first busy instant, the earliest last busy instant and the longest pause between busy periods of
+   any segment: enough to go straight to a free gap, or to a segment that is free over a window, or to see
+   that there is none. Internal to the allocator. */
+#ifndef MAL_ALLOCATOR_INDEX_H
+#define MAL_ALLOCATOR_INDEX_H
+
+#include "api.h"
+
+G_BEGIN_DECLS
+
+#define MAL_PLANE_RESERVED UINT32_MAX
+
+/* One holder's period on one segment. */
+typedef struct {
+  MalTime from, until;
+  uint32_t owner;             /* of a lease, or the number of a reserve */
+  uint32_t plane;             /* which of the addresses that share the key; MAL_PLANE_RESERVED: a reserve */
+} MalBusy;
+
+/* first..last, both included. */
+typedef struct {
+  uint32_t first, last;
+} MalKeys;
+
+typedef struct {
+  MalKeys keys;
+  uint32_t left, right;       /* 0: none */
+  MalKeys reach;              /* of the subtree: its first and last busy key */
+  uint32_t gap;               /* of the subtree: most free keys between two segments */
+  uint32_t more;              /* head of the other periods in the pool; 0: `busy` is the only one */
+  MalBusy busy;               /* the period that begins first */
+  MalTime head;               /* of the subtree: latest first busy instant */
+  MalTime tail;               /* of the subtree: earliest end of all busy periods */
+  uint64_t pause;             /* of the subtree: longest time between two busy periods of a segment */
+} MalSegment;
+
+/* The further periods of a segment: a head with what is worth remembering, then one cell each. */
+typedef struct {
+  union {
+    MalBusy busy;
+    struct {
+      MalTime tail;
+      uint64_t pause;
+    } sum;
+  };
+  uint32_t next;
+} MalCellOfPeriods;
+
+typedef struct {
+  MalSegment *segments;       /* [0] is unused */
+  MalCellOfPeriods *cells;    /* [0] is unused */
+  uint32_t n_segments, max_segments, free_segments;
+  uint32_t n_cells, max_cells, free_cells;
+  uint32_t root;
+  uint32_t live;              /* segments in the tree */
+  uint32_t live_cells;
+  uint32_t salt;
+  GArray *old, *fresh;        /* scratch: pieces of the tree while they change */
+  GArray *periods;            /* scratch: MalBusy, of both */
+} MalIndex;
+
+void mal_index_init(MalIndex *ix, uint32_t salt);
+void mal_index_clear(MalIndex *ix);
+size_t mal_index_bytes(const MalIndex *ix);
+
+void mal_index_take(MalIndex *ix, MalKeys keys, MalBusy busy);
+/* Removes what OWNER holds in PLANE; returns how many keys it held (each as often as it held it). */
+uint64_t mal_index_give(MalIndex *ix, MalKeys keys, uint32_t owner, uint32_t plane);
+/* Removes everything in PLANE. */
+void mal_index_purge(MalIndex *ix, MalKeys keys, uint32_t plane);
+
+/* What is looked for: keys inside WITHIN that are free over [from, until), counting IGNORE (0: nobody) as gone. */
+typedef struct {
+  MalKeys within;
+  MalTime from, until;
+  uint32_t ignore;
+} MalQuery;
+
+bool mal_index_is_free(const MalIndex *ix, const MalQuery *q);
+/* N adjacent keys that are wholly free, at the end of a free gap that is beside a busy segment; BESIDE is false where nothing in
+   WITHIN is busy: then the place is at random. RANDOM is the state of a generator. */
+bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint64_t *random, uint32_t *first,
+                        bool *beside);
+/* N adjacent keys that are free over the window, whatever is busy in them at other times: the lowest. For what
+   find_gap didn't find. */
+bool mal_index_find_run(const MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *first);
+/* A stretch of busy keys (one segment's) that are free over the window: any (RANDOM), or the lowest (NULL). */
+bool mal_index_find_spot(const MalIndex *ix, const MalQuery *q, uint64_t *random, MalKeys *out);
+uint64_t mal_index_longest_gap(const MalIndex *ix, MalKeys within);
+uint64_t mal_index_longest_run(const MalIndex *ix, const MalQuery *q);
+/* The earliest instant from q->from on at which some key is free for as long as the window; MAL_FOREVER: none. */
+MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q);
+
+/* Calls VISIT with every segment that reaches into WITHIN, in order. KEYS are cut to it. */
+typedef void (*MalIndexVisit)(const MalIndex *ix, const MalSegment *s, MalKeys keys, void *data);
+void mal_index_walk(const MalIndex *ix, MalKeys within, MalIndexVisit visit, void *data);
+
+/* The periods of S in order of their beginning: start with CURSOR 0; NULL at the end. */
+static inline const MalBusy *mal_index_next(const MalIndex *ix, const MalSegment *s, uint32_t *cursor)
+{
+  uint32_t at = *cursor;
+  if (at == 0) {
+    *cursor = s->more == 0 ? UINT32_MAX : ix->cells[s->more].next;
+    return &s->busy;
+  }
+  if (at == UINT32_MAX)
+    return NULL;
+  *cursor = ix->cells[at].next == 0 ? UINT32_MAX : ix->cells[at].next;
+  return &ix->cells[at].busy;
+}
+
+/* The treap's heap order: a number that nobody outside can know or choose. */
+static inline uint32_t mal_index_rank(const MalIndex *ix, uint32_t segment)
+{
+  uint64_t x = ((uint64_t)ix->salt << 32 | segment) * UINT64_C(0x9e3779b97f4a7c15);
+  x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+  return (uint32_t)(x >> 32);
+}
+
+/* The next number of a small generator (a Weyl sequence, mixed). */
+static inline uint64_t mal_random_next(uint64_t *state)
+{
+  uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+  x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+  return x ^ x >> 31;
+}
+
+/* 0..LIMIT-1. The bias of a remainder is of no weight here: limits are far below 2^64. */
+static inline uint64_t mal_random_below(uint64_t *state, uint64_t limit)
+{
+  return mal_random_next(state) % limit;
+}
+
+static inline uint64_t mal_keys_count(MalKeys keys)
+{
+  return (uint64_t)keys.last - keys.first + 1;
+}
+
+/* What the tree remembers of one segment alone. */
+typedef struct {
+  MalTime head, tail;
+  uint64_t pause;
+} MalSegmentSum;
+MalSegmentSum mal_index_sum(const MalIndex *ix, const MalSegment *s);
+
+/* Aborts where the tree is broken. */
+void mal_index_check(const MalIndex *ix);
+
+G_END_DECLS
+#endif
