@@ -26,6 +26,9 @@ core_private_headers += core/runtime-glib-private.h
 core_private_headers += core/allocator-index.h
 core_private_headers += core/allocator-private.h
 core_private_headers += core/runtime-glib.h
+core_private_headers += core/store-private.h
+core_private_headers += core/store-sqlite.h
+core_private_headers += core/store-sqlite-latest.h
 
 core_sources =
 core_sources += core/address.c
@@ -49,6 +52,16 @@ core_sources += core/runtime-glib-worker.c
 core_sources += core/runtime-glib.c
 core_sources += core/runtime.c
 core_sources += core/scope.c
+core_sources += core/store.c
+core_sources += core/store-memory.c
+core_sources += core/store-sqlite.c
+core_sources += core/store-sqlite-compact.c
+core_sources += core/store-sqlite-encode.c
+core_sources += core/store-sqlite-file.c
+core_sources += core/store-sqlite-latest.c
+core_sources += core/store-sqlite-load.c
+core_sources += core/store-sqlite-task.c
+core_sources += core/store-sqlite-write.c
 core_sources += core/time-text.c
 core_sources += core/wire.c
 

@@ -26,8 +26,9 @@ typedef struct {
   size_t value_length;
 } MalRecord;
 
-/* ERROR NULL: all batches up to and with THROUGH are durable. Else: batch THROUGH failed and none of its
-   changes is on disk; later batches may succeed. Called in order of tickets. */
+/* ERROR NULL: all batches up to and with THROUGH are durable, except those that were told as failed before. Else:
+   batch THROUGH failed and none of its changes counts; later batches may succeed. Called in order of tickets. A
+   store that recovers calls once with the last durable ticket again and ERROR NULL: its state is OK from then on. */
 typedef void (*MalStoreFunc)(MalTicket through, const GError *error, void *data);
 
 typedef enum {
@@ -36,7 +37,10 @@ typedef enum {
 } MalStoreState;
 
 typedef struct {
-  uint64_t batches, changes, failures, rows, bytes, compactions;
+  uint64_t batches, changes;  /* written / appended since the start */
+  uint64_t failures;          /* batches that failed */
+  uint64_t rows, bytes;       /* in the journals now, dead ones included; on disk */
+  uint64_t compactions;       /* passes over a journal */
   int64_t last_commit_us;     /* how long the last one took */
   int64_t max_commit_us;
 } MalStoreCounters;
@@ -100,6 +104,11 @@ struct MalStoreOps {
 MAL_API MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const char *vfs, GError **error);
 /* Nothing survives; "durable" one turn of the loop later. */
 MAL_API MalStore *mal_store_memory_new(MalRuntime *rt);
+/* For tests of its users, on a memory store only. From now on batches fail with MESSAGE and the state is FAILING;
+   NULL: they succeed again, which listeners hear one turn later. */
+MAL_API void mal_store_memory_fail(MalStore *store, const char *message);
+/* While held, batches wait as if for a slow disk. */
+MAL_API void mal_store_memory_hold(MalStore *store, bool hold);
 
 G_END_DECLS
 #endif

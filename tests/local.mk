@@ -19,6 +19,7 @@ LDADD = core/libmallocd-all.la $(test_libs)
 check_LTLIBRARIES += tests/support/libsupport.la
 tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h \
   tests/support/loop.h tests/support/private-net.h
+  tests/support/fault-vfs.c tests/support/fault-vfs.h
 
 unit_tests =
 unit_tests += tests/unit/test-address
@@ -30,6 +31,11 @@ unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
 unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-scope
+unit_tests += tests/unit/test-store
+tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-compact.c \
+  tests/unit/test-store-faults.c tests/unit/test-store-open.c tests/unit/test-store-task.c \
+  tests/unit/store-fixture.c tests/unit/store-fixture.h
+tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 
