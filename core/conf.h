@@ -51,12 +51,17 @@ typedef struct MalConfSchema MalConfSchema;
 MAL_API MalConfSchema *mal_conf_schema_new(void);
 MAL_API void mal_conf_schema_free(MalConfSchema *schema);
 MAL_API void mal_conf_schema_add(MalConfSchema *schema, const MalConfGroup *groups, size_t n, const char *owner);
+/* Who brought a group, or NULL: lets a loader refuse a second owner before it adds one. */
+MAL_API const char *mal_conf_schema_owner(const MalConfSchema *schema, const char *group);
 
-/* Errors are MAL_ERROR_CONFIG and begin with "FILE: [group] key: " (the line, where GLib tells it), say the value, what is
-   expected, and the nearest known name for an unknown one. FILE_NAME is for messages. */
+/* Errors are MAL_ERROR_CONFIG and begin with "FILE:LINE: [group] key: ", say the value, what is expected, and the
+   nearest known name for an unknown one. FILE_NAME is for messages. The tables of the schema must stay as long as the
+   result; the schema need not. */
 MAL_API MalConfig *mal_config_parse(const MalConfSchema *schema, const char *text, size_t length, const char *file_name,
                                     GError **error);
 MAL_API MalConfig *mal_config_load(const MalConfSchema *schema, const char *path, GError **error);
+/* The text of a file, for parsing twice; reads no further than what a configuration may be long. */
+MAL_API GByteArray *mal_config_read(const char *path, GError **error);
 /* The keys of [daemon] that are needed before plugins (and so the whole schema) are known: a parse that
    ignores groups it doesn't know. */
 MAL_API MalConfig *mal_config_parse_daemon(const char *text, size_t length, const char *file_name, GError **error);
@@ -79,6 +84,7 @@ MAL_API int64_t mal_conf_integer(const MalConfSection *s, const char *key);   /*
 MAL_API bool mal_conf_bool(const MalConfSection *s, const char *key);
 MAL_API MalAddress mal_conf_address(const MalConfSection *s, const char *key);
 MAL_API MalEndpoint mal_conf_endpoint(const MalConfSection *s, const char *key, uint16_t default_port);
+MAL_API MalEndpoint mal_conf_endpoint_at(const MalConfSection *s, const char *key, size_t n, uint16_t default_port);
 /* Lists: length and items; items of a list key only. */
 MAL_API size_t mal_conf_length(const MalConfSection *s, const char *key);
 MAL_API const char *mal_conf_item(const MalConfSection *s, const char *key, size_t n);
@@ -86,10 +92,16 @@ MAL_API MalSpan mal_conf_span(const MalConfSection *s, const char *key, size_t n
 /* Localized keys: the tags present and their values, in file order. */
 MAL_API size_t mal_conf_locales(const MalConfSection *s, const char *key);
 MAL_API const char *mal_conf_locale(const MalConfSection *s, const char *key, size_t n, const char **tag);
-/* The place of a key for an error message of a later check: "FILE: [group NAME] key". The caller frees. */
+/* The place of a key (of the group: NULL) for an error message of a later check: "FILE:LINE: [group NAME] key". The
+   caller frees. */
 MAL_API char *mal_conf_place(const MalConfSection *s, const char *key);
-/* Do both configurations say the same in this group (all sections of it)? */
+/* Do both configurations say the same in this group (all sections of it, "60m" being the same as "1h")? */
 MAL_API bool mal_config_same(const MalConfig *a, const MalConfig *b, const char *group);
+
+typedef enum { MAL_DOC_TEXT, MAL_DOC_ROFF, MAL_DOC_JSON_SCHEMA } MalDocFormat;
+/* The tables as a reference for people, as the middle of mallocd.conf(5), or as a JSON schema of the file. The caller
+   frees. */
+MAL_API char *mal_conf_schema_render(const MalConfSchema *schema, MalDocFormat format);
 
 /* The core's groups: daemon, scope, range, reserve. */
 extern MAL_API const MalConfGroup mal_core_conf_groups[];

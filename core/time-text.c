@@ -43,7 +43,7 @@ const char *mal_time_format(MalTime t, char out[MAL_TIME_STRLEN])
     return out;
   }
   int64_t days = t / DAY - (t % DAY < 0);
-  int64_t second = t - days * DAY;
+  int64_t second = t % DAY + (t % DAY < 0 ? DAY : 0);
   if (days < days_since_1970(0, 1, 1) || days >= days_since_1970(10000, 1, 1)) {
     g_snprintf(out, MAL_TIME_STRLEN, "@%" G_GINT64_FORMAT, t);   /* RFC 3339 has four digits for the year */
     return out;

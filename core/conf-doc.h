@@ -1,0 +1,12 @@
+/* Text as roff, for the generator of the manual. Not installed. */
+#ifndef MAL_CONF_DOC_H
+#define MAL_CONF_DOC_H
+
+#include "api.h"
+
+/* Appends TEXT so that roff shows exactly it. */
+MAL_API void mal_doc_roff(GString *out, const char *text);
+/* The same, each sentence on a line of its own, with a newline at the end. */
+MAL_API void mal_doc_roff_sentences(GString *out, const char *text);
+
+#endif
