@@ -13,6 +13,9 @@
 # One under a fake runtime (tests/support/fake-runtime.h) adds
 #   tests_unit_test_X_LDADD = tests/support/libsupport.la $(LDADD)
 
+# One under the simulator (tests/sim/sim.h) adds
+#   tests_unit_test_X_LDADD = tests/sim/libmalsim.la $(LDADD)
+
 test_libs = $(CRITERION_LIBS) $(DEPS_LIBS)
 LDADD = core/libmallocd-all.la $(test_libs)
 
@@ -20,6 +23,14 @@ check_LTLIBRARIES += tests/support/libsupport.la
 tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h \
   tests/support/loop.h tests/support/private-net.h
   tests/support/fault-vfs.c tests/support/fault-vfs.h
+
+check_LTLIBRARIES += tests/sim/libmalsim.la
+tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-internal.h tests/sim/sim-connection.c \
+  tests/sim/sim-disk.c tests/sim/sim-net.c tests/sim/sim-node.c tests/sim/sim-queue.c tests/sim/sim-route.c \
+  tests/sim/sim-stream.c tests/sim/sim-stream.h tests/sim/sim-trace.c tests/sim/sim-udp.c tests/sim/sim-worker.c
+
+check_PROGRAMS += tests/bench/bench-sim
+tests_bench_bench_sim_LDADD = tests/sim/libmalsim.la core/libmallocd-all.la $(DEPS_LIBS)
 
 unit_tests =
 unit_tests += tests/unit/test-address
@@ -41,6 +52,8 @@ tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-co
   tests/unit/test-store-faults.c tests/unit/test-store-open.c tests/unit/test-store-task.c \
   tests/unit/store-fixture.c tests/unit/store-fixture.h
 tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-sim
+tests_unit_test_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 
