@@ -21,7 +21,7 @@ LDADD = core/libmallocd-all.la $(test_libs)
 
 check_LTLIBRARIES += tests/support/libsupport.la
 tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h \
-  tests/support/loop.h tests/support/private-net.h
+  tests/support/loop.h tests/support/private-net.h \
   tests/support/fault-vfs.c tests/support/fault-vfs.h
 
 check_LTLIBRARIES += tests/sim/libmalsim.la
@@ -42,9 +42,6 @@ unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
 unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-conf
-unit_tests += tests/unit/test-error
-unit_tests += tests/unit/test-events
-tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-plan
 unit_tests += tests/unit/test-scope
 unit_tests += tests/unit/test-store
