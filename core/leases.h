@@ -74,7 +74,8 @@ typedef struct {
 /* GRANTED or REFUSED as above. From the new start, or from NOW for a lease that has begun. */
 MAL_API MalAnswer mal_leases_renew(MalLeases *leases, MalLeaseId id, const MalRenewal *renewal, MalTime now,
                                    MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
-/* The address is free again when DONE comes. REASON is a static string. Also takes back what is waiting. */
+/* The address is free again when DONE comes. REASON is a static string. What only waits for space is taken back at
+   once: the answer is then WAITING, no DONE follows, and the request's own DONE is told NOT_FOUND. */
 MAL_API MalAnswer mal_leases_release(MalLeases *leases, MalLeaseId id, MalTime now, const char *reason,
                                      MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
 /* The sentence for a refusal, with the counts that explain it ("512 free, 509 share an Ethernet group with
@@ -90,6 +91,10 @@ MAL_API bool mal_leases_get_hold(const MalLeases *leases, MalLeaseId id, MalLeas
 /* Calls DONE once what is pending for this identifier is settled (at the next completion at the earliest, also
    where nothing is pending). */
 MAL_API void mal_leases_when_durable(MalLeases *leases, MalLeaseId id, MalLeaseFunc done, void *user, uint64_t cookie);
+
+/* USER is going away (a plugin stops): none of the DONE calls that were promised to it will come. The changes
+   themselves go on; what only waits for space is dropped. */
+MAL_API void mal_leases_forget(MalLeases *leases, void *user);
 
 /* Pages through leases in a stable order. *CURSOR is 0 at first and is moved on; false at the end. */
 typedef struct {

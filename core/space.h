@@ -47,6 +47,8 @@ MAL_API void mal_space_unwatch(MalSpace *space, unsigned id);
 /* Layer 2 and layer 3. NULL takes the registration back (owned mirrors available again). */
 MAL_API void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data);
 MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
+/* Does owned mirror available (no arbiter)? */
+MAL_API bool mal_space_is_mirrored(const MalSpace *space);
 MAL_API void mal_space_decide(MalSpace *space, uint64_t ticket, bool yes);
 
 /* ---- the core's side -------------------------------------------------------------------------- */

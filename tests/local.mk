@@ -35,22 +35,22 @@ tests_bench_bench_sim_LDADD = tests/sim/libmalsim.la core/libmallocd-all.la $(DE
 unit_tests =
 unit_tests += tests/unit/test-address
 unit_tests += tests/unit/test-allocator-model
+unit_tests += tests/unit/test-conf
 unit_tests += tests/unit/test-error
 unit_tests += tests/unit/test-events
 tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-plan
 unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
 unit_tests += tests/unit/test-runtime-glib-udp
-unit_tests += tests/unit/test-conf
-unit_tests += tests/unit/test-plan
 unit_tests += tests/unit/test-scope
+unit_tests += tests/unit/test-sim
+tests_unit_test_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/unit/test-store
 tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-compact.c \
   tests/unit/test-store-faults.c tests/unit/test-store-open.c tests/unit/test-store-task.c \
   tests/unit/store-fixture.c tests/unit/store-fixture.h
 tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
-unit_tests += tests/unit/test-sim
-tests_unit_test_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 

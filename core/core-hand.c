@@ -1,0 +1,227 @@
+/* Ranges and reserves made by hand through the control socket. They live in the store, not in the configuration, as
+   records of owner "core": the key is the name, the value JSON text that a person can read. */
+#include "core-internal.h"
+
+#include <string.h>
+
+/* ---- waiting for the disk ------------------------------------------------------------------------------------ */
+
+typedef struct {
+  MalCore *core;
+  MalTicket ticket;
+  unsigned listener;
+  MalCoreDone done;
+  void *data;
+} Wait;
+
+static void on_settled(MalTicket through, const GError *error, void *data)
+{
+  Wait *w = data;
+  if (through < w->ticket)
+    return;
+  mal_store_unlisten(w->core->store, w->listener);
+  if (w->done)
+    w->done(error, w->data);
+  g_free(w);
+}
+
+static void when_durable(MalCore *core, MalTicket ticket, MalCoreDone done, void *data)
+{
+  Wait *w = g_new0(Wait, 1);
+  *w = (Wait){ core, ticket, 0, done, data };
+  w->listener = mal_store_listen(core->store, on_settled, w);
+}
+
+static MalTicket keep(MalCore *core, const char *kind, const char *name, json_object *value)
+{
+  const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
+  MalRecord record = { "core", kind, (const uint8_t *)name, strlen(name), (const uint8_t *)text, strlen(text) };
+  MalTicket ticket = mal_store_put_record(core->store, &record);
+  json_object_put(value);
+  return ticket;
+}
+
+static bool store_works(MalCore *core, GError **error)
+{
+  const GError *failing = NULL;
+  if (mal_store_state(core->store, &failing) == MAL_STORE_OK)
+    return true;
+  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "the store can't be written: %s",
+              failing ? failing->message : "unknown cause");
+  return false;
+}
+
+static bool check_name(const char *what, const char *name, GError **error)
+{
+  bool good = *name && strlen(name) <= 64;
+  for (const char *c = name; good && *c; c++)
+    good = g_ascii_isalnum(*c) || strchr("-_.", *c);
+  if (!good)
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+                "\"%s\" can't be the name of a %s: use letters, digits, '-', '_', '.', at most 64", name, what);
+  return good;
+}
+
+/* ---- ranges ----------------------------------------------------------------------------------------------------- */
+
+static const MalRange *range_named(MalCore *core, const char *name)
+{
+  g_autoptr(GPtrArray) ranges = mal_space_ranges(core->space, MAL_LEVEL_AVAILABLE);
+  for (unsigned i = 0; i < ranges->len; i++) {
+    const MalRange *r = g_ptr_array_index(ranges, i);
+    if (strcmp(r->name, name) == 0)
+      return r;
+  }
+  return NULL;
+}
+
+bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalSpan span, MalTime until,
+                        MalCoreDone done, void *data, GError **error)
+{
+  char text[MAL_SPAN_STRLEN];
+  if (!check_name("range", name, error) || !store_works(core, error))
+    return false;
+  if (range_named(core, name)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "a range is already called %s", name);
+    return false;
+  }
+  if (until <= mal_runtime_now(core->rt)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s would have ended already", name);
+    return false;
+  }
+  if (!mal_space_add(core->space, MAL_LEVEL_AVAILABLE, scope, span, until, name, "control", error))
+    return false;
+  json_object *value = json_object_new_object();
+  json_object_object_add(value, "scope", json_object_new_string(scope));
+  json_object_object_add(value, "span", json_object_new_string(mal_span_format(span, text)));
+  json_object_object_add(value, "until", json_object_new_int64(until));
+  when_durable(core, keep(core, "range", name, value), done, data);
+  return true;
+}
+
+bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreDone done, void *data, GError **error)
+{
+  const MalRange *range = range_named(core, name);
+  if (!store_works(core, error))
+    return false;
+  if (!range) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no range is called %s", name);
+    return false;
+  }
+  if (strcmp(range->source, "control") != 0) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s comes from %s: %s", name, range->source,
+                strcmp(range->source, "config") == 0 ? "take it out of the configuration and reload"
+                                                     : "only that plugin can withdraw it");
+    return false;
+  }
+  size_t leases = mal_leases_touching(core->leases, range->span, NULL);
+  if (leases > 0 && !force) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
+                "range %s has %zu live lease%s: release them, wait for their end, or force (which revokes them)", name,
+                leases, leases == 1 ? "" : "s");
+    return false;
+  }
+  MalTicket ticket = mal_store_drop_record(core->store, "core", "range", (const uint8_t *)name, strlen(name));
+  mal_space_remove(core->space, MAL_LEVEL_AVAILABLE, range->span.first, NULL);
+  when_durable(core, ticket, done, data);
+  return true;
+}
+
+/* ---- reserves ----------------------------------------------------------------------------------------------------- */
+
+static bool add_reserve(MalCore *core, const char *scope_id, const char *name, GArray *spans, const char *comment,
+                        GError **error)
+{
+  const MalScope *scope = mal_scope_set_find(mal_leases_scopes(core->leases), scope_id);
+  if (!scope) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no scope is called %s", scope_id);
+    return false;
+  }
+  MalReserve reserve = { (char *)(uintptr_t)name, scope->index, spans, (char *)(uintptr_t)comment };
+  return mal_leases_reserve_add(core->leases, &reserve, mal_runtime_now(core->rt), error);
+}
+
+bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans, const char *comment,
+                          MalCoreDone done, void *data, GError **error)
+{
+  char text[MAL_SPAN_STRLEN];
+  if (!check_name("reserve", name, error) || !store_works(core, error) ||
+      !add_reserve(core, scope, name, spans, comment, error))
+    return false;
+  json_object *value = json_object_new_object(), *list = json_object_new_array();
+  for (unsigned i = 0; i < spans->len; i++)
+    json_object_array_add(list, json_object_new_string(mal_span_format(g_array_index(spans, MalSpan, i), text)));
+  json_object_object_add(value, "scope", json_object_new_string(scope));
+  json_object_object_add(value, "addresses", list);
+  json_object_object_add(value, "comment", comment ? json_object_new_string(comment) : NULL);
+  when_durable(core, keep(core, "reserve", name, value), done, data);
+  return true;
+}
+
+bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, void *data, GError **error)
+{
+  if (!store_works(core, error) || !mal_leases_reserve_remove(core->leases, name, error))
+    return false;
+  when_durable(core, mal_store_drop_record(core->store, "core", "reserve", (const uint8_t *)name, strlen(name)), done,
+               data);
+  return true;
+}
+
+/* ---- reading them back ------------------------------------------------------------------------------------------------ */
+
+static const char *text_of(json_object *value, const char *key)
+{
+  json_object *member;
+  return json_object_object_get_ex(value, key, &member) ? json_object_get_string(member) : NULL;
+}
+
+static bool restore_range(MalCore *core, const char *name, json_object *value, GError **error)
+{
+  MalSpan span;
+  const char *scope = text_of(value, "scope"), *text = text_of(value, "span");
+  json_object *until;
+  if (!scope || !text || !json_object_object_get_ex(value, "until", &until)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "its scope, span or until is missing");
+    return false;
+  }
+  if (json_object_get_int64(until) <= mal_runtime_now(core->rt))
+    return true;
+  return mal_span_parse(text, &span, error) &&
+         mal_space_add(core->space, MAL_LEVEL_AVAILABLE, scope, span, json_object_get_int64(until), name, "control",
+                       error);
+}
+
+static bool restore_reserve(MalCore *core, const char *name, json_object *value, GError **error)
+{
+  json_object *list;
+  const char *scope = text_of(value, "scope");
+  g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  if (!scope || !json_object_object_get_ex(value, "addresses", &list) || !json_object_is_type(list, json_type_array)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "its scope or its addresses are missing");
+    return false;
+  }
+  for (size_t i = 0; i < json_object_array_length(list); i++) {
+    MalSpan span;
+    const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+    if (!mal_span_parse(text ? text : "", &span, error))
+      return false;
+    g_array_append_val(spans, span);
+  }
+  return add_reserve(core, scope, name, spans, text_of(value, "comment"), error);
+}
+
+bool core_hand_restore(MalCore *core, const MalRecord *record, GError **error)
+{
+  g_autofree char *name = g_strndup((const char *)record->key, record->key_length);
+  g_autofree char *text = g_strndup((const char *)record->value, record->value_length);
+  json_object *value = json_tokener_parse(text);
+  bool ok = true;
+  if (strcmp(record->kind, "range") == 0)
+    ok = restore_range(core, name, value, error);
+  else if (strcmp(record->kind, "reserve") == 0)
+    ok = restore_reserve(core, name, value, error);
+  if (!ok)
+    g_prefix_error(error, "%s %s, which was made by hand and is kept in the store: ", record->kind, name);
+  json_object_put(value);
+  return ok;
+}

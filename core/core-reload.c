@@ -1,0 +1,116 @@
+/* A new configuration: everything is checked before anything changes. */
+#include "core-internal.h"
+
+#include <string.h>
+
+static bool same_key(const Checked *a, const Checked *b, const char *key)
+{
+  const MalConfSection *x = mal_config_section(a->config, "daemon"), *y = mal_config_section(b->config, "daemon");
+  if (strcmp(key, "roles") == 0)
+    return a->roles == b->roles;
+  if (strcmp(key, "plugins") != 0)
+    return g_strcmp0(mal_conf_string(x, key), mal_conf_string(y, key)) == 0;
+  if (mal_conf_length(x, key) != mal_conf_length(y, key))
+    return false;
+  for (size_t i = 0; i < mal_conf_length(x, key); i++)
+    if (strcmp(mal_conf_item(x, key, i), mal_conf_item(y, key, i)) != 0)
+      return false;
+  return true;
+}
+
+/* What can't change under a running daemon; NULL where nothing of it did. */
+static char *needs_restart(const Checked *old, const Checked *new)
+{
+  static const char *const keys[] = { "roles", "plugins", "plugin-dir", "state-dir", "control-socket" };
+  GString *s = g_string_new(NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+    if (!same_key(old, new, keys[i]))
+      g_string_append_printf(s, "%s%s", s->len ? ", " : "", keys[i]);
+  if (s->len == 0) {
+    g_string_free(s, TRUE);
+    return NULL;
+  }
+  g_string_append(s, " in [daemon] changed: that takes effect when mallocd is restarted");
+  return g_string_free(s, FALSE);
+}
+
+static bool start_again(MalCore *core, PluginRun *run, const MalConfig *config, GError **error)
+{
+  if (!core_plugin_open(core, run, config, error))
+    return false;
+  if (core_plugin_start(core, run, error))
+    return true;
+  core_plugin_stop(core, run);
+  return false;
+}
+
+static void report_failed(MalCore *core, const PluginRun *run, const GError *error, const char *outcome)
+{
+  MalField fields[] = { MAL_F_STRING("plugin", run->plugin->name), MAL_F_STRING("error", error->message) };
+  MAL_EVENT(core->events, &core_event_plugin_failed, fields, "%s (%s)", error->message, outcome);
+}
+
+/* The world outside may refuse what the check could not know (a port in use): then the plugin goes on with its old
+   configuration. */
+static void restart_plugin(MalCore *core, PluginRun *run, const MalConfig *old, const MalConfig *new)
+{
+  g_autoptr(GError) error = NULL, again = NULL;
+  core_plugin_stop(core, run);
+  if (start_again(core, run, new, &error))
+    return;
+  if (start_again(core, run, old, &again))
+    report_failed(core, run, error, "it goes on with its previous configuration");
+  else
+    report_failed(core, run, error, "it is stopped");
+}
+
+static void reload_plugins(MalCore *core, const MalConfig *old)
+{
+  for (unsigned i = 0; i < core->plugins->len; i++) {
+    PluginRun *run = g_ptr_array_index(core->plugins, i);
+    if (!run->wanted)
+      continue;
+    if (!run->instance || !run->plugin->reload ||
+        run->plugin->reload(run->instance, core->now.config) == MAL_RELOAD_RESTART)
+      restart_plugin(core, run, old, core->now.config);
+  }
+}
+
+static bool refuse(MalCore *core, Checked *new, GError *cause, GError **error)
+{
+  MalField fields[] = { MAL_F_STRING("error", cause->message) };
+  MAL_EVENT(core->events, &core_event_reload_refused, fields, "configuration not reloaded: %s", cause->message);
+  mal_count(core->counters, CORE_RELOADS_REFUSED, 1);
+  core_checked_clear(new);
+  g_propagate_error(error, cause);
+  return false;
+}
+
+bool mal_core_reload(MalCore *core, char **summary, GError **error)
+{
+  Checked new = { 0 };
+  GError *cause = NULL;
+  if (!core_read(&core->options, &new, &cause))
+    return refuse(core, &new, cause, error);
+  /* The plugins that run are those of the start, and so is what they were checked for. */
+  if (!mal_leases_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
+    return refuse(core, &new, cause, error);
+  char *restart = needs_restart(&core->now, &new);
+  Checked old = core->now;
+  new.roles = old.roles;
+  MalPluginSet *plugins = new.plugins;
+  new.plugins = old.plugins;
+  old.plugins = plugins;
+  core->now = new;
+  core_apply_log(core);
+  reload_plugins(core, old.config);
+  core_checked_clear(&old);
+  mal_count(core->counters, CORE_RELOADS, 1);
+  mal_event(core->events, &core_event_reloaded, NULL, 0, "configuration reloaded%s%s", restart ? "; " : "",
+            restart ? restart : "");
+  if (summary)
+    *summary = restart;
+  else
+    g_free(restart);
+  return true;
+}

@@ -1,0 +1,412 @@
+/* The core object: from a configuration file to a running daemon and back.
+
+   core.c         reading, building, starting, stopping, the tick
+   core-reload.c  a new configuration, all or nothing
+   core-hand.c    ranges and reserves made by hand
+   core-news.c    events and counters */
+#include <config.h>
+
+#include "core-internal.h"
+
+#include <string.h>
+
+#define TICK_LONGEST (1 * MAL_US)   /* a step of the clock is noticed within this */
+
+/* ---- reading ---------------------------------------------------------------------------------------------- */
+
+void core_checked_clear(Checked *c)
+{
+  g_clear_pointer(&c->plan, mal_plan_free);
+  g_clear_pointer(&c->config, mal_config_unref);
+  g_clear_pointer(&c->plugins, mal_plugin_set_free);
+}
+
+static bool read_text(const MalCoreOptions *o, char **text, size_t *length, GError **error)
+{
+  if (!o->config_file) {
+    *text = g_strdup(o->config_text ? o->config_text : "");
+    *length = strlen(*text);
+    return true;
+  }
+  GError *cause = NULL;
+  if (g_file_get_contents(o->config_file, text, length, &cause))
+    return true;
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "configuration file: %s", cause->message);
+  g_error_free(cause);
+  return false;
+}
+
+static uint32_t roles_of(const MalConfSection *daemon)
+{
+  static const struct { const char *name; uint32_t role; } table[] = {
+    { "client", MAL_ROLE_CLIENT }, { "maas", MAL_ROLE_MAAS }, { "prefix-coordinator", MAL_ROLE_COORDINATOR },
+  };
+  uint32_t roles = 0;
+  for (size_t i = 0; i < mal_conf_length(daemon, "roles"); i++)
+    for (size_t j = 0; j < G_N_ELEMENTS(table); j++)
+      if (strcmp(mal_conf_item(daemon, "roles", i), table[j].name) == 0)
+        roles |= table[j].role;
+  return roles;
+}
+
+static MalPluginSet *load_plugins(const MalCoreOptions *o, const MalConfig *config, GError **error)
+{
+  const MalConfSection *daemon = mal_config_section(config, "daemon");
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+  for (size_t i = 0; i < mal_conf_length(daemon, "plugins"); i++)
+    g_ptr_array_add(names, (void *)(uintptr_t)mal_conf_item(daemon, "plugins", i));
+  g_ptr_array_add(names, NULL);
+  const char *dir = o->plugin_dir ? o->plugin_dir : mal_conf_string(daemon, "plugin-dir");
+  return mal_plugin_set_load((const char *const *)(void *)names->pdata, dir, o->builtin, error);
+}
+
+static bool check_with_plugins(const MalCoreOptions *o, Checked *c, GError **error)
+{
+  c->roles = o->roles ? o->roles : roles_of(mal_config_section(c->config, "daemon"));
+  if (!(c->plan = mal_plan_from_config(c->config, error)))
+    return false;
+  for (size_t i = 0; i < mal_plugin_set_size(c->plugins); i++) {
+    const MalPlugin *p = mal_plugin_set_at(c->plugins, i);
+    if (p->check && !p->check(c->config, c->plan, c->roles, error))
+      return false;
+  }
+  return true;
+}
+
+bool core_read(const MalCoreOptions *o, Checked *out, GError **error)
+{
+  g_autofree char *text = NULL;
+  size_t length;
+  const char *file = o->config_file ? o->config_file : "(built-in configuration)";
+  if (!read_text(o, &text, &length, error))
+    return false;
+  g_autoptr(MalConfig) daemon = mal_config_parse_daemon(text, length, file, error);
+  if (!daemon || !(out->plugins = load_plugins(o, daemon, error)))
+    return false;
+  MalConfSchema *schema = mal_conf_schema_new();
+  mal_conf_schema_add(schema, mal_core_conf_groups, mal_core_conf_n_groups, "core");
+  for (size_t i = 0; i < mal_plugin_set_size(out->plugins); i++) {
+    const MalPlugin *p = mal_plugin_set_at(out->plugins, i);
+    mal_conf_schema_add(schema, p->groups, p->n_groups, p->name);
+  }
+  out->config = mal_config_parse(schema, text, length, file, error);
+  mal_conf_schema_free(schema);
+  if (out->config && check_with_plugins(o, out, error))
+    return true;
+  core_checked_clear(out);
+  return false;
+}
+
+bool mal_core_check(const MalCoreOptions *options, GError **error)
+{
+  Checked checked = { 0 };
+  if (!core_read(options, &checked, error))
+    return false;
+  core_checked_clear(&checked);
+  return true;
+}
+
+MalEthernetPolicy core_policy(const MalConfig *config)
+{
+  const char *text = mal_conf_string(mal_config_section(config, "daemon"), "ethernet");
+  if (g_strcmp0(text, "ignore") == 0)
+    return MAL_ETHERNET_IGNORE;
+  return g_strcmp0(text, "prefer") == 0 ? MAL_ETHERNET_PREFER : MAL_ETHERNET_DISTINCT;
+}
+
+void core_apply_log(MalCore *core)
+{
+  const MalConfSection *daemon = mal_config_section(core->now.config, "daemon");
+  const char *text = mal_conf_string(daemon, "log-level");
+  MalLogLevel level = MAL_LOG_INFO;
+  for (MalLogLevel i = MAL_LOG_ERROR; i <= MAL_LOG_DEBUG; i++)
+    if (g_strcmp0(text, mal_log_level_name(i)) == 0)
+      level = i;
+  bool json = g_strcmp0(mal_conf_string(daemon, "log-format"), "json") == 0;
+  mal_events_set_log(core->events, level, json ? MAL_LOG_JSON : MAL_LOG_TEXT);
+}
+
+/* ---- plugins ------------------------------------------------------------------------------------------------ */
+
+static MalVerdict arbitrate(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until, void *data)
+{
+  PluginRun *run = data;
+  return run->instance ? run->plugin->arbitrate(run->instance, ticket, scope, span, until) : MAL_VERDICT_NO;
+}
+
+static void demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+{
+  PluginRun *run = data;
+  if (run->instance)
+    run->plugin->demand(run->instance, level, scope, count, until);
+}
+
+static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
+{
+  PluginRun *run = g_new0(PluginRun, 1);
+  run->plugin = p;
+  run->path = path;
+  run->wanted = p->roles & core->now.roles;
+  run->host = (MalHost){
+    .name = p->name, .roles = core->now.roles, .runtime = core->rt, .events = core->events,
+    .metrics = mal_metrics_register(core->metrics, p->name, p->metrics, p->n_metrics), .store = core->store,
+    .leases = core->leases, .space = core->space, .control = core->control,
+  };
+  mal_events_register(core->events, p->events, p->n_events);
+  g_ptr_array_add(core->plugins, run);
+  if (run->wanted && p->arbitrate)
+    mal_space_set_arbiter(core->space, arbitrate, run);
+  if (run->wanted && p->demand)
+    mal_space_set_demand(core->space, MAL_LEVEL_AVAILABLE, demand, run);
+}
+
+typedef struct {
+  const char *owner;
+  MalStoreRecordFunc func;
+  void *data;
+} EachRecord;
+
+static bool one_record(const MalRecord *record, void *data, GError **error)
+{
+  EachRecord *each = data;
+  return strcmp(record->owner, each->owner) != 0 || each->func(record, each->data, error);
+}
+
+bool core_each_record(MalCore *core, const char *owner, MalStoreRecordFunc func, void *data, GError **error)
+{
+  EachRecord each = { owner, func, data };
+  return mal_store_load(core->store, mal_runtime_now(core->rt), NULL, one_record, &each, error);
+}
+
+static bool restore_record(const MalRecord *record, void *data, GError **error)
+{
+  PluginRun *run = data;
+  return run->plugin->restore(run->instance, record, error);
+}
+
+bool core_plugin_open(MalCore *core, PluginRun *run, const MalConfig *config, GError **error)
+{
+  run->host.config = config;
+  run->instance = run->plugin->open(&run->host, error);
+  if (!run->instance) {
+    g_prefix_error(error, "plugin %s: ", run->plugin->name);
+    return false;
+  }
+  if (!run->plugin->restore || core_each_record(core, run->plugin->name, restore_record, run, error))
+    return true;
+  g_prefix_error(error, "plugin %s: ", run->plugin->name);
+  core_plugin_stop(core, run);
+  return false;
+}
+
+bool core_plugin_start(MalCore *core, PluginRun *run, GError **error)
+{
+  if (!run->plugin->start(run->instance, error)) {
+    g_prefix_error(error, "plugin %s: ", run->plugin->name);
+    return false;
+  }
+  run->running = true;
+  mal_control_add(core->control, run->plugin->name, run->plugin->methods, run->plugin->n_methods, run->instance);
+  return true;
+}
+
+void core_plugin_stop(MalCore *core, PluginRun *run)
+{
+  if (run->running) {
+    mal_control_remove(core->control, run->plugin->name);
+    run->plugin->stop(run->instance);
+    run->running = false;
+  }
+  if (run->instance)
+    run->plugin->close(run->instance);
+  run->instance = NULL;
+}
+
+size_t mal_core_plugins(MalCore *core)
+{
+  return core->plugins->len;
+}
+
+MalPluginStatus mal_core_plugin(MalCore *core, size_t n)
+{
+  const PluginRun *run = g_ptr_array_index(core->plugins, n);
+  const char *state = run->running ? "running" : run->wanted ? "stopped" : "idle";
+  return (MalPluginStatus){ run->plugin, run->path, state, run->running ? run->instance : NULL };
+}
+
+/* ---- the tick --------------------------------------------------------------------------------------------------- */
+
+/* One timer for everything that lapses; it also comes at least once a second, which is how soon a jump of the wall
+   clock is noticed by an idle daemon. */
+static void on_tick(void *data)
+{
+  MalCore *core = data;
+  MalTime now = mal_runtime_now(core->rt);
+  mal_leases_expire(core->leases, now);
+  mal_space_expire(core->space, now);
+  core_news_store(core);
+  int64_t wait = TICK_LONGEST;
+  MalTime due = MIN(mal_leases_due(core->leases), mal_space_due(core->space));
+  if (due != MAL_FOREVER)
+    wait = CLAMP(due * MAL_US - mal_runtime_wall(core->rt), MAL_US / 100, TICK_LONGEST);
+  mal_timer_set(core->tick, mal_runtime_monotonic(core->rt) + wait);
+}
+
+/* ---- building ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+  MalCore *core;
+  MalTime now;
+  unsigned leases, superseded;
+} Loading;
+
+static bool load_lease(const MalLease *lease, void *data, GError **error)
+{
+  Loading *loading = data;
+  loading->leases++;
+  return mal_leases_restore(loading->core->leases, lease, loading->now, &loading->superseded, error);
+}
+
+static bool load_hand_made(const MalRecord *record, void *data, GError **error)
+{
+  return core_hand_restore(data, record, error);
+}
+
+static bool load_state(MalCore *core, GError **error)
+{
+  Loading loading = { .core = core, .now = mal_runtime_now(core->rt) };
+  if (!core_each_record(core, "core", load_hand_made, core, error))
+    return false;
+  for (unsigned i = 0; i < core->plugins->len; i++) {
+    PluginRun *run = g_ptr_array_index(core->plugins, i);
+    if (run->wanted && !core_plugin_open(core, run, core->now.config, error))
+      return false;
+  }
+  if (!mal_store_load(core->store, loading.now, load_lease, NULL, &loading, error))
+    return false;
+  MalField fields[] = { MAL_F_INT("leases", loading.leases), MAL_F_INT("superseded", loading.superseded) };
+  MAL_EVENT(core->events, &core_event_loaded, fields, "%u leases read from the store", loading.leases);
+  if (loading.superseded > 0) {
+    mal_count(core->counters, CORE_SUPERSEDED, loading.superseded);
+    MAL_EVENT(core->events, &core_event_superseded, fields,
+              "%u stored leases were replaced by later ones on the same addresses", loading.superseded);
+  }
+  return true;
+}
+
+static bool build_model(MalCore *core, GError **error)
+{
+  core->space = mal_space_new();
+  core->leases = mal_leases_new(core->rt, core->store, core->space);
+  core->counters = mal_metrics_register(core->metrics, "core", core_metrics, CORE_N_METRICS);
+  core_news_attach(core);
+  for (size_t i = 0; i < mal_plugin_set_size(core->now.plugins); i++)
+    add_plugin(core, mal_plugin_set_at(core->now.plugins, i), mal_plugin_set_path(core->now.plugins, i));
+  return mal_leases_replan(core->leases, core->now.plan, core_policy(core->now.config), mal_runtime_now(core->rt),
+                           error) &&
+         load_state(core, error);
+}
+
+static bool open_store(MalCore *core, GError **error)
+{
+  const char *dir = mal_conf_string(mal_config_section(core->now.config, "daemon"), "state-dir");
+  core->store = core->options.store ? core->options.store : mal_store_sqlite_open(core->rt, dir, NULL, error);
+  core->options.store = NULL;
+  return core->store;
+}
+
+MalCore *mal_core_new(const MalCoreOptions *options, GError **error)
+{
+  Checked checked = { 0 };
+  if (!core_read(options, &checked, error)) {
+    if (options->store)
+      mal_store_close(options->store);
+    return NULL;
+  }
+  g_autoptr(MalCore) core = g_new0(MalCore, 1);
+  core->options = *options;
+  core->options.config_file = core->config_file = g_strdup(options->config_file);
+  core->options.config_text = core->config_text = g_strdup(options->config_text);
+  core->options.plugin_dir = core->plugin_dir = g_strdup(options->plugin_dir);
+  core->now = checked;
+  core->rt = options->runtime;
+  core->started = mal_runtime_monotonic(core->rt);
+  core->events = mal_events_new(core->rt, options->log, options->log_data);
+  core->metrics = mal_metrics_new();
+  core->control = mal_control_new();
+  core->plugins = g_ptr_array_new_with_free_func(g_free);
+  core->tick = mal_timer_new(core->rt, on_tick, core);
+  core_apply_log(core);
+  if (!open_store(core, error) || !build_model(core, error))
+    return NULL;
+  mal_core_add_methods(core, core->control);
+  return g_steal_pointer(&core);
+}
+
+bool mal_core_start(MalCore *core, GError **error)
+{
+  for (unsigned i = 0; i < core->plugins->len; i++) {
+    PluginRun *run = g_ptr_array_index(core->plugins, i);
+    if (run->instance && !core_plugin_start(core, run, error)) {
+      mal_core_stop(core);
+      return false;
+    }
+  }
+  on_tick(core);
+  MalField fields[] = { MAL_F_STRING("version", PACKAGE_VERSION) };
+  MAL_EVENT(core->events, &core_event_started, fields, "mallocd " PACKAGE_VERSION " is up");
+  return true;
+}
+
+void mal_core_stop(MalCore *core)
+{
+  for (unsigned i = core->plugins->len; i-- > 0;)
+    core_plugin_stop(core, g_ptr_array_index(core->plugins, i));
+  mal_timer_stop(core->tick);
+}
+
+void mal_core_free(MalCore *core)
+{
+  if (!core)
+    return;
+  mal_core_stop(core);
+  if (core->control)
+    mal_control_remove(core->control, "core");
+  /* The store is flushed and closed while those who wait for it are still there to hear. */
+  if (core->store)
+    mal_store_close(core->store);
+  if (core->leases) {
+    mal_leases_store_gone(core->leases);
+    mal_leases_free(core->leases);
+  }
+  if (core->space)
+    mal_space_free(core->space);
+  mal_event(core->events, &core_event_stopped, NULL, 0, "mallocd is down");
+  mal_timer_free(core->tick);
+  mal_control_free(core->control);
+  mal_metrics_free(core->metrics);
+  mal_events_free(core->events);
+  g_ptr_array_unref(core->plugins);
+  core_checked_clear(&core->now);
+  g_free(core->config_file);
+  g_free(core->config_text);
+  g_free(core->plugin_dir);
+  g_free(core);
+}
+
+MalRuntime *mal_core_runtime(MalCore *core) { return core->rt; }
+MalStore *mal_core_store(MalCore *core) { return core->store; }
+MalSpace *mal_core_space(MalCore *core) { return core->space; }
+MalLeases *mal_core_leases(MalCore *core) { return core->leases; }
+MalEvents *mal_core_events(MalCore *core) { return core->events; }
+MalMetrics *mal_core_metrics(MalCore *core) { return core->metrics; }
+MalControl *mal_core_control(MalCore *core) { return core->control; }
+const MalConfig *mal_core_config(MalCore *core) { return core->now.config; }
+const MalPlan *mal_core_plan(MalCore *core) { return core->now.plan; }
+const MalCoreOptions *mal_core_options(MalCore *core) { return &core->options; }
+uint32_t mal_core_roles(MalCore *core) { return core->now.roles; }
+
+int64_t mal_core_uptime(MalCore *core)
+{
+  return (mal_runtime_monotonic(core->rt) - core->started) / MAL_US;
+}

@@ -1,0 +1,236 @@
+/* What waits for the disk: changes in the order of their tickets, and changes that stand in line behind an
+   earlier one of the same lease. */
+#include "leases-internal.h"
+
+#include <string.h>
+
+void leases_ops_push(MalLeases *l, const Op *op)
+{
+  if (l->ops_length == l->ops_capacity) {
+    size_t capacity = MAX(l->ops_capacity * 2, 64);
+    Op *ops = g_new(Op, capacity);
+    for (size_t i = 0; i < l->ops_length; i++)
+      ops[i] = l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    g_free(l->ops);
+    l->ops = ops;
+    l->ops_head = 0;
+    l->ops_capacity = capacity;
+  }
+  l->ops[(l->ops_head + l->ops_length++) & (l->ops_capacity - 1)] = *op;
+  if (op->kind != OP_NOTIFY)
+    l->totals.pending++;
+}
+
+static Op pop(MalLeases *l)
+{
+  Op op = l->ops[l->ops_head];
+  l->ops_head = (l->ops_head + 1) & (l->ops_capacity - 1);
+  l->ops_length--;
+  if (op.kind != OP_NOTIFY)
+    l->totals.pending--;
+  return op;
+}
+
+static void call(const Op *op, const MalLease *lease, const GError *error)
+{
+  if (op->done)
+    op->done(lease, error, op->user, op->cookie);
+}
+
+/* ---- standing in line ------------------------------------------------------------------------------------ */
+
+void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued)
+{
+  Queued *q = g_memdup2(queued, sizeof *queued);
+  Slot *slot = leases_slot(l, handle);
+  MalLeaseId id = leases_id(slot);
+  memcpy(q->id, id.bytes, id.length);
+  q->id_length = id.length;
+  slot->flags |= SLOT_QUEUED;
+  g_queue_push_tail(&l->queued, q);
+}
+
+static GError *refusal_of_queued(const MalRefusal *why)
+{
+  return g_error_new_literal(MAL_ERROR, (gint)why->code,
+                             why->part == MAL_REFUSED_ID ? "the lease is gone" : "the lease can't be changed like that");
+}
+
+static void run_queued(MalLeases *l, Queued *q)
+{
+  MalLeaseId id = { q->id, q->id_length };
+  MalRefusal why;
+  MalAnswer answer;
+  if (q->kind == OP_RENEW)
+    answer = mal_leases_renew(l, id, &q->renewal, q->now, q->done, q->user, q->cookie, &why);
+  else
+    answer = mal_leases_release(l, id, q->now, q->reason, q->done, q->user, q->cookie, &why);
+  if (answer != MAL_ANSWER_REFUSED)
+    return;
+  g_autoptr(GError) error = refusal_of_queued(&why);
+  if (q->done)
+    q->done(NULL, error, q->user, q->cookie);
+}
+
+/* Those in line for this identifier take their turn; who finds another change on its way goes to the end. */
+static void next_in_line(MalLeases *l, MalLeaseId id)
+{
+  GQueue mine = G_QUEUE_INIT;
+  for (GList *i = l->queued.head; i;) {
+    GList *next = i->next;
+    Queued *q = i->data;
+    if (mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id)) {
+      g_queue_unlink(&l->queued, i);
+      g_queue_push_tail_link(&mine, i);
+    }
+    i = next;
+  }
+  for (Queued *q; (q = g_queue_pop_head(&mine));) {
+    run_queued(l, q);
+    g_free(q);
+  }
+}
+
+/* ---- settling ----------------------------------------------------------------------------------------------- */
+
+static void settle_periods(MalLeases *l, uint32_t handle)
+{
+  const Slot *slot = leases_slot(l, handle);
+  leases_give(l, handle);
+  leases_take(l, handle, leases_held_from(slot), leases_held_until(slot));
+}
+
+static void succeed(MalLeases *l, const Op *op)
+{
+  Slot *slot = leases_slot(l, op->slot);
+  MalLease view;
+  slot->flags &= (uint8_t)~MAL_LEASE_PENDING;
+  switch (op->kind) {
+  case OP_GRANT:
+    leases_view(l, op->slot, &view);
+    leases_tell(l, MAL_LEASE_GRANTED, &view, NULL);
+    call(op, &view, NULL);
+    break;
+  case OP_RENEW:
+    settle_periods(l, op->slot);
+    leases_view(l, op->slot, &view);
+    leases_tell(l, MAL_LEASE_RENEWED, &view, NULL);
+    call(op, &view, NULL);
+    break;
+  case OP_RELEASE:
+    leases_view(l, op->slot, &view);
+    leases_tell(l, strcmp(op->reason, "revoked") == 0 ? MAL_LEASE_REVOKED : MAL_LEASE_RELEASED, &view, op->reason);
+    call(op, &view, NULL);
+    leases_remove(l, op->slot);
+    leases_wait_retry(l);
+    break;
+  case OP_NOTIFY:
+    break;
+  }
+}
+
+static void fail(MalLeases *l, const Op *op, const GError *error)
+{
+  Slot *slot = leases_slot(l, op->slot);
+  slot->flags &= (uint8_t)~(MAL_LEASE_PENDING | SLOT_LEAVING);
+  if (op->kind == OP_GRANT) {
+    leases_remove(l, op->slot);
+  } else if (op->kind == OP_RENEW) {
+    slot->start = op->old_start;
+    slot->end = op->old_end;
+    settle_periods(l, op->slot);
+    leases_heap_fix(l, op->slot);
+  }
+  call(op, NULL, error);
+}
+
+static void settle(MalLeases *l, const Op *op, const GError *error)
+{
+  if (op->kind == OP_NOTIFY) {
+    MalLease view;
+    bool there = op->slot && leases_slot(l, op->slot)->flags & SLOT_USED;
+    if (there)
+      leases_view(l, op->slot, &view);
+    call(op, error || !there ? NULL : &view, error);
+    return;
+  }
+  const Slot *slot = leases_slot(l, op->slot);
+  uint8_t bytes[MAL_LEASE_ID_MAX];
+  MalLeaseId id = leases_id(slot);
+  bool line = slot->flags & SLOT_QUEUED;
+  if (line) {
+    memcpy(bytes, id.bytes, id.length);
+    id.bytes = bytes;
+    leases_slot(l, op->slot)->flags &= (uint8_t)~SLOT_QUEUED;
+  }
+  if (error)
+    fail(l, op, error);
+  else
+    succeed(l, op);
+  if (line)
+    next_in_line(l, id);
+}
+
+void leases_settled(MalTicket through, const GError *error, void *data)
+{
+  MalLeases *l = data;
+  while (l->ops_length > 0 && l->ops[l->ops_head].ticket <= through) {
+    Op op = pop(l);
+    settle(l, &op, error);
+  }
+}
+
+/* ---- when_durable --------------------------------------------------------------------------------------------- */
+
+/* What is due on a turn of the loop's own: answers about leases on which nothing is on its way. */
+void leases_tell_later(MalLeases *l)
+{
+  GQueue mine = l->later;
+  g_queue_init(&l->later);
+  for (Queued *q; (q = g_queue_pop_head(&mine));) {
+    MalLease view;
+    bool there = mal_leases_get(l, (MalLeaseId){ q->id, q->id_length }, &view);
+    if (q->done)
+      q->done(there ? &view : NULL, NULL, q->user, q->cookie);
+    g_free(q);
+  }
+}
+
+void mal_leases_when_durable(MalLeases *l, MalLeaseId id, MalLeaseFunc done, void *user, uint64_t cookie)
+{
+  uint32_t handle = leases_find(l, id);
+  if (handle && leases_slot(l, handle)->flags & MAL_LEASE_PENDING) {
+    /* The newest ticket on its way is not older than this lease's. */
+    Op notify = { .ticket = l->ops[(l->ops_head + l->ops_length - 1) & (l->ops_capacity - 1)].ticket,
+                  .kind = OP_NOTIFY, .slot = handle, .done = done, .user = user, .cookie = cookie };
+    leases_ops_push(l, &notify);
+    return;
+  }
+  Queued *q = g_new0(Queued, 1);
+  q->id_length = MIN(id.length, sizeof q->id);
+  memcpy(q->id, id.bytes, q->id_length);
+  q->done = done;
+  q->user = user;
+  q->cookie = cookie;
+  g_queue_push_tail(&l->later, q);
+  mal_timer_set(l->turn, mal_runtime_monotonic(l->rt));
+}
+
+static void forget_in(GQueue *queue, void *user)
+{
+  for (GList *i = queue->head; i; i = i->next)
+    if (((Queued *)i->data)->user == user)
+      ((Queued *)i->data)->done = NULL;
+}
+
+void mal_leases_forget(MalLeases *l, void *user)
+{
+  for (size_t i = 0; i < l->ops_length; i++) {
+    Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    if (op->user == user)
+      op->done = NULL;
+  }
+  forget_in(&l->queued, user);
+  forget_in(&l->later, user);
+  leases_wait_forget(l, user);
+}

@@ -1,0 +1,182 @@
+/* The lease engine's inside, shared by core/leases*.c only. */
+#ifndef MAL_LEASES_INTERNAL_H
+#define MAL_LEASES_INTERNAL_H
+
+#include "allocator.h"
+#include "leases-core.h"
+
+#define SLOT_ID_INLINE 24
+#define VIEWS 8
+#define CHUNK_BITS 12
+#define CHUNK_SIZE (1u << CHUNK_BITS)
+
+enum { SLOT_USED = 1 << 7, SLOT_LEAVING = 1 << 6, SLOT_QUEUED = 1 << 5 };   /* beside MalLeaseFlags */
+
+/* One lease or hold. Kept small: there may be millions. */
+typedef struct {
+  union { uint8_t inside[SLOT_ID_INLINE]; uint8_t *outside; } id;
+  union { struct { uint64_t high, low; } one; MalBlock *many; } blocks;
+  uint64_t client_high, client_low;
+  MalTime start, end;
+  MalTime granted;            /* a hold: when it lapses */
+  uint32_t count;             /* addresses of the only block; n_blocks > 1: unused */
+  uint32_t pad;
+  uint32_t heap_place;
+  uint16_t scope;
+  uint16_t n_blocks;
+  uint8_t id_length;
+  uint8_t flags;
+  uint8_t client_family;
+  uint8_t origin;
+} Slot;
+
+typedef struct { uint32_t slot, tag; } Bucket;
+
+typedef enum { OP_GRANT, OP_RENEW, OP_RELEASE, OP_NOTIFY } OpKind;
+
+/* A change on its way to the disk, in the order of its tickets. */
+typedef struct {
+  MalTicket ticket;
+  OpKind kind;
+  uint32_t slot;
+  MalTime old_start, old_end;   /* OP_RENEW: what to go back to */
+  const char *reason;           /* OP_RELEASE */
+  MalLeaseFunc done;
+  void *user;
+  uint64_t cookie;
+} Op;
+
+/* A renewal or release that came while an earlier change of the same lease was on its way. */
+typedef struct {
+  uint8_t id[MAL_LEASE_ID_MAX];
+  size_t id_length;
+  OpKind kind;
+  MalRenewal renewal;
+  const char *reason;
+  MalTime now;
+  MalLeaseFunc done;
+  void *user;
+  uint64_t cookie;
+} Queued;
+
+/* A request that waits for space. */
+typedef struct {
+  MalLeaseRequest request;      /* id and named point into this */
+  uint8_t id[MAL_LEASE_ID_MAX];
+  MalBlock *named;
+  char *scope;
+  MalTime give_up;
+  MalLeaseFunc done;
+  void *user;
+  uint64_t cookie;
+} Waiting;
+
+typedef struct {
+  uint64_t high, low, hash, addresses;
+  uint8_t family;
+} ClientUse;
+
+typedef struct { unsigned id; MalLeaseWatch func; void *data; } LeaseWatcher;
+
+struct MalLeases {
+  MalRuntime *rt;
+  MalStore *store;
+  MalSpace *space;
+  MalScopeSet *scopes;
+  GPtrArray *old_scopes;        /* callers may hold scopes of an earlier plan across a turn */
+  MalAllocator *allocator;
+  MalEthernetPolicy policy;
+  GPtrArray *reserves;          /* MalReserve *, owned: the plan's, then those made by hand */
+  unsigned by_hand;
+  uint8_t hash_key[16];
+
+  GPtrArray *chunks;
+  GArray *free_slots;           /* uint32_t */
+  uint32_t used_slots;          /* ever taken, 0 is none */
+  Bucket *buckets;
+  uint32_t bucket_mask, bucket_count;
+  GArray *heap;                 /* uint32_t slots by when they lapse */
+  GHashTable *clients;          /* ClientUse */
+  GPtrArray *origins;           /* interned strings */
+
+  Op *ops;                      /* a ring; the oldest at ops_head */
+  size_t ops_capacity, ops_head, ops_length;
+  GQueue queued;                /* Queued */
+  GQueue waiting;               /* Waiting */
+  GQueue later;                 /* Queued: answers for the next turn */
+  MalTimer *turn;
+  GArray *found;                /* MalBlock: what the last search brought */
+  MalBlock *views;              /* VIEWS single blocks that views borrow in turn; then the turn */
+  GArray *watchers;
+  unsigned last_watcher;
+  unsigned store_listener, space_watch;
+  bool replanning;
+  int64_t clock_offset;         /* wall - monotonic, microseconds, as last seen */
+  MalClockStep on_step;
+  void *on_step_data;
+  MalLeaseTotals totals;
+};
+
+/* ---- leases-table.c: slots, the hash by identifier, the heap by lapse ------------------------------ */
+
+void leases_table_init(MalLeases *l);
+void leases_table_clear(MalLeases *l);
+Slot *leases_slot(const MalLeases *l, uint32_t handle);
+/* 0 where there is none. */
+uint32_t leases_find(const MalLeases *l, MalLeaseId id);
+/* Takes a slot for ID and enters it under it; the caller fills in the rest, then leases_heap_add. */
+uint32_t leases_slot_new(MalLeases *l, MalLeaseId id);
+/* Out of hash and heap, memory back. The allocator is the caller's. */
+void leases_slot_free(MalLeases *l, uint32_t handle);
+void leases_set_blocks(Slot *slot, const MalBlock *blocks, size_t n);
+MalBlock leases_block(const MalLeases *l, const Slot *slot, size_t n);
+MalLeaseId leases_id(const Slot *slot);
+uint64_t leases_slot_addresses(const MalLeases *l, const Slot *slot);
+MalTime leases_lapse(const Slot *slot);
+MalTime leases_held_from(const Slot *slot);
+MalTime leases_held_until(const Slot *slot);
+void leases_heap_add(MalLeases *l, uint32_t handle);
+void leases_heap_fix(MalLeases *l, uint32_t handle);
+uint32_t leases_heap_top(const MalLeases *l);
+uint8_t leases_origin(MalLeases *l, const char *origin);
+MalAddress leases_client(const Slot *slot);
+void leases_set_client(Slot *slot, MalAddress client);
+void leases_view(const MalLeases *l, uint32_t handle, MalLease *out);
+void leases_use(MalLeases *l, MalAddress client, int64_t addresses);
+
+/* ---- leases.c -------------------------------------------------------------------------------------- */
+
+/* What was decided of a request; the blocks are in l->found. */
+typedef struct { MalTime start, end; } Period;
+bool leases_decide(MalLeases *l, const MalLeaseRequest *request, MalTime now, Period *out, MalRefusal *why);
+/* Enters what was decided as a new lease on its way to the disk. */
+void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *period, MalTime now, MalLeaseFunc done,
+                  void *user, uint64_t cookie);
+/* Marks or unmarks all blocks of the slot in the allocator, for [from, until). */
+void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until);
+void leases_give(MalLeases *l, uint32_t handle);
+void leases_remove(MalLeases *l, uint32_t handle);
+void leases_account(MalLeases *l, const Slot *slot, int sign);
+/* Could the slot's addresses be its own from start to end (padded, from NOW on)? */
+bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, MalTime end);
+void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const char *reason);
+/* leases-time.c: notices a step of the wall clock before anything is decided by it. Returns NOW, or where the clock
+   stepped, what it says now. */
+MalTime leases_sync_clock(MalLeases *l, MalTime now);
+/* leases-commit.c */
+void leases_ops_push(MalLeases *l, const Op *op);
+void leases_settled(MalTicket through, const GError *error, void *data);
+void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued);
+void leases_tell_later(MalLeases *l);
+/* leases-wait.c */
+bool leases_wait(MalLeases *l, const MalLeaseRequest *request, MalTime now, MalLeaseFunc done, void *user,
+                 uint64_t cookie);
+bool leases_wait_cancel(MalLeases *l, MalLeaseId id, const GError *error);
+void leases_wait_retry(MalLeases *l);
+void leases_wait_retry_now(MalLeases *l, MalTime now);
+void leases_wait_expire(MalLeases *l, MalTime now);
+MalTime leases_wait_due(const MalLeases *l);
+void leases_wait_clear(MalLeases *l);
+void leases_wait_forget(MalLeases *l, void *user);
+
+#endif

@@ -1,0 +1,554 @@
+/* The lease engine's life: configuration, loading, and the passing of time. */
+#include "leases-internal.h"
+
+#include <string.h>
+
+/* ---- owned ranges come and go ---------------------------------------------------------------------------- */
+
+/* The range is gone; leases in it must end, and their holders be told. */
+static void revoke_in(MalLeases *l, MalSpan span)
+{
+  MalTime now = mal_runtime_now(l->rt);
+  MalLeaseFilter filter = { .span = span, .holds = true };
+  MalLease lease;
+  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);) {
+    if (lease.flags & MAL_LEASE_HELD)
+      mal_leases_unhold(l, lease.id);
+    else if (mal_leases_release(l, lease.id, now, "revoked", NULL, NULL, 0, NULL) == MAL_ANSWER_REFUSED) {
+      /* The disk fails: the row will end by its own time; in memory the lease ends now. */
+      leases_tell(l, MAL_LEASE_REVOKED, &lease, "revoked");
+      leases_remove(l, (uint32_t)cursor);
+    }
+  }
+}
+
+static void on_space(MalSpaceChange what, const MalRange *range, void *data)
+{
+  MalLeases *l = data;
+  if (range->level != MAL_LEVEL_OWNED || l->replanning)
+    return;
+  switch (what) {
+  case MAL_SPACE_ADDED:
+    mal_allocator_add_range(l->allocator, range->scope, range->span, range->until, NULL);
+    leases_wait_retry(l);
+    break;
+  case MAL_SPACE_CHANGED:
+    mal_allocator_set_until(l->allocator, range->span.first, range->until);
+    leases_wait_retry(l);
+    break;
+  case MAL_SPACE_REMOVED:
+    revoke_in(l, range->span);
+    mal_allocator_remove_range(l->allocator, range->span.first);
+    break;
+  }
+}
+
+static void on_turn(void *data)
+{
+  MalLeases *l = data;
+  leases_tell_later(l);
+  leases_wait_retry_now(l, mal_runtime_now(l->rt));
+}
+
+static uint64_t allocator_seed(MalLeases *l)
+{
+  uint64_t seed;
+  mal_runtime_random(l->rt, &seed, sizeof seed);
+  return seed;
+}
+
+static void reserve_free(void *data)
+{
+  MalReserve *r = data;
+  g_free(r->name);
+  g_free(r->comment);
+  g_array_unref(r->spans);
+  g_free(r);
+}
+
+static MalReserve *reserve_copy(const MalReserve *from)
+{
+  MalReserve *r = g_new0(MalReserve, 1);
+  r->name = g_strdup(from->name);
+  r->comment = g_strdup(from->comment);
+  r->scope = from->scope;
+  r->spans = g_array_ref(from->spans);
+  return r;
+}
+
+MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
+{
+  MalLeases *l = g_new0(MalLeases, 1);
+  g_autoptr(GPtrArray) none = g_ptr_array_new();
+  l->rt = rt;
+  l->store = store;
+  l->space = space;
+  l->scopes = mal_scope_set_new(none, NULL);
+  l->old_scopes = g_ptr_array_new_with_free_func((GDestroyNotify)mal_scope_set_unref);
+  l->allocator = mal_allocator_new(MAL_ETHERNET_DISTINCT, allocator_seed(l));
+  l->reserves = g_ptr_array_new_with_free_func(reserve_free);
+  l->found = g_array_new(FALSE, FALSE, sizeof(MalBlock));
+  l->watchers = g_array_new(FALSE, FALSE, sizeof(LeaseWatcher));
+  l->turn = mal_timer_new(rt, on_turn, l);
+  l->clock_offset = mal_runtime_wall(rt) - mal_runtime_monotonic(rt);
+  leases_table_init(l);
+  l->store_listener = mal_store_listen(store, leases_settled, l);
+  l->space_watch = mal_space_watch(space, on_space, l);
+  return l;
+}
+
+void mal_leases_free(MalLeases *l)
+{
+  if (!l)
+    return;
+  mal_space_unwatch(l->space, l->space_watch);
+  if (l->store)
+    mal_store_unlisten(l->store, l->store_listener);
+  mal_timer_free(l->turn);
+  leases_wait_clear(l);
+  g_queue_clear_full(&l->queued, g_free);
+  g_queue_clear_full(&l->later, g_free);
+  leases_table_clear(l);
+  mal_allocator_free(l->allocator);
+  g_ptr_array_unref(l->reserves);
+  g_array_unref(l->found);
+  g_array_unref(l->watchers);
+  g_clear_pointer(&l->scopes, mal_scope_set_unref);
+  g_ptr_array_unref(l->old_scopes);
+  g_free(l->ops);
+  g_free(l);
+}
+
+void mal_leases_store_gone(MalLeases *l)
+{
+  l->store = NULL;
+}
+
+MalAllocator *mal_leases_allocator(MalLeases *l)
+{
+  return l->allocator;
+}
+
+/* ---- a plan comes into force -------------------------------------------------------------------------------- */
+
+/* What the new allocator is built from: owned ranges as they will be. */
+typedef struct {
+  const MalScope *scope;        /* of the new set */
+  MalSpan span;
+  MalTime until;
+} Future;
+
+static void add_future(GArray *out, const MalScope *scope, MalSpan span, MalTime until)
+{
+  Future f = { scope, span, until };
+  if (scope)
+    g_array_append_val(out, f);
+}
+
+static bool survives(const MalLeases *l, const MalPlan *plan, const MalRange *owned, MalTime *until)
+{
+  const MalRange *outer = mal_space_containing(l->space, MAL_LEVEL_AVAILABLE, owned->span.first);
+  if (outer && strcmp(outer->source, "config") != 0) {
+    *until = owned->until;
+    return true;
+  }
+  for (unsigned i = 0; i < plan->ranges->len; i++) {
+    const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
+    if (mal_span_contains(r->span, owned->span) &&
+        strcmp(mal_scope_set_at(plan->scopes, r->scope)->id, owned->scope->id) == 0) {
+      *until = MIN(owned->until, r->until);
+      return true;
+    }
+  }
+  return false;
+}
+
+static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirrored)
+{
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(Future));
+  if (mirrored)
+    for (unsigned i = 0; i < plan->ranges->len; i++) {
+      const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
+      add_future(out, mal_scope_set_at(plan->scopes, r->scope), r->span, r->until);
+    }
+  g_autoptr(GPtrArray) now = mal_space_ranges(l->space, mirrored ? MAL_LEVEL_AVAILABLE : MAL_LEVEL_OWNED);
+  for (unsigned i = 0; i < now->len; i++) {
+    const MalRange *r = g_ptr_array_index(now, i);
+    MalTime until = r->until;
+    if (mirrored ? strcmp(r->source, "config") != 0 : survives(l, plan, r, &until))
+      add_future(out, mal_scope_set_find(plan->scopes, r->scope->id), r->span, until);
+  }
+  return out;
+}
+
+static bool fill_allocator(MalAllocator *a, const GArray *future, const MalPlan *plan, const GPtrArray *reserves,
+                           GError **error)
+{
+  for (unsigned i = 0; i < future->len; i++) {
+    const Future *f = &g_array_index(future, Future, i);
+    if (!mal_allocator_add_range(a, f->scope, f->span, f->until, error))
+      return false;
+  }
+  for (unsigned i = 0; i < plan->ranges->len; i++) {
+    const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
+    for (unsigned j = 0; r->excludes && j < r->excludes->len; j++)
+      mal_allocator_block_out(a, g_array_index(r->excludes, MalSpan, j), false);
+  }
+  for (unsigned i = 0; i < reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(reserves, i);
+    for (unsigned j = 0; j < r->spans->len; j++)
+      mal_allocator_block_out(a, g_array_index(r->spans, MalSpan, j), true);
+  }
+  return true;
+}
+
+static int span_order(const void *a, const void *b)
+{
+  return mal_address_compare(((const MalSpan *)a)->first, ((const MalSpan *)b)->first);
+}
+
+/* Spans that no lease may touch, sorted and disjoint enough for a binary search. */
+static GArray *forbidden(const MalPlan *plan, const GPtrArray *reserves)
+{
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  for (unsigned i = 0; i < plan->ranges->len; i++) {
+    const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
+    if (r->excludes && r->excludes->len)
+      g_array_append_vals(out, r->excludes->data, r->excludes->len);
+  }
+  for (unsigned i = 0; i < reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(reserves, i);
+    if (r->spans->len)
+      g_array_append_vals(out, r->spans->data, r->spans->len);
+  }
+  g_array_sort(out, span_order);
+  unsigned kept = 0;
+  for (unsigned i = 0; i < out->len; i++) {
+    MalSpan s = g_array_index(out, MalSpan, i);
+    MalSpan *last = kept ? &g_array_index(out, MalSpan, kept - 1) : NULL;
+    if (last && mal_span_overlaps(*last, s)) {
+      if (mal_address_compare(s.last, last->last) > 0)
+        last->last = s.last;
+    } else {
+      g_array_index(out, MalSpan, kept++) = s;
+    }
+  }
+  g_array_set_size(out, kept);
+  return out;
+}
+
+static bool touches(const GArray *spans, MalSpan span)
+{
+  unsigned low = 0, high = spans->len;
+  while (low < high) {
+    unsigned middle = low + (high - low) / 2;
+    if (mal_address_compare(g_array_index(spans, MalSpan, middle).last, span.first) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < spans->len && mal_span_overlaps(g_array_index(spans, MalSpan, low), span);
+}
+
+typedef struct {
+  MalLeases *l;
+  const MalPlan *plan;
+  MalAllocator *allocator;
+  GArray *forbidden;
+  MalTime now;
+  unsigned homeless;            /* leases without a place */
+  uint32_t first;
+} Move;
+
+static bool has_place(Move *m, uint32_t handle)
+{
+  const MalLeases *l = m->l;
+  const Slot *slot = leases_slot(l, handle);
+  const MalScope *scope = mal_scope_set_find(m->plan->scopes, mal_scope_set_at(l->scopes, slot->scope)->id);
+  if (!scope)
+    return false;
+  MalTime from = MAX(m->now, leases_held_from(slot));
+  for (size_t i = 0; i < slot->n_blocks; i++) {
+    MalSpan span = mal_span_of_block(leases_block(l, slot, i));
+    if (!mal_span_contains(scope->span, span) || touches(m->forbidden, span) ||
+        !mal_allocator_take(m->allocator, leases_block(l, slot, i), from, leases_held_until(slot), handle))
+      return false;
+  }
+  return true;
+}
+
+static void move_leases(Move *m)
+{
+  MalLeases *l = m->l;
+  for (uint32_t i = 1; i < l->used_slots; i++) {
+    const Slot *slot = leases_slot(l, i);
+    if (!(slot->flags & SLOT_USED) || slot->flags & MAL_LEASE_HELD || has_place(m, i))
+      continue;
+    if (m->homeless++ == 0)
+      m->first = i;
+  }
+}
+
+static void set_homeless_error(const Move *m, GError **error)
+{
+  MalLease lease;
+  leases_view(m->l, m->first, &lease);
+  g_autofree char *blocks = mal_blocks_format(lease.blocks, lease.n_blocks);
+  g_autofree char *id = mal_lease_id_to_hex(lease.id);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+              "%u live lease%s would lose %s place, the first being %s (lease %s in scope %s): "
+              "keep the addresses in a range of that scope, outside of excludes and reserves, until the leases end, or "
+              "release them first (mallocctl release LEASE)",
+              m->homeless, m->homeless == 1 ? "" : "s", m->homeless == 1 ? "its" : "their", blocks, id, lease.scope);
+}
+
+/* Nothing can fail from here on. Holds are only a courtesy: they end with the old plan. */
+static void adopt(Move *m, MalScopeSet *scopes)
+{
+  MalLeases *l = m->l;
+  for (uint32_t i = 1; i < l->used_slots; i++)
+    if (leases_slot(l, i)->flags & MAL_LEASE_HELD)
+      leases_remove(l, i);
+  for (uint32_t i = 1; i < l->used_slots; i++) {
+    Slot *slot = leases_slot(l, i);
+    if (slot->flags & SLOT_USED)
+      slot->scope = (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(l->scopes, slot->scope)->id)->index;
+  }
+  g_ptr_array_add(l->old_scopes, l->scopes);
+  l->scopes = mal_scope_set_ref(scopes);
+  mal_allocator_free(l->allocator);
+  l->allocator = g_steal_pointer(&m->allocator);
+}
+
+/* The plan's reserves, and those made by hand, which must still have their place. */
+static GPtrArray *future_reserves(const MalLeases *l, const MalPlan *plan, GError **error)
+{
+  g_autoptr(GPtrArray) out = g_ptr_array_new_with_free_func(reserve_free);
+  for (unsigned i = 0; i < plan->reserves->len; i++)
+    g_ptr_array_add(out, reserve_copy(g_ptr_array_index(plan->reserves, i)));
+  for (unsigned i = 0; i < l->by_hand; i++) {
+    const MalReserve *r = g_ptr_array_index(l->reserves, l->reserves->len - l->by_hand + i);
+    const MalScope *scope = mal_scope_set_find(plan->scopes, mal_scope_set_at(l->scopes, r->scope)->id);
+    if (!scope) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                  "reserve %s, made by hand, is in scope %s, which would be gone: remove the reserve first "
+                  "(mallocctl reserve remove %s)", r->name, mal_scope_set_at(l->scopes, r->scope)->id, r->name);
+      return NULL;
+    }
+    MalReserve *copy = reserve_copy(r);
+    copy->scope = scope->index;
+    g_ptr_array_add(out, copy);
+  }
+  return g_steal_pointer(&out);
+}
+
+bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
+{
+  bool mirrored = mal_space_is_mirrored(l->space);
+  g_autoptr(GPtrArray) reserves = future_reserves(l, plan, error);
+  if (!reserves)
+    return false;
+  g_autoptr(GArray) future = future_owned(l, plan, mirrored);
+  g_autoptr(MalAllocator) allocator = mal_allocator_new(policy, allocator_seed(l));
+  g_autoptr(GArray) taboo = forbidden(plan, reserves);
+  if (!fill_allocator(allocator, future, plan, reserves, error))
+    return false;
+  Move move = { .l = l, .plan = plan, .allocator = allocator, .forbidden = taboo, .now = now };
+  move_leases(&move);
+  if (move.homeless > 0) {
+    set_homeless_error(&move, error);
+    return false;
+  }
+  l->replanning = true;
+  bool ok = mal_space_replan(l->space, plan, error);
+  l->replanning = false;
+  if (!ok)
+    return false;
+  g_steal_pointer(&allocator);
+  adopt(&move, plan->scopes);
+  l->policy = policy;
+  g_ptr_array_unref(l->reserves);
+  l->reserves = g_steal_pointer(&reserves);
+  leases_wait_retry(l);
+  return true;
+}
+
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
+
+static bool collides(const MalLeases *l, const Slot *slot, const MalLease *lease, MalTime now)
+{
+  if (MAX(now, leases_held_from(slot)) >= mal_lease_held_until(lease) ||
+      MAX(now, mal_lease_held_from(lease)) >= leases_held_until(slot))
+    return false;
+  for (size_t i = 0; i < slot->n_blocks; i++)
+    for (size_t j = 0; j < lease->n_blocks; j++)
+      if (mal_span_overlaps(mal_span_of_block(leases_block(l, slot, i)), mal_span_of_block(lease->blocks[j])))
+        return true;
+  return false;
+}
+
+static unsigned remove_colliding(MalLeases *l, const MalLease *lease, MalTime now)
+{
+  unsigned n = 0;
+  for (uint32_t i = 1; i < l->used_slots; i++) {
+    const Slot *slot = leases_slot(l, i);
+    if (!(slot->flags & SLOT_USED) || !collides(l, slot, lease, now))
+      continue;
+    leases_remove(l, i);
+    n++;
+  }
+  return n;
+}
+
+static bool all_free(MalLeases *l, const MalScope *scope, const MalLease *lease, MalTime now)
+{
+  MalFit fit = { .scope = scope->index, .from = MAX(now, mal_lease_held_from(lease)),
+                 .until = mal_lease_held_until(lease) };
+  for (size_t i = 0; i < lease->n_blocks; i++) {
+    fit.count = lease->blocks[i].count;
+    if (!mal_allocator_is_free(l->allocator, &fit, lease->blocks[i]))
+      return false;
+  }
+  return true;
+}
+
+static bool set_lost_error(const MalLease *lease, GError **error)
+{
+  g_autofree char *blocks = mal_blocks_format(lease->blocks, lease->n_blocks);
+  g_autofree char *id = mal_lease_id_to_hex(lease->id);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+              "the store holds a live lease of %s (lease %s in scope %s), which no configured range covers: put the "
+              "scope and range back into the configuration, or start with the old one and release the lease first",
+              blocks, id, lease->scope);
+  return false;
+}
+
+bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsigned *superseded, GError **error)
+{
+  if (mal_lease_held_until(lease) <= now)
+    return true;
+  const MalScope *scope = mal_scope_set_find(l->scopes, lease->scope);
+  if (!scope)
+    return set_lost_error(lease, error);
+  uint32_t old = leases_find(l, lease->id);
+  if (old)
+    leases_remove(l, old);
+  /* What the allocator calls taken may be an Ethernet group only (the policy was another one): no collision. */
+  if (!all_free(l, scope, lease, now))
+    *superseded += remove_colliding(l, lease, now);
+  uint32_t handle = leases_slot_new(l, lease->id);
+  Slot *slot = leases_slot(l, handle);
+  slot->start = lease->start;
+  slot->end = lease->end;
+  slot->granted = lease->granted;
+  slot->pad = (uint32_t)CLAMP(lease->pad, 0, (int64_t)UINT32_MAX);
+  slot->scope = (uint16_t)scope->index;
+  slot->origin = leases_origin(l, lease->origin);
+  slot->flags |= (uint8_t)(lease->flags & MAL_LEASE_SHARED);
+  leases_set_client(slot, lease->client);
+  leases_set_blocks(slot, lease->blocks, lease->n_blocks);
+  leases_account(l, slot, 1);
+  leases_heap_add(l, handle);
+  for (size_t i = 0; i < lease->n_blocks; i++)
+    if (!mal_allocator_take(l->allocator, lease->blocks[i], MAX(now, mal_lease_held_from(lease)),
+                            mal_lease_held_until(lease), handle)) {
+      leases_remove(l, handle);
+      return set_lost_error(lease, error);
+    }
+  return true;
+}
+
+/* ---- reserves made by hand ------------------------------------------------------------------------------------------ */
+
+const GPtrArray *mal_leases_reserves(const MalLeases *l)
+{
+  return l->reserves;
+}
+
+size_t mal_leases_touching(const MalLeases *l, MalSpan span, MalLease *first)
+{
+  MalLeaseFilter filter = { .span = span };
+  MalLease lease;
+  size_t n = 0;
+  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);)
+    if (n++ == 0 && first)
+      *first = lease;
+  return n;
+}
+
+static bool check_reserve(const MalLeases *l, const MalReserve *reserve, GError **error)
+{
+  char text[MAL_SPAN_STRLEN];
+  for (unsigned i = 0; i < l->reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(l->reserves, i);
+    if (strcmp(r->name, reserve->name) == 0) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "a reserve is already called %s", r->name);
+      return false;
+    }
+    for (unsigned a = 0; a < r->spans->len; a++)
+      for (unsigned b = 0; b < reserve->spans->len; b++)
+        if (mal_span_overlaps(g_array_index(r->spans, MalSpan, a), g_array_index(reserve->spans, MalSpan, b))) {
+          g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s overlaps reserve %s",
+                      mal_span_format(g_array_index(reserve->spans, MalSpan, b), text), r->name);
+          return false;
+        }
+  }
+  for (unsigned b = 0; b < reserve->spans->len; b++) {
+    MalSpan span = g_array_index(reserve->spans, MalSpan, b);
+    MalLease lease;
+    size_t n = mal_leases_touching(l, span, &lease);
+    if (n > 0) {
+      g_autofree char *id = mal_lease_id_to_hex(lease.id);
+      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
+                  "%s is leased (%zu live lease%s, the first %s): release first, or choose other addresses",
+                  mal_span_format(span, text), n, n == 1 ? "" : "s", id);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool mal_leases_reserve_add(MalLeases *l, const MalReserve *reserve, MalTime now, GError **error)
+{
+  (void)now;
+  char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
+  const MalScope *scope = mal_scope_set_at(l->scopes, reserve->scope);
+  for (unsigned i = 0; i < reserve->spans->len; i++) {
+    MalSpan span = g_array_index(reserve->spans, MalSpan, i);
+    if (!mal_span_contains(scope->span, span)) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "%s is not inside scope %s (%s)", mal_span_format(span, a),
+                  scope->id, mal_span_format(scope->span, b));
+      return false;
+    }
+  }
+  if (!check_reserve(l, reserve, error))
+    return false;
+  g_ptr_array_add(l->reserves, reserve_copy(reserve));
+  l->by_hand++;
+  for (unsigned i = 0; i < reserve->spans->len; i++)
+    mal_allocator_block_out(l->allocator, g_array_index(reserve->spans, MalSpan, i), true);
+  return true;
+}
+
+bool mal_leases_reserve_remove(MalLeases *l, const char *name, GError **error)
+{
+  unsigned hand = l->reserves->len - l->by_hand;
+  for (unsigned i = 0; i < l->reserves->len; i++) {
+    MalReserve *r = g_ptr_array_index(l->reserves, i);
+    if (strcmp(r->name, name) != 0)
+      continue;
+    if (i < hand) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+                  "reserve %s stands in the configuration: take it out there and reload", name);
+      return false;
+    }
+    for (unsigned j = 0; j < r->spans->len; j++)
+      mal_allocator_unblock(l->allocator, g_array_index(r->spans, MalSpan, j), true);
+    g_ptr_array_remove_index(l->reserves, i);
+    l->by_hand--;
+    leases_wait_retry(l);
+    return true;
+  }
+  g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no reserve is called %s", name);
+  return false;
+}

@@ -1,0 +1,141 @@
+/* What waits for space: requests that nothing owned could serve, while layers 2 and 3 look for more. */
+#include "leases-internal.h"
+
+#include <string.h>
+
+#define WAITING_MOST 4096       /* beyond that a request is refused at once: memory stays bounded */
+#define WAITING_SECONDS 600
+
+static void waiting_free(Waiting *w)
+{
+  g_free(w->named);
+  g_free(w->scope);
+  g_free(w);
+}
+
+static GList *find(const MalLeases *l, MalLeaseId id)
+{
+  for (GList *i = l->waiting.head; i; i = i->next)
+    if (mal_lease_id_equal(((Waiting *)i->data)->request.id, id))
+      return i;
+  return NULL;
+}
+
+bool mal_leases_is_waiting(const MalLeases *l, MalLeaseId id)
+{
+  return l->waiting.length > 0 && find(l, id);
+}
+
+bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user, uint64_t cookie)
+{
+  if (l->waiting.length >= WAITING_MOST)
+    return false;
+  Waiting *w = g_new0(Waiting, 1);
+  w->request = *r;
+  memcpy(w->id, r->id.bytes, r->id.length);
+  w->request.id.bytes = w->id;
+  w->named = r->n_named ? g_memdup2(r->named, r->n_named * sizeof *r->named) : NULL;
+  w->request.named = w->named;
+  w->scope = g_strdup(r->scope->id);
+  w->request.origin = g_intern_string(r->origin);
+  w->give_up = mal_time_add(now, WAITING_SECONDS);
+  w->done = done;
+  w->user = user;
+  w->cookie = cookie;
+  g_queue_push_tail(&l->waiting, w);
+  MalTime until = mal_time_add(MAX(r->start, now), r->lifetime + r->pad);
+  if (mal_space_want(l->space, r->scope, r->desired, until))
+    return true;
+  GList *link = find(l, r->id);
+  if (!link)
+    return true;
+  g_queue_delete_link(&l->waiting, link);
+  waiting_free(w);
+  return false;
+}
+
+static void end(MalLeases *l, GList *link, const GError *error)
+{
+  Waiting *w = link->data;
+  g_queue_delete_link(&l->waiting, link);
+  if (w->done)
+    w->done(NULL, error, w->user, w->cookie);
+  waiting_free(w);
+}
+
+bool leases_wait_cancel(MalLeases *l, MalLeaseId id, const GError *error)
+{
+  GList *link = find(l, id);
+  if (link)
+    end(l, link, error);
+  return link;
+}
+
+void leases_wait_retry_now(MalLeases *l, MalTime now)
+{
+  now = leases_sync_clock(l, now);
+  for (GList *i = l->waiting.head; i;) {
+    GList *next = i->next;
+    Waiting *w = i->data;
+    MalRefusal why;
+    Period period;
+    w->request.scope = mal_scope_set_find(l->scopes, w->scope);
+    if (!w->request.scope) {
+      g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "scope %s is gone", w->scope);
+      end(l, i, error);
+    } else if (leases_decide(l, &w->request, now, &period, &why)) {
+      g_queue_delete_link(&l->waiting, i);
+      leases_enter(l, &w->request, &period, now, w->done, w->user, w->cookie);
+      waiting_free(w);
+    }
+    i = next;
+  }
+}
+
+/* The engine may be in the middle of a change, or the space in the middle of telling its watchers: the retry
+   comes on a turn of its own. */
+void leases_wait_retry(MalLeases *l)
+{
+  if (l->waiting.length > 0)
+    mal_timer_set(l->turn, mal_runtime_monotonic(l->rt));
+}
+
+void leases_wait_expire(MalLeases *l, MalTime now)
+{
+  for (GList *i = l->waiting.head; i;) {
+    GList *next = i->next;
+    if (((Waiting *)i->data)->give_up <= now) {
+      g_autoptr(GError) error = g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE,
+                                                    "no space came within ten minutes");
+      end(l, i, error);
+    }
+    i = next;
+  }
+}
+
+MalTime leases_wait_due(const MalLeases *l)
+{
+  MalTime due = MAL_FOREVER;
+  for (const GList *i = l->waiting.head; i; i = i->next)
+    due = MIN(due, ((const Waiting *)i->data)->give_up);
+  return due;
+}
+
+void leases_wait_clear(MalLeases *l)
+{
+  for (Waiting *w; (w = g_queue_pop_head(&l->waiting));)
+    waiting_free(w);
+}
+
+void leases_wait_forget(MalLeases *l, void *user)
+{
+  for (GList *i = l->waiting.head; i;) {
+    GList *next = i->next;
+    Waiting *w = i->data;
+    if (w->user == user) {
+      g_queue_delete_link(&l->waiting, i);
+      waiting_free(w);
+    }
+    i = next;
+  }
+}

@@ -1,0 +1,576 @@
+/* The lease engine (RFC 2908 layer 1, design: the step owned -> leased).
+
+   A change is decided in memory first: the allocator says what is free, the slot and its busy periods are
+   entered, and the row goes to the store's batch. Until the store says that the batch is durable the lease is
+   PENDING: nobody is told of it, and nobody else can get its addresses. If the batch fails, the change is
+   undone (leases-commit.c) as if it had never been asked.
+
+   leases-table.c   slots, hash by identifier, heap by lapse
+   leases.c         requests, holds, renewals, releases
+   leases-commit.c  what waits for the disk
+   leases-wait.c    what waits for space
+   leases-plan.c    configuration, loading, time, invariants */
+#include "leases-internal.h"
+
+#include <string.h>
+
+static bool refuse(MalRefusal *why, MalErrorCode code, MalRefusedPart part)
+{
+  *why = (MalRefusal){ code, part };
+  return false;
+}
+
+/* ---- the allocator's view of a slot ---------------------------------------------------------------------- */
+
+void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until)
+{
+  const Slot *slot = leases_slot(l, handle);
+  for (size_t i = 0; i < slot->n_blocks; i++)
+    mal_allocator_take(l->allocator, leases_block(l, slot, i), from, until, handle);
+}
+
+void leases_give(MalLeases *l, uint32_t handle)
+{
+  const Slot *slot = leases_slot(l, handle);
+  for (size_t i = 0; i < slot->n_blocks; i++)
+    mal_allocator_give(l->allocator, leases_block(l, slot, i), handle);
+}
+
+void leases_account(MalLeases *l, const Slot *slot, int sign)
+{
+  uint64_t addresses = leases_slot_addresses(l, slot);
+  if (slot->flags & MAL_LEASE_HELD) {
+    l->totals.holds += (uint64_t)sign;
+    return;
+  }
+  l->totals.leases += (uint64_t)sign;
+  l->totals.addresses += (uint64_t)(sign * (int64_t)addresses);
+  leases_use(l, leases_client(slot), sign * (int64_t)addresses);
+}
+
+void leases_remove(MalLeases *l, uint32_t handle)
+{
+  leases_account(l, leases_slot(l, handle), -1);
+  leases_give(l, handle);
+  leases_slot_free(l, handle);
+}
+
+void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const char *reason)
+{
+  for (unsigned i = 0; i < l->watchers->len; i++) {
+    LeaseWatcher w = g_array_index(l->watchers, LeaseWatcher, i);
+    w.func(what, lease, reason, w.data);
+  }
+}
+
+/* ---- deciding --------------------------------------------------------------------------------------------- */
+
+static MalFit fit_of(const MalLeaseRequest *r, MalTime now, MalTime start, int64_t lifetime, uint32_t count)
+{
+  return (MalFit){
+    .scope = r->scope->index,
+    .from = MAX(now, mal_time_add(start, -r->pad)),
+    .until = mal_time_add(mal_time_add(start, lifetime), r->pad),
+    .count = count,
+  };
+}
+
+static bool named_fit(MalLeases *l, const MalLeaseRequest *r, const MalFit *fit)
+{
+  for (size_t i = 0; i < r->n_named; i++)
+    if (!mal_allocator_is_free(l->allocator, fit, r->named[i]))
+      return false;
+  return true;
+}
+
+static bool fits(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now, MalTime start, int64_t lifetime)
+{
+  MalFit fit = fit_of(r, now, start, lifetime, desired);
+  g_array_set_size(l->found, 0);
+  if (!r->n_named)
+    return mal_allocator_find(l->allocator, &fit, r->min, l->found) >= r->min;
+  if (!named_fit(l, r, &fit))
+    return false;
+  g_array_append_vals(l->found, r->named, (unsigned)r->n_named);
+  return true;
+}
+
+/* The longest lifetime up to the asked one that can be had from START: "if a server can only process the
+   request with a shorter lease time, it SHOULD" (RFC 2730 2.2.4). 0: none. */
+static int64_t longest(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start)
+{
+  MalFit fit = fit_of(r, now, start, r->lifetime, r->min);
+  if (!r->n_named) {
+    MalTime until = mal_allocator_longest_until(l->allocator, &fit);
+    if (until == MAL_BEGINNING)
+      return 0;
+    int64_t lifetime = until == MAL_FOREVER ? r->lifetime : until - r->pad - start;
+    return CLAMP(lifetime, 0, r->lifetime);
+  }
+  int64_t good = 0, bad = r->lifetime;
+  while (good + 1 < bad) {
+    int64_t middle = good + (bad - good) / 2;
+    fit = fit_of(r, now, start, middle, r->min);
+    if (named_fit(l, r, &fit))
+      good = middle;
+    else
+      bad = middle;
+  }
+  return good;
+}
+
+static bool decide_later(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now, MalTime start,
+                         Period *out)
+{
+  if (r->n_named || r->max_start <= start)
+    return false;
+  MalFit fit = fit_of(r, now, start, r->lifetime, r->min);
+  /* A later period is padded on both sides; only the first may have its leading pad in the past. */
+  fit.until = mal_time_add(fit.from, r->lifetime + 2 * r->pad);
+  MalTime from = mal_allocator_earliest(l->allocator, &fit, mal_time_add(r->max_start, -r->pad));
+  if (from == MAL_FOREVER)
+    return false;
+  MalTime later = MAX(mal_time_add(from, r->pad), start);
+  if (later > r->max_start || !fits(l, r, desired, now, later, r->lifetime))
+    return false;
+  *out = (Period){ later, mal_time_add(later, r->lifetime) };
+  return true;
+}
+
+static bool explain(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start, MalRefusal *why)
+{
+  if (r->n_named)
+    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_NAMED);
+  if (longest(l, r, now, start) > 0)
+    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_LIFETIME);
+  if (r->max_start != MAL_FOREVER) {
+    MalFit fit = fit_of(r, now, start, MAX(r->min_lifetime, 1), r->min);
+    if (mal_allocator_earliest(l->allocator, &fit, MAL_FOREVER) != MAL_FOREVER)
+      return refuse(why, MAL_ERROR_NO_SPACE, r->min > 1 ? MAL_REFUSED_COUNT : MAL_REFUSED_START);
+  }
+  if (mal_allocator_stats(l->allocator, (int)r->scope->index).owned == 0)
+    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_SCOPE);
+  return refuse(why, MAL_ERROR_NO_SPACE, r->min > 1 ? MAL_REFUSED_COUNT : MAL_REFUSED_OTHER);
+}
+
+static bool apply_limit(MalLeases *l, const MalLeaseRequest *r, uint32_t *desired, MalRefusal *why)
+{
+  *desired = r->desired;
+  if (r->client_limit == 0 || r->client.family == MAL_FAMILY_NONE)
+    return true;
+  uint64_t has = mal_leases_client_addresses(l, r->client);
+  uint64_t left = has >= r->client_limit ? 0 : r->client_limit - has;
+  uint64_t wants = r->min;
+  if (r->n_named)
+    for (size_t i = wants = 0; i < r->n_named; i++)
+      wants += r->named[i].count;
+  if (wants > left)
+    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
+  *desired = (uint32_t)MIN(r->desired, left);
+  return true;
+}
+
+bool leases_decide(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *out, MalRefusal *why)
+{
+  uint32_t desired;
+  MalTime start = MAX(r->start, now);
+  if (!apply_limit(l, r, &desired, why))
+    return false;
+  if (r->max_start < start)
+    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
+  if (fits(l, r, desired, now, start, r->lifetime)) {
+    *out = (Period){ start, mal_time_add(start, r->lifetime) };
+    return true;
+  }
+  int64_t least = MAX(r->min_lifetime, 1);
+  int64_t lifetime = least < r->lifetime ? longest(l, r, now, start) : 0;
+  if (lifetime >= least && fits(l, r, desired, now, start, lifetime)) {
+    *out = (Period){ start, mal_time_add(start, lifetime) };
+    return true;
+  }
+  if (decide_later(l, r, desired, now, start, out))
+    return true;
+  return explain(l, r, now, start, why);
+}
+
+/* ---- requests and holds ------------------------------------------------------------------------------------- */
+
+static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period)
+{
+  uint32_t handle = leases_slot_new(l, r->id);
+  Slot *slot = leases_slot(l, handle);
+  slot->start = period->start;
+  slot->end = period->end;
+  slot->pad = (uint32_t)CLAMP(r->pad, 0, (int64_t)UINT32_MAX);
+  slot->scope = (uint16_t)r->scope->index;
+  slot->origin = leases_origin(l, r->origin);
+  slot->flags |= (uint8_t)(r->flags & MAL_LEASE_SHARED);
+  leases_set_client(slot, r->client);
+  leases_set_blocks(slot, (const MalBlock *)(void *)l->found->data, l->found->len);
+  return handle;
+}
+
+static void enter_slot(MalLeases *l, uint32_t handle, MalTime now)
+{
+  const Slot *slot = leases_slot(l, handle);
+  leases_take(l, handle, MAX(now, leases_held_from(slot)), leases_held_until(slot));
+  leases_heap_add(l, handle);
+  leases_account(l, slot, 1);
+}
+
+void leases_enter(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime now, MalLeaseFunc done,
+                  void *user, uint64_t cookie)
+{
+  uint32_t handle = new_slot(l, r, period);
+  Slot *slot = leases_slot(l, handle);
+  slot->granted = now;
+  enter_slot(l, handle, now);
+  MalLease view;
+  leases_view(l, handle, &view);
+  slot->flags |= MAL_LEASE_PENDING;
+  Op op = { .ticket = mal_store_put_lease(l->store, &view), .kind = OP_GRANT, .slot = handle,
+            .done = done, .user = user, .cookie = cookie };
+  leases_ops_push(l, &op);
+}
+
+static bool check_request(const MalLeases *l, const MalLeaseRequest *r, MalRefusal *why)
+{
+  if (r->id.length == 0 || r->id.length > MAL_LEASE_ID_MAX)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_ID);
+  if (!r->n_named && (r->min == 0 || r->min > r->desired))
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_COUNT);
+  if (r->lifetime <= 0 || r->min_lifetime > r->lifetime)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
+  for (size_t i = 0; i < r->n_named; i++)
+    if (!mal_span_contains(r->scope->span, mal_span_of_block(r->named[i])))
+      return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_NAMED);
+  if (mal_store_state(l->store, NULL) != MAL_STORE_OK)
+    return refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
+  return true;
+}
+
+static bool same_blocks(const MalLeases *l, const Slot *slot, const MalLeaseRequest *r)
+{
+  if (!r->n_named) {
+    uint64_t n = leases_slot_addresses(l, slot);
+    return n >= r->min && n <= r->desired;
+  }
+  if (r->n_named != slot->n_blocks)
+    return false;
+  for (size_t i = 0; i < r->n_named; i++) {
+    MalBlock b = leases_block(l, slot, i);
+    if (!mal_address_equal(b.first, r->named[i].first) || b.count != r->named[i].count)
+      return false;
+  }
+  return true;
+}
+
+/* The hold goes; what it held is what the request gets, where that still answers it. */
+static void turn_hold(MalLeases *l, uint32_t hold, const MalLeaseRequest *r, MalLeaseRequest *named, MalBlock **blocks)
+{
+  const Slot *slot = leases_slot(l, hold);
+  *named = *r;
+  *blocks = NULL;
+  if (slot->scope == r->scope->index && same_blocks(l, slot, r)) {
+    *blocks = g_new(MalBlock, slot->n_blocks);
+    for (size_t i = 0; i < slot->n_blocks; i++)
+      (*blocks)[i] = leases_block(l, slot, i);
+    named->named = *blocks;
+    named->n_named = slot->n_blocks;
+  }
+  leases_remove(l, hold);
+}
+
+static bool decide_with_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *period, MalRefusal *why)
+{
+  uint32_t hold = leases_find(l, r->id);
+  if (!hold)
+    return leases_decide(l, r, now, period, why);
+  MalLeaseRequest named;
+  g_autofree MalBlock *blocks = NULL;
+  turn_hold(l, hold, r, &named, &blocks);
+  if (blocks && leases_decide(l, &named, now, period, why) && period->end - period->start >= r->lifetime)
+    return true;
+  return leases_decide(l, r, now, period, why);
+}
+
+static bool id_is_taken(const MalLeases *l, MalLeaseId id)
+{
+  uint32_t handle = leases_find(l, id);
+  return (handle && !(leases_slot(l, handle)->flags & MAL_LEASE_HELD)) || mal_leases_is_waiting(l, id);
+}
+
+MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user,
+                             uint64_t cookie, MalRefusal *why)
+{
+  MalRefusal unused;
+  Period period;
+  if (!why)
+    why = &unused;
+  now = leases_sync_clock(l, now);
+  if (!check_request(l, r, why))
+    return MAL_ANSWER_REFUSED;
+  if (id_is_taken(l, r->id)) {
+    refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
+    return MAL_ANSWER_REFUSED;
+  }
+  if (decide_with_hold(l, r, now, &period, why)) {
+    leases_enter(l, r, &period, now, done, user, cookie);
+    return MAL_ANSWER_GRANTED;
+  }
+  if (r->may_wait && why->code == MAL_ERROR_NO_SPACE && why->part != MAL_REFUSED_NAMED &&
+      leases_wait(l, r, now, done, user, cookie))
+    return MAL_ANSWER_WAITING;
+  return MAL_ANSWER_REFUSED;
+}
+
+bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime hold_until, MalLease *out,
+                     MalRefusal *why)
+{
+  MalRefusal unused;
+  Period period;
+  if (!why)
+    why = &unused;
+  now = leases_sync_clock(l, now);
+  if (!check_request(l, r, why))
+    return false;
+  if (id_is_taken(l, r->id))
+    return refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
+  if (!decide_with_hold(l, r, now, &period, why))
+    return false;
+  uint32_t handle = new_slot(l, r, &period);
+  Slot *slot = leases_slot(l, handle);
+  slot->flags |= MAL_LEASE_HELD;
+  slot->granted = hold_until;
+  enter_slot(l, handle, now);
+  if (out)
+    leases_view(l, handle, out);
+  return true;
+}
+
+bool mal_leases_unhold(MalLeases *l, MalLeaseId id)
+{
+  uint32_t handle = leases_find(l, id);
+  if (!handle || !(leases_slot(l, handle)->flags & MAL_LEASE_HELD))
+    return false;
+  leases_remove(l, handle);
+  return true;
+}
+
+/* ---- changes of a lease --------------------------------------------------------------------------------------- */
+
+/* 0 with WHY where there is no such lease; a change that comes while another is on its way stands in line
+   behind it (*IN_LINE). */
+static uint32_t find_for_change(MalLeases *l, MalLeaseId id, bool *in_line, MalRefusal *why)
+{
+  uint32_t handle = leases_find(l, id);
+  if (!handle || leases_slot(l, handle)->flags & MAL_LEASE_HELD) {
+    refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
+    return 0;
+  }
+  if (mal_store_state(l->store, NULL) != MAL_STORE_OK) {
+    refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
+    return 0;
+  }
+  *in_line = leases_slot(l, handle)->flags & MAL_LEASE_PENDING;
+  return handle;
+}
+
+bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, MalTime end)
+{
+  const Slot *slot = leases_slot(l, handle);
+  MalFit fit = { .scope = slot->scope, .from = MAX(now, mal_time_add(start, -(int64_t)slot->pad)),
+                 .until = mal_time_add(end, slot->pad), .ignore_owner = handle };
+  for (size_t i = 0; i < slot->n_blocks; i++) {
+    MalBlock b = leases_block(l, slot, i);
+    fit.count = b.count;
+    if (!mal_allocator_is_free(l->allocator, &fit, b))
+      return false;
+  }
+  return true;
+}
+
+static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, MalTime now, Period *out,
+                           MalRefusal *why)
+{
+  const Slot *slot = leases_slot(l, handle);
+  MalTime begin = r->start == MAL_BEGINNING ? MAX(slot->start, now) : MAX(r->start, now);
+  MalTime start = begin > now ? begin : MIN(slot->start, now);
+  if (r->lifetime <= 0 || r->min_lifetime > r->lifetime)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
+  if (r->max_start < begin)
+    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
+  int64_t good = 0, bad = r->lifetime;
+  if (leases_is_free(l, handle, now, start, mal_time_add(begin, r->lifetime)))
+    good = r->lifetime;
+  while (good != r->lifetime && good + 1 < bad) {
+    int64_t middle = good + (bad - good) / 2;
+    if (leases_is_free(l, handle, now, start, mal_time_add(begin, middle)))
+      good = middle;
+    else
+      bad = middle;
+  }
+  if (good < MAX(r->min_lifetime, 1))
+    return refuse(why, MAL_ERROR_NO_SPACE, good > 0 || r->start == MAL_BEGINNING ? MAL_REFUSED_LIFETIME : MAL_REFUSED_START);
+  *out = (Period){ start, mal_time_add(begin, good) };
+  return true;
+}
+
+MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewal, MalTime now, MalLeaseFunc done,
+                           void *user, uint64_t cookie, MalRefusal *why)
+{
+  MalRefusal unused;
+  Period period;
+  bool in_line;
+  if (!why)
+    why = &unused;
+  now = leases_sync_clock(l, now);
+  uint32_t handle = find_for_change(l, id, &in_line, why);
+  if (!handle)
+    return MAL_ANSWER_REFUSED;
+  if (in_line) {
+    Queued q = { .kind = OP_RENEW, .renewal = *renewal, .now = now, .done = done, .user = user, .cookie = cookie };
+    leases_queue(l, handle, &q);
+    return MAL_ANSWER_GRANTED;
+  }
+  if (!decide_renewal(l, handle, renewal, now, &period, why))
+    return MAL_ANSWER_REFUSED;
+  Slot *slot = leases_slot(l, handle);
+  Op op = { .kind = OP_RENEW, .slot = handle, .old_start = slot->start, .old_end = slot->end,
+            .done = done, .user = user, .cookie = cookie };
+  slot->start = period.start;
+  slot->end = period.end;
+  /* Both periods stay taken until the new one is durable. */
+  leases_take(l, handle, MAX(now, leases_held_from(slot)), leases_held_until(slot));
+  leases_heap_fix(l, handle);
+  MalLease view;
+  leases_view(l, handle, &view);
+  op.ticket = mal_store_put_lease(l->store, &view);
+  slot->flags |= MAL_LEASE_PENDING;
+  leases_ops_push(l, &op);
+  return MAL_ANSWER_GRANTED;
+}
+
+MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const char *reason, MalLeaseFunc done,
+                             void *user, uint64_t cookie, MalRefusal *why)
+{
+  MalRefusal unused;
+  bool in_line;
+  if (!why)
+    why = &unused;
+  if (mal_leases_is_waiting(l, id)) {
+    g_autoptr(GError) error = g_error_new_literal(MAL_ERROR, MAL_ERROR_NOT_FOUND, "taken back by its client");
+    leases_wait_cancel(l, id, error);
+    return MAL_ANSWER_WAITING;
+  }
+  uint32_t handle = find_for_change(l, id, &in_line, why);
+  if (!handle)
+    return MAL_ANSWER_REFUSED;
+  if (in_line) {
+    Queued q = { .kind = OP_RELEASE, .reason = reason, .now = now, .done = done, .user = user, .cookie = cookie };
+    leases_queue(l, handle, &q);
+    return MAL_ANSWER_GRANTED;
+  }
+  Op op = { .ticket = mal_store_drop_lease(l->store, id, now, reason), .kind = OP_RELEASE, .slot = handle,
+            .reason = reason, .done = done, .user = user, .cookie = cookie };
+  leases_slot(l, handle)->flags |= MAL_LEASE_PENDING | SLOT_LEAVING;
+  leases_ops_push(l, &op);
+  return MAL_ANSWER_GRANTED;
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static bool get(const MalLeases *l, MalLeaseId id, uint8_t held, MalLease *out)
+{
+  uint32_t handle = leases_find(l, id);
+  if (!handle || (leases_slot(l, handle)->flags & MAL_LEASE_HELD) != held)
+    return false;
+  leases_view(l, handle, out);
+  return true;
+}
+
+bool mal_leases_get(const MalLeases *l, MalLeaseId id, MalLease *out)
+{
+  return get(l, id, 0, out);
+}
+
+bool mal_leases_get_hold(const MalLeases *l, MalLeaseId id, MalLease *out)
+{
+  return get(l, id, MAL_LEASE_HELD, out);
+}
+
+static bool passes(const MalLeases *l, const Slot *slot, const MalLeaseFilter *f)
+{
+  if (slot->flags & MAL_LEASE_HELD && !f->holds)
+    return false;
+  if (f->scope && slot->scope != f->scope->index)
+    return false;
+  if (f->client.family != MAL_FAMILY_NONE && !mal_address_equal(f->client, leases_client(slot)))
+    return false;
+  if (f->span.first.family == MAL_FAMILY_NONE)
+    return true;
+  for (size_t i = 0; i < slot->n_blocks; i++)
+    if (mal_span_overlaps(f->span, mal_span_of_block(leases_block(l, slot, i))))
+      return true;
+  return false;
+}
+
+bool mal_leases_next(const MalLeases *l, const MalLeaseFilter *filter, uint64_t *cursor, MalLease *out)
+{
+  MalLeaseFilter none = { 0 };
+  for (uint64_t i = *cursor + 1; i < l->used_slots; i++) {
+    const Slot *slot = leases_slot(l, (uint32_t)i);
+    if (!(slot->flags & SLOT_USED) || !passes(l, slot, filter ? filter : &none))
+      continue;
+    *cursor = i;
+    leases_view(l, (uint32_t)i, out);
+    return true;
+  }
+  *cursor = l->used_slots;
+  return false;
+}
+
+const MalScopeSet *mal_leases_scopes(const MalLeases *l)
+{
+  return l->scopes;
+}
+
+MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
+{
+  MalLeaseTotals t = l->totals;
+  t.waiting = l->waiting.length;
+  t.bytes = l->chunks->len * sizeof(Slot) * CHUNK_SIZE + (l->bucket_mask + 1ull) * sizeof(Bucket) +
+            l->heap->len * sizeof(uint32_t) + mal_allocator_stats(l->allocator, -1).bytes;
+  if (!scope)
+    return t;
+  t.leases = t.addresses = t.holds = t.pending = 0;
+  for (uint32_t i = 1; i < l->used_slots; i++) {
+    const Slot *slot = leases_slot(l, i);
+    if (!(slot->flags & SLOT_USED) || slot->scope != scope->index)
+      continue;
+    if (slot->flags & MAL_LEASE_HELD) {
+      t.holds++;
+      continue;
+    }
+    t.leases++;
+    t.addresses += leases_slot_addresses(l, slot);
+    t.pending += (slot->flags & MAL_LEASE_PENDING) != 0;
+  }
+  return t;
+}
+
+unsigned mal_leases_watch(MalLeases *l, MalLeaseWatch func, void *data)
+{
+  LeaseWatcher w = { ++l->last_watcher, func, data };
+  g_array_append_val(l->watchers, w);
+  return w.id;
+}
+
+void mal_leases_unwatch(MalLeases *l, unsigned id)
+{
+  for (unsigned i = 0; i < l->watchers->len; i++)
+    if (g_array_index(l->watchers, LeaseWatcher, i).id == id) {
+      g_array_remove_index(l->watchers, i);
+      return;
+    }
+}
