@@ -49,3 +49,16 @@ EXTRA_DIST += contrib/completion/mallocd
 EXTRA_DIST += contrib/completion/mallocctl
 EXTRA_DIST += contrib/install-deps.sh
 EXTRA_DIST += contrib/run-tests.sh
+# To be copied into the personal Lua plugin folder of Wireshark.
+wiresharkdir = $(pkgdatadir)/wireshark
+dist_wireshark_DATA = contrib/wireshark/madcap.lua
+
+EXTRA_DIST += \
+  contrib/mallocd.pc.in \
+  contrib/systemd/mallocd.service.in \
+  contrib/systemd/mallocd.sysusers \
+  contrib/systemd/mallocd.tmpfiles \
+  contrib/completion/mallocd \
+  contrib/completion/mallocctl \
+  contrib/install-deps.sh \
+  contrib/run-tests.sh

@@ -75,6 +75,7 @@ tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-al
 
 test_scripts =
 test_scripts += tests/e2e/test_codec.py
+test_scripts += tests/e2e/test_dissector.sh
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
 test_scripts += tests/packaging/files.sh
@@ -101,6 +102,7 @@ test_data += tests/coverage.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/madcap tests/e2e/madcap.py
+test_data += tests/golden/madcap tests/e2e/madcap.py tests/e2e/dissector_fields.py
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 if ENABLE_FUZZER
