@@ -29,6 +29,8 @@ tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-i
   tests/sim/sim-disk.c tests/sim/sim-net.c tests/sim/sim-node.c tests/sim/sim-queue.c tests/sim/sim-route.c \
   tests/sim/sim-stream.c tests/sim/sim-stream.h tests/sim/sim-trace.c tests/sim/sim-udp.c tests/sim/sim-worker.c
 
+check_PROGRAMS += tests/bench/bench-store
+tests_bench_bench_store_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/bench/bench-sim
 tests_bench_bench_sim_LDADD = tests/sim/libmalsim.la core/libmallocd-all.la $(DEPS_LIBS)
 

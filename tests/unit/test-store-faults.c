@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/runtime-glib.h"
 #include "store-fixture.h"
 
 TestSuite(store_faults, .init = setup, .fini = teardown);
@@ -151,28 +152,41 @@ Test(store_faults, a_lock_held_by_another_program_is_named)
 
 /* ---- kill -9 ----------------------------------------------------------------------------------------------------------- */
 
-/* The child's leases have the numbers of their round; each batch is reported once it is durable. */
-static void report(MalTicket through, const GError *error, void *data)
-{
-  const int *fd = data;
-  if (error || write(*fd, &through, sizeof through) != sizeof through)
-    _exit(1);
-}
-
 #define PER_BATCH 8
 
+typedef struct {
+  MalTicket durable;
+  int fd;
+} Child;
+
+/* Each batch is reported once it is durable. */
+static void report(MalTicket through, const GError *error, void *data)
+{
+  Child *child = data;
+  if (error || write(child->fd, &through, sizeof through) != sizeof through)
+    _exit(1);
+  child->durable = through;
+}
+
+/* Under the real runtime, with threads. The leases have the numbers of their round. */
 static void child_writes(int fd, uint32_t round)
 {
-  FakeRuntime *rt = fake_runtime_new();
-  store = mal_store_sqlite_open(fake_runtime(rt), dir, NULL, NULL);
+  GMainContext *context = g_main_context_new();
+  MalRuntime *rt = mal_runtime_glib_new(context);
+  Child child = { .fd = fd };
+  store = mal_store_sqlite_open(rt, dir, NULL, NULL);
   if (!store || !mal_store_load(store, NOW, NULL, NULL, NULL, NULL))
     _exit(2);
   mal_store_sqlite_tune(store, 200, 50);
-  mal_store_listen(store, report, &fd);
+  mal_store_listen(store, report, &child);
   for (uint32_t batch = 1;; batch++) {
+    MalTicket ticket = 0;
     for (uint32_t i = 0; i < PER_BATCH; i++)
-      put(round * PER_BATCH + i, batch);
-    fake_run(rt);
+      ticket = put(round * PER_BATCH + i, batch);
+    if (ticket != batch)
+      _exit(3);
+    while (child.durable < ticket)
+      g_main_context_iteration(context, TRUE);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/runtime-glib.h"
 #include "store-fixture.h"
 
 TestSuite(store_task, .init = setup, .fini = teardown);
@@ -144,4 +145,51 @@ Test(store_task, check_finds_damage)
   fake_run(fake_rt);
   assert_says(result.error, path);
   assert_says(result.error, "damaged");
+}
+
+/* ---- with threads ------------------------------------------------------------------------------------------ */
+
+static void count_told(MalTicket through, const GError *error, void *data)
+{
+  MalTicket *last = data;
+  cr_assert_null(error);
+  cr_assert_gt(through, *last);
+  *last = through;
+}
+
+/* Writing goes on while a backup and checks read; closing ends what is under way, and every DONE is called. */
+Test(store_task, threads)
+{
+  g_autoptr(GMainContext) context = g_main_context_new();
+  g_autoptr(GError) error = NULL;
+  g_autofree char *file = in_dir("copy");
+  g_auto(Done) backup = { 0 };
+  g_auto(Done) check = { 0 };
+  MalRuntime *rt = mal_runtime_glib_new(context);
+  MalTicket last = 0;
+  MalTicket ticket = 0;
+  store = mal_store_sqlite_open(rt, dir, NULL, &error);
+  cr_assert_not_null(store);
+  cr_assert(mal_store_load(store, NOW, NULL, NULL, NULL, &error));
+  mal_store_sqlite_tune(store, 100, 50);
+  mal_store_listen(store, count_told, &last);
+  for (uint32_t round = 1; round <= 200; round++) {
+    for (uint32_t n = 0; n < 20; n++)
+      ticket = put(n + round % 3 * 20, round);
+    if (round % 50 == 1)
+      mal_store_check(store, done, &check);
+    if (round == 20)
+      mal_store_backup(store, file, done, &backup);
+    g_main_context_iteration(context, round % 7 == 0);
+    mal_store_counters(store);
+  }
+  while (last < ticket || !backup.calls)
+    g_main_context_iteration(context, TRUE);
+  cr_assert_null(backup.error, "%s", backup.error);
+  mal_store_check(store, done, &check);
+  put(1, 1);
+  mal_store_close(g_steal_pointer(&store));
+  cr_assert_eq(check.calls, 5);
+  cr_assert_eq(last, ticket + 1);
+  mal_runtime_glib_free(rt);
 }
