@@ -1,0 +1,463 @@
+/* The server's actor: sockets, timer, interfaces and the lease engine around the machine. Nothing is decided here. */
+#include "madcap-plugin.h"
+
+#include "madcap-plugin-links.h"
+#include "madcap-server.h"
+#include "madcap-tables.h"
+
+typedef struct ServerPart ServerPart;
+
+/* What the engine calls back to, and what may outlive the part: answers come after a stop, too. */
+typedef struct {
+  ServerPart *part;           /* NULL once stopped */
+} Tie;
+
+struct ServerPart {
+  MalHost host;
+  MalConfig *config;
+  MadcapServer *machine;
+  MalUdp *udp[2];
+  MadcapLinks *links;
+  MalTimer *timer;
+  int64_t armed;              /* what the timer is set to */
+  Tie *tie;
+};
+
+/* ---- time ------------------------------------------------------------------------------------------------ */
+
+static MalTime wall(const ServerPart *p)
+{
+  return mal_runtime_now(p->host.runtime);
+}
+
+static int64_t monotonic(const ServerPart *p)
+{
+  return mal_runtime_monotonic(p->host.runtime);
+}
+
+/* After each step. Being woken too early is harmless, so a deadline that moved away is not followed. */
+static void settle(ServerPart *p)
+{
+  int64_t due = madcap_server_due(p->machine);
+
+  madcap_server_gauges(p->machine);
+  if (due >= p->armed)
+    return;
+  p->armed = due;
+  mal_timer_set(p->timer, due);
+}
+
+static void tick(void *data)
+{
+  ServerPart *p = data;
+
+  p->armed = INT64_MAX;
+  madcap_server_tick(p->machine, wall(p), monotonic(p));
+  settle(p);
+}
+
+/* ---- the machine's actions ------------------------------------------------------------------------------------ */
+
+static bool needs_interface(MalAddress a)
+{
+  return a.family == MAL_IPV6 && (unsigned)(a.value >> 118) == 0xFE80u >> 6;
+}
+
+static void act_send(void *user, const MadcapArrival *to, const uint8_t *data, size_t length)
+{
+  ServerPart *p = user;
+  MalUdp *udp = p->udp[to->peer.address.family == MAL_IPV6];
+  MalDatagram datagram = {
+    .peer = to->peer, .local = to->server_id, .data = data, .length = length,
+    .ifindex = needs_interface(to->peer.address) ? to->ifindex : 0,
+  };
+
+  if (udp != NULL)
+    mal_udp_send(udp, &datagram);
+}
+
+static void engine_done(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
+{
+  Tie *tie = user;
+  ServerPart *p = tie->part;
+
+  if (p != NULL) {
+    madcap_server_answer(p->machine, cookie, lease, error, wall(p), monotonic(p));
+    settle(p);
+  }
+  g_rc_box_release(tie);
+}
+
+/* DONE follows unless it was refused. */
+static MalAnswer tied(ServerPart *p, MalAnswer answer)
+{
+  if (answer == MAL_ANSWER_REFUSED)
+    g_rc_box_release(p->tie);
+  return answer;
+}
+
+static bool act_lease(void *user, MalLeaseId id, MalLease *out)
+{
+  return mal_leases_get(((ServerPart *)user)->host.leases, id, out);
+}
+
+static bool act_waiting(void *user, MalLeaseId id)
+{
+  return mal_leases_is_waiting(((ServerPart *)user)->host.leases, id);
+}
+
+static bool act_hold(void *user, const MalLeaseRequest *request, MalTime now, MalTime until, MalLease *out,
+                     MalRefusal *why)
+{
+  return mal_leases_hold(((ServerPart *)user)->host.leases, request, now, until, out, why);
+}
+
+static bool act_unhold(void *user, MalLeaseId id)
+{
+  return mal_leases_unhold(((ServerPart *)user)->host.leases, id);
+}
+
+static MalAnswer act_request(void *user, const MalLeaseRequest *request, MalTime now, uint64_t cookie,
+                             MalRefusal *why)
+{
+  ServerPart *p = user;
+
+  return tied(p, mal_leases_request(p->host.leases, request, now, engine_done, g_rc_box_acquire(p->tie), cookie,
+                                    why));
+}
+
+static MalAnswer act_renew(void *user, MalLeaseId id, const MalRenewal *renewal, MalTime now, uint64_t cookie,
+                           MalRefusal *why)
+{
+  ServerPart *p = user;
+
+  return tied(p, mal_leases_renew(p->host.leases, id, renewal, now, engine_done, g_rc_box_acquire(p->tie), cookie,
+                                  why));
+}
+
+static MalAnswer act_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie, MalRefusal *why)
+{
+  ServerPart *p = user;
+
+  return tied(p, mal_leases_release(p->host.leases, id, now, "released", engine_done, g_rc_box_acquire(p->tie),
+                                    cookie, why));
+}
+
+static void act_when_durable(void *user, MalLeaseId id, uint64_t cookie)
+{
+  ServerPart *p = user;
+
+  mal_leases_when_durable(p->host.leases, id, engine_done, g_rc_box_acquire(p->tie), cookie);
+}
+
+/* ---- news ----------------------------------------------------------------------------------------------------- */
+
+static const MalEventDef *event_of(MadcapNewsKind kind)
+{
+  switch (kind) {
+  case MADCAP_NEWS_REFUSED: return &madcap_event_refused;
+  case MADCAP_NEWS_SKEW: return &madcap_event_skew;
+  case MADCAP_NEWS_RATE: return &madcap_event_rate;
+  case MADCAP_NEWS_OVERLOAD: return &madcap_event_overload;
+  case MADCAP_NEWS_WAITING: return &madcap_event_waiting;
+  case MADCAP_NEWS_IGNORED: break;
+  }
+  return &madcap_event_ignored;
+}
+
+static void say_refused(ServerPart *p, const MadcapNews *news, const char *peer)
+{
+  const MalField fields[] = {
+    MAL_F_ADDRESS("client", news->from->peer.address), MAL_F_STRING("type", madcap_type_name(news->type)),
+    MAL_F_INT("error", news->code), MAL_F_INT("option", news->option),
+  };
+  bool names_option = news->code <= MADCAP_ERROR_INVALID_REQUEST && news->option != MADCAP_NO_OPTION;
+
+  MAL_EVENT(p->host.events, &madcap_event_refused, fields, "%s from %s refused: %s%s%s",
+            madcap_type_name(news->type), peer, madcap_error_name(news->code), names_option ? ", " : "",
+            names_option ? madcap_option_name(news->option) : "");
+}
+
+static void say_ignored(ServerPart *p, const MadcapNews *news, const char *peer)
+{
+  const char *reason = news->type == 0 ? madcap_reason_name(news->reason)
+                       : madcap_type_from_server(news->type) ? "servers don't answer it"
+                                                             : "not to be answered at this group";
+  const char *type = news->type == 0 ? "datagram" : madcap_type_name(news->type);
+  const MalField fields[] = {
+    MAL_F_ADDRESS("client", news->from->peer.address), MAL_F_ADDRESS("destination", news->from->destination),
+    MAL_F_STRING("type", type), MAL_F_STRING("reason", reason),
+  };
+
+  MAL_EVENT(p->host.events, &madcap_event_ignored, fields, "%s from %s ignored: %s", type, peer, reason);
+}
+
+static void act_news(void *user, const MadcapNews *news)
+{
+  ServerPart *p = user;
+  const MalEventDef *def = event_of(news->kind);
+  char peer[MAL_ENDPOINT_STRLEN];
+
+  if (!mal_event_wanted(p->host.events, def))
+    return;
+  mal_endpoint_format(news->from->peer, peer);
+  const MalField fields[] = {
+    MAL_F_ADDRESS("client", news->from->peer.address), MAL_F_INT("skew", news->skew),
+    MAL_F_BYTES("lease", news->id.bytes, news->id.length),
+  };
+  switch (news->kind) {
+  case MADCAP_NEWS_REFUSED: say_refused(p, news, peer); break;
+  case MADCAP_NEWS_IGNORED: say_ignored(p, news, peer); break;
+  case MADCAP_NEWS_SKEW:
+    mal_event(p->host.events, def, fields, 2, "the clock of %s is off by %" G_GINT64_FORMAT " s", peer, news->skew);
+    break;
+  case MADCAP_NEWS_RATE:
+    mal_event(p->host.events, def, fields, 1, "%s sends more than rate-limit allows", peer);
+    break;
+  case MADCAP_NEWS_OVERLOAD:
+    mal_event(p->host.events, def, fields, 1, "no room for another transaction: dropped one from %s", peer);
+    break;
+  case MADCAP_NEWS_WAITING:
+    mal_event(p->host.events, def, fields, 3, "a request from %s waits for space", peer);
+    break;
+  }
+}
+
+static const MadcapServerOps ops = {
+  .send = act_send, .lease = act_lease, .waiting = act_waiting, .hold = act_hold, .unhold = act_unhold,
+  .request = act_request, .renew = act_renew, .release = act_release, .when_durable = act_when_durable,
+  .news = act_news,
+};
+
+/* ---- datagrams ---------------------------------------------------------------------------------------------------- */
+
+static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
+{
+  ServerPart *p = data;
+  MalTime now = wall(p);
+  int64_t mono = monotonic(p);
+
+  (void)udp;
+  for (size_t i = 0; i < count; i++) {
+    const MalDatagram *d = &datagrams[i];
+    MadcapArrival from = { .peer = d->peer, .destination = d->local, .ifindex = d->ifindex };
+    if (d->truncated) {
+      mal_count(p->host.metrics, MADCAP_M_IGNORED_TRUNCATED, 1);
+      continue;
+    }
+    from.server_id = madcap_links_server_id(p->links, d);
+    if (from.server_id.family == MAL_FAMILY_NONE) {
+      mal_count(p->host.metrics, MADCAP_M_IGNORED_ELSEWHERE, 1);
+      continue;
+    }
+    madcap_server_receive(p->machine, &from, d->data, d->length, now, mono);
+  }
+  settle(p);
+}
+
+/* ---- configuration --------------------------------------------------------------------------------------------------- */
+
+static const MalConfSection *section_of(const MalConfig *config)
+{
+  return mal_config_section(config, "madcap");
+}
+
+static bool check(const MalConfig *config, const MalPlan *plan, GError **error)
+{
+  g_autoptr(GArray) groups = madcap_groups_new(section_of(config), plan->scopes, error);
+
+  return groups != NULL;
+}
+
+static MadcapServerConfig read_config(const MalConfSection *s)
+{
+  return (MadcapServerConfig){
+    .default_lease_time = mal_conf_integer(s, "default-lease-time"),
+    .max_lease_time = mal_conf_integer(s, "max-lease-time"),
+    .offer_hold = mal_conf_integer(s, "offer-hold"),
+    .response_cache = mal_conf_integer(s, "response-cache"),
+    .cache_entries = (size_t)mal_conf_integer(s, "response-cache-entries"),
+    .cache_octets = (size_t)mal_conf_integer(s, "response-cache-octets"),
+    .extra_allocation_time = mal_conf_integer(s, "extra-allocation-time"),
+    .clock_skew_allowance = mal_conf_integer(s, "clock-skew-allowance"),
+    .retry_after = mal_conf_integer(s, "retry-after"),
+    .max_per_request = (uint32_t)mal_conf_integer(s, "max-addresses-per-request"),
+    .max_per_client = (uint32_t)mal_conf_integer(s, "max-addresses-per-client"),
+    .rate_limit = (uint32_t)mal_conf_integer(s, "rate-limit"),
+    .anyone_may_change = g_strcmp0(mal_conf_string(s, "lease-owner"), "any") == 0,
+    .beyond_local_scope = mal_conf_bool(s, "beyond-local-scope"),
+  };
+}
+
+static void addresses_changed(void *data)
+{
+  ServerPart *p = data;
+  const GArray *addresses = madcap_links_addresses(p->links);
+
+  madcap_server_set_addresses(p->machine, (const MalAddress *)(const void *)addresses->data, addresses->len);
+}
+
+static bool apply(ServerPart *p, GError **error)
+{
+  const MalConfSection *s = section_of(p->config);
+  MalScopeSet *scopes = (MalScopeSet *)mal_leases_scopes(p->host.leases);
+  g_autoptr(GArray) groups = madcap_groups_new(s, scopes, error);
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+  if (groups == NULL)
+    return false;
+  MadcapServerConfig config = read_config(s);
+  madcap_server_configure(p->machine, &config, scopes, groups);
+  for (size_t i = 0; i < mal_conf_length(s, "interfaces"); i++)
+    g_ptr_array_add(names, (gpointer)mal_conf_item(s, "interfaces", i));
+  g_ptr_array_add(names, NULL);
+  madcap_links_configure(p->links, (char *const *)names->pdata, groups);
+  addresses_changed(p);
+  return true;
+}
+
+/* ---- hooks ----------------------------------------------------------------------------------------------------------------- */
+
+static void *open_part(const MalHost *host, GError **error)
+{
+  ServerPart *p = g_new0(ServerPart, 1);
+  MalHashKey key;
+
+  (void)error;
+  p->host = *host;
+  p->config = mal_config_ref((MalConfig *)host->config);
+  mal_runtime_random(host->runtime, &key, sizeof key);
+  p->machine = madcap_server_new(&ops, p, host->metrics, &key);
+  p->armed = INT64_MAX;
+  p->tie = g_rc_box_new0(Tie);
+  p->tie->part = p;
+  return p;
+}
+
+static bool host_has(const ServerPart *p, MalFamily family)
+{
+  g_autoptr(GArray) interfaces = mal_runtime_interfaces(p->host.runtime);
+
+  for (guint i = 0; i < interfaces->len; i++) {
+    const MalInterface *interface = &g_array_index(interfaces, MalInterface, i);
+    for (size_t k = 0; k < interface->n_addresses; k++)
+      if (interface->addresses[k].family == family)
+        return true;
+  }
+  return false;
+}
+
+/* A host without a family at all does without its socket. */
+static bool open_socket(ServerPart *p, MalFamily family, GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  MalUdpOptions options = {
+    .family = family, .port = (uint16_t)mal_conf_integer(section_of(p->config), "port"), .multicast_ttl = 1,
+  };
+  MalUdp **udp = &p->udp[family == MAL_IPV6];
+
+  *udp = mal_udp_open(p->host.runtime, &options, received, p, &problem);
+  if (*udp != NULL || !host_has(p, family))
+    return true;
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return false;
+}
+
+static void stop(void *part)
+{
+  ServerPart *p = part;
+
+  p->tie->part = NULL;
+  g_clear_pointer(&p->links, madcap_links_free);
+  g_clear_pointer(&p->timer, mal_timer_free);
+  for (size_t f = 0; f < 2; f++)
+    g_clear_pointer(&p->udp[f], mal_udp_close);
+}
+
+static bool start(void *part, GError **error)
+{
+  ServerPart *p = part;
+
+  p->timer = mal_timer_new(p->host.runtime, tick, p);
+  if (open_socket(p, MAL_IPV4, error) && open_socket(p, MAL_IPV6, error)) {
+    p->links = madcap_links_new(&p->host, p->udp, addresses_changed, p);
+    if (apply(p, error))
+      return true;
+  }
+  stop(p);
+  return false;
+}
+
+static MalReload reload(void *part, const MalConfig *config)
+{
+  ServerPart *p = part;
+  int64_t port = mal_conf_integer(section_of(p->config), "port");
+
+  if (mal_conf_integer(section_of(config), "port") != port)
+    return MAL_RELOAD_RESTART;
+  mal_config_unref(p->config);
+  p->config = mal_config_ref((MalConfig *)config);
+  return apply(p, NULL) ? MAL_RELOAD_DONE : MAL_RELOAD_RESTART;
+}
+
+static void close_part(void *part)
+{
+  ServerPart *p = part;
+
+  p->tie->part = NULL;
+  g_rc_box_release(p->tie);
+  madcap_server_free(p->machine);
+  mal_config_unref(p->config);
+  g_free(p);
+}
+
+static json_object *socket_json(MalFamily family, const MalUdp *udp)
+{
+  json_object *out = json_object_new_object();
+  MalUdpCounters c = mal_udp_counters(udp);
+
+  json_object_object_add(out, "family", json_object_new_string(mal_family_name(family)));
+  json_object_object_add(out, "port", json_object_new_int(mal_udp_port(udp)));
+  json_object_object_add(out, "received", json_object_new_int64((int64_t)c.received));
+  json_object_object_add(out, "sent", json_object_new_int64((int64_t)c.sent));
+  json_object_object_add(out, "send-errors", json_object_new_int64((int64_t)c.send_errors));
+  json_object_object_add(out, "truncated", json_object_new_int64((int64_t)c.truncated));
+  json_object_object_add(out, "batches", json_object_new_int64((int64_t)c.batches));
+  return out;
+}
+
+static void describe(void *part, json_object *out)
+{
+  ServerPart *p = part;
+  json_object *serving, *sockets, *cache;
+  const uint64_t *m = p->host.metrics->values;
+
+  if (p->links == NULL)
+    return;
+  serving = json_object_new_object();
+  sockets = json_object_new_array();
+  cache = json_object_new_object();
+  for (size_t f = 0; f < 2; f++)
+    if (p->udp[f] != NULL)
+      json_object_array_add(sockets, socket_json(f == 0 ? MAL_IPV4 : MAL_IPV6, p->udp[f]));
+  madcap_server_gauges(p->machine);
+  json_object_object_add(cache, "entries", json_object_new_int64((int64_t)m[MADCAP_M_CACHE_ENTRIES]));
+  json_object_object_add(cache, "octets", json_object_new_int64((int64_t)m[MADCAP_M_CACHE_OCTETS]));
+  json_object_object_add(cache, "pending", json_object_new_int64((int64_t)m[MADCAP_M_PENDING]));
+  json_object_object_add(serving, "sockets", sockets);
+  json_object_object_add(serving, "interfaces",
+                         madcap_links_describe(p->links, mal_leases_scopes(p->host.leases)));
+  json_object_object_add(serving, "cache", cache);
+  json_object_object_add(out, "serving", serving);
+}
+
+const MadcapPart madcap_server_part = {
+  .role = MAL_ROLE_MAAS,
+  .check = check,
+  .open = open_part,
+  .start = start,
+  .reload = reload,
+  .stop = stop,
+  .close = close_part,
+  .describe = describe,
+};
