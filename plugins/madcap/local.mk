@@ -32,8 +32,7 @@ madcap_sources += plugins/madcap/madcap-wire-describe.c
 noinst_LTLIBRARIES += plugins/madcap/libmadcap.la
 plugins_madcap_libmadcap_la_SOURCES = $(madcap_sources)
 
-# Take the # away once plugins/madcap/madcap.c defines mal_plugin.
-#plugin_LTLIBRARIES += plugins/madcap/madcap.la
+plugin_LTLIBRARIES += plugins/madcap/madcap.la
 plugins_madcap_madcap_la_SOURCES =
 plugins_madcap_madcap_la_LIBADD = plugins/madcap/libmadcap.la core/libmallocd-core.la $(DEPS_LIBS)
 plugins_madcap_madcap_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -module -avoid-version -shared \

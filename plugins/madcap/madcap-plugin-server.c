@@ -5,14 +5,7 @@
 #include "madcap-server.h"
 #include "madcap-tables.h"
 
-typedef struct ServerPart ServerPart;
-
-/* What the engine calls back to, and what may outlive the part: answers come after a stop, too. */
 typedef struct {
-  ServerPart *part;           /* NULL once stopped */
-} Tie;
-
-struct ServerPart {
   MalHost host;
   MalConfig *config;
   MadcapServer *machine;
@@ -20,8 +13,7 @@ struct ServerPart {
   MadcapLinks *links;
   MalTimer *timer;
   int64_t armed;              /* what the timer is set to */
-  Tie *tie;
-};
+} ServerPart;
 
 /* ---- time ------------------------------------------------------------------------------------------------ */
 
@@ -78,22 +70,10 @@ static void act_send(void *user, const MadcapArrival *to, const uint8_t *data, s
 
 static void engine_done(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
 {
-  Tie *tie = user;
-  ServerPart *p = tie->part;
+  ServerPart *p = user;
 
-  if (p != NULL) {
-    madcap_server_answer(p->machine, cookie, lease, error, wall(p), monotonic(p));
-    settle(p);
-  }
-  g_rc_box_release(tie);
-}
-
-/* DONE follows unless it was refused. */
-static MalAnswer tied(ServerPart *p, MalAnswer answer)
-{
-  if (answer == MAL_ANSWER_REFUSED)
-    g_rc_box_release(p->tie);
-  return answer;
+  madcap_server_answer(p->machine, cookie, lease, error, wall(p), monotonic(p));
+  settle(p);
 }
 
 static bool act_lease(void *user, MalLeaseId id, MalLease *out)
@@ -120,34 +100,24 @@ static bool act_unhold(void *user, MalLeaseId id)
 static MalAnswer act_request(void *user, const MalLeaseRequest *request, MalTime now, uint64_t cookie,
                              MalRefusal *why)
 {
-  ServerPart *p = user;
-
-  return tied(p, mal_leases_request(p->host.leases, request, now, engine_done, g_rc_box_acquire(p->tie), cookie,
-                                    why));
+  return mal_leases_request(((ServerPart *)user)->host.leases, request, now, engine_done, user, cookie, why);
 }
 
 static MalAnswer act_renew(void *user, MalLeaseId id, const MalRenewal *renewal, MalTime now, uint64_t cookie,
                            MalRefusal *why)
 {
-  ServerPart *p = user;
-
-  return tied(p, mal_leases_renew(p->host.leases, id, renewal, now, engine_done, g_rc_box_acquire(p->tie), cookie,
-                                  why));
+  return mal_leases_renew(((ServerPart *)user)->host.leases, id, renewal, now, engine_done, user, cookie, why);
 }
 
 static MalAnswer act_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie, MalRefusal *why)
 {
-  ServerPart *p = user;
-
-  return tied(p, mal_leases_release(p->host.leases, id, now, "released", engine_done, g_rc_box_acquire(p->tie),
-                                    cookie, why));
+  return mal_leases_release(((ServerPart *)user)->host.leases, id, now, "released", engine_done, user, cookie,
+                            why);
 }
 
 static void act_when_durable(void *user, MalLeaseId id, uint64_t cookie)
 {
-  ServerPart *p = user;
-
-  mal_leases_when_durable(p->host.leases, id, engine_done, g_rc_box_acquire(p->tie), cookie);
+  mal_leases_when_durable(((ServerPart *)user)->host.leases, id, engine_done, user, cookie);
 }
 
 /* ---- news ----------------------------------------------------------------------------------------------------- */
@@ -329,8 +299,6 @@ static void *open_part(const MalHost *host, GError **error)
   mal_runtime_random(host->runtime, &key, sizeof key);
   p->machine = madcap_server_new(&ops, p, host->metrics, &key);
   p->armed = INT64_MAX;
-  p->tie = g_rc_box_new0(Tie);
-  p->tie->part = p;
   return p;
 }
 
@@ -367,7 +335,7 @@ static void stop(void *part)
 {
   ServerPart *p = part;
 
-  p->tie->part = NULL;
+  mal_leases_forget(p->host.leases, p);
   g_clear_pointer(&p->links, madcap_links_free);
   g_clear_pointer(&p->timer, mal_timer_free);
   for (size_t f = 0; f < 2; f++)
@@ -404,8 +372,6 @@ static void close_part(void *part)
 {
   ServerPart *p = part;
 
-  p->tie->part = NULL;
-  g_rc_box_release(p->tie);
   madcap_server_free(p->machine);
   mal_config_unref(p->config);
   g_free(p);

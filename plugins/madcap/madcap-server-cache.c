@@ -246,6 +246,11 @@ MadcapEntry *madcap_cache_by_cookie(MadcapCache *cache, uint64_t cookie)
   return entry->used && !entry->done && entry->cookie == cookie ? entry : NULL;
 }
 
+void madcap_cache_disown(MadcapEntry *entry)
+{
+  entry->cookie += UINT64_C(1) << 32;
+}
+
 void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *data, size_t length)
 {
   if (entry->reply != NULL && entry->reply != entry->reply_inline) {

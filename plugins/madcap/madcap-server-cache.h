@@ -69,6 +69,8 @@ MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, M
 MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id, int64_t mono);
 /* NULL where it isn't there (any more). */
 MadcapEntry *madcap_cache_by_cookie(MadcapCache *cache, uint64_t cookie);
+/* The model's answer to what was asked with the cookie is no longer wanted. */
+void madcap_cache_disown(MadcapEntry *entry);
 /* Keeps a copy of the answer. */
 void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *data, size_t length);
 /* It is over: with an answer it is kept for the interval, without one (or with no interval) dropped, and ENTRY is

@@ -22,7 +22,7 @@ static void refuse(const MadcapExchange *x, MadcapErrorCode code, uint16_t optio
   madcap_refuse_now(x, &why);
 }
 
-/* A lease that has ended is no lease, though its addresses may rest a while yet. */
+/* A lease that has ended is no lease, though its addresses rest for the extra allocation time. */
 static bool live_lease(const MadcapExchange *x, MalLease *out)
 {
   return x->s->ops->lease(x->s->user, x->id, out) && out->end > x->now;
@@ -197,6 +197,43 @@ static void follow(const MadcapExchange *x, MadcapEntry *entry, MalAnswer answer
   madcap_refuse_now(x, &why);
 }
 
+static bool answers(const MalLease *lease, const MalLeaseRequest *request)
+{
+  uint64_t n = mal_lease_addresses(lease);
+
+  if (request->n_named == 0)
+    return n >= request->min && n <= request->desired;
+  if (request->n_named != lease->n_blocks)
+    return false;
+  for (size_t i = 0; i < lease->n_blocks; i++)
+    if (lease->blocks[i].count != request->named[i].count ||
+        !mal_address_equal(lease->blocks[i].first, request->named[i].first))
+      return false;
+  return true;
+}
+
+/* A lease that was allowed to expire is taken up again by its owner while its addresses still rest (3.11). */
+static bool revive(const MadcapExchange *x, const MalLeaseRequest *request, const MalLease *lease)
+{
+  MadcapServer *s = x->s;
+  MalRefusal engine_why = { .code = MAL_ERROR_INTERNAL };
+  MalRenewal renewal = {
+    .start = request->start, .max_start = request->max_start, .lifetime = request->lifetime,
+    .min_lifetime = request->min_lifetime,
+  };
+
+  if (mal_scope_set_find(s->scopes, lease->scope) != request->scope || !may_change(s, lease, x->from) ||
+      !answers(lease, request))
+    return false;
+  MadcapEntry *entry = begin(x, x->msg->scope, request->lifetime);
+  if (entry == NULL)
+    return true;
+  if ((lease->flags & MAL_LEASE_SHARED) == 0)
+    entry->flags &= (uint8_t)~MADCAP_ENTRY_SHARED;
+  follow(x, entry, s->ops->renew(s->user, x->id, &renewal, x->now, entry->cookie, &engine_why), &engine_why);
+  return true;
+}
+
 void madcap_handle_request(const MadcapExchange *x)
 {
   MadcapServer *s = x->s;
@@ -217,6 +254,8 @@ void madcap_handle_request(const MadcapExchange *x)
     request_again_waiting(x);
     return;
   }
+  if (s->ops->lease(s->user, x->id, &lease) && revive(x, &request, &lease))
+    return;
   MadcapEntry *entry = begin(x, x->msg->scope, request.lifetime);
   if (entry == NULL)
     return;
@@ -286,20 +325,35 @@ static bool may_release_waiting(const MadcapExchange *x)
                            mal_address_equal(first->from.peer.address, x->from->peer.address));
 }
 
+/* What only waits is taken back at once; its REQUEST is answered by the way, if it was not yet. */
+static void release_waiting(const MadcapExchange *x)
+{
+  MadcapServer *s = x->s;
+  MadcapEntry *entry;
+
+  if (!may_release_waiting(x)) {
+    refuse(x, MADCAP_ERROR_INVALID_REQUEST, MADCAP_OPTION_LEASE_ID);
+    return;
+  }
+  entry = begin(x, mal_address_none(), 0);
+  if (entry == NULL)
+    return;
+  s->ops->release(s->user, x->id, x->now, 0, &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
+  madcap_lease_answered(s, entry, &(MalLease){ .id = x->id }, NULL, x->now, x->mono);
+}
+
 void madcap_handle_release(const MadcapExchange *x)
 {
   MadcapServer *s = x->s;
   MalRefusal engine_why = { .code = MAL_ERROR_INTERNAL };
-  MalLease lease = { .flags = MAL_LEASE_SHARED };
+  MalLease lease;
 
   if (s->ops->waiting(s->user, x->id)) {
-    if (!may_release_waiting(x)) {
-      refuse(x, MADCAP_ERROR_INVALID_REQUEST, MADCAP_OPTION_LEASE_ID);
-      return;
-    }
-  } else if (!lease_to_change(x, &lease)) {
+    release_waiting(x);
     return;
   }
+  if (!lease_to_change(x, &lease))
+    return;
   MadcapEntry *entry = begin(x, mal_address_none(), 0);
   if (entry == NULL)
     return;
@@ -377,6 +431,7 @@ void madcap_wait_due(MadcapServer *s, MadcapEntry *entry, MalTime now, int64_t m
     entry->deadline = mono + patience(s);
     return;
   }
+  madcap_cache_disown(entry);
   s->ops->release(s->user, madcap_entry_id(entry), now, 0, &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
   if (entry->reply == NULL)
     finish_with_nak(s, entry, &why, now, mono);

@@ -61,7 +61,8 @@ typedef struct {
 } MadcapNews;
 
 /* The actions. Model operations are those of core/leases.h, with its meaning; their DONE comes back by
-   madcap_server_answer with the cookie, never from inside the call. Cookie 0: nobody waits for it. */
+   madcap_server_answer with the cookie (0: nobody waits for it), never from inside the call that was given the
+   cookie. */
 typedef struct {
   void (*send)(void *user, const MadcapArrival *to, const uint8_t *data, size_t length);
   bool (*lease)(void *user, MalLeaseId id, MalLease *out);
