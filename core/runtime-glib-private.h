@@ -63,7 +63,9 @@ bool rtg_socket_bind(int fd, MalEndpoint local, const char *protocol, GError **e
 bool rtg_fail(GError **error, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);
 bool rtg_transient(int errnum);                 /* EAGAIN and what else is no error */
 
-/* Around every dispatch: leaving the outermost one sends what was queued within. */
+/* Around every dispatch: leaving the outermost one sends what was queued within. False where a callback
+   runs the loop, which would overwrite the buffers it is reading: the dispatch must not go on. */
+bool rtg_dispatch(Rtg *rtg);
 void rtg_enter(Rtg *rtg);
 void rtg_leave(Rtg *rtg);
 /* Sends what every socket has queued, as far as the system takes it. */

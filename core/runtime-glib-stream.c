@@ -152,7 +152,8 @@ static gboolean stream_dispatch(GSource *source, GSourceFunc callback, gpointer 
 
   (void)callback;
   (void)user_data;
-  rtg_enter(rtg);
+  if (!rtg_dispatch(rtg))
+    return G_SOURCE_CONTINUE;
   if (stream->state == CONNECTING && ready != 0) {
     finish_connect(stream);
   } else if (stream->state == OPEN) {
@@ -337,7 +338,8 @@ static gboolean listener_dispatch(GSource *source, GSourceFunc callback, gpointe
 
   (void)callback;
   (void)user_data;
-  rtg_enter(rtg);
+  if (!rtg_dispatch(rtg))
+    return G_SOURCE_CONTINUE;
   if (listener->tag == NULL)
     resume_listener(listener);
   accept_some(listener);

@@ -330,7 +330,8 @@ static gboolean udp_dispatch(GSource *source, GSourceFunc callback, gpointer use
 
   (void)callback;
   (void)user_data;
-  rtg_enter(rtg);
+  if (!rtg_dispatch(rtg))
+    return G_SOURCE_CONTINUE;
   if ((ready & G_IO_OUT) != 0)
     udp_flush(udp);
   if ((ready & (G_IO_IN | G_IO_ERR | G_IO_HUP)) != 0)

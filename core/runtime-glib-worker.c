@@ -138,9 +138,10 @@ static gboolean worker_dispatch(GSource *source, GSourceFunc callback, gpointer 
 
   (void)callback;
   (void)user_data;
+  if (!rtg_dispatch(rtg))
+    return G_SOURCE_CONTINUE;
   if (read(worker->wake, &count, sizeof count) < 0 && !rtg_transient(errno))
     g_warning("a worker's wake-up can't be read: %s", g_strerror(errno));
-  rtg_enter(rtg);
   collect(worker);
   deliver(worker);
   rtg_leave(rtg);

@@ -48,8 +48,21 @@ GSource *rtg_source_new(Rtg *rtg, GSourceFuncs *funcs, size_t size, const char *
 
   g_source_set_name(source, name);
   g_source_set_priority(source, RTG_PRIORITY);
+  /* Else GLib takes a source's descriptors out and back in around each dispatch, with a wake-up of the
+     loop for both. */
+  g_source_set_can_recurse(source, TRUE);
   g_source_attach(source, rtg->context);
   return source;
+}
+
+bool rtg_dispatch(Rtg *rtg)
+{
+  if (rtg->depth > 0) {
+    g_critical("a callback of the runtime runs the main loop");
+    return false;
+  }
+  rtg_enter(rtg);
+  return true;
 }
 
 void rtg_enter(Rtg *rtg)
@@ -151,7 +164,8 @@ static gboolean timers_dispatch(GSource *source, GSourceFunc callback, gpointer 
 
   (void)callback;
   (void)user_data;
-  rtg_enter(rtg);
+  if (!rtg_dispatch(rtg))
+    return G_SOURCE_CONTINUE;
   rtg->firing = true;
   rtg->firing_now = g_get_monotonic_time();
   rtg->firing_limit = rtg->armings;
@@ -228,8 +242,10 @@ static gboolean defer_dispatch(GSource *source, GSourceFunc callback, gpointer u
 
   (void)callback;
   (void)user_data;
-  g_clear_pointer(&self->rtg->deferred, g_source_unref);
-  rtg_enter(self->rtg);
+  if (!rtg_dispatch(self->rtg))
+    return G_SOURCE_CONTINUE;
+  if (self->rtg->deferred == source)
+    g_clear_pointer(&self->rtg->deferred, g_source_unref);
   for (guint i = 0; i < self->calls->len; i++) {
     RtgCall call = g_array_index(self->calls, RtgCall, i);
     call.func(call.data);

@@ -223,6 +223,33 @@ Test(runtime_glib, deferred_calls_run_in_order_after_what_is_ready)
   g_string_free(trace, TRUE);
 }
 
+static int criticals;
+
+static void count_critical(const char *domain, GLogLevelFlags level, const char *message, gpointer data)
+{
+  (void)domain;
+  (void)data;
+  criticals += (level & G_LOG_LEVEL_CRITICAL) != 0 && strstr(message, "runs the main loop") != NULL;
+}
+
+static void run_the_loop(void *data)
+{
+  mal_timer_set(data, 0);
+  g_main_context_iteration(NULL, FALSE);
+  mal_timer_stop(data);
+}
+
+Test(runtime_glib, a_callback_that_runs_the_loop_is_told_so)
+{
+  Probe *p = probes_new(1);
+  g_log_set_default_handler(count_critical, NULL);
+  mal_runtime_defer(rt, run_the_loop, p[0].timer);
+  RUN_UNTIL(rt, criticals > 0);
+  g_log_set_default_handler(g_log_default_handler, NULL);
+  cr_expect_eq(p[0].fired, 0, "no callback within a callback");
+  probes_free(p, 1);
+}
+
 Test(runtime_glib, clocks_and_random)
 {
   uint8_t a[32] = { 0 }, b[32] = { 0 };
