@@ -34,6 +34,9 @@ tests_bench_bench_store_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/bench/bench-sim
 tests_bench_bench_sim_LDADD = tests/sim/libmalsim.la core/libmallocd-all.la $(DEPS_LIBS)
 
+check_PROGRAMS += tests/bench/bench-udp
+tests_bench_bench_udp_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
+
 unit_tests =
 unit_tests += tests/unit/test-address
 unit_tests += tests/unit/test-allocator-model
