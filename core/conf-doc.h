@@ -5,8 +5,8 @@
 #include "api.h"
 
 /* Appends TEXT so that roff shows exactly it. */
-MAL_API void mal_doc_roff(GString *out, const char *text);
+void mal_doc_roff(GString *out, const char *text);
 /* The same, each sentence on a line of its own, with a newline at the end. */
-MAL_API void mal_doc_roff_sentences(GString *out, const char *text);
+void mal_doc_roff_sentences(GString *out, const char *text);
 
 #endif

@@ -20,9 +20,11 @@ test_libs = $(CRITERION_LIBS) $(DEPS_LIBS)
 LDADD = core/libmallocd-all.la $(test_libs)
 
 check_LTLIBRARIES += tests/support/libsupport.la
-tests_support_libsupport_la_SOURCES = tests/support/fake-runtime.c tests/support/fake-runtime.h \
-  tests/support/loop.h tests/support/private-net.h \
-  tests/support/fault-vfs.c tests/support/fault-vfs.h
+tests_support_libsupport_la_SOURCES = $(support_sources)
+support_sources =
+support_sources += tests/support/fake-runtime.c tests/support/fake-runtime.h
+support_sources += tests/support/fault-vfs.c tests/support/fault-vfs.h
+support_sources += tests/support/loop.h tests/support/private-net.h
 
 check_LTLIBRARIES += tests/sim/libmalsim.la
 tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-internal.h tests/sim/sim-connection.c \

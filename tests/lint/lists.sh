@@ -23,11 +23,16 @@ while read -r name; do
   complain "set twice: $name"
 done < <(cat "${fragments[@]}" | awk '/^if /{ d++ } /^endif/{ d-- } !d && match($0, /^[A-Za-z_]+ = ?/) { print $1 }' | sort | uniq -d)
 
-listed()  # FILE FRAGMENT NAME
+# listed FILE FRAGMENT NAME...: one of the names is a word of its own, outside of comments.
+listed()
 {
+  local file=$1 fragment=$2 name
+  shift 2
   checked=$((checked + 1))
-  # A word of its own, on a line that lists something.
-  sed -E 's/^#.*//' "$2" | grep -qE "(^|[[:space:]=])${3//./\\.}([[:space:]]|\$)" || complain "$1 is not listed in $2"
+  for name in "$@"; do
+    sed -E 's/^#.*//' "$fragment" | grep -qE "(^|[[:space:]=])${name//./\\.}([[:space:]]|\$)" && return
+  done
+  complain "$file is not listed in $fragment"
 }
 
 for f in core/*.[ch]; do
@@ -38,8 +43,9 @@ for d in plugins/*/; do
     [ -f "$f" ] && listed "$f" "${d}local.mk" "$f"
   done
 done
+# A program of its own, or a part of one.
 for f in tests/unit/test-*.c tests/fuzz/fuzz-*.c; do
-  [ -f "$f" ] && listed "$f" tests/local.mk "${f%.c}"
+  [ -f "$f" ] && listed "$f" tests/local.mk "${f%.c}" "$f"
 done
 [ $checked -gt 0 ] || { echo "nothing to check below $root"; exit 99; }
 echo "$checked files checked"

@@ -98,6 +98,7 @@ lists "another's name contains it" 1 "touch core/a.c.h; echo 'a += core/xa.cc' >
 lists "only in a comment" 1 "sed -i 's/^a += core.a.h/#&/' core/local.mk" core/a.h
 lists "a plugin's source forgotten" 1 "touch plugins/x/y.c" plugins/x/y.c
 lists "a test forgotten" 1 "touch tests/unit/test-b.c" tests/unit/test-b.c
+lists "a test's second part" 0 "touch tests/unit/test-b.c; echo 's = tests/unit/test-b.c' >>tests/local.mk" ""
 lists "twice in one list" 1 "echo 'a += core/a.h' >>core/local.mk" "twice: a += core/a.h"
 lists "a list that is reset" 1 "echo 'a =' >>tests/local.mk" "set twice: a"
 
