@@ -129,18 +129,30 @@ void mal_doc_roff(GString *out, const char *text)
   }
 }
 
-/* Sentences begin on lines of their own, as roff wants them. */
+/* Filled lines: roff's readers want short ones. */
+static void roff_filled(GString *out, const char *text)
+{
+  g_auto(GStrv) words = g_strsplit(text, " ", -1);
+  size_t column = 0;
+  for (char **w = words; *w; w++) {
+    size_t n = strlen(*w);
+    if (column > 0)
+      g_string_append_c(out, column + 1 + n > 72 ? '\n' : ' ');
+    column = column > 0 && column + 1 + n <= 72 ? column + 1 + n : n;
+    mal_doc_roff(out, *w);
+  }
+  g_string_append_c(out, '\n');
+}
+
 void mal_doc_roff_sentences(GString *out, const char *text)
 {
   const char *end;
   while ((end = strstr(text, ". "))) {
     g_autofree char *sentence = g_strndup(text, (gsize) (end + 1 - text));
-    mal_doc_roff(out, sentence);
-    g_string_append_c(out, '\n');
+    roff_filled(out, sentence);
     text = end + 2;
   }
-  mal_doc_roff(out, text);
-  g_string_append_c(out, '\n');
+  roff_filled(out, text);
 }
 
 static void key_roff(GString *out, const MalConfKey *key)

@@ -117,3 +117,10 @@ mallocctl_SOURCES += core/mallocctl-main.c
 mallocctl_CFLAGS = $(AM_CFLAGS) $(PIE_CFLAGS)
 mallocctl_LDFLAGS = $(AM_LDFLAGS) $(PIE_LDFLAGS)
 mallocctl_LDADD = core/libmallocd-core.la $(DEPS_LIBS)
+
+# Makes manual pages from the tables; doc/local.mk runs it.
+noinst_PROGRAMS += core/mal-docgen
+core_mal_docgen_SOURCES = core/mal-docgen.c
+core_mal_docgen_CFLAGS = $(AM_CFLAGS)
+core_mal_docgen_LDFLAGS = $(AM_LDFLAGS) -no-install
+core_mal_docgen_LDADD = core/libmallocd-core.la $(DEPS_LIBS)
