@@ -342,6 +342,37 @@ Test(rfc2730_3_10, limits_of_the_scope_list)
   }
 }
 
+Test(rfc2730_3_10, names_and_their_flag)
+{
+  uint8_t b[256];
+  MadcapScopeView view;
+  MadcapNameView name;
+  MadcapName names[] = { { "en", "Site", false }, { "fr", "Lieu", true } };
+  MadcapScope scope = one_scope;
+  scope.names = names;
+  scope.n_names = G_N_ELEMENTS(names);
+  MadcapEncoder e = start(b, sizeof b, MADCAP_ACK, MADCAP_GETINFO);
+  put(&e, MADCAP_OPTION_SERVER_ID);
+  put(&e, MADCAP_OPTION_LEASE_ID);
+  madcap_put_scope_list(&e, &scope, 1);
+  g_auto(Decoded) d = decode(b, madcap_finish(&e));
+  cr_assert_eq(d.msg.scope_list.length, 1 + madcap_scope_octets(&scope));
+  MadcapScopeIter scopes = madcap_scopes(&d.msg);
+  cr_assert(madcap_scopes_next(&scopes, &view));
+  MadcapNameIter iter = madcap_names(&view);
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    cr_assert(madcap_names_next(&iter, &name));
+    cr_expect_eq(name.is_default, names[i].is_default);
+    cr_expect_eq(memcmp(name.language.data, names[i].language, 2), 0);
+    cr_expect_eq(memcmp(name.name.data, names[i].name, 4), 0);
+  }
+
+  names[1].name = "\xc3(";
+  e = start(b, sizeof b, MADCAP_ACK, MADCAP_GETINFO);
+  madcap_put_scope_list(&e, &scope, 1);
+  cr_expect_eq(e.fault.reason, MADCAP_REASON_CONTENT);
+}
+
 typedef struct { uint32_t seed; size_t count; } Matrix;
 static bool matrix_at(size_t x, size_t y, void *data)
 {
@@ -427,6 +458,19 @@ Test(describe, nothing_of_the_peer_steers_a_terminal)
   g_auto(Decoded) d = decode(b, madcap_finish(&e));
   madcap_describe(&d.msg, text, sizeof text);
   cr_expect(strstr(text, "\"a\\x1b[2J\\x22\\x5c\\xc2\\x9b\"") != NULL, "%s", text);
+}
+
+Test(describe, long_lease_identifiers_are_cut)
+{
+  uint8_t b[128];
+  char text[MADCAP_DESCRIPTION_SIZE];
+  const uint8_t id[40] = { 0 };
+  MadcapEncoder e = start(b, sizeof b, MADCAP_RELEASE, 0);
+  madcap_put_lease_id(&e, id, sizeof id);
+  g_auto(Decoded) d = decode(b, madcap_finish(&e));
+  cr_expect_str_eq(madcap_describe(&d.msg, text, sizeof text),
+                   "RELEASE ipv4 xid 00000001 lease 0000000000000000000000000000000000000000"
+                   "... (40 octets)");
 }
 
 Test(describe, faults)

@@ -327,6 +327,25 @@ Test(rfc2730_3, content_that_breaks_a_definition)
   }
 }
 
+Test(rfc2730_3_10, only_the_high_bit_of_the_flags_counts)
+{
+  static const uint8_t flags[] = { 0x00, 0x80, 0x7f, 0xff };
+  for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
+    uint8_t list[] = { 1, 0xef, 0xff, 0, 0, 0xef, 0xff, 0xff, 0xff, 16, 1, flags[i], 1, 'e', 1, 'x' };
+    MadcapScopeView scope;
+    MadcapNameView name;
+    Raw raw;
+    raw_begin(&raw, MADCAP_ACK, 1);
+    raw_option(&raw, MADCAP_OPTION_SCOPE_LIST, list, sizeof list);
+    g_auto(Decoded) d = raw_end(&raw);
+    MadcapScopeIter scopes = madcap_scopes(&d.msg);
+    cr_assert(madcap_scopes_next(&scopes, &scope));
+    MadcapNameIter names = madcap_names(&scope);
+    cr_assert(madcap_names_next(&names, &name));
+    cr_expect_eq(name.is_default, flags[i] >= 0x80, "flags %02x", flags[i]);
+  }
+}
+
 Test(rfc2730_3_3, server_of_unknown_family_is_nobody)
 {
   Raw raw;
