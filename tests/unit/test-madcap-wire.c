@@ -331,7 +331,8 @@ Test(rfc2730_3_10, only_the_high_bit_of_the_flags_counts)
 {
   static const uint8_t flags[] = { 0x00, 0x80, 0x7f, 0xff };
   for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
-    uint8_t list[] = { 1, 0xef, 0xff, 0, 0, 0xef, 0xff, 0xff, 0xff, 16, 1, flags[i], 1, 'e', 1, 'x' };
+    uint8_t list[] = { 1,  0xef, 0xff,     0, 0,   0xef, 0xff, 0xff, 0xff,
+                       16, 1,    flags[i], 1, 'e', 1,    'x' };
     MadcapScopeView scope;
     MadcapNameView name;
     Raw raw;
