@@ -50,6 +50,7 @@ core_sources += core/conf-access.c
 core_sources += core/conf-core.c
 core_sources += core/conf-doc.c
 core_sources += core/conf-nearest.c
+core_sources += core/conf-roff.c
 core_sources += core/conf-scan.c
 core_sources += core/conf-value.c
 core_sources += core/conf.c
@@ -120,7 +121,7 @@ mallocctl_LDADD = core/libmallocd-core.la $(DEPS_LIBS)
 
 # Makes manual pages from the tables; doc/local.mk runs it.
 noinst_PROGRAMS += core/mal-docgen
-core_mal_docgen_SOURCES = core/mal-docgen.c
+core_mal_docgen_SOURCES = core/mal-docgen.c core/conf-roff.c
 core_mal_docgen_CFLAGS = $(AM_CFLAGS)
 core_mal_docgen_LDFLAGS = $(AM_LDFLAGS) -no-install
 core_mal_docgen_LDADD = core/libmallocd-core.la $(DEPS_LIBS)

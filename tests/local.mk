@@ -103,14 +103,19 @@ lint: all
 #   tests_fuzz_fuzz_X_LDFLAGS = $(fuzz_ldflags)
 # Without --enable-fuzzer it gets a plain main that replays tests/fuzz/corpus/X/*.
 fuzz_targets =
+fuzz_targets += tests/fuzz/fuzz-conf
+tests_fuzz_fuzz_conf_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
 test_data += tests/coverage.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
-test_data += tests/golden/madcap tests/e2e/madcap.py
-test_data += tests/golden/madcap tests/e2e/madcap.py tests/e2e/dissector_fields.py
+test_data += tests/golden/madcap
+test_data += tests/e2e/madcap.py
+test_data += tests/e2e/dissector_fields.py
+test_data += tests/fuzz/corpus/conf
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 if ENABLE_FUZZER
