@@ -122,7 +122,7 @@ static char *fill_template(const Tables *t, const char *path, GError **error)
 
 static bool add_plugin(Tables *t, const char *path, GError **error)
 {
-  GModule *module = g_module_open(path, G_MODULE_BIND_LOCAL);
+  GModule *module = g_module_open(path, G_MODULE_BIND_LOCAL | G_MODULE_BIND_LAZY);
   gpointer symbol = NULL;
   if (!module || !g_module_symbol(module, MAL_PLUGIN_SYMBOL, &symbol) || !symbol) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "%s: %s", path, g_module_error());

@@ -243,31 +243,38 @@ bool mal_duration_parse(const char *text, int64_t *out, GError **error)
   }
 }
 
-/* SECONDS in the units from FROM on. */
-static char *decompose(int64_t seconds, size_t from)
+/* SECONDS in the units from FROM on; PARTS: how many of them it takes. */
+static char *decompose(int64_t seconds, size_t from, unsigned *parts)
 {
   GString *s = g_string_new(NULL);
+  *parts = 0;
   for (size_t i = from; i < G_N_ELEMENTS(units); i++) {
-    if (seconds >= units[i].seconds)
+    if (seconds >= units[i].seconds) {
       g_string_append_printf(s, "%" G_GINT64_FORMAT "%c", seconds / units[i].seconds, units[i].letter);
+      ++*parts;
+    }
     seconds %= units[i].seconds;
   }
   return g_string_free(s, FALSE);
 }
 
+/* The shortest; of two as short the one of fewer parts, else the one of larger units. */
 char *mal_duration_format(int64_t seconds)
 {
   if (seconds <= 0)
     return g_strdup_printf("%" G_GINT64_FORMAT "s", seconds);
-  char *best = decompose(seconds, 0);
+  unsigned best_parts, parts;
+  char *best = decompose(seconds, 0, &best_parts);
   for (size_t from = 1; from < G_N_ELEMENTS(units); from++) {
-    char *other = decompose(seconds, from);
-    if (strlen(other) < strlen(best)) {
-      g_free(best);
+    char *other = decompose(seconds, from, &parts);
+    size_t n = strlen(other), shortest = strlen(best);
+    if (n < shortest || (n == shortest && parts < best_parts)) {
+      char *longer = best;
       best = other;
-    } else {
-      g_free(other);
+      other = longer;
+      best_parts = parts;
     }
+    g_free(other);
   }
   return best;
 }
