@@ -19,7 +19,7 @@ typedef struct {
 
 void mal_index_init(MalIndex *ix, uint32_t salt)
 {
-  *ix = (MalIndex){ .salt = salt, .n_segments = 1, .n_cells = 1 };
+  *ix = (MalIndex){ .salt = salt, .n_segments = 1, .n_cells = 1, .n_pauses = 1 };
   ix->old = g_array_new(FALSE, FALSE, sizeof(Loose));
   ix->fresh = g_array_new(FALSE, FALSE, sizeof(Loose));
   ix->periods = g_array_new(FALSE, FALSE, sizeof(MalBusy));
@@ -29,6 +29,7 @@ void mal_index_clear(MalIndex *ix)
 {
   g_free(ix->segments);
   g_free(ix->cells);
+  g_free(ix->pauses);
   if (ix->old != NULL) {
     g_array_unref(ix->old);
     g_array_unref(ix->fresh);
@@ -39,17 +40,11 @@ void mal_index_clear(MalIndex *ix)
 
 size_t mal_index_bytes(const MalIndex *ix)
 {
-  return sizeof *ix + ix->max_segments * sizeof(MalSegment) + ix->max_cells * sizeof(MalCellOfPeriods);
+  return sizeof *ix + ix->max_segments * sizeof(MalSegment) + ix->max_cells * sizeof(MalCellOfPeriods) +
+         ix->max_pauses * sizeof(MalPause);
 }
 
 /* ---- pools ---------------------------------------------------------------------------------- */
-
-/* An eighth more: the slack stays small, and big arrays move by remapping. */
-static uint32_t grown(uint32_t size)
-{
-  g_assert(size < UINT32_MAX / 2);
-  return size + size / 8 + 16;
-}
 
 static uint32_t new_segment(MalIndex *ix)
 {
@@ -60,7 +55,7 @@ static uint32_t new_segment(MalIndex *ix)
     return id;
   }
   if (ix->n_segments >= ix->max_segments) {
-    ix->max_segments = grown(ix->max_segments);
+    ix->max_segments = mal_index_grown(ix->max_segments);
     ix->segments = g_realloc_n(ix->segments, ix->max_segments, sizeof(MalSegment));
   }
   return ix->n_segments++;
@@ -75,7 +70,7 @@ static uint32_t new_cell(MalIndex *ix)
     return id;
   }
   if (ix->n_cells >= ix->max_cells) {
-    ix->max_cells = grown(ix->max_cells);
+    ix->max_cells = mal_index_grown(ix->max_cells);
     ix->cells = g_realloc_n(ix->cells, ix->max_cells, sizeof(MalCellOfPeriods));
   }
   return ix->n_cells++;
@@ -218,6 +213,7 @@ static void loosen(MalIndex *ix, uint32_t id)
     loose.n++;
   }
   g_array_append_val(ix->old, loose);
+  mal_pauses_note(ix, s, false);
   free_segment(ix, id);
   loosen(ix, right);
 }
@@ -347,8 +343,10 @@ static uint32_t fasten(MalIndex *ix, Loose loose)
   uint32_t id = new_segment(ix);
   ix->segments[id] = (MalSegment){ .keys = loose.keys };
   ix->segments[id].busy = g_array_index(ix->periods, MalBusy, loose.begin);
-  if (loose.n > 1)
+  if (loose.n > 1) {
     store_more(ix, id, loose);
+    mal_pauses_note(ix, &ix->segments[id], true);
+  }
   pull(ix, id);
   return id;
 }
@@ -404,7 +402,7 @@ void mal_index_purge(MalIndex *ix, MalKeys keys, uint32_t plane)
 /* ---- check ---------------------------------------------------------------------------------- */
 
 typedef struct {
-  uint32_t segments, cells;
+  uint32_t segments, cells, pauses;
   const MalSegment *before;
 } Count;
 
@@ -420,6 +418,8 @@ static void check_periods(const MalIndex *ix, const MalSegment *s, Count *count)
     g_assert(before == NULL || compare_busy(before, b) <= 0);
     if (before != NULL)
       count->cells++;
+    if (before != NULL && b->from > tail)
+      count->pauses++;
     tail = MAX(tail, b->until);
     before = b;
   }
@@ -467,4 +467,5 @@ void mal_index_check(const MalIndex *ix)
   Count count = { 0 };
   check_subtree(ix, ix->root, &count);
   g_assert(count.segments == ix->live && count.cells == ix->live_cells);
+  g_assert(count.pauses == ix->live_pauses && mal_pauses_check(ix) == count.pauses);
 }

@@ -4,8 +4,9 @@
 
    It is a treap in one array, linked by index. Each subtree knows its longest gap between segments, the
    latest first busy instant, the earliest last busy instant and the longest pause between busy periods of
-   any segment: enough to go straight to a free gap, or to a segment that is free over a window, or to see
-   that there is none. Internal to the allocator. */
+   any segment: enough to go straight to a free gap, or to a segment that is free before or after all that is
+   busy on it, or to see that there is none. Pauses stand in a second treap, by time. Internal to the
+   allocator. */
 #ifndef MAL_ALLOCATOR_INDEX_H
 #define MAL_ALLOCATOR_INDEX_H
 
@@ -51,11 +52,23 @@ typedef struct {
   uint32_t next;
 } MalCellOfPeriods;
 
+/* The time between two busy periods of a segment. */
+typedef struct {
+  MalTime from, until;
+  MalKeys keys;               /* the segment's */
+  uint32_t left, right;
+  MalTime latest;             /* of the subtree: latest end */
+  uint64_t longest;           /* of the subtree */
+  MalKeys reach;              /* of the subtree: lowest and highest key */
+} MalPause;
+
 typedef struct {
   MalSegment *segments;       /* [0] is unused */
   MalCellOfPeriods *cells;    /* [0] is unused */
   uint32_t n_segments, max_segments, free_segments;
   uint32_t n_cells, max_cells, free_cells;
+  MalPause *pauses;           /* [0] is unused */
+  uint32_t n_pauses, max_pauses, free_pauses, pause_root, live_pauses;
   uint32_t root;
   uint32_t live;              /* segments in the tree */
   uint32_t live_cells;
@@ -148,6 +161,23 @@ typedef struct {
   uint64_t pause;
 } MalSegmentSum;
 MalSegmentSum mal_index_sum(const MalIndex *ix, const MalSegment *s);
+
+/* The size to which a pool of SIZE grows: an eighth more, so the slack stays small. */
+static inline uint32_t mal_index_grown(uint32_t size)
+{
+  g_assert(size < UINT32_MAX / 2);
+  return size + size / 8 + 16;
+}
+
+/* ---- allocator-pauses.c ------------------------------------------------------------------------ */
+
+/* Enters or removes the pauses of S. */
+void mal_pauses_note(MalIndex *ix, const MalSegment *s, bool present);
+/* Keys inside q->within that have a pause which covers the window. */
+bool mal_pauses_find(const MalIndex *ix, const MalQuery *q, MalKeys *out);
+/* The first beginning, from q->from on, of a pause as long as the window; MAL_FOREVER: none. */
+MalTime mal_pauses_first(const MalIndex *ix, const MalQuery *q);
+uint32_t mal_pauses_check(const MalIndex *ix);
 
 /* Aborts where the tree is broken. */
 void mal_index_check(const MalIndex *ix);

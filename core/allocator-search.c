@@ -229,12 +229,18 @@ static bool spot_at(Search *s, const MalSegment *t)
   return true;
 }
 
+/* Is some segment of the subtree free before, or after, all that is busy on it? With an owner to ignore, any may be. */
+static bool has_end_free(const Search *s, const MalSegment *t)
+{
+  return s->q.ignore != 0 || t->head >= s->q.until || t->tail <= s->q.from;
+}
+
 static bool spot_in(Search *s, uint32_t id)
 {
   if (id == 0)
     return false;
   const MalSegment *t = &s->ix->segments[id];
-  if (!touches(s, t->reach) || !may_be_free(s, t))
+  if (!touches(s, t->reach) || !has_end_free(s, t))
     return false;
   if (flip(s))
     return spot_in(s, t->right) || spot_at(s, t) || spot_in(s, t->left);
@@ -245,8 +251,16 @@ bool mal_index_find_spot(const MalIndex *ix, const MalQuery *q, uint64_t *random
 {
   Search s = search_of(ix, q);
   s.random = random;
-  if (!spot_in(&s, ix->root))
-    return false;
+  s.q.ignore = 0;
+  if (!spot_in(&s, ix->root)) {
+    if (mal_pauses_find(ix, q, out))
+      return true;
+    if (q->ignore == 0)
+      return false;
+    s.q.ignore = q->ignore;
+    if (!spot_in(&s, ix->root))
+      return false;
+  }
   *out = (MalKeys){ (uint32_t)s.first, (uint32_t)s.last };
   return true;
 }
@@ -287,37 +301,51 @@ static MalTime segment_earliest(const Search *s, const MalSegment *t)
   return at;
 }
 
-static void earliest_in(Search *s, uint32_t id, int64_t low, int64_t high)
+/* The earliest end of all that is busy on one key. */
+static void earliest_tail_in(Search *s, uint32_t id)
 {
-  int64_t a = low, b = high;
-  if (s->earliest == s->q.from || cut(s, &a, &b) == 0)
+  if (id == 0)
     return;
-  if (id == 0) {
-    s->earliest = s->q.from;
-    return;
-  }
   const MalSegment *t = &s->ix->segments[id];
-  if (is_inside(s, low, high)) {
-    if (longest_gap_of(t, low, high) > 0) {
-      s->earliest = s->q.from;
-      return;
-    }
-    /* Nothing before or between busy periods is long enough: what remains is after the last one. */
-    if (s->q.ignore == 0 && t->head < s->q.until && t->pause < window_of(s)) {
-      s->earliest = MIN(s->earliest, MAX(t->tail, s->q.from));
-      return;
-    }
+  if (t->tail >= s->earliest || !touches(s, t->reach))
+    return;
+  if (t->reach.first >= s->q.within.first && t->reach.last <= s->q.within.last) {
+    s->earliest = t->tail;
+    return;
   }
-  earliest_in(s, t->left, low, (int64_t)t->keys.first - 1);
+  if (touches(s, t->keys))
+    s->earliest = MIN(s->earliest, mal_index_sum(s->ix, t).tail);
+  earliest_tail_in(s, t->left);
+  earliest_tail_in(s, t->right);
+}
+
+static void earliest_in_all(Search *s, uint32_t id)
+{
+  if (id == 0)
+    return;
+  const MalSegment *t = &s->ix->segments[id];
+  if (!touches(s, t->reach) || s->earliest == s->q.from)
+    return;
   if (touches(s, t->keys))
     s->earliest = MIN(s->earliest, segment_earliest(s, t));
-  earliest_in(s, t->right, (int64_t)t->keys.last + 1, high);
+  earliest_in_all(s, t->left);
+  earliest_in_all(s, t->right);
 }
 
 MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q)
 {
   Search s = search_of(ix, q);
-  earliest_in(&s, ix->root, 0, TOP);
+  MalQuery now = *q;
+  now.ignore = 0;
+  MalKeys spot;
+  if (mal_index_longest_gap(ix, q->within) > 0 || mal_index_find_spot(ix, &now, NULL, &spot))
+    return q->from;
+  if (q->ignore != 0) {
+    earliest_in_all(&s, ix->root);
+    return s.earliest;
+  }
+  s.earliest = mal_pauses_first(ix, q);
+  earliest_tail_in(&s, ix->root);
   return s.earliest;
 }
 

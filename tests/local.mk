@@ -163,3 +163,7 @@ clean-coverage:
 if ENABLE_COVERAGE
 clean_coverage = clean-coverage
 endif
+
+# Measures, run by hand: built with the tests, not installed.
+check_PROGRAMS += tests/bench/bench-alloc
+tests_bench_bench_alloc_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
