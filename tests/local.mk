@@ -64,6 +64,10 @@ unit_tests += tests/unit/test-wire
 madcap_packets = tests/support/madcap-packets.c tests/support/madcap-packets.h \
   tests/support/hex.c tests/support/hex.h
 madcap_test_libs = plugins/madcap/libmadcap.la $(LDADD)
+unit_tests += tests/unit/test-madcap-server
+tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
+  tests/unit/madcap-script.c tests/unit/madcap-script.h
+tests_unit_test_madcap_server_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-wire
 tests_unit_test_madcap_wire_SOURCES = tests/unit/test-madcap-wire.c $(madcap_packets)
 tests_unit_test_madcap_wire_LDADD = $(madcap_test_libs)

@@ -246,16 +246,17 @@ void madcap_handle_request(const MadcapExchange *x)
     madcap_refuse_now(x, &why);
     return;
   }
-  if (live_lease(x, &lease)) {
-    request_again_live(x, &lease);
-    return;
-  }
-  if (s->ops->waiting(s->user, x->id)) {
+  if (s->ops->lease(s->user, x->id, &lease)) {
+    if (lease.end > x->now) {
+      request_again_live(x, &lease);
+      return;
+    }
+    if (revive(x, &request, &lease))
+      return;
+  } else if (s->ops->waiting(s->user, x->id)) {
     request_again_waiting(x);
     return;
   }
-  if (s->ops->lease(s->user, x->id, &lease) && revive(x, &request, &lease))
-    return;
   MadcapEntry *entry = begin(x, x->msg->scope, request.lifetime);
   if (entry == NULL)
     return;
