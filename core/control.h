@@ -3,7 +3,8 @@
 #ifndef MAL_CONTROL_H
 #define MAL_CONTROL_H
 
-#include "api.h"
+#include "model.h"
+
 #include <json-c/json.h>
 
 G_BEGIN_DECLS
@@ -68,6 +69,9 @@ MAL_API void mal_control_add(MalControl *control, const char *owner, const MalMe
 MAL_API void mal_control_remove(MalControl *control, const char *owner);
 /* JSON values for times, leases, ... are made in one place so that all methods look alike. */
 MAL_API json_object *mal_json_time(int64_t t);                 /* RFC 3339, or null for "never" */
+/* A lease in lease.get's form: {"lease": hex, "scope", "addresses": ["A-B", ...], "count", "start", "end", "pad",
+   "granted", "client", "origin", "state": "leased", "held" or "pending", "shared"}. VIA may be NULL. */
+MAL_API json_object *mal_json_lease(const MalLease *lease, const char *via);
 
 G_END_DECLS
 #endif

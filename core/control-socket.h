@@ -1,0 +1,29 @@
+/* The control API on a unix stream socket: JSON-RPC 2.0, one object a line. Production only (GLib main loop). */
+#ifndef MAL_CONTROL_SOCKET_H
+#define MAL_CONTROL_SOCKET_H
+
+#include "control-core.h"
+#include "events.h"
+
+G_BEGIN_DECLS
+
+typedef struct MalControlSocket MalControlSocket;
+
+typedef struct {
+  GMainContext *context;        /* NULL: the default one */
+  MalControl *control;
+  MalEvents *events;            /* what subscribers hear */
+  const char *path;
+  const char *group;            /* its members may change things; NULL or unknown: only root and ourselves */
+} MalControlSocketOptions;
+
+/* Takes over a socket file that nobody listens on; a live one is MAL_ERROR_NETWORK ("is another mallocd running?"). */
+MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *options, GError **error);
+/* Closes all connections and removes the file. */
+void mal_control_socket_close(MalControlSocket *socket);
+
+typedef struct { uint64_t accepted, refused, calls, too_long, slow; } MalControlSocketCounters;
+MalControlSocketCounters mal_control_socket_counters(const MalControlSocket *socket);
+
+G_END_DECLS
+#endif

@@ -1,0 +1,363 @@
+/* Methods about leases. */
+#include "methods.h"
+
+#include <string.h>
+
+#define PAGE 100
+#define PAGE_MOST 1000
+#define LIFETIME 3600
+#define COUNT_MOST 65536
+
+json_object *mal_json_lease(const MalLease *lease, const char *via)
+{
+  json_object *o = json_object_new_object(), *addresses = json_object_new_array();
+  g_autofree char *hex = mal_lease_id_to_hex(lease->id);
+  for (size_t i = 0; i < lease->n_blocks; i++) {
+    char text[MAL_SPAN_STRLEN];
+    json_object_array_add(addresses, json_object_new_string(mal_block_format(lease->blocks[i], text)));
+  }
+  json_add_string(o, "lease", hex);
+  json_add_string(o, "scope", lease->scope);
+  json_object_object_add(o, "addresses", addresses);
+  json_add_count(o, "count", mal_lease_addresses(lease));
+  json_add_time(o, "start", lease->start);
+  json_add_time(o, "end", lease->end);
+  json_add_int(o, "pad", lease->pad);
+  json_add_time(o, "granted", lease->granted);
+  json_add_address(o, "client", lease->client);
+  json_add_string(o, "origin", lease->origin);
+  json_add_string(o, "state", lease->flags & MAL_LEASE_HELD      ? "held"
+                              : lease->flags & MAL_LEASE_PENDING ? "pending"
+                                                                 : "leased");
+  json_add_bool(o, "shared", lease->flags & MAL_LEASE_SHARED);
+  json_add_string(o, "via", via);
+  return o;
+}
+
+static MalLeaseId id_of(json_object *params, uint8_t bytes[MAL_LEASE_ID_MAX])
+{
+  const char *hex = mal_param_string(params, "lease", "");
+  return (MalLeaseId){ bytes, mal_lease_id_from_hex(hex, bytes, NULL) };
+}
+
+/* ---- list, get ------------------------------------------------------------------------------------------------------ */
+
+static void add_client_leases(MalCore *core, json_object *o)
+{
+  json_object *list = json_object_new_array();
+  for (size_t i = 0; i < mal_core_plugins(core); i++) {
+    MalPluginStatus s = mal_core_plugin(core, i);
+    if (s.instance && s.plugin->client && s.plugin->client->list)
+      s.plugin->client->list(s.instance, list);
+  }
+  if (json_object_array_length(list) > 0)
+    json_object_object_add(o, "client_leases", list);
+  else
+    json_object_put(list);
+}
+
+static void lease_list(MalCall *call, json_object *params, void *user)
+{
+  MalCore *core = user;
+  bool failed;
+  MalLeaseFilter filter = { .scope = method_scope(core, call, params, &failed),
+                            .holds = mal_param_bool(params, "holds", false) };
+  if (failed)
+    return;
+  const char *text = mal_param_string(params, "client", NULL);
+  if (text)
+    mal_address_parse(text, &filter.client, NULL);
+  text = mal_param_string(params, "address", NULL);
+  if (text)
+    mal_span_parse(text, &filter.span, NULL);
+  int64_t limit = CLAMP(mal_param_integer(params, "limit", PAGE), 1, PAGE_MOST);
+  uint64_t cursor = (uint64_t)MAX(mal_param_integer(params, "cursor", 0), 0);
+  bool first = cursor == 0;
+  json_object *o = json_object_new_object(), *list = json_object_new_array();
+  MalLease lease;
+  int64_t n = 0;
+  while (n < limit && mal_leases_next(mal_core_leases(core), &filter, &cursor, &lease)) {
+    json_object_array_add(list, mal_json_lease(&lease, NULL));
+    n++;
+  }
+  json_object_object_add(o, "leases", list);
+  json_object_object_add(o, "next", n == limit ? json_object_new_int64((int64_t)cursor) : NULL);
+  json_add_count(o, "total", mal_leases_totals(mal_core_leases(core), NULL).leases);
+  if (first)
+    add_client_leases(core, o);
+  mal_call_reply(call, o);
+}
+
+static void fail_unknown_lease(MalCall *call, json_object *params)
+{
+  g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "no live lease has the identifier %s",
+                                        mal_param_string(params, "lease", ""));
+  mal_call_fail(call, error);
+}
+
+static void lease_get(MalCall *call, json_object *params, void *user)
+{
+  uint8_t bytes[MAL_LEASE_ID_MAX];
+  MalLeaseId id = id_of(params, bytes);
+  MalLease lease;
+  if (mal_leases_get(mal_core_leases(user), id, &lease) || mal_leases_get_hold(mal_core_leases(user), id, &lease))
+    mal_call_reply(call, mal_json_lease(&lease, NULL));
+  else
+    fail_unknown_lease(call, params);
+}
+
+/* ---- changes --------------------------------------------------------------------------------------------------------- */
+
+static void on_changed(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
+{
+  MalCall *call = (MalCall *)(uintptr_t)cookie;
+  (void)user;
+  if (error)
+    mal_call_fail(call, error);
+  else
+    mal_call_reply(call, mal_json_lease(lease, NULL));
+}
+
+static bool plugin_for(MalCore *core, MalCall *call, const char *via, MalPluginStatus *out)
+{
+  for (size_t i = 0; i < mal_core_plugins(core); i++) {
+    *out = mal_core_plugin(core, i);
+    if (strcmp(out->plugin->name, via) != 0)
+      continue;
+    if (out->instance && out->plugin->client)
+      return true;
+    g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_PLUGIN,
+                                          "plugin %s is %s and can't lease for a local program%s", via, out->state,
+                                          mal_core_roles(core) & MAL_ROLE_CLIENT
+                                            ? "" : ": add client to [daemon] roles");
+    mal_call_fail(call, error);
+    return false;
+  }
+  g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND,
+                                        "via %s: no such plugin is loaded; say \"local\" or a plugin's name", via);
+  mal_call_fail(call, error);
+  return false;
+}
+
+static GArray *blocks_of(MalSpan span)
+{
+  GArray *blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
+  MalU128 size = mal_span_size(span);
+  MalBlock block = mal_block_make(span.first, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+  g_array_append_val(blocks, block);
+  return blocks;
+}
+
+static void fail_text(MalCall *call, const char *text)
+{
+  mal_call_fail_literal(call, MAL_ERROR_INVALID, text);
+}
+
+/* count N, or min and max; an address names them itself. */
+static bool counts_of(MalCall *call, json_object *params, MalLeaseRequest *r)
+{
+  int64_t count = mal_param_integer(params, "count", 1);
+  int64_t min = mal_param_integer(params, "min", count), max = mal_param_integer(params, "max", MAX(count, min));
+  if (mal_param_given(params, "count") && (mal_param_given(params, "min") || mal_param_given(params, "max"))) {
+    fail_text(call, "lease.request: say either \"count\", or \"min\" and \"max\"");
+    return false;
+  }
+  if (!mal_param_given(params, "min") && mal_param_given(params, "max"))
+    min = 1;
+  if (min < 1 || max < min || max > COUNT_MOST) {
+    fail_text(call, "lease.request: the number of addresses must be 1 to 65536, and \"min\" at most \"max\"");
+    return false;
+  }
+  r->min = (uint32_t)min;
+  r->desired = (uint32_t)max;
+  return true;
+}
+
+static bool times_of(MalCall *call, json_object *params, MalTime now, MalLeaseRequest *r)
+{
+  r->start = mal_param_integer(params, "start", now);
+  r->max_start = mal_param_integer(params, "max_start", MAX(r->start, now));
+  r->lifetime = mal_param_integer(params, "lifetime", LIFETIME);
+  r->min_lifetime = mal_param_integer(params, "min_lifetime", r->lifetime);
+  r->pad = mal_param_integer(params, "pad", 0);
+  if (r->lifetime <= 0 || r->min_lifetime > r->lifetime) {
+    fail_text(call, "lease.request: \"lifetime\" must be above 0, and \"min_lifetime\" not above it");
+    return false;
+  }
+  if (r->pad < 0 || r->pad > UINT32_MAX) {
+    fail_text(call, "lease.request: \"pad\" is out of range");
+    return false;
+  }
+  return true;
+}
+
+static void request_local(MalCore *core, MalCall *call, json_object *params)
+{
+  MalTime now = mal_runtime_now(mal_core_runtime(core));
+  uint8_t bytes[MAL_LEASE_ID_MAX] = { 0 };
+  bool failed;
+  MalLeaseRequest r = { .scope = method_scope(core, call, params, &failed), .origin = "control",
+                        .flags = mal_param_bool(params, "shared", false) ? MAL_LEASE_SHARED : 0 };
+  if (failed || !counts_of(call, params, &r) || !times_of(call, params, now, &r))
+    return;
+  r.id = id_of(params, bytes);
+  if (!mal_param_given(params, "lease")) {
+    mal_runtime_random(mal_core_runtime(core), bytes + 1, 16);
+    r.id.length = 17;
+  }
+  MalSpan span;
+  g_autoptr(GArray) named = NULL;
+  const char *address = mal_param_string(params, "address", NULL);
+  if (address && mal_span_parse(address, &span, NULL)) {
+    named = blocks_of(span);
+    r.named = (const MalBlock *)(void *)named->data;
+    r.n_named = named->len;
+  }
+  MalRefusal why;
+  r.may_wait = mal_param_bool(params, "wait", false);
+  MalAnswer answer = mal_leases_request(mal_core_leases(core), &r, now, on_changed, core, (uintptr_t)call, &why);
+  if (answer == MAL_ANSWER_WAITING)
+    mal_call_progress(call, "no space in scope %s; more has been asked for", r.scope->id);
+  if (answer != MAL_ANSWER_REFUSED)
+    return;
+  g_autoptr(GError) error = mal_leases_refusal_error(mal_core_leases(core), &r, now, &why);
+  mal_call_fail(call, error);
+}
+
+static void lease_request(MalCall *call, json_object *params, void *user)
+{
+  const char *via = mal_param_string(params, "via", "local");
+  MalPluginStatus plugin;
+  if (strcmp(via, "local") == 0) {
+    if (!mal_param_given(params, "scope"))
+      fail_text(call, "lease.request: parameter \"scope\" is missing");
+    else
+      request_local(user, call, params);
+    return;
+  }
+  if (plugin_for(user, call, via, &plugin))
+    plugin.plugin->client->request(plugin.instance, call, params);
+}
+
+/* The plugin that holds this lease for a local program, if one does. */
+static bool held_by_plugin(MalCore *core, MalLeaseId id, MalPluginStatus *out)
+{
+  for (size_t i = 0; i < mal_core_plugins(core); i++) {
+    *out = mal_core_plugin(core, i);
+    const MalClientHooks *client = out->plugin->client;
+    if (out->instance && client && client->holds && client->holds(out->instance, id))
+      return true;
+  }
+  return false;
+}
+
+static void fail_refused(MalCall *call, json_object *params, const MalRefusal *why)
+{
+  if (why->code == MAL_ERROR_NOT_FOUND) {
+    fail_unknown_lease(call, params);
+    return;
+  }
+  const char *text = why->code == MAL_ERROR_STORE ? "nothing can be changed while the store can't be written"
+                     : why->part == MAL_REFUSED_LIFETIME
+                       ? "the addresses are not free for so long: somebody else has them later, or their range ends"
+                       : "the lease can't have this period";
+  mal_call_fail_literal(call, why->code, text);
+}
+
+static void lease_renew(MalCall *call, json_object *params, void *user)
+{
+  MalCore *core = user;
+  uint8_t bytes[MAL_LEASE_ID_MAX];
+  MalLeaseId id = id_of(params, bytes);
+  MalPluginStatus plugin;
+  MalLease lease;
+  MalRefusal why;
+  MalTime now = mal_runtime_now(mal_core_runtime(core));
+  bool here = mal_leases_get(mal_core_leases(core), id, &lease);
+  if ((!here || mal_param_given(params, "via")) && held_by_plugin(core, id, &plugin)) {
+    plugin.plugin->client->renew(plugin.instance, call, params);
+    return;
+  }
+  int64_t lifetime = mal_param_integer(params, "lifetime", LIFETIME);
+  MalRenewal renewal = { .start = mal_param_integer(params, "start", MAL_BEGINNING), .max_start = MAL_FOREVER,
+                         .lifetime = lifetime,
+                         .min_lifetime = mal_param_integer(params, "min_lifetime", lifetime) };
+  if (mal_leases_renew(mal_core_leases(core), id, &renewal, now, on_changed, core, (uintptr_t)call, &why) ==
+      MAL_ANSWER_REFUSED)
+    fail_refused(call, params, &why);
+}
+
+static void lease_release(MalCall *call, json_object *params, void *user)
+{
+  MalCore *core = user;
+  uint8_t bytes[MAL_LEASE_ID_MAX];
+  MalLeaseId id = id_of(params, bytes);
+  MalPluginStatus plugin;
+  MalLease lease;
+  MalRefusal why;
+  bool here = mal_leases_get(mal_core_leases(core), id, &lease);
+  if ((!here || mal_param_given(params, "via")) && held_by_plugin(core, id, &plugin)) {
+    plugin.plugin->client->release(plugin.instance, call, params);
+    return;
+  }
+  if (mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)), "released", on_changed,
+                         core, (uintptr_t)call, &why) == MAL_ANSWER_REFUSED)
+    fail_refused(call, params, &why);
+}
+
+static const MalParam list_params[] = {
+  { "scope", MAL_PARAM_STRING, false, "only leases of this scope" },
+  { "client", MAL_PARAM_ADDRESS, false, "only leases that this host took" },
+  { "address", MAL_PARAM_SPAN, false, "only leases that hold one of these addresses" },
+  { "holds", MAL_PARAM_BOOL, false, "offers that are held, too" },
+  { "cursor", MAL_PARAM_INTEGER, false, "\"next\" of the page before" },
+  { "limit", MAL_PARAM_INTEGER, false, "leases a page; 100, at most 1000" },
+};
+static const MalParam get_params[] = {
+  { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
+};
+static const MalParam request_params[] = {
+  { "scope", MAL_PARAM_STRING, false, "the scope to lease from; via a plugin it may choose" },
+  { "count", MAL_PARAM_INTEGER, false, "how many addresses; 1" },
+  { "min", MAL_PARAM_INTEGER, false, "instead of count: at least so many" },
+  { "max", MAL_PARAM_INTEGER, false, "with min: at most so many" },
+  { "lifetime", MAL_PARAM_DURATION, false, "for how long; 1h" },
+  { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter lease, but not below this" },
+  { "start", MAL_PARAM_TIME, false, "when the lease begins; now" },
+  { "max_start", MAL_PARAM_TIME, false, "accept a later start, but not after this" },
+  { "address", MAL_PARAM_SPAN, false, "exactly these addresses" },
+  { "lease", MAL_PARAM_LEASE_ID, false, "the identifier to use; a random one" },
+  { "pad", MAL_PARAM_DURATION, false, "hold the addresses so much longer on both sides; 0" },
+  { "shared", MAL_PARAM_BOOL, false, "whoever knows the identifier may change the lease (RFC 2730 2.13.3)" },
+  { "wait", MAL_PARAM_BOOL, false, "wait for space instead of failing, where a plugin can bring some" },
+  { "via", MAL_PARAM_STRING, false, "\"local\": from this server; a plugin's name: as its client" },
+  { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
+  { "interface", MAL_PARAM_STRING, false, "via a plugin: the interface to ask on" },
+};
+static const MalParam renew_params[] = {
+  { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
+  { "lifetime", MAL_PARAM_DURATION, false, "from now, or from the start of a lease that hasn't begun; 1h" },
+  { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter one, but not below this" },
+  { "start", MAL_PARAM_TIME, false, "a new start" },
+  { "via", MAL_PARAM_STRING, false, "the plugin that holds it for a local program" },
+  { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
+};
+static const MalParam release_params[] = {
+  { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
+  { "via", MAL_PARAM_STRING, false, "the plugin that holds it for a local program" },
+  { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
+};
+
+const MalMethod mal_methods_lease[] = {
+  { "lease.list", MAL_ACCESS_READ, list_params, G_N_ELEMENTS(list_params),
+    "Live leases, a page at a time; \"next\" is the cursor of the next page, or null.", lease_list },
+  { "lease.get", MAL_ACCESS_READ, get_params, G_N_ELEMENTS(get_params), "One lease.", lease_get },
+  { "lease.request", MAL_ACCESS_WRITE, request_params, G_N_ELEMENTS(request_params),
+    "Leases addresses. Answers with the lease once it is durable; refuses with the counts that say why.",
+    lease_request },
+  { "lease.renew", MAL_ACCESS_WRITE, renew_params, G_N_ELEMENTS(renew_params), "Changes a lease's period.",
+    lease_renew },
+  { "lease.release", MAL_ACCESS_WRITE, release_params, G_N_ELEMENTS(release_params),
+    "Gives a lease back, for everybody to use.", lease_release },
+};
+const size_t mal_methods_lease_n = G_N_ELEMENTS(mal_methods_lease);
