@@ -1,3 +1,5 @@
+#include <config.h>
+
 #include "control-socket.h"
 
 #include <errno.h>
