@@ -157,7 +157,7 @@ static bool load_lease(const MalLease *lease, void *data, GError **error)
   g_autofree char *hex = mal_lease_id_to_hex(lease->id);
   (void)error;
   char *key = g_strdup_printf("lease %s", hex);
-  g_string_append_printf(loaded->order, "%" PRId64 " ", lease->start - NOW);
+  g_string_append_printf(loaded->order, "%" PRId64 " ", (int64_t)((uint64_t)lease->start - (uint64_t)NOW));
   cr_assert(g_hash_table_insert(loaded->lives, key, lease_text(lease)), "%s came twice", key);
   return true;
 }
