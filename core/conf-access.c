@@ -35,7 +35,7 @@ const char *mal_conf_name(const MalConfSection *s)
   return s->name;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static const ConfValue *value_of(const MalConfSection *s, const char *key, const MalConfKey **table)
 {
@@ -54,7 +54,8 @@ static const ConfItem *item_of(const MalConfSection *s, const char *key, size_t 
   return n < v->items->len ? &g_array_index(v->items, ConfItem, n) : NULL;
 }
 
-static const ConfItem *typed_item(const MalConfSection *s, const char *key, size_t n, unsigned types)
+static const ConfItem *typed_item(const MalConfSection *s, const char *key, size_t n,
+                                  unsigned types)
 {
   const MalConfKey *table;
   value_of(s, key, &table);
@@ -98,7 +99,8 @@ MalEndpoint mal_conf_endpoint(const MalConfSection *s, const char *key, uint16_t
   return mal_conf_endpoint_at(s, key, 0, default_port);
 }
 
-MalEndpoint mal_conf_endpoint_at(const MalConfSection *s, const char *key, size_t n, uint16_t default_port)
+MalEndpoint mal_conf_endpoint_at(const MalConfSection *s, const char *key, size_t n,
+                                 uint16_t default_port)
 {
   const ConfItem *item = typed_item(s, key, n, 1u << MAL_CONF_ENDPOINT);
   MalEndpoint e = item ? item->endpoint : (MalEndpoint) { .address = mal_address_none() };
@@ -143,7 +145,7 @@ char *mal_conf_place(const MalConfSection *s, const char *key)
   return mal_conf_where(s->config->file, line ? line : s->line, s->group->group, s->name, key);
 }
 
-/* ---- comparison -------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------ */
 
 static bool items_same(const MalConfKey *key, const ConfItem *a, const ConfItem *b)
 {
@@ -169,7 +171,8 @@ static bool sections_same(const MalConfSection *a, const MalConfSection *b)
     if (left->len != right->len)
       return false;
     for (guint i = 0; i < left->len; i++)
-      if (!items_same(&a->group->keys[k], &g_array_index(left, ConfItem, i), &g_array_index(right, ConfItem, i)))
+      if (!items_same(&a->group->keys[k], &g_array_index(left, ConfItem, i),
+                      &g_array_index(right, ConfItem, i)))
         return false;
   }
   return true;

@@ -6,15 +6,22 @@
 #include "conf-internal.h"
 #include "events.h"
 
-/* ---- a key in words ---------------------------------------------------------------------------- */
+/* ---- a key in words -------------------------------------------------------------------------- */
 
 static const char *type_name(MalConfType type)
 {
   static const char *const names[] = {
-    [MAL_CONF_STRING] = "text", [MAL_CONF_PATH] = "path", [MAL_CONF_BOOL] = "yes or no",
-    [MAL_CONF_INTEGER] = "number", [MAL_CONF_DURATION] = "duration", [MAL_CONF_TIME] = "time",
-    [MAL_CONF_ADDRESS] = "address", [MAL_CONF_SPAN] = "addresses", [MAL_CONF_ENDPOINT] = "address and port",
-    [MAL_CONF_CHOICE] = "choice", [MAL_CONF_PAIR] = "NAME=VALUE",
+    [MAL_CONF_STRING] = "text",
+    [MAL_CONF_PATH] = "path",
+    [MAL_CONF_BOOL] = "yes or no",
+    [MAL_CONF_INTEGER] = "number",
+    [MAL_CONF_DURATION] = "duration",
+    [MAL_CONF_TIME] = "time",
+    [MAL_CONF_ADDRESS] = "address",
+    [MAL_CONF_SPAN] = "addresses",
+    [MAL_CONF_ENDPOINT] = "address and port",
+    [MAL_CONF_CHOICE] = "choice",
+    [MAL_CONF_PAIR] = "NAME=VALUE",
   };
   return names[type];
 }
@@ -43,7 +50,8 @@ static char *remarks(const MalConfKey *key)
     g_autofree char *low = mal_duration_format(key->min), *high = mal_duration_format(key->max);
     g_string_append_printf(s, "From %s to %s. ", low, high);
   } else if (bounded) {
-    g_string_append_printf(s, "From %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ". ", key->min, key->max);
+    g_string_append_printf(s, "From %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT ". ", key->min,
+                           key->max);
   }
   if (key->required)
     g_string_append(s, "Required. ");
@@ -66,7 +74,7 @@ static const MalConfGroup *group_at(const MalConfSchema *schema, guint i)
   return g_array_index(schema->groups, ConfOwned, i).group;
 }
 
-/* ---- plain text -------------------------------------------------------------------------------- */
+/* ---- plain text ------------------------------------------------------------------------------ */
 
 static void wrap(GString *out, const char *text, const char *indent)
 {
@@ -109,7 +117,7 @@ static char *render_text(const MalConfSchema *schema)
   return g_string_free(out, FALSE);
 }
 
-/* ---- roff -------------------------------------------------------------------------------------- */
+/* ---- roff ------------------------------------------------------------------------------------ */
 
 static void key_roff(GString *out, const MalConfKey *key)
 {
@@ -141,14 +149,15 @@ static char *render_roff(const MalConfSchema *schema)
   return g_string_free(out, FALSE);
 }
 
-/* ---- JSON schema ------------------------------------------------------------------------------- */
+/* ---- JSON schema ----------------------------------------------------------------------------- */
 
 static void add_text(struct json_object *o, const char *name, const char *text)
 {
   json_object_object_add(o, name, json_object_new_string(text));
 }
 
-/* One value, as it stands in the file: all are text there, so that only choices and numbers say more. */
+/* One value, as it stands in the file: all are text there, so that only choices and numbers say
+   more. */
 static struct json_object *item_schema(const MalConfKey *key)
 {
   struct json_object *o = json_object_new_object();
@@ -165,7 +174,8 @@ static struct json_object *item_schema(const MalConfKey *key)
     add_text(o, "format", "date-time");
   if (key->type != MAL_CONF_CHOICE && key->type != MAL_CONF_BOOL)
     return o;
-  g_auto(GStrv) choices = g_strsplit(key->type == MAL_CONF_BOOL ? "yes|no|true|false" : key->choices, "|", -1);
+  g_auto(GStrv) choices =
+      g_strsplit(key->type == MAL_CONF_BOOL ? "yes|no|true|false" : key->choices, "|", -1);
   struct json_object *list = json_object_new_array();
   for (char **c = choices; *c; c++)
     json_object_array_add(list, json_object_new_string(*c));
@@ -184,10 +194,12 @@ static struct json_object *key_schema(const MalConfKey *key)
     o = array;
   }
   g_autofree char *more = remarks(key);
-  g_autofree char *help = g_strdup_printf("%s%s%s", key->help ? key->help : "", *more ? " " : "", more);
+  g_autofree char *help =
+      g_strdup_printf("%s%s%s", key->help ? key->help : "", *more ? " " : "", more);
   add_text(o, "description", help);
   if (key->fallback && !key->list && key->type == MAL_CONF_INTEGER)
-    json_object_object_add(o, "default", json_object_new_int64(g_ascii_strtoll(key->fallback, NULL, 10)));
+    json_object_object_add(o, "default",
+                           json_object_new_int64(g_ascii_strtoll(key->fallback, NULL, 10)));
   else if (key->fallback && !key->list)
     add_text(o, "default", key->fallback);
   return o;
@@ -203,7 +215,8 @@ static struct json_object *group_schema(const MalConfGroup *group)
   for (size_t k = 0; k < group->n_keys; k++) {
     const MalConfKey *key = &group->keys[k];
     g_autofree char *pattern = g_strdup_printf("^%s\\[[A-Za-z0-9-]+\\]$", key->key);
-    json_object_object_add(key->localized ? patterns : keys, key->localized ? pattern : key->key, key_schema(key));
+    json_object_object_add(key->localized ? patterns : keys, key->localized ? pattern : key->key,
+                           key_schema(key));
     if (key->required)
       json_object_array_add(required, json_object_new_string(key->key));
   }
@@ -224,12 +237,13 @@ static char *render_json_schema(const MalConfSchema *schema)
   for (guint i = 0; i < schema->groups->len; i++) {
     const MalConfGroup *group = group_at(schema, i);
     g_autofree char *pattern = g_strdup_printf("^%s [A-Za-z0-9._-]{1,64}$", group->group);
-    json_object_object_add(group->named ? named : plain, group->named ? pattern : group->group, group_schema(group));
+    json_object_object_add(group->named ? named : plain, group->named ? pattern : group->group,
+                           group_schema(group));
   }
   json_object_object_add(o, "properties", plain);
   json_object_object_add(o, "patternProperties", named);
-  char *text = g_strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                                                            JSON_C_TO_STRING_NOSLASHESCAPE));
+  char *text = g_strdup(json_object_to_json_string_ext(
+      o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
   json_object_put(o);
   return text;
 }

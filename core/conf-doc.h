@@ -1,5 +1,5 @@
-/* Text as roff, for the tables and for the generator of the manual, which has its own copy: the library doesn't export
-   it. Not installed. */
+/* Text as roff, for the tables and for the generator of the manual, which has its own copy: the
+   library doesn't export it. Not installed. */
 #ifndef MAL_CONF_DOC_H
 #define MAL_CONF_DOC_H
 

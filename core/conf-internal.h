@@ -4,7 +4,7 @@
 
 #include "conf.h"
 
-/* ---- the lines of a file ----------------------------------------------------------------------- */
+/* ---- the lines of a file --------------------------------------------------------------------- */
 
 typedef struct {
   unsigned line;
@@ -21,11 +21,12 @@ typedef struct {
   GPtrArray *entries;         /* ConfEntry *, owned */
 } ConfBlock;
 
-/* The groups and keys with their lines: an array of ConfBlock *, owned. Refuses what GLib lets pass or can't
-   name the line of: duplicate groups and keys, NUL, invalid UTF-8, lines that are nothing. */
+/* The groups and keys with their lines: an array of ConfBlock *, owned. Refuses what GLib lets pass
+   or can't name the line of: duplicate groups and keys, NUL, invalid UTF-8, lines that are
+   nothing. */
 GPtrArray *mal_conf_scan(const char *text, size_t length, const char *file, GError **error);
 
-/* ---- one value --------------------------------------------------------------------------------- */
+/* ---- one value ------------------------------------------------------------------------------- */
 
 typedef struct {
   char *text;                 /* owned */
@@ -38,11 +39,11 @@ typedef struct {
 /* Reads item->text by the type of KEY. The error has no place yet. */
 bool mal_conf_item_parse(const MalConfKey *key, ConfItem *item, GError **error);
 
-/* What to add to the message about a refused value: "" or a remark on '#', which key files know at the beginning of a
-   line only. */
+/* What to add to the message about a refused value: "" or a remark on '#', which key files know at
+   the beginning of a line only. */
 const char *mal_conf_remark_hint(const char *text);
 
-/* ---- the result -------------------------------------------------------------------------------- */
+/* ---- the result ------------------------------------------------------------------------------ */
 
 typedef struct {
   bool given;
@@ -74,7 +75,8 @@ struct MalConfSchema {
 };
 
 /* "FILE:12: [range lab] first: ": LINE 0 and NULLs are left out. The caller frees. */
-char *mal_conf_where(const char *file, unsigned line, const char *type, const char *name, const char *key);
+char *mal_conf_where(const char *file, unsigned line, const char *type, const char *name,
+                     const char *key);
 /* Adds ": did you mean 'x'?" where a name is near. */
 void mal_conf_suggest(GString *message, const char *word, const char *const *names);
 

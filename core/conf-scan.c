@@ -86,8 +86,8 @@ static bool scan_group(Scan *s, const char *line, const char *end)
   if (!name_is_valid(b->type))
     return fail(s, "[%.64s]: there is no such group", b->type);
   if (b->name && !name_is_valid(b->name))
-    return fail(s, "[%s %.64s]: a name has 1 to %d letters, digits, '-', '_' and '.'", b->type, b->name,
-                NAME_MAX_LENGTH);
+    return fail(s, "[%s %.64s]: a name has 1 to %d letters, digits, '-', '_' and '.'", b->type,
+                b->name, NAME_MAX_LENGTH);
   char *id = b->name ? g_strdup_printf("%s %s", b->type, b->name) : g_strdup(b->type);
   const ConfBlock *first = g_hash_table_lookup(s->groups, id);
   if (first) {
@@ -168,7 +168,9 @@ static bool scan_line(Scan *s, const char *line, const char *end)
   if (equals)
     return scan_entry(s, line, equals);
   g_autofree char *shown = g_strndup(line, (gsize) (end - line));
-  return fail(s, "'%.40s' is neither a [group], a key = value, nor a comment; comments begin with '#'", shown);
+  return fail(s,
+              "'%.40s' is neither a [group], a key = value, nor a comment; comments begin with '#'",
+              shown);
 }
 
 static unsigned line_of(const char *text, const char *place)

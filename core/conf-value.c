@@ -37,7 +37,8 @@ static bool parse_integer(const MalConfKey *key, ConfItem *item, GError **error)
   if (!*digits || digits[strspn(digits, "0123456789")])
     return fail(error, "'%.64s' is not a whole number", item->text);
   if (!g_ascii_string_to_signed(item->text, 10, min, max, &item->integer, NULL))
-    return fail(error, "%.64s is not within %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, item->text, min, max);
+    return fail(error, "%.64s is not within %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, item->text,
+                min, max);
   return true;
 }
 
@@ -130,7 +131,8 @@ bool mal_conf_item_parse(const MalConfKey *key, ConfItem *item, GError **error)
   GError *why = NULL;
   if (parse_typed(key, item, &why))
     return true;
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s%s", why->message, mal_conf_remark_hint(item->text));
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s%s", why->message,
+              mal_conf_remark_hint(item->text));
   g_error_free(why);
   return false;
 }

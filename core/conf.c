@@ -1,6 +1,6 @@
-/* Loading a configuration. Two passes over the text: conf-scan.c finds the lines and refuses what GLib's parser lets
-   pass; GLib's parser then has the last word on what a value is (its escapes and lists). Here groups and keys meet
-   their tables. */
+/* Loading a configuration. Two passes over the text: conf-scan.c finds the lines and refuses what
+   GLib's parser lets pass; GLib's parser then has the last word on what a value is (its escapes and
+   lists). Here groups and keys meet their tables. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "conf-internal.h"
@@ -13,7 +13,7 @@
 #define TEXT_MAX (16u << 20)
 #define BAD_ESCAPE "there is an invalid escape sequence; a backslash is written '\\\\'"
 
-/* ---- schema ------------------------------------------------------------------------------------ */
+/* ---- schema ---------------------------------------------------------------------------------- */
 
 static void owned_clear(void *p)
 {
@@ -42,7 +42,8 @@ void mal_conf_schema_free(MalConfSchema *schema)
   g_free(schema);
 }
 
-void mal_conf_schema_add(MalConfSchema *schema, const MalConfGroup *groups, size_t n, const char *owner)
+void mal_conf_schema_add(MalConfSchema *schema, const MalConfGroup *groups, size_t n,
+                         const char *owner)
 {
   for (size_t i = 0; i < n; i++) {
     ConfOwned one = { &groups[i], g_strdup(owner) };
@@ -76,9 +77,10 @@ static const MalConfKey *find_key(const MalConfGroup *group, const char *key, si
   return NULL;
 }
 
-/* ---- errors and their place -------------------------------------------------------------------- */
+/* ---- errors and their place ------------------------------------------------------------------ */
 
-char *mal_conf_where(const char *file, unsigned line, const char *type, const char *name, const char *key)
+char *mal_conf_where(const char *file, unsigned line, const char *type, const char *name,
+                     const char *key)
 {
   GString *s = g_string_new(file);
   if (line)
@@ -99,7 +101,8 @@ typedef struct {
 } Load;
 
 /* LINE 0 means the group's own. */
-G_GNUC_PRINTF(4, 5) static bool fail(Load *l, unsigned line, const char *key, const char *format, ...)
+G_GNUC_PRINTF(4, 5)
+static bool fail(Load *l, unsigned line, const char *key, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
@@ -137,7 +140,7 @@ static bool fail_unknown_key(Load *l, const MalConfGroup *group, const ConfEntry
   return fail(l, e->line, e->raw, "%s", message->str);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static void item_clear(void *p)
 {
@@ -147,7 +150,8 @@ static void item_clear(void *p)
 }
 
 /* Takes TEXT over. */
-static bool add_item(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e, char *text)
+static bool add_item(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e,
+                     char *text)
 {
   ConfItem item = { .text = g_strstrip(text), .tag = e ? g_strdup(e->tag) : NULL };
   g_autoptr(GError) why = NULL;
@@ -156,7 +160,8 @@ static bool add_item(Load *l, const MalConfKey *key, ConfValue *value, const Con
   return ok || fail(l, e->line, e->raw, "%s", why->message);
 }
 
-static bool add_list(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e, char **items)
+static bool add_list(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e,
+                     char **items)
 {
   for (char **i = items; *i; i++) {
     if (!**i || !(*i)[strspn(*i, " \t")])
@@ -176,13 +181,15 @@ static bool check_tag(Load *l, const MalConfKey *key, const ConfEntry *e)
   if (key->localized && !e->tag)
     return fail(l, e->line, e->raw, "it needs a language: %s[en] = ...", e->key);
   if (!key->localized && e->tag)
-    return fail(l, e->line, e->raw, "'%s' is not given for each language; write %s = ...", e->key, e->key);
+    return fail(l, e->line, e->raw, "'%s' is not given for each language; write %s = ...", e->key,
+                e->key);
   return true;
 }
 
 static bool may_be_empty(const MalConfKey *key)
 {
-  return !key->required && (key->list || key->type == MAL_CONF_STRING || key->type == MAL_CONF_PATH);
+  return !key->required &&
+         (key->list || key->type == MAL_CONF_STRING || key->type == MAL_CONF_PATH);
 }
 
 static bool fill_scalar(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e)
@@ -233,9 +240,10 @@ static void fill_default(const MalConfKey *key, ConfValue *value)
   }
 }
 
-/* ---- sections ---------------------------------------------------------------------------------- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
-static MalConfSection *section_new(const MalConfig *config, const MalConfGroup *group, const ConfBlock *block)
+static MalConfSection *section_new(const MalConfig *config, const MalConfGroup *group,
+                                   const ConfBlock *block)
 {
   MalConfSection *s = g_new0(MalConfSection, 1);
   s->config = config;
@@ -317,9 +325,10 @@ static void add_absent_groups(const MalConfSchema *schema, MalConfig *config)
   }
 }
 
-/* ---- the whole file ---------------------------------------------------------------------------- */
+/* ---- the whole file -------------------------------------------------------------------------- */
 
-static bool load_blocks(Load *l, const GPtrArray *blocks, const char *text, size_t length, MalConfig *config)
+static bool load_blocks(Load *l, const GPtrArray *blocks, const char *text, size_t length,
+                        MalConfig *config)
 {
   g_autoptr(GError) why = NULL;
   l->glib = g_key_file_new();
@@ -335,12 +344,12 @@ static bool load_blocks(Load *l, const GPtrArray *blocks, const char *text, size
   return ok;
 }
 
-static MalConfig *parse(const MalConfSchema *schema, const char *text, size_t length, const char *file,
-                        bool tolerant, GError **error)
+static MalConfig *parse(const MalConfSchema *schema, const char *text, size_t length,
+                        const char *file, bool tolerant, GError **error)
 {
   if (length > TEXT_MAX) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: longer than %u MiB; is it a configuration?", file,
-                TEXT_MAX >> 20);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                "%s: longer than %u MiB; is it a configuration?", file, TEXT_MAX >> 20);
     return NULL;
   }
   g_autoptr(GPtrArray) blocks = mal_conf_scan(text, length, file, error);
@@ -357,13 +366,14 @@ static MalConfig *parse(const MalConfSchema *schema, const char *text, size_t le
   return g_steal_pointer(&config);
 }
 
-MalConfig *mal_config_parse(const MalConfSchema *schema, const char *text, size_t length, const char *file_name,
-                            GError **error)
+MalConfig *mal_config_parse(const MalConfSchema *schema, const char *text, size_t length,
+                            const char *file_name, GError **error)
 {
   return parse(schema, text, length, file_name, false, error);
 }
 
-MalConfig *mal_config_parse_daemon(const char *text, size_t length, const char *file_name, GError **error)
+MalConfig *mal_config_parse_daemon(const char *text, size_t length, const char *file_name,
+                                   GError **error)
 {
   MalConfSchema *schema = schema_new(1);
   MalConfig *config = parse(schema, text, length, file_name, true, error);

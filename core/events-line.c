@@ -17,8 +17,10 @@ static void append_safe(GString *out, const char *text)
   const char *end = text + strlen(text);
   while (text < end) {
     gunichar c = g_utf8_get_char_validated(text, end - text);
-    if (c == (gunichar) -1 || c == (gunichar) -2 || c == '\\' || c < 0x20 || (c >= 0x7f && c < 0xa0)) {
-      size_t n = c == (gunichar) -1 || c == (gunichar) -2 ? 1 : (size_t) (g_utf8_next_char(text) - text);
+    if (c == (gunichar) -1 || c == (gunichar) -2 || c == '\\' || c < 0x20 ||
+        (c >= 0x7f && c < 0xa0)) {
+      size_t n =
+          c == (gunichar) -1 || c == (gunichar) -2 ? 1 : (size_t) (g_utf8_next_char(text) - text);
       for (; n > 0; n--, text++)
         g_string_append_printf(out, c == '\\' ? "\\\\" : "\\x%02x", (unsigned char) *text);
       continue;
@@ -41,7 +43,8 @@ static void append_field(GString *out, const MalField *f)
     g_string_append_printf(out, "%" G_GINT64_FORMAT, f->integer);
     break;
   case MAL_FIELD_ADDRESS:
-    g_string_append(out, f->address.family == MAL_FAMILY_NONE ? "-" : mal_address_format(f->address, text));
+    g_string_append(
+        out, f->address.family == MAL_FAMILY_NONE ? "-" : mal_address_format(f->address, text));
     break;
   case MAL_FIELD_TIME:
     g_string_append(out, mal_time_format(f->integer, text));
@@ -93,8 +96,9 @@ static struct json_object *json_field(const MalField *f)
   case MAL_FIELD_INTEGER:
     return json_object_new_int64(f->integer);
   case MAL_FIELD_ADDRESS:
-    return f->address.family == MAL_FAMILY_NONE ? NULL
-                                                : json_object_new_string(mal_address_format(f->address, text));
+    return f->address.family == MAL_FAMILY_NONE
+               ? NULL
+               : json_object_new_string(mal_address_format(f->address, text));
   case MAL_FIELD_TIME:
     return json_object_new_string(mal_time_format(f->integer, text));
   case MAL_FIELD_BYTES:
@@ -125,7 +129,8 @@ char *mal_event_to_line(const MalEventView *e, MalLogFormat format)
   if (format == MAL_LOG_TEXT)
     return text_line(e);
   struct json_object *o = mal_event_to_json(e);
-  char *line = g_strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+  char *line = g_strdup(
+      json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
   json_object_put(o);
   return line;
 }

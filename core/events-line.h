@@ -14,11 +14,11 @@ typedef struct {
   const char *message;
 } MalEventView;
 
-/* {"time", "level", "event", "fault", "message", "fields": {...}}: what the JSON log and events.subscribe
-   show. Invalid UTF-8 is replaced. The caller puts it. */
+/* {"time", "level", "event", "fault", "message", "fields": {...}}: what the JSON log and
+   events.subscribe show. Invalid UTF-8 is replaced. The caller puts it. */
 struct json_object *mal_event_to_json(const MalEventView *event);
-/* A finished line without newline; what peers sent can't end it or smuggle control characters into it.
-   The caller frees. */
+/* A finished line without newline; what peers sent can't end it or smuggle control characters into
+   it. The caller frees. */
 char *mal_event_to_line(const MalEventView *event, MalLogFormat format);
 
 #endif

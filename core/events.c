@@ -1,6 +1,6 @@
-/* Where events go: to the log, if its level lets them through, and to subscribers. An event that is a
-   peer's fault takes a token of its kind first; what finds none is counted, and said later: before the next one
-   of that kind that gets through, or by a timer where none comes. */
+/* Where events go: to the log, if its level lets them through, and to subscribers. An event that is
+   a peer's fault takes a token of its kind first; what finds none is counted, and said later:
+   before the next one of that kind that gets through, or by a timer where none comes. */
 #include "events.h"
 
 #include <string.h>
@@ -44,9 +44,10 @@ struct MalEvents {
 
 static const MalEventDef suppressed_event = {
   "events.suppressed", MAL_FAULT_NOBODY, MAL_LOG_WARNING,
-  "Events of one kind that peers cause came faster than the log takes them: ten at once, then one a second. "
-  "Field kind names it, count says how many were left out; counters have them all. Look at the last ones of that kind "
-  "that were shown: one host may be misbehaving, or somebody floods the daemon.",
+  "Events of one kind that peers cause came faster than the log takes them: ten at once, then one "
+  "a second. Field kind names it, count says how many were left out; counters have them all. Look "
+  "at the last ones of that kind that were shown: one host may be misbehaving, or somebody floods "
+  "the daemon.",
 };
 
 static void say_suppressed_late(void *data);
@@ -85,7 +86,8 @@ void mal_events_set_log(MalEvents *events, MalLogLevel level, MalLogFormat forma
   events->format = format;
 }
 
-/* A plugin that is loaded again brings the same name at another place: the new definition counts. */
+/* A plugin that is loaded again brings the same name at another place: the new definition
+   counts. */
 void mal_events_register(MalEvents *events, const MalEventDef *const *defs, size_t n)
 {
   for (size_t i = 0; i < n; i++) {
@@ -107,7 +109,7 @@ GPtrArray *mal_events_known(const MalEvents *events)
   return copy;
 }
 
-/* ---- subscribers ------------------------------------------------------------------------------- */
+/* ---- subscribers ----------------------------------------------------------------------------- */
 
 unsigned mal_events_subscribe(MalEvents *events, MalEventFunc func, void *data)
 {
@@ -157,7 +159,7 @@ static void tell(MalEvents *events, const MalEventView *e)
   sweep(events);
 }
 
-/* ---- emitting ---------------------------------------------------------------------------------- */
+/* ---- emitting -------------------------------------------------------------------------------- */
 
 static bool logged(const MalEvents *events, MalLogLevel level)
 {
@@ -187,11 +189,12 @@ static void say_suppressed(MalEvents *events, Bucket *b)
   uint64_t count = b->suppressed;
   int64_t seconds = (mal_runtime_monotonic(events->rt) - b->suppressed_since + MAL_US - 1) / MAL_US;
   b->suppressed = 0;
-  g_autofree char *message =
-    g_strdup_printf("%" G_GUINT64_FORMAT " more %s were not shown in the last %" G_GINT64_FORMAT " s", count,
-                    b->def->name, MAX(seconds, 1));
+  g_autofree char *message = g_strdup_printf(
+      "%" G_GUINT64_FORMAT " more %s were not shown in the last %" G_GINT64_FORMAT " s", count,
+      b->def->name, MAX(seconds, 1));
   MalField fields[] = { MAL_F_STRING("kind", b->def->name), MAL_F_INT("count", (int64_t) count) };
-  MalEventView view = { &suppressed_event, mal_runtime_now(events->rt), fields, G_N_ELEMENTS(fields), message };
+  MalEventView view = { &suppressed_event, mal_runtime_now(events->rt), fields,
+                        G_N_ELEMENTS(fields), message };
   emit(events, b->def->level, &view);
 }
 
@@ -216,7 +219,7 @@ static Bucket *bucket_of(MalEvents *events, const MalEventDef *def)
     }
   }
   Bucket *b = g_new0(Bucket, 1);
-  *b = (Bucket) { .def = def, .tokens = BUCKET_SIZE, .refilled = mal_runtime_monotonic(events->rt) };
+  *b = (Bucket){ .def = def, .tokens = BUCKET_SIZE, .refilled = mal_runtime_monotonic(events->rt) };
   g_ptr_array_add(events->buckets, b);
   return b;
 }

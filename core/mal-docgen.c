@@ -1,10 +1,11 @@
-/* Makes the manual from the tables: mallocd.conf(5) at build time, the reference and the JSON schema for whoever asks.
+/* Makes the manual from the tables: mallocd.conf(5) at build time, the reference and the JSON
+   schema for whoever asks.
 
        mal-docgen roff TEMPLATE [PLUGIN.so ...]
        mal-docgen text|json-schema [PLUGIN.so ...]
 
-   In a template, a line that is @CONFIGURATION@, @EVENTS@, @COUNTERS@ or @METHODS@ gives way to what the
-   tables say. Not installed. */
+   In a template, a line that is @CONFIGURATION@, @EVENTS@, @COUNTERS@ or @METHODS@ gives way to
+   what the tables say. Not installed. */
 #include <gmodule.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,9 +18,10 @@ typedef struct {
   GPtrArray *plugins;         /* const MalPlugin * */
 } Tables;
 
-/* ---- what the plugins' tables say -------------------------------------------------------------- */
+/* ---- what the plugins' tables say ------------------------------------------------------------ */
 
-static void entry(GString *out, const char *owner, const char *name, const char *remark, const char *help)
+static void entry(GString *out, const char *owner, const char *name, const char *remark,
+                  const char *help)
 {
   g_string_append(out, ".TP\n\\fB");
   if (owner) {
@@ -61,7 +63,8 @@ static void parameters(GString *out, const MalMethod *m)
     g_string_append(out, ".TP\n\\fI");
     mal_doc_roff(out, m->params[i].name);
     g_string_append(out, m->params[i].required ? "\\fR (required)\n" : "\\fR\n");
-    mal_doc_roff_sentences(out, m->params[i].help && *m->params[i].help ? m->params[i].help : "Not described.");
+    mal_doc_roff_sentences(out, m->params[i].help && *m->params[i].help ? m->params[i].help
+                                                                        : "Not described.");
   }
   g_string_append(out, ".RE\n");
 }
@@ -69,13 +72,14 @@ static void parameters(GString *out, const MalMethod *m)
 static void methods(GString *out, const MalPlugin *p)
 {
   for (size_t i = 0; i < p->n_methods; i++) {
-    entry(out, NULL, p->methods[i].name, p->methods[i].access == MAL_ACCESS_READ ? "reads" : "changes",
-          p->methods[i].help);
+    entry(out, NULL, p->methods[i].name,
+          p->methods[i].access == MAL_ACCESS_READ ? "reads" : "changes", p->methods[i].help);
     parameters(out, &p->methods[i]);
   }
 }
 
-static void each_plugin(GString *out, const Tables *t, void (*section)(GString *out, const MalPlugin *p))
+static void each_plugin(GString *out, const Tables *t,
+                        void (*section)(GString *out, const MalPlugin *p))
 {
   gsize before = out->len;
   for (guint i = 0; i < t->plugins->len; i++)
@@ -84,7 +88,7 @@ static void each_plugin(GString *out, const Tables *t, void (*section)(GString *
     g_string_append(out, "None.\n");
 }
 
-/* ---- template ---------------------------------------------------------------------------------- */
+/* ---- template -------------------------------------------------------------------------------- */
 
 static void configuration(GString *out, const Tables *t)
 {
@@ -118,7 +122,7 @@ static char *fill_template(const Tables *t, const char *path, GError **error)
   return g_string_free(out, FALSE);
 }
 
-/* ---- plugins ----------------------------------------------------------------------------------- */
+/* ---- plugins --------------------------------------------------------------------------------- */
 
 static bool add_plugin(Tables *t, const char *path, GError **error)
 {
@@ -131,7 +135,8 @@ static bool add_plugin(Tables *t, const char *path, GError **error)
   g_module_make_resident(module);
   const MalPlugin *p = symbol;
   if (p->abi != MAL_PLUGIN_ABI) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "%s: ABI %u, not %u", path, p->abi, MAL_PLUGIN_ABI);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "%s: ABI %u, not %u", path, p->abi,
+                MAL_PLUGIN_ABI);
     return false;
   }
   g_ptr_array_add(t->plugins, symbol);
@@ -150,7 +155,8 @@ static char *generate(Tables *t, char **args, GError **error)
       return NULL;
   if (template)
     return fill_template(t, template, error);
-  return mal_conf_schema_render(t->schema, strcmp(form, "text") == 0 ? MAL_DOC_TEXT : MAL_DOC_JSON_SCHEMA);
+  return mal_conf_schema_render(t->schema,
+                                strcmp(form, "text") == 0 ? MAL_DOC_TEXT : MAL_DOC_JSON_SCHEMA);
 }
 
 static bool usage_is_right(int argc, char **argv)

@@ -29,7 +29,8 @@ void mal_metrics_free(MalMetrics *metrics)
   g_free(metrics);
 }
 
-MalMetricSet *mal_metrics_register(MalMetrics *metrics, const char *owner, const MalMetricDef *defs, size_t n)
+MalMetricSet *mal_metrics_register(MalMetrics *metrics, const char *owner, const MalMetricDef *defs,
+                                   size_t n)
 {
   for (size_t i = 0; i < metrics->sets->len; i++) {
     MalMetricSet *set = metrics->sets->pdata[i];

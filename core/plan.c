@@ -1,5 +1,5 @@
-/* From the core's groups to scopes, static ranges and reserves, checked against each other. Every message names
-   the place, the other place where there is one, the value, and what to do. */
+/* From the core's groups to scopes, static ranges and reserves, checked against each other. Every
+   message names the place, the other place where there is one, the value, and what to do. */
 #include <string.h>
 
 #include "conf-internal.h"
@@ -29,7 +29,7 @@ static const MalConfSection *nth(Build *b, const char *group, size_t n)
   return mal_config_nth(b->config, group, n);
 }
 
-/* ---- scopes ------------------------------------------------------------------------------------ */
+/* ---- scopes ---------------------------------------------------------------------------------- */
 
 static bool check_family(Build *b, const MalConfSection *s, const char *key, MalFamily family)
 {
@@ -61,11 +61,14 @@ static bool read_group_ids(Build *b, const MalConfSection *s, MalScope *scope)
   const char *text = mal_conf_string(s, "group-ids");
   bool v6 = scope->span.first.family == MAL_IPV6;
   if (!v6 && mal_conf_given(s, "group-ids"))
-    return fail(b, s, "group-ids", "'%.64s': only IPv6 addresses have a group identifier; remove the key", text);
-  if (v6 && !parse_group_ids(text, &scope->group_id_first, &scope->group_id_last))
     return fail(b, s, "group-ids",
-                "'%.64s' is not two hexadecimal numbers of up to 8 digits, the lower first, such as "
-                "80000000-8fffffff%s", text, mal_conf_remark_hint(text));
+                "'%.64s': only IPv6 addresses have a group identifier; remove the key", text);
+  if (v6 && !parse_group_ids(text, &scope->group_id_first, &scope->group_id_last))
+    return fail(
+        b, s, "group-ids",
+        "'%.64s' is not two hexadecimal numbers of up to 8 digits, the lower first, such as "
+        "80000000-8fffffff%s",
+        text, mal_conf_remark_hint(text));
   return true;
 }
 
@@ -89,8 +92,10 @@ static bool check_default_language(Build *b, const MalConfSection *s, const MalS
   for (size_t i = 0; i < scope->n_names; i++)
     if (g_ascii_strcasecmp(scope->names[i].language, scope->default_language) == 0)
       return true;
-  return fail(b, s, "default-language", "there is no name in '%.64s'; add name[%.64s] = ... or choose another%s",
-              scope->default_language, scope->default_language, mal_conf_remark_hint(scope->default_language));
+  return fail(b, s, "default-language",
+              "there is no name in '%.64s'; add name[%.64s] = ... or choose another%s",
+              scope->default_language, scope->default_language,
+              mal_conf_remark_hint(scope->default_language));
 }
 
 static void read_nesting(const MalConfSection *s, MalScope *scope)
@@ -159,8 +164,9 @@ static bool check_nesting_order(Build *b)
         continue;
       g_autofree char *other = mal_conf_place(nth(b, "scope", k), "nests-inside");
       return fail(b, nth(b, "scope", i), "nests-inside",
-                  "scopes %s and %s would each lie inside the other; remove one of the statements (the other one "
-                  "is %s)", x->id, y->id, other);
+                  "scopes %s and %s would each lie inside the other; remove one of the statements "
+                  "(the other one is %s)",
+                  x->id, y->id, other);
     }
   return true;
 }
@@ -174,7 +180,8 @@ static bool fail_of_model(Build *b, const GError *why)
     if (g_str_has_prefix(why->message, prefix))
       return fail(b, s, NULL, "%s", why->message + strlen(prefix));
   }
-  g_set_error(b->error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: %s", mal_config_file(b->config), why->message);
+  g_set_error(b->error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: %s", mal_config_file(b->config),
+              why->message);
   return false;
 }
 
@@ -194,7 +201,7 @@ static bool build_scopes(Build *b)
   return b->plan->scopes ? check_nesting_order(b) : fail_of_model(b, why);
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------ */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 static const MalScope *scope_of(Build *b, const MalConfSection *s)
 {
@@ -202,14 +209,15 @@ static const MalScope *scope_of(Build *b, const MalConfSection *s)
   return check_scope_name(b, s, "scope", name) ? mal_scope_set_find(b->plan->scopes, name) : NULL;
 }
 
-static bool check_in_scope(Build *b, const MalConfSection *s, const char *key, MalSpan span, const MalScope *scope)
+static bool check_in_scope(Build *b, const MalConfSection *s, const char *key, MalSpan span,
+                           const MalScope *scope)
 {
   if (mal_span_contains(scope->span, span))
     return true;
   char inner[MAL_SPAN_STRLEN], outer[MAL_SPAN_STRLEN];
   g_autofree char *other = mal_conf_place(nth(b, "scope", scope->index), NULL);
-  return fail(b, s, key, "%s is not within %s of %s; change it, or name another scope", mal_span_format(span, inner),
-              mal_span_format(scope->span, outer), other);
+  return fail(b, s, key, "%s is not within %s of %s; change it, or name another scope",
+              mal_span_format(span, inner), mal_span_format(scope->span, outer), other);
 }
 
 static bool read_range_span(Build *b, const MalConfSection *s, MalSpan *span)
@@ -219,7 +227,8 @@ static bool read_range_span(Build *b, const MalConfSection *s, MalSpan *span)
   mal_address_format(span->first, first);
   mal_address_format(span->last, last);
   if (span->first.family != span->last.family)
-    return fail(b, s, "last", "%s is not of the family of first, %s; change one of them", last, first);
+    return fail(b, s, "last", "%s is not of the family of first, %s; change one of them", last,
+                first);
   if (mal_address_compare(span->first, span->last) > 0)
     return fail(b, s, "last", "%s is below first, %s; swap the two", last, first);
   return true;
@@ -279,7 +288,8 @@ static bool check_apart(Build *b, size_t n)
       continue;
     char mine[MAL_SPAN_STRLEN], theirs[MAL_SPAN_STRLEN];
     g_autofree char *place = mal_conf_place(nth(b, "range", i), NULL);
-    return fail(b, nth(b, "range", n), NULL, "%s overlaps %s of %s; an address belongs to one range only",
+    return fail(b, nth(b, "range", n), NULL,
+                "%s overlaps %s of %s; an address belongs to one range only",
                 mal_span_format(range->span, mine), mal_span_format(other->span, theirs), place);
   }
   return true;
@@ -299,7 +309,8 @@ static bool build_range(Build *b, size_t n)
   MalStaticRange *range = range_new(mal_conf_name(s));
   g_ptr_array_add(b->plan->ranges, range);
   const MalScope *scope = scope_of(b, s);
-  if (!scope || !read_range_span(b, s, &range->span) || !check_in_scope(b, s, "first", range->span, scope))
+  if (!scope || !read_range_span(b, s, &range->span) ||
+      !check_in_scope(b, s, "first", range->span, scope))
     return false;
   if (!check_extent(b, s, range->span))
     return false;
@@ -308,7 +319,7 @@ static bool build_range(Build *b, size_t n)
   return read_excludes(b, s, range) && check_apart(b, n);
 }
 
-/* ---- reserves ---------------------------------------------------------------------------------- */
+/* ---- reserves -------------------------------------------------------------------------------- */
 
 static bool check_reserved_once(Build *b, const MalConfSection *s, MalSpan span)
 {
@@ -320,8 +331,8 @@ static bool check_reserved_once(Build *b, const MalConfSection *s, MalSpan span)
       if (!mal_span_overlaps(span, theirs))
         continue;
       g_autofree char *place = mal_conf_place(nth(b, "reserve", i), "addresses");
-      return fail(b, s, "addresses", "%s overlaps %s of %s; reserve each address once", mal_span_format(span, mine),
-                  mal_span_format(theirs, text), place);
+      return fail(b, s, "addresses", "%s overlaps %s of %s; reserve each address once",
+                  mal_span_format(span, mine), mal_span_format(theirs, text), place);
     }
   }
   return true;
@@ -348,9 +359,9 @@ static bool build_reserve(Build *b, size_t n)
   return true;
 }
 
-/* ---- what is left to lease --------------------------------------------------------------------- */
+/* ---- what is left to lease ------------------------------------------------------------------- */
 
-#define FLOODED 256u          /* of every 2^23 IPv4 addresses: they share an Ethernet group with 224.0.0.x */
+#define FLOODED 256u          /* of every 2^23 IPv4 addresses: on the Ethernet, 224.0.0.x */
 #define TOP_KEPT_FREE 256u    /* of every IPv4 scope: RFC 2365 section 9 */
 
 /* Is any address of SPAN one that the allocator gives out? */
@@ -397,12 +408,14 @@ static bool holds_something(const MalPlan *plan, const MalStaticRange *range, bo
   MalSpan left = range->span;
   for (guint i = 0; i < taken->len; i++) {
     MalSpan gap = left, cut = g_array_index(taken, MalSpan, i);
-    if (mal_address_compare(left.first, cut.first) < 0 && mal_address_sub(cut.first, 1, &gap.last)) {
+    if (mal_address_compare(left.first, cut.first) < 0 &&
+        mal_address_sub(cut.first, 1, &gap.last)) {
       *any_left = true;
       if (any_usable(scope, gap))
         return true;
     }
-    if (mal_address_compare(cut.last, range->span.last) >= 0 || !mal_address_add(cut.last, 1, &left.first))
+    if (mal_address_compare(cut.last, range->span.last) >= 0 ||
+        !mal_address_add(cut.last, 1, &left.first))
       return false;
   }
   *any_left = true;
@@ -421,17 +434,25 @@ static bool check_useful(Build *b, size_t n)
   mal_span_format(range->span, text);
   g_autofree char *other = mal_conf_place(nth(b, "scope", range->scope), NULL);
   if (!any_left)
-    return fail(b, s, NULL, "%s holds nothing to lease: exclude and [reserve]s take all of it; remove the range, or "
-                "some of them", text);
+    return fail(
+        b, s, NULL,
+        "%s holds nothing to lease: exclude and [reserve]s take all of it; remove the range, or "
+        "some of them",
+        text);
   if (range->span.first.family == MAL_IPV6)
-    return fail(b, s, NULL, "%s holds nothing to lease: none of its group identifiers (the low 32 bits) is within "
-                "%08x-%08x; choose others, or set group-ids in %s", text, scope->group_id_first,
-                scope->group_id_last, other);
-  return fail(b, s, NULL, "%s holds nothing to lease: the highest 256 addresses of a scope (%s) are kept free, and "
-              "those that end in 0.0.x or 128.0.x are flooded by switches; choose others", text, other);
+    return fail(
+        b, s, NULL,
+        "%s holds nothing to lease: none of its group identifiers (the low 32 bits) is within "
+        "%08x-%08x; choose others, or set group-ids in %s",
+        text, scope->group_id_first, scope->group_id_last, other);
+  return fail(
+      b, s, NULL,
+      "%s holds nothing to lease: the highest 256 addresses of a scope (%s) are kept free, and "
+      "those that end in 0.0.x or 128.0.x are flooded by switches; choose others",
+      text, other);
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool for_each(Build *b, const char *group, bool (*func)(Build *b, size_t n))
 {
@@ -464,8 +485,8 @@ MalPlan *mal_plan_from_config(const MalConfig *config, GError **error)
   plan->ranges = g_ptr_array_new_with_free_func(range_free);
   plan->reserves = g_ptr_array_new_with_free_func(reserve_free);
   Build b = { config, plan, error };
-  if (!build_scopes(&b) || !for_each(&b, "range", build_range) || !for_each(&b, "reserve", build_reserve) ||
-      !for_each(&b, "range", check_useful))
+  if (!build_scopes(&b) || !for_each(&b, "range", build_range) ||
+      !for_each(&b, "reserve", build_reserve) || !for_each(&b, "range", check_useful))
     return NULL;
   return g_steal_pointer(&plan);
 }

@@ -1,12 +1,12 @@
-/* Instants and durations as text: RFC 3339 and "1d12h". Everything is proleptic Gregorian and UTC; no
-   locale, no time zone database, no clock. */
+/* Instants and durations as text: RFC 3339 and "1d12h". Everything is proleptic Gregorian and UTC;
+   no locale, no time zone database, no clock. */
 #include "events.h"
 
 #include <string.h>
 
 #define DAY 86400LL
 
-/* ---- the calendar ------------------------------------------------------------------------------ */
+/* ---- the calendar ---------------------------------------------------------------------------- */
 
 static bool is_leap(int64_t year)
 {
@@ -34,7 +34,7 @@ static int64_t days_since_1970(int64_t year, int month, int day)
   return days + day - 1;
 }
 
-/* ---- writing an instant ------------------------------------------------------------------------ */
+/* ---- writing an instant ---------------------------------------------------------------------- */
 
 const char *mal_time_format(MalTime t, char out[MAL_TIME_STRLEN])
 {
@@ -45,7 +45,8 @@ const char *mal_time_format(MalTime t, char out[MAL_TIME_STRLEN])
   int64_t days = t / DAY - (t % DAY < 0);
   int64_t second = t % DAY + (t % DAY < 0 ? DAY : 0);
   if (days < days_since_1970(0, 1, 1) || days >= days_since_1970(10000, 1, 1)) {
-    g_snprintf(out, MAL_TIME_STRLEN, "@%" G_GINT64_FORMAT, t);   /* RFC 3339 has four digits for the year */
+    /* RFC 3339 has four digits for the year. */
+    g_snprintf(out, MAL_TIME_STRLEN, "@%" G_GINT64_FORMAT, t);
     return out;
   }
   int64_t of_era = days - days_since_1970(0, 1, 1);
@@ -56,12 +57,12 @@ const char *mal_time_format(MalTime t, char out[MAL_TIME_STRLEN])
   int month = 1;
   for (; day >= days_in_month(year, month); month++)
     day -= days_in_month(year, month);
-  g_snprintf(out, MAL_TIME_STRLEN, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int) year, month, (int) day + 1,
-             (int) (second / 3600), (int) (second / 60 % 60), (int) (second % 60));
+  g_snprintf(out, MAL_TIME_STRLEN, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int) year, month,
+             (int) day + 1, (int) (second / 3600), (int) (second / 60 % 60), (int) (second % 60));
   return out;
 }
 
-/* ---- reading an instant ------------------------------------------------------------------------ */
+/* ---- reading an instant ---------------------------------------------------------------------- */
 
 /* COUNT digits at *P, within low..high; steps over them. */
 static bool take_number(const char **p, int count, int low, int high, int *out)
@@ -92,14 +93,16 @@ typedef struct {
 
 static bool take_date(const char **p, Stamp *s)
 {
-  return take_number(p, 4, 0, 9999, &s->year) && take_char(p, '-') && take_number(p, 2, 1, 12, &s->month) &&
-         take_char(p, '-') && take_number(p, 2, 1, days_in_month(s->year, s->month), &s->day);
+  return take_number(p, 4, 0, 9999, &s->year) && take_char(p, '-') &&
+         take_number(p, 2, 1, 12, &s->month) && take_char(p, '-') &&
+         take_number(p, 2, 1, days_in_month(s->year, s->month), &s->day);
 }
 
 static bool take_clock(const char **p, Stamp *s)
 {
-  if (!take_number(p, 2, 0, 23, &s->hour) || !take_char(p, ':') || !take_number(p, 2, 0, 59, &s->minute) ||
-      !take_char(p, ':') || !take_number(p, 2, 0, 60, &s->second))
+  if (!take_number(p, 2, 0, 23, &s->hour) || !take_char(p, ':') ||
+      !take_number(p, 2, 0, 59, &s->minute) || !take_char(p, ':') ||
+      !take_number(p, 2, 0, 60, &s->second))
     return false;
   if (**p != '.')
     return true;
@@ -121,7 +124,8 @@ static bool take_offset(const char **p, Stamp *s)
     return false;
   ++*p;
   int hours, minutes;
-  if (!take_number(p, 2, 0, 23, &hours) || !take_char(p, ':') || !take_number(p, 2, 0, 59, &minutes))
+  if (!take_number(p, 2, 0, 23, &hours) || !take_char(p, ':') ||
+      !take_number(p, 2, 0, 59, &minutes))
     return false;
   s->offset = sign * (hours * 3600 + minutes * 60);
   return true;
@@ -131,16 +135,19 @@ static bool take_offset(const char **p, Stamp *s)
 static bool misplaced_leap_second(const Stamp *s, MalTime t)
 {
   char text[MAL_TIME_STRLEN];
-  return s->second == 60 && strcmp(mal_time_format(t, text) + strlen("2016-12-"), "01T00:00:00Z") != 0;
+  return s->second == 60 &&
+         strcmp(mal_time_format(t, text) + strlen("2016-12-"), "01T00:00:00Z") != 0;
 }
 
 static bool parse_rfc3339(const char *text, MalTime *out)
 {
   Stamp s;
   const char *p = text;
-  if (!take_date(&p, &s) || !take_char(&p, 'T') || !take_clock(&p, &s) || !take_offset(&p, &s) || *p)
+  if (!take_date(&p, &s) || !take_char(&p, 'T') || !take_clock(&p, &s) || !take_offset(&p, &s) ||
+      *p)
     return false;
-  MalTime t = days_since_1970(s.year, s.month, s.day) * DAY + s.hour * 3600 + s.minute * 60 + s.second - s.offset;
+  MalTime t = days_since_1970(s.year, s.month, s.day) * DAY + s.hour * 3600 + s.minute * 60 +
+              s.second - s.offset;
   if (misplaced_leap_second(&s, t))
     return false;
   *out = t;
@@ -150,7 +157,8 @@ static bool parse_rfc3339(const char *text, MalTime *out)
 static bool parse_seconds(const char *text, MalTime *out)
 {
   const char *digits = *text == '-' ? text + 1 : text;
-  return g_ascii_isdigit(*digits) && g_ascii_string_to_signed(text, 10, INT64_MIN, INT64_MAX, out, NULL);
+  return g_ascii_isdigit(*digits) &&
+         g_ascii_string_to_signed(text, 10, INT64_MIN, INT64_MAX, out, NULL);
 }
 
 bool mal_time_parse(const char *text, MalTime *out, GError **error)
@@ -165,13 +173,15 @@ bool mal_time_parse(const char *text, MalTime *out, GError **error)
   }
   if (*text == '@' ? parse_seconds(text + 1, out) : parse_rfc3339(text, out))
     return true;
-  g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
-              "'%.64s' is not a time; write it as 2030-01-31T18:00:00Z or 2030-01-31T18:00:00+01:00, "
-              "'never', or '@' and the seconds since 1970", text);
+  g_set_error(
+      error, MAL_ERROR, MAL_ERROR_INVALID,
+      "'%.64s' is not a time; write it as 2030-01-31T18:00:00Z or 2030-01-31T18:00:00+01:00, "
+      "'never', or '@' and the seconds since 1970",
+      text);
   return false;
 }
 
-/* ---- durations --------------------------------------------------------------------------------- */
+/* ---- durations ------------------------------------------------------------------------------- */
 
 static const struct {
   char letter;
@@ -236,9 +246,11 @@ bool mal_duration_parse(const char *text, int64_t *out, GError **error)
     g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "the duration '%.64s' is too long", text);
     return false;
   default:
-    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
-                "'%.64s' is not a duration; write plain seconds, or numbers with w, d, h, m, s, the larger "
-                "units first, such as 90, 15m, 1h30m or 4w", text);
+    g_set_error(
+        error, MAL_ERROR, MAL_ERROR_INVALID,
+        "'%.64s' is not a duration; write plain seconds, or numbers with w, d, h, m, s, the larger "
+        "units first, such as 90, 15m, 1h30m or 4w",
+        text);
     return false;
   }
 }
@@ -250,7 +262,8 @@ static char *decompose(int64_t seconds, size_t from, unsigned *parts)
   *parts = 0;
   for (size_t i = from; i < G_N_ELEMENTS(units); i++) {
     if (seconds >= units[i].seconds) {
-      g_string_append_printf(s, "%" G_GINT64_FORMAT "%c", seconds / units[i].seconds, units[i].letter);
+      g_string_append_printf(s, "%" G_GINT64_FORMAT "%c", seconds / units[i].seconds,
+                             units[i].letter);
       ++*parts;
     }
     seconds %= units[i].seconds;

@@ -81,7 +81,7 @@ static void fake_random(MalRuntime *rt, void *out, size_t length)
   }
 }
 
-/* ---- timers ------------------------------------------------------------------------------------ */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static MalTimer *fake_timer_new(MalRuntime *rt, MalTimerFunc func, void *data)
 {
@@ -130,7 +130,7 @@ static FakeTimer *earliest(const FakeRuntime *f)
   return best;
 }
 
-/* ---- interfaces -------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 static void interface_clear(void *p)
 {
@@ -206,10 +206,10 @@ void fake_set_interface_up(FakeRuntime *f, uint32_t index, bool up)
   tell_watches(f);
 }
 
-/* ---- datagrams --------------------------------------------------------------------------------- */
+/* ---- datagrams ------------------------------------------------------------------------------- */
 
-static MalUdp *fake_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data,
-                             GError **error)
+static MalUdp *fake_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func,
+                             void *data, GError **error)
 {
   if (fake(rt)->fail_open) {
     g_set_error_literal(error, MAL_ERROR, MAL_ERROR_NETWORK, "address in use");
@@ -313,25 +313,25 @@ void fake_fail_open(FakeRuntime *f, bool fail)
   f->fail_open = fail;
 }
 
-/* ---- streams: there are none ------------------------------------------------------------------- */
+/* ---- streams: there are none ----------------------------------------------------------------- */
 
-static MalListener *fake_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
-                                       GError **error)
+static MalListener *fake_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func,
+                                       void *data, GError **error)
 {
   (void) rt, (void) local, (void) func, (void) data;
   g_set_error_literal(error, MAL_ERROR, MAL_ERROR_NETWORK, "the fake runtime has no streams");
   return NULL;
 }
 
-static MalStream *fake_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer, const MalStreamOps *ops,
-                                      void *user, GError **error)
+static MalStream *fake_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
+                                      const MalStreamOps *ops, void *user, GError **error)
 {
   (void) rt, (void) local, (void) peer, (void) ops, (void) user;
   g_set_error_literal(error, MAL_ERROR, MAL_ERROR_NETWORK, "the fake runtime has no streams");
   return NULL;
 }
 
-/* ---- workers ------------------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
 static MalWorker *fake_worker_new(MalRuntime *rt, const char *name)
 {
@@ -375,7 +375,7 @@ void fake_hold_workers(FakeRuntime *f, bool hold)
   f->hold_workers = hold;
 }
 
-/* ---- moving on ----------------------------------------------------------------------------------- */
+/* ---- moving on ------------------------------------------------------------------------------- */
 
 static bool run_one(FakeRuntime *f)
 {
@@ -436,7 +436,7 @@ int64_t fake_next_deadline(const FakeRuntime *f)
   return t ? t->deadline : INT64_MAX;
 }
 
-/* ---- looking at it ------------------------------------------------------------------------------- */
+/* ---- looking at it --------------------------------------------------------------------------- */
 
 size_t fake_sent_count(const FakeRuntime *f)
 {

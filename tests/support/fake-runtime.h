@@ -1,6 +1,6 @@
-/* A runtime for unit tests: clocks that stand still until the test moves them, timers and deferred calls
-   that run when the test says so, random numbers from a seed, and datagrams that are recorded instead of
-   sent. One network of one host; for whole networks there is the simulator. */
+/* A runtime for unit tests: clocks that stand still until the test moves them, timers and deferred
+   calls that run when the test says so, random numbers from a seed, and datagrams that are recorded
+   instead of sent. One network of one host; for whole networks there is the simulator. */
 #ifndef FAKE_RUNTIME_H
 #define FAKE_RUNTIME_H
 
@@ -18,7 +18,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeRuntime, fake_runtime_free)
 MalRuntime *fake_runtime(FakeRuntime *f);
 void fake_seed(FakeRuntime *f, uint64_t seed);
 
-/* Runs what is ready now: deferred calls, jobs of workers, timers that are due, until nothing is left. */
+/* Runs what is ready now: deferred calls, jobs of workers, timers that are due, until nothing is
+   left. */
 void fake_run(FakeRuntime *f);
 /* Moves both clocks on, stopping at every timer on the way, and runs what becomes ready. */
 void fake_advance(FakeRuntime *f, int64_t seconds);
@@ -55,7 +56,8 @@ size_t fake_udp_count(const FakeRuntime *f);
 MalUdp *fake_udp_at(const FakeRuntime *f, size_t n);
 const MalUdpOptions *fake_udp_options(const MalUdp *udp);
 bool fake_udp_joined(const MalUdp *udp, uint32_t ifindex, MalAddress group);
-/* Hands datagrams to the socket's callback, from outside any other callback, and runs what follows. */
+/* Hands datagrams to the socket's callback, from outside any other callback, and runs what
+   follows. */
 void fake_deliver(FakeRuntime *f, MalUdp *udp, const MalDatagram *datagrams, size_t n);
 /* Opening a socket fails from now on (address in use), or works again. */
 void fake_fail_open(FakeRuntime *f, bool fail);

@@ -7,7 +7,8 @@
 #include "tests/support/fake-runtime.h"
 
 static const MalEventDef granted = { "lease.granted", MAL_FAULT_NOBODY, MAL_LOG_INFO, "help" };
-static const MalEventDef malformed = { "madcap.malformed", MAL_FAULT_PEER, MAL_LOG_WARNING, "help" };
+static const MalEventDef malformed = { "madcap.malformed", MAL_FAULT_PEER, MAL_LOG_WARNING,
+                                       "help" };
 static const MalEventDef refused = { "madcap.refused", MAL_FAULT_PEER, MAL_LOG_DEBUG, "help" };
 
 typedef struct {
@@ -46,14 +47,20 @@ Test(events, text_line_shows_every_type_of_field)
 {
   Fixture x = fixture(MAL_LOG_INFO, MAL_LOG_TEXT);
   MalField fields[] = {
-    MAL_F_STRING("scope", "local"), MAL_F_INT("count", -3), MAL_F_ADDRESS("client", mal_address_ipv4(0xc0000201)),
-    MAL_F_TIME("until", 1893456000), MAL_F_TIME("end", MAL_FOREVER), MAL_F_BYTES("id", (const uint8_t *) "\x00\xff", 2),
-    MAL_F_STRING("nothing", NULL), MAL_F_ADDRESS("nobody", mal_address_none()),
+    MAL_F_STRING("scope", "local"),
+    MAL_F_INT("count", -3),
+    MAL_F_ADDRESS("client", mal_address_ipv4(0xc0000201)),
+    MAL_F_TIME("until", 1893456000),
+    MAL_F_TIME("end", MAL_FOREVER),
+    MAL_F_BYTES("id", (const uint8_t *) "\x00\xff", 2),
+    MAL_F_STRING("nothing", NULL),
+    MAL_F_ADDRESS("nobody", mal_address_none()),
   };
   MAL_EVENT(x.events, &granted, fields, "%d addresses leased", 3);
-  cr_assert_str_eq(line(&x, 0),
-                   "2026-01-01T00:00:00Z info lease.granted: 3 addresses leased [scope=local count=-3 "
-                   "client=192.0.2.1 until=2030-01-01T00:00:00Z end=never id=00ff nothing=- nobody=-]");
+  cr_assert_str_eq(
+      line(&x, 0),
+      "2026-01-01T00:00:00Z info lease.granted: 3 addresses leased [scope=local count=-3 "
+      "client=192.0.2.1 until=2030-01-01T00:00:00Z end=never id=00ff nothing=- nobody=-]");
   mal_event(x.events, &granted, NULL, 0, "bare");
   cr_assert_str_eq(line(&x, 1), "2026-01-01T00:00:00Z info lease.granted: bare");
   done(&x);
@@ -64,9 +71,10 @@ Test(events, what_a_peer_sends_cannot_break_a_line)
   Fixture x = fixture(MAL_LOG_INFO, MAL_LOG_TEXT);
   MalField fields[] = { MAL_F_STRING("name", "a\nb\\n\x1b[2J\x7f") };
   MAL_EVENT(x.events, &granted, fields, "na\xc3\xafve \xff\xc3 \xc2\x9b end");
-  cr_assert_str_eq(line(&x, 0),
-                   "2026-01-01T00:00:00Z info lease.granted: na\xc3\xafve \\xff\\xc3 \\xc2\\x9b end "
-                   "[name=a\\x0ab\\\\n\\x1b[2J\\x7f]");
+  cr_assert_str_eq(
+      line(&x, 0),
+      "2026-01-01T00:00:00Z info lease.granted: na\xc3\xafve \\xff\\xc3 \\xc2\\x9b end "
+      "[name=a\\x0ab\\\\n\\x1b[2J\\x7f]");
   uint8_t many[200] = { 0 };
   MalField bytes[] = { MAL_F_BYTES("data", many, sizeof many) };
   MAL_EVENT(x.events, &granted, bytes, "x");
@@ -81,11 +89,12 @@ Test(events, json_line_parses_and_keeps_types)
                         MAL_F_ADDRESS("client", mal_address_none()), MAL_F_TIME("until", 0),
                         MAL_F_BYTES("id", (const uint8_t *) "\x0a\xbc", 2) };
   MAL_EVENT(x.events, &granted, fields, "broken \xff utf-8");
-  cr_assert_str_eq(line(&x, 0),
-                   "{\"time\":\"2026-01-01T00:00:00Z\",\"level\":\"info\",\"event\":\"lease.granted\","
-                   "\"fault\":\"nobody\",\"message\":\"broken \xef\xbf\xbd utf-8\",\"fields\":{"
-                   "\"scope\":\"lo\\\"cal\\n\",\"count\":9223372036854775807,\"client\":null,"
-                   "\"until\":\"1970-01-01T00:00:00Z\",\"id\":\"0abc\"}}");
+  cr_assert_str_eq(
+      line(&x, 0),
+      "{\"time\":\"2026-01-01T00:00:00Z\",\"level\":\"info\",\"event\":\"lease.granted\","
+      "\"fault\":\"nobody\",\"message\":\"broken \xef\xbf\xbd utf-8\",\"fields\":{"
+      "\"scope\":\"lo\\\"cal\\n\",\"count\":9223372036854775807,\"client\":null,"
+      "\"until\":\"1970-01-01T00:00:00Z\",\"id\":\"0abc\"}}");
   struct json_object *o = json_tokener_parse(line(&x, 0));
   cr_assert_not_null(o);
   json_object_put(o);
@@ -130,8 +139,10 @@ Test(events, peers_get_ten_lines_then_one_a_second)
   fake_advance_us(x.fake, 1);
   flood(&x, &malformed, 5);
   cr_assert_eq(x.lines->len, 12);
-  cr_assert_str_eq(line(&x, 10), "2026-01-01T00:00:01Z warning events.suppressed: 991 more madcap.malformed were not "
-                                 "shown in the last 1 s [kind=madcap.malformed count=991]");
+  cr_assert_str_eq(
+      line(&x, 10),
+      "2026-01-01T00:00:01Z warning events.suppressed: 991 more madcap.malformed were not "
+      "shown in the last 1 s [kind=madcap.malformed count=991]");
   cr_assert_str_eq(line(&x, 11), "2026-01-01T00:00:01Z warning madcap.malformed: n 0");
   done(&x);
 }
@@ -182,7 +193,8 @@ typedef struct {
   bool leave, leave_other, emit, join;
 } Listener;
 
-static void hear(const MalEventDef *def, MalTime at, const MalField *fields, size_t n, const char *message, void *data)
+static void hear(const MalEventDef *def, MalTime at, const MalField *fields, size_t n,
+                 const char *message, void *data)
 {
   Listener *l = data;
   (void) def, (void) fields, (void) n;
@@ -283,7 +295,8 @@ Test(events, names)
 
 Test(metrics, one_set_for_each_owner)
 {
-  static const MalMetricDef defs[] = { { "requests", MAL_COUNTER, "help" }, { "leases", MAL_GAUGE, "help" } };
+  static const MalMetricDef defs[] = { { "requests", MAL_COUNTER, "help" },
+                                       { "leases", MAL_GAUGE, "help" } };
   MalMetrics *m = mal_metrics_new();
   MalMetricSet *core = mal_metrics_register(m, "core", defs, 2);
   MalMetricSet *madcap = mal_metrics_register(m, "madcap", defs, 1);
