@@ -95,6 +95,8 @@ typedef struct {
 } MalQuery;
 
 bool mal_index_is_free(const MalIndex *ix, const MalQuery *q);
+/* Is KEY held at any time for PLANE? */
+bool mal_index_has(const MalIndex *ix, uint32_t key, uint32_t plane);
 /* N adjacent keys that are wholly free, at the end of a free gap that is beside a busy segment; BESIDE is false where nothing in
    WITHIN is busy: then the place is at random. RANDOM is the state of a generator. */
 bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint64_t *random, uint32_t *first,

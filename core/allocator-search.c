@@ -277,6 +277,20 @@ static bool all_free_in(const Search *s, uint32_t id)
   return all_free_in(s, t->left) && all_free_in(s, t->right);
 }
 
+bool mal_index_has(const MalIndex *ix, uint32_t key, uint32_t plane)
+{
+  uint32_t id = ix->root;
+  while (id != 0 && (ix->segments[id].keys.first > key || ix->segments[id].keys.last < key))
+    id = ix->segments[id].keys.first > key ? ix->segments[id].left : ix->segments[id].right;
+  uint32_t cursor = 0;
+  for (const MalBusy *b = id != 0 ? mal_index_next(ix, &ix->segments[id], &cursor) : NULL; b != NULL;
+       b = mal_index_next(ix, &ix->segments[id], &cursor)) {
+    if (b->plane == plane)
+      return true;
+  }
+  return false;
+}
+
 bool mal_index_is_free(const MalIndex *ix, const MalQuery *q)
 {
   Search s = search_of(ix, q);

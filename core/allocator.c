@@ -1,6 +1,6 @@
 /* The allocator's choice. A request is put to the ranges of its scope from the earliest sufficing end on
-   (design: the allocator); in those of one end, first to wholly free space beside what is busy, then to wholly free space
-   at random, then to addresses that are only busy at other times. */
+   (design: the allocator); in those of one end, first to wholly free space beside a lease, then to other wholly
+   free space, then to addresses that are only busy at other times. */
 #include "allocator-private.h"
 
 /* While one answer is put together, what it has already is held for this owner. */
@@ -13,8 +13,12 @@ typedef struct {
   uint32_t count;             /* adjacent addresses wanted */
   MalBlock block;             /* the answer */
   bool found;
-  uint64_t empty_seen;        /* free addresses of empty pieces, for a fair choice among them */
+  bool near;                  /* the answer is in a range that has leases already */
+  uint64_t seen;              /* addresses of the pieces that could have given it, for a fair choice */
 } Choice;
+
+/* In how many gaps of a piece a neighbour of the same plane is looked for. */
+#define TRIES 4
 
 static MalQuery query_of(const MalFit *fit, View view, const Piece *piece)
 {
@@ -32,28 +36,53 @@ static void choose(Choice *c, const Piece *piece, uint32_t key)
 
 /* ---- one run -------------------------------------------------------------------------------- */
 
-/* True where the choice is made. A place in an empty piece is only noted: one beside what is busy is better. */
-static bool try_gap(Choice *c, const Piece *piece)
+/* Is the address before or after the COUNT keys from KEY on held itself, not only its Ethernet group? */
+static bool has_neighbour(const Choice *c, const MalIndex *index, const Piece *piece, MalKeys within, uint32_t key)
+{
+  uint64_t after = (uint64_t)key + c->count;
+  return (key > within.first && mal_index_has(index, key - 1, piece->plane)) ||
+         (after <= within.last && mal_index_has(index, (uint32_t)after, piece->plane));
+}
+
+/* Notes a place that will do if there is none beside a lease: rather in a range that has leases. */
+static void note(Choice *c, const OwnedRange *range, const Piece *piece, uint32_t key)
+{
+  bool near = range->busy > 0;
+  if (c->found && c->near && !near)
+    return;
+  if (near && !c->near)
+    c->seen = 0;
+  uint64_t size = (uint64_t)piece->more + 1;
+  c->near = near;
+  c->seen += size;
+  if (mal_random_below(&c->a->random, c->seen) < size)
+    choose(c, piece, key);
+}
+
+/* True where the choice is made: beside what is leased of the same plane. */
+static bool try_gap(Choice *c, const OwnedRange *range, const Piece *piece)
 {
   MalQuery q = query_of(c->fit, c->view, piece);
-  uint32_t key;
-  bool beside;
-  if (!mal_index_find_gap(mal_view_index(c->a, c->view, piece->plane), &q, c->count, &c->a->random, &key,
-                          &beside))
-    return false;
-  if (beside) {
-    choose(c, piece, key);
-    return true;
+  const MalIndex *index = mal_view_index(c->a, c->view, piece->plane);
+  uint32_t key = 0;
+  for (unsigned i = 0; i < TRIES; i++) {
+    bool beside;
+    if (!mal_index_find_gap(index, &q, c->count, &c->a->random, &key, &beside))
+      return false;
+    if (beside && has_neighbour(c, index, piece, q.within, key)) {
+      choose(c, piece, key);
+      return true;
+    }
+    if (!beside || range->busy == 0)
+      break;
   }
-  uint64_t size = mal_keys_count(q.within);
-  c->empty_seen += size;
-  if (mal_random_below(&c->a->random, c->empty_seen) < size)
-    choose(c, piece, key);
+  note(c, range, piece, key);
   return false;
 }
 
-static bool try_at_other_times(Choice *c, const Piece *piece)
+static bool try_at_other_times(Choice *c, const OwnedRange *range, const Piece *piece)
 {
+  (void)range;
   MalQuery q = query_of(c->fit, c->view, piece);
   MalIndex *index = mal_view_index(c->a, c->view, piece->plane);
   MalKeys spot;
@@ -67,7 +96,7 @@ static bool try_at_other_times(Choice *c, const Piece *piece)
   return true;
 }
 
-typedef bool (*TryPiece)(Choice *c, const Piece *piece);
+typedef bool (*TryPiece)(Choice *c, const OwnedRange *range, const Piece *piece);
 
 /* The pieces of ranges BEGIN..END-1, from one at random on. */
 static bool try_pieces(Choice *c, guint begin, guint end, TryPiece try)
@@ -75,11 +104,12 @@ static bool try_pieces(Choice *c, guint begin, guint end, TryPiece try)
   guint n = end - begin;
   guint start = n > 1 ? (guint)mal_random_below(&c->a->random, n) : 0;
   for (guint i = 0; i < n; i++) {
-    const GArray *pieces = mal_range(c->a->by_until, begin + (start + i) % n)->pieces;
+    const OwnedRange *range = mal_range(c->a->by_until, begin + (start + i) % n);
+    const GArray *pieces = range->pieces;
     guint skip = pieces->len > 1 ? (guint)mal_random_below(&c->a->random, pieces->len) : 0;
     for (guint k = 0; k < pieces->len; k++) {
       const Piece *piece = mal_piece(pieces, (k + skip) % pieces->len);
-      if ((uint64_t)piece->more + 1 >= c->count && try(c, piece))
+      if ((uint64_t)piece->more + 1 >= c->count && try(c, range, piece))
         return true;
     }
   }

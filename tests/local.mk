@@ -41,6 +41,7 @@ tests_bench_bench_udp_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 
 unit_tests =
 unit_tests += tests/unit/test-address
+unit_tests += tests/unit/test-allocator
 unit_tests += tests/unit/test-allocator-model
 unit_tests += tests/unit/test-conf
 unit_tests += tests/unit/test-error
