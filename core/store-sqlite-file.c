@@ -51,7 +51,7 @@ static const char *what_to_do(int rc)
     return "another program holds it locked: end that program's transaction";
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:
-    return "the file is damaged or no database: move it aside and restore a backup in its place";
+    return "the file is damaged or no database: " MAL_SQLITE_RESTORE;
   case SQLITE_CANTOPEN:
   case SQLITE_PERM:
   case SQLITE_AUTH:
@@ -61,7 +61,7 @@ static const char *what_to_do(int rc)
   case SQLITE_TOOBIG:
     return "a value is longer than a row may be";
   case SQLITE_ERROR:
-    return "it hasn't the tables of mallocd: move it aside and restore a backup in its place";
+    return "it hasn't the tables of mallocd: " MAL_SQLITE_RESTORE;
   default:
     return "unexpected";
   }
@@ -203,8 +203,8 @@ static bool check_owner(MalSqlite *self, int64_t application, int64_t version, G
 {
   if (application != MAL_SQLITE_APPLICATION) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-                "%s is another program's database (application %08" G_GINT64_MODIFIER "x): move it aside, or "
-                "restore a backup of mallocd's in its place", self->path, application);
+                "%s is another program's database (application %08" G_GINT64_MODIFIER "x): "
+                MAL_SQLITE_RESTORE, self->path, application);
     return false;
   }
   if (version > MAL_SQLITE_VERSION) {
@@ -215,8 +215,8 @@ static bool check_owner(MalSqlite *self, int64_t application, int64_t version, G
   }
   if (version < 1) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-                "%s has schema version %" G_GINT64_FORMAT ", which never was: move it aside and restore a "
-                "backup in its place", self->path, version);
+                "%s has schema version %" G_GINT64_FORMAT ", which never was: " MAL_SQLITE_RESTORE,
+                self->path, version);
     return false;
   }
   return true;
@@ -304,7 +304,7 @@ static bool open_journal(MalSqlite *self, MalJournalKind which, const uint8_t *s
     return false;
   if (last < 0 || last >= INT64_C(1) << 55) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "%s: row number %" G_GINT64_FORMAT " is out of bounds: "
-                "move the file aside and restore a backup in its place", self->path, last);
+                MAL_SQLITE_RESTORE, self->path, last);
     return false;
   }
   journal->next = (uint64_t)last + 1;

@@ -14,9 +14,8 @@ typedef struct {
 static bool bad_row(const Scan *scan, GError **error, const char *what)
 {
   g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-              "%s: table %s, row %" G_GINT64_FORMAT ": %s: the file is damaged: move it aside and restore a "
-              "backup in its place", scan->file, scan->table, (int64_t)sqlite3_column_int64(scan->stmt, 0),
-              what);
+              "%s: table %s, row %" G_GINT64_FORMAT ": %s: the file is damaged: " MAL_SQLITE_RESTORE,
+              scan->file, scan->table, (int64_t)sqlite3_column_int64(scan->stmt, 0), what);
   return false;
 }
 

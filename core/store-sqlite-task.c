@@ -220,8 +220,7 @@ static bool file_sound(sqlite3 *db, const char *file, GError **error)
     ok = g_strcmp0(text, "ok") == 0;
     if (!ok)
       g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-                  "%s: the file is damaged (%s): stop mallocd, move it aside and restore a backup in its place",
-                  file, text ? text : "no answer");
+                  "%s: the file is damaged (%s): stop mallocd, " MAL_SQLITE_RESTORE, file, text ? text : "no answer");
   } else {
     mal_sqlite_fail(db, file, rc, error);
   }

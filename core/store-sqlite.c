@@ -7,7 +7,10 @@
 
    A batch that fails makes the store FAILING: what has gathered fails with it, for it may build on what was
    lost, and so does all that is appended until a probe, a tiny write that is tried with growing intervals, succeeds.
-   The interval starts afresh only after a real batch, as a disk may have room for a probe and no more. */
+   The interval starts afresh only after a real batch, as a disk may have room for a probe and no more.
+
+   Where it is the sync that fails, the batch's pages may have reached the disk whole. The next write goes over
+   them; a crash before it brings the batch back, of which nobody was told that it is durable. */
 #include "store-sqlite.h"
 
 #define PROBE_FIRST (1 * MAL_US)
@@ -496,6 +499,8 @@ MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const cha
   self->probe_interval = PROBE_FIRST;
   self->gathering = batch_new(self, 1);
   mal_listeners_init(&self->listeners);
+  make_report(self);
+  take_report(self);
   return &self->base;
 }
 

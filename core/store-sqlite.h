@@ -19,6 +19,9 @@
 
 #define MAL_SQLITE_FILE "mallocd.db"
 #define MAL_SQLITE_LOCK "lock"
+/* A log that stays behind would be replayed into whatever takes the file's place. */
+#define MAL_SQLITE_RESTORE \
+  "move it aside together with its -wal and -shm files, and restore a backup in its place"
 #define MAL_SQLITE_APPLICATION 0x4d4c4344   /* "MLCD" */
 #define MAL_SQLITE_VERSION 1                /* newest schema known */
 

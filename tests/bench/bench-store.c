@@ -13,7 +13,7 @@
 #include "core/store.h"
 
 #define MANY 1000000u
-#define FILE_ROW 128u         /* about what a lease takes in the database */
+#define FILE_ROW 96u          /* about what a lease takes in the database */
 
 typedef struct {
   GMainContext *context;

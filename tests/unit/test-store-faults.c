@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -148,6 +149,67 @@ Test(store_faults, a_lock_held_by_another_program_is_named)
   sqlite3_close(db);
   fake_advance(fake_rt, 1);
   cr_assert_eq(mal_store_state(store, NULL), MAL_STORE_OK);
+}
+
+/* ---- a power cut -------------------------------------------------------------------------------------------- */
+
+#define CUT_BATCHES 30
+
+static void copy_torn(const char *from, const char *to, uint32_t length)
+{
+  g_autofree char *bytes = NULL;
+  gsize whole;
+  cr_assert(g_file_get_contents(from, &bytes, &whole, NULL));
+  cr_assert_leq(length, whole);
+  cr_assert(g_file_set_contents(to, bytes, length ? (gssize)length : (gssize)whole, NULL));
+}
+
+/* Batch V put lease V, and lease 0 again as version V: a torn log gives the first so many batches. */
+static uint32_t expect_prefix(void)
+{
+  g_auto(Loaded) loaded = load_from(NOW);
+  guint size = g_hash_table_size(loaded.lives);
+  if (size == 0)
+    return 0;
+  expect_lease(&loaded, 0, size - 1);
+  for (uint32_t n = 1; n < size; n++)
+    expect_lease(&loaded, n, 0);
+  return size - 1;
+}
+
+Test(store_faults, a_torn_log_gives_the_batches_before)
+{
+  g_autofree char *db = in_dir(MAL_SQLITE_FILE), *wal = in_dir(MAL_SQLITE_FILE "-wal");
+  g_autofree char *kept_db = in_dir("kept"), *kept_wal = in_dir("kept-wal");
+  struct stat st;
+  bool seen[CUT_BATCHES + 1] = { false };
+  reopen(NULL);
+  for (uint32_t v = 1; v <= CUT_BATCHES; v++) {
+    put(v, 0);
+    put(0, v);
+    fake_run(fake_rt);
+  }
+  copy_torn(db, kept_db, 0);
+  copy_torn(wal, kept_wal, 0);
+  cr_assert_eq(stat(kept_wal, &st), 0);
+  mal_store_close(g_steal_pointer(&store));
+  for (int round = 0; round < 120; round++) {
+    uint32_t length = 1 + mal_runtime_random_below(fake_runtime(fake_rt), (uint32_t)st.st_size);
+    copy_torn(kept_db, db, 0);
+    copy_torn(kept_wal, wal, length);
+    reopen(NULL);
+    uint32_t found = expect_prefix();
+    seen[found] = true;
+    put(found + 1, 0);                /* and it goes on from there */
+    put(0, found + 1);
+    reopen(NULL);
+    cr_assert_eq(expect_prefix(), found + 1);
+    mal_store_close(g_steal_pointer(&store));
+  }
+  unsigned different = 0;
+  for (size_t i = 0; i < G_N_ELEMENTS(seen); i++)
+    different += seen[i];
+  cr_assert_gt(different, 10);
 }
 
 /* ---- kill -9 ----------------------------------------------------------------------------------------------------------- */

@@ -79,7 +79,7 @@ Test(store_open, garbage_is_refused)
   cr_assert(g_file_set_contents(path, garbage, 20000, NULL));
   g_autofree char *message = refusal();
   assert_says(message, path);
-  assert_says(message, "move it aside and restore a backup");
+  assert_says(message, "move it aside together with its -wal");
 }
 
 Test(store_open, a_truncated_file_is_refused)
