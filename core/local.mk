@@ -30,6 +30,7 @@ core_private_headers += core/core.h
 core_private_headers += core/methods.h
 core_private_headers += core/control-core.h
 core_private_headers += core/control-socket.h
+core_private_headers += core/daemon.h
 core_private_headers += core/events-line.h
 core_private_headers += core/leases-core.h
 core_private_headers += core/leases-internal.h
@@ -67,6 +68,7 @@ core_sources += core/methods-lease.c
 core_sources += core/methods-daemon.c
 core_sources += core/control.c
 core_sources += core/control-socket.c
+core_sources += core/daemon.c
 core_sources += core/error.c
 core_sources += core/events-line.c
 core_sources += core/events.c
@@ -114,7 +116,7 @@ core_libmallocd_core_la_LIBADD = core/libmallocd-all.la $(DEPS_LIBS)
 core_libmallocd_core_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -avoid-version -no-undefined
 
 # The programs. sd_notify is the daemon's alone.
-#sbin_PROGRAMS += mallocd
+sbin_PROGRAMS += mallocd
 mallocd_SOURCES =
 mallocd_SOURCES += core/mallocd-main.c
 mallocd_CFLAGS = $(AM_CFLAGS) $(PIE_CFLAGS) $(SYSTEMD_CFLAGS)
