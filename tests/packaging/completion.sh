@@ -12,10 +12,10 @@ socket=default
 [ "$1" = --json ] && shift
 [ "$socket" = none ] && exit 3
 case "$socket $*" in
-  "default scopes") echo '[{"name":"local","names":{"en":"Site local"}},{"name" : "org"}]' ;;
-  "other scopes") echo '[{"name":"far"}]' ;;
-  "default leases") echo '{"leases":[{"id":"00ff01","scope":"local"},{"id":"a1b2"}]}' ;;
-  "default reserves") echo '[{"name":"camera-7"}]' ;;
+  "default scopes") echo '[{"scope":"local","names":{"en":"Site local"}},{"scope" : "org"}]' ;;
+  "other scopes") echo '[{"scope":"far"}]' ;;
+  "default leases") echo '{"leases":[{"lease":"00ff01","scope":"local"},{"lease":"a1b2"}]}' ;;
+  "default reserves") echo '{"reserves":[{"reserve":"camera-7","scope":"local"}]}' ;;
   "default rpc discover") echo '{"methods":[{"name":"madcap.servers"},{"name":"lease.list","params":[{"name":"scope"}]}]}' ;;
   *) exit 1 ;;
 esac
