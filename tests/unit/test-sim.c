@@ -375,7 +375,7 @@ Test(sim_disk, what_was_synced_survives_and_the_tail_as_told)
   memset(record, 'x', 4000);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MalSimNode *node;
-    g_autoptr(MalSim) sim = sim_with_node(100 + i, &node);
+    g_autoptr(MalSim) sim G_GNUC_UNUSED = sim_with_node(100 + i, &node);
     MalSimDisk *disk = mal_sim_node_disk(node, "journal");
     size_t n;
     mal_sim_disk_set_tail(disk, rows[i].tail);
@@ -398,7 +398,7 @@ Test(sim_disk, torn_tails_tear_records)
   size_t within = 0, whole = 0;
   for (uint64_t seed = 0; seed < 400; seed++) {
     MalSimNode *node;
-    g_autoptr(MalSim) sim = sim_with_node(seed, &node);
+    g_autoptr(MalSim) sim G_GNUC_UNUSED = sim_with_node(seed, &node);
     MalSimDisk *disk = mal_sim_node_disk(node, "journal");
     size_t n;
     for (int i = 0; i < 4; i++)
@@ -420,7 +420,7 @@ Test(sim_disk, faults)
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MalSimNode *node;
-    g_autoptr(MalSim) sim = sim_with_node(13, &node);
+    g_autoptr(MalSim) sim G_GNUC_UNUSED = sim_with_node(13, &node);
     g_autoptr(GError) error = NULL;
     MalSimDisk *disk = mal_sim_node_disk(node, "journal");
     mal_sim_disk_set_fault(disk, rows[i].fault);
@@ -438,7 +438,7 @@ Test(sim_disk, faults)
 Test(sim_disk, capacity_takes_what_fits_and_truncate_makes_room)
 {
   MalSimNode *node;
-  g_autoptr(MalSim) sim = sim_with_node(14, &node);
+  g_autoptr(MalSim) sim G_GNUC_UNUSED = sim_with_node(14, &node);
   MalSimDisk *disk = mal_sim_node_disk(node, "journal");
   mal_sim_disk_set_capacity(disk, 5);
   cr_expect(mal_sim_disk_append(disk, "abc", 3, NULL));
