@@ -19,7 +19,7 @@ typedef struct {
 
 void mal_index_init(MalIndex *ix, uint32_t salt)
 {
-  *ix = (MalIndex){ .salt = salt, .n_segments = 1, .n_cells = 1, .n_pauses = 1 };
+  *ix = (MalIndex){ .salt = salt, .at = MAL_BEGINNING, .n_segments = 1, .n_cells = 1, .n_pauses = 1 };
   ix->old = g_array_new(FALSE, FALSE, sizeof(Loose));
   ix->fresh = g_array_new(FALSE, FALSE, sizeof(Loose));
   ix->periods = g_array_new(FALSE, FALSE, sizeof(MalBusy));
@@ -92,39 +92,89 @@ static void free_segment(MalIndex *ix, uint32_t id)
 
 /* ---- the treap ------------------------------------------------------------------------------ */
 
-MalSegmentSum mal_index_sum(const MalIndex *ix, const MalSegment *s)
+/* A stretch of keys at the reference instant: free at its beginning, at its end, and at most. */
+typedef struct {
+  uint64_t length, lead, trail, run;
+} Stretch;
+
+static Stretch stretch(uint64_t length, bool is_free)
 {
-  if (s->more == 0)
-    return (MalSegmentSum){ s->busy.from, s->busy.until, 0 };
-  const MalCellOfPeriods *cell = &ix->cells[s->more];
-  return (MalSegmentSum){ s->busy.from, cell->sum.tail, cell->sum.pause };
+  uint64_t n = is_free ? length : 0;
+  return (Stretch){ length, n, n, n };
+}
+
+static Stretch append(Stretch a, Stretch b)
+{
+  return (Stretch){
+    .length = a.length + b.length,
+    .lead = a.lead == a.length ? a.length + b.lead : a.lead,
+    .trail = b.trail == b.length ? b.length + a.trail : b.trail,
+    .run = MAX(MAX(a.run, b.run), a.trail + b.lead),
+  };
+}
+
+static Stretch stretch_of(const MalSegment *s)
+{
+  return (Stretch){ mal_keys_count(s->reach), s->lead, s->trail, s->run };
 }
 
 static void pull(MalIndex *ix, uint32_t id)
 {
   MalSegment *s = &ix->segments[id];
-  MalSegmentSum sum = mal_index_sum(ix, s);
+  Stretch all = stretch(mal_keys_count(s->keys), !s->busy_at);
   s->reach = s->keys;
   s->gap = 0;
+  s->head = s->busy.from;
+  s->tail = mal_index_tail(ix, s);
   if (s->left != 0) {
     const MalSegment *left = &ix->segments[s->left];
+    uint32_t gap = s->keys.first - left->reach.last - 1;
+    all = append(append(stretch_of(left), stretch(gap, true)), all);
     s->reach.first = left->reach.first;
-    s->gap = MAX(left->gap, s->keys.first - left->reach.last - 1);
-    sum.head = MAX(sum.head, left->head);
-    sum.tail = MIN(sum.tail, left->tail);
-    sum.pause = MAX(sum.pause, left->pause);
+    s->gap = MAX(left->gap, gap);
+    s->head = MAX(s->head, left->head);
+    s->tail = MIN(s->tail, left->tail);
   }
   if (s->right != 0) {
     const MalSegment *right = &ix->segments[s->right];
+    uint32_t gap = right->reach.first - s->keys.last - 1;
+    all = append(append(all, stretch(gap, true)), stretch_of(right));
     s->reach.last = right->reach.last;
-    s->gap = MAX(s->gap, MAX(right->gap, right->reach.first - s->keys.last - 1));
-    sum.head = MAX(sum.head, right->head);
-    sum.tail = MIN(sum.tail, right->tail);
-    sum.pause = MAX(sum.pause, right->pause);
+    s->gap = MAX(s->gap, MAX(right->gap, gap));
+    s->head = MAX(s->head, right->head);
+    s->tail = MIN(s->tail, right->tail);
   }
-  s->head = sum.head;
-  s->tail = sum.tail;
-  s->pause = sum.pause;
+  s->lead = (uint32_t)MIN(all.lead, UINT32_MAX);
+  s->trail = (uint32_t)MIN(all.trail, UINT32_MAX);
+  s->run = (uint32_t)MIN(all.run, UINT32_MAX);
+}
+
+static bool is_busy_at(const MalIndex *ix, const MalSegment *s)
+{
+  uint32_t cursor = 0;
+  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL && b->from <= ix->at;
+       b = mal_index_next(ix, s, &cursor)) {
+    if (b->until > ix->at)
+      return true;
+  }
+  return false;
+}
+
+static void recentre(MalIndex *ix, uint32_t id)
+{
+  if (id == 0)
+    return;
+  recentre(ix, ix->segments[id].left);
+  recentre(ix, ix->segments[id].right);
+  ix->segments[id].busy_at = is_busy_at(ix, &ix->segments[id]);
+  pull(ix, id);
+}
+
+void mal_index_recentre(MalIndex *ix, MalTime at)
+{
+  ix->at = at;
+  ix->walked = 0;
+  recentre(ix, ix->root);
 }
 
 static uint32_t join(MalIndex *ix, uint32_t a, uint32_t b)
@@ -315,17 +365,14 @@ static void transform(MalIndex *ix, Change *c)
     emit_changed(ix, c, at, end - 1, NULL);
 }
 
-/* Stores all periods but the first, and what the head of the list says of them all. */
+/* Stores all periods but the first, and when the last of all ends. */
 static void store_more(MalIndex *ix, uint32_t id, Loose loose)
 {
   uint32_t head = new_cell(ix);
   uint32_t before = head;
   MalTime tail = ix->segments[id].busy.until;
-  uint64_t pause = 0;
   for (uint32_t i = 1; i < loose.n; i++) {
     MalBusy b = g_array_index(ix->periods, MalBusy, loose.begin + i);
-    if (b.from > tail)
-      pause = MAX(pause, (uint64_t)b.from - (uint64_t)tail);
     tail = MAX(tail, b.until);
     uint32_t cell = new_cell(ix);
     ix->cells[cell].busy = b;
@@ -333,9 +380,8 @@ static void store_more(MalIndex *ix, uint32_t id, Loose loose)
     before = cell;
   }
   ix->cells[before].next = 0;
-  ix->cells[head].sum.tail = tail;
-  ix->cells[head].sum.pause = pause;
-  ix->segments[id].more = head;
+  ix->cells[head].tail = tail;
+  ix->segments[id].more = head & 0x7fffffff;
 }
 
 static uint32_t fasten(MalIndex *ix, Loose loose)
@@ -347,6 +393,7 @@ static uint32_t fasten(MalIndex *ix, Loose loose)
     store_more(ix, id, loose);
     mal_pauses_note(ix, &ix->segments[id], true);
   }
+  ix->segments[id].busy_at = is_busy_at(ix, &ix->segments[id]);
   pull(ix, id);
   return id;
 }
@@ -423,7 +470,7 @@ static void check_periods(const MalIndex *ix, const MalSegment *s, Count *count)
     tail = MAX(tail, b->until);
     before = b;
   }
-  g_assert(mal_index_sum(ix, s).tail == tail);
+  g_assert(mal_index_tail(ix, s) == tail && s->busy_at == is_busy_at(ix, s));
 }
 
 static bool equal_segments(const MalIndex *ix, const MalSegment *a, const MalSegment *b)
@@ -459,7 +506,8 @@ static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
   MalSegment was = *s;
   pull((MalIndex *)ix, id);   /* writes what stands there already, or the comparison fails */
   g_assert(was.reach.first == s->reach.first && was.reach.last == s->reach.last && was.gap == s->gap);
-  g_assert(was.head == s->head && was.tail == s->tail && was.pause == s->pause);
+  g_assert(was.head == s->head && was.tail == s->tail);
+  g_assert(was.run == s->run && was.lead == s->lead && was.trail == s->trail);
 }
 
 void mal_index_check(const MalIndex *ix)

@@ -3,10 +3,14 @@
    periods; what lies between segments is wholly free and takes no memory.
 
    It is a treap in one array, linked by index. Each subtree knows its longest gap between segments, the
-   latest first busy instant, the earliest last busy instant and the longest pause between busy periods of
-   any segment: enough to go straight to a free gap, or to a segment that is free before or after all that is
-   busy on it, or to see that there is none. Pauses stand in a second treap, by time. Internal to the
-   allocator. */
+   latest first busy instant and the earliest last busy instant of any segment: enough to go straight to a
+   free gap, or to a segment that is free before or after all that is busy on it, or to see that there is none.
+   Pauses stand in a second treap, by time.
+
+   Runs across segments that are busy at other times have no such exact summary. For them each subtree knows its
+   longest run at one reference instant, which bounds the runs over every window around that instant. Where
+   windows move away from it the searches walk; once they have walked as far as there are segments, the instant is
+   chosen anew. Internal to the allocator. */
 #ifndef MAL_ALLOCATOR_INDEX_H
 #define MAL_ALLOCATOR_INDEX_H
 
@@ -33,21 +37,20 @@ typedef struct {
   uint32_t left, right;       /* 0: none */
   MalKeys reach;              /* of the subtree: its first and last busy key */
   uint32_t gap;               /* of the subtree: most free keys between two segments */
-  uint32_t more;              /* head of the other periods in the pool; 0: `busy` is the only one */
+  uint32_t more : 31;         /* head of the other periods in the pool; 0: `busy` is the only one */
+  uint32_t busy_at : 1;       /* busy at the index's reference instant */
   MalBusy busy;               /* the period that begins first */
   MalTime head;               /* of the subtree: latest first busy instant */
   MalTime tail;               /* of the subtree: earliest end of all busy periods */
-  uint64_t pause;             /* of the subtree: longest time between two busy periods of a segment */
+  /* Of the subtree at the reference instant: the longest run of free keys, and those at its two ends. Saturating. */
+  uint32_t run, lead, trail;
 } MalSegment;
 
 /* The further periods of a segment: a head with what is worth remembering, then one cell each. */
 typedef struct {
   union {
     MalBusy busy;
-    struct {
-      MalTime tail;
-      uint64_t pause;
-    } sum;
+    MalTime tail;
   };
   uint32_t next;
 } MalCellOfPeriods;
@@ -73,6 +76,8 @@ typedef struct {
   uint32_t live;              /* segments in the tree */
   uint32_t live_cells;
   uint32_t salt;
+  MalTime at;                 /* the reference instant: what is busy then can't be free over a window around it */
+  uint64_t walked;            /* segments visited by searches for runs since it was chosen */
   GArray *old, *fresh;        /* scratch: pieces of the tree while they change */
   GArray *periods;            /* scratch: MalBusy, of both */
 } MalIndex;
@@ -103,7 +108,7 @@ bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint6
                         bool *beside);
 /* N adjacent keys that are free over the window, whatever is busy in them at other times: the lowest. For what
    find_gap didn't find. */
-bool mal_index_find_run(const MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *first);
+bool mal_index_find_run(MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *first);
 /* A stretch of busy keys (one segment's) that are free over the window: any (RANDOM), or the lowest (NULL). */
 bool mal_index_find_spot(const MalIndex *ix, const MalQuery *q, uint64_t *random, MalKeys *out);
 uint64_t mal_index_longest_gap(const MalIndex *ix, MalKeys within);
@@ -157,12 +162,14 @@ static inline uint64_t mal_keys_count(MalKeys keys)
   return (uint64_t)keys.last - keys.first + 1;
 }
 
-/* What the tree remembers of one segment alone. */
-typedef struct {
-  MalTime head, tail;
-  uint64_t pause;
-} MalSegmentSum;
-MalSegmentSum mal_index_sum(const MalIndex *ix, const MalSegment *s);
+/* When the last busy period of one segment ends. */
+static inline MalTime mal_index_tail(const MalIndex *ix, const MalSegment *s)
+{
+  return s->more == 0 ? s->busy.until : ix->cells[s->more].tail;
+}
+
+/* Chooses another reference instant. O(n). */
+void mal_index_recentre(MalIndex *ix, MalTime at);
 
 /* The size to which a pool of SIZE grows: an eighth more, so the slack stays small. */
 static inline uint32_t mal_index_grown(uint32_t size)

@@ -12,6 +12,8 @@ typedef struct {
   int64_t run_first;          /* the run that is growing, and how long it is */
   uint64_t run;
   MalTime earliest;
+  bool in_pauses;             /* a pause covers the window, so the two ends of a segment don't say it all */
+  uint64_t visited;
 } Search;
 
 #define TOP INT64_C(0xffffffff)
@@ -20,11 +22,6 @@ typedef struct {
 static Search search_of(const MalIndex *ix, const MalQuery *q)
 {
   return (Search){ .ix = ix, .q = *q, .first = NOWHERE, .last = NOWHERE, .earliest = MAL_FOREVER };
-}
-
-static uint64_t window_of(const Search *s)
-{
-  return (uint64_t)s->q.until - (uint64_t)s->q.from;
 }
 
 /* Cuts LOW..HIGH to what is asked about; how many keys remain. */
@@ -48,10 +45,10 @@ static uint64_t longest_gap_of(const MalSegment *t, int64_t low, int64_t high)
   return MAX((uint64_t)t->gap, MAX(before, after));
 }
 
-/* Could a segment of the subtree be free over the window? Exact but for pauses, which may be at another time. */
-static bool may_be_free(const Search *s, const MalSegment *t)
+/* Is some segment of the subtree free before, or after, all that is busy on it? With an owner to ignore, any may be. */
+static bool has_end_free(const Search *s, const MalSegment *t)
 {
-  return s->q.ignore != 0 || t->head >= s->q.until || t->tail <= s->q.from || t->pause >= window_of(s);
+  return s->q.ignore != 0 || t->head >= s->q.until || t->tail <= s->q.from;
 }
 
 static bool segment_is_free(const Search *s, const MalSegment *t)
@@ -180,7 +177,8 @@ static bool run_in(Search *s, uint32_t id, int64_t low, int64_t high)
   if (id == 0)
     return grow_run(s, low, high);
   const MalSegment *t = &s->ix->segments[id];
-  if (!may_be_free(s, t) && is_inside(s, low, high) && t->gap < s->n) {
+  s->visited++;
+  if (!s->in_pauses && !has_end_free(s, t) && is_inside(s, low, high) && t->gap < s->n) {
     if (grow_run(s, low, (int64_t)t->reach.first - 1))
       return true;
     s->best = MAX(s->best, t->gap);
@@ -196,20 +194,106 @@ static bool run_in(Search *s, uint32_t id, int64_t low, int64_t high)
   return run_in(s, t->right, (int64_t)t->keys.last + 1, high);
 }
 
-bool mal_index_find_run(const MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *first)
+/* As run_in, for runs that are free at the reference instant. */
+static bool candidate_in(Search *s, uint32_t id, int64_t low, int64_t high)
+{
+  int64_t a = low, b = high;
+  if (cut(s, &a, &b) == 0)
+    return false;
+  if (id == 0)
+    return grow_run(s, low, high);
+  const MalSegment *t = &s->ix->segments[id];
+  uint64_t before = (uint64_t)((int64_t)t->reach.first - low);
+  if (is_inside(s, low, high) && t->run < s->n && s->run + before + t->lead < s->n) {
+    if (t->lead >= mal_keys_count(t->reach))
+      return grow_run(s, low, high);
+    s->run = 0;
+    return grow_run(s, (int64_t)t->reach.last - t->trail + 1, high);
+  }
+  if (candidate_in(s, t->left, low, (int64_t)t->keys.first - 1))
+    return true;
+  if (t->busy_at)
+    s->run = 0;
+  else if (grow_run(s, t->keys.first, t->keys.last))
+    return true;
+  return candidate_in(s, t->right, (int64_t)t->keys.last + 1, high);
+}
+
+/* The first key from KEY on that is busy at the reference instant; beyond all keys where none is. */
+static int64_t next_busy(const MalIndex *ix, uint32_t id, int64_t key)
+{
+  if (id == 0 || ix->segments[id].reach.last < key ||
+      ix->segments[id].lead >= mal_keys_count(ix->segments[id].reach))
+    return TOP + 1;
+  const MalSegment *t = &ix->segments[id];
+  int64_t found = next_busy(ix, t->left, key);
+  if (found <= TOP)
+    return found;
+  if (t->busy_at && t->keys.last >= key)
+    return MAX(key, (int64_t)t->keys.first);
+  return next_busy(ix, t->right, key);
+}
+
+static bool walk_run(MalIndex *ix, Search *s)
+{
+  s->run = 0;
+  s->visited = 0;
+  bool found = run_in(s, ix->root, 0, TOP);
+  ix->walked += s->visited;
+  return found;
+}
+
+/* From candidate to candidate: what is free over the window is free at the reference instant. */
+static bool run_by_candidates(MalIndex *ix, Search *s)
+{
+  int64_t top = s->q.within.last;
+  for (int64_t from = s->q.within.first; from <= top;) {
+    s->q.within = (MalKeys){ (uint32_t)from, (uint32_t)top };
+    s->run = 0;
+    if (!candidate_in(s, ix->root, 0, TOP))
+      return false;
+    int64_t end = MIN(next_busy(ix, ix->root, s->run_first) - 1, top);
+    s->q.within = (MalKeys){ (uint32_t)s->run_first, (uint32_t)end };
+    if (walk_run(ix, s))
+      return true;
+    from = end + 2;
+  }
+  return false;
+}
+
+/* An instant that the windows of the next requests will have in them as well: not too early, not too late. */
+static MalTime centre_of(const MalQuery *q)
+{
+  if (q->from == MAL_BEGINNING)
+    return q->until - 1;
+  uint64_t length = (uint64_t)q->until - (uint64_t)q->from;
+  return q->from + (MalTime)MIN(length / 2, 3600);
+}
+
+bool mal_index_find_run(MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *first)
 {
   Search s = search_of(ix, q);
+  MalKeys pause;
   s.n = n;
-  if (!run_in(&s, ix->root, 0, TOP))
-    return false;
+  s.q.ignore = 0;
+  s.in_pauses = mal_pauses_find(ix, &s.q, &pause);
+  bool found = q->from <= ix->at && ix->at < q->until ? run_by_candidates(ix, &s) : walk_run(ix, &s);
+  if (!found && q->ignore != 0) {
+    s.q = *q;
+    found = walk_run(ix, &s);
+  }
+  if (ix->walked > ix->live && centre_of(q) != ix->at)
+    mal_index_recentre(ix, centre_of(q));
   *first = (uint32_t)s.run_first;
-  return true;
+  return found;
 }
 
 uint64_t mal_index_longest_run(const MalIndex *ix, const MalQuery *q)
 {
   Search s = search_of(ix, q);
+  MalKeys pause;
   s.n = UINT64_MAX;
+  s.in_pauses = q->ignore != 0 || mal_pauses_find(ix, q, &pause);
   run_in(&s, ix->root, 0, TOP);
   return s.best;
 }
@@ -227,12 +311,6 @@ static bool spot_at(Search *s, const MalSegment *t)
   s->last = t->keys.last;
   cut(s, &s->first, &s->last);
   return true;
-}
-
-/* Is some segment of the subtree free before, or after, all that is busy on it? With an owner to ignore, any may be. */
-static bool has_end_free(const Search *s, const MalSegment *t)
-{
-  return s->q.ignore != 0 || t->head >= s->q.until || t->tail <= s->q.from;
 }
 
 static bool spot_in(Search *s, uint32_t id)
@@ -302,13 +380,14 @@ bool mal_index_is_free(const MalIndex *ix, const MalQuery *q)
 /* The earliest instant from which this segment is free for the length of the window. */
 static MalTime segment_earliest(const Search *s, const MalSegment *t)
 {
+  uint64_t window = (uint64_t)s->q.until - (uint64_t)s->q.from;
   MalTime at = s->q.from;
   uint32_t cursor = 0;
   for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL; b = mal_index_next(s->ix, t, &cursor)) {
     bool ignored = s->q.ignore != 0 && b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
     if (ignored || b->until <= at)
       continue;
-    if (b->from > at && (uint64_t)b->from - (uint64_t)at >= window_of(s))
+    if (b->from > at && (uint64_t)b->from - (uint64_t)at >= window)
       return at;
     at = b->until;
   }
@@ -328,7 +407,7 @@ static void earliest_tail_in(Search *s, uint32_t id)
     return;
   }
   if (touches(s, t->keys))
-    s->earliest = MIN(s->earliest, mal_index_sum(s->ix, t).tail);
+    s->earliest = MIN(s->earliest, mal_index_tail(s->ix, t));
   earliest_tail_in(s, t->left);
   earliest_tail_in(s, t->right);
 }
