@@ -168,6 +168,12 @@ static bool sync_directory(const char *dir, GError **error)
   return ok;
 }
 
+void mal_sqlite_sync_parent(const char *path)
+{
+  g_autofree char *dir = g_path_get_dirname(path);
+  sync_directory(dir, NULL);
+}
+
 /* ---- connections ------------------------------------------------------------------------------------- */
 
 static sqlite3 *connect_to(const char *path, const char *vfs, int flags, GError **error)
@@ -397,7 +403,7 @@ MalSqlite *mal_sqlite_open(MalRuntime *rt, const char *dir, const char *vfs, GEr
   self->vfs = g_strdup(vfs);
   self->lock = -1;
   self->scratch = g_byte_array_new();
-  self->compact_least = 16384;
+  self->compact_least = 65536;
   self->compact_step = 2048;
   mal_runtime_random(rt, secret, sizeof secret);
   if (g_mkdir_with_parents(dir, 0700) < 0) {
@@ -410,6 +416,7 @@ MalSqlite *mal_sqlite_open(MalRuntime *rt, const char *dir, const char *vfs, GEr
   if (!self->db || !bring_up_to_date(self, error) || !open_statements(self, secret, error)
       || !sync_directory(dir, error))
     return NULL;
+  mal_sqlite_sync_parent(dir);
   return g_steal_pointer(&self);
 }
 

@@ -60,16 +60,6 @@ static bool copy_to(const MalSqlite *self, const char *path, const int *stop, in
   return ok;
 }
 
-static void sync_parent(const char *path)
-{
-  g_autofree char *dir = g_path_get_dirname(path);
-  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return;
-  fsync(fd);
-  close(fd);
-}
-
 char *mal_sqlite_backup(const MalSqlite *self, const char *path, const int *stop, GError **error)
 {
   int pages = 0;
@@ -85,7 +75,7 @@ char *mal_sqlite_backup(const MalSqlite *self, const char *path, const int *stop
     unlink(path);
     return NULL;
   }
-  sync_parent(path);
+  mal_sqlite_sync_parent(path);
   return g_strdup_printf("%s: %d pages copied", path, pages);
 }
 

@@ -108,6 +108,8 @@ sqlite3_stmt *mal_sqlite_prepare(sqlite3 *db, const char *file, const char *sql,
 bool mal_sqlite_begin(MalSqlite *self, GError **error);
 bool mal_sqlite_commit(MalSqlite *self, GError **error);
 void mal_sqlite_rollback(MalSqlite *self);
+/* The name of what was made at PATH outlasts a power cut, where the directory around it can be opened. */
+void mal_sqlite_sync_parent(const char *path);
 uint64_t mal_sqlite_bytes(MalSqlite *self);
 bool mal_sqlite_probe(MalSqlite *self, MalTime now, GError **error);
 

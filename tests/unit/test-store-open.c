@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,13 +39,24 @@ Test(store_open, a_second_daemon_is_told_who_holds_the_directory)
   assert_says(error->message, dir);
 }
 
-Test(store_open, hostile_lock_file)
+Test(store_open, a_lock_file_with_anything_inside)
 {
+  static const struct { const char *text, *says; } cases[] = {
+    { "", "process unknown)" },
+    { "\x1b[31mred", "process unknown)" },
+    { "99999999999999999999999999999999", "process 999999999999999)" },
+    { "12 rm", "process 12)" },
+  };
   g_autofree char *path = in_dir(MAL_SQLITE_LOCK);
   reopen(NULL);
-  cr_assert(g_file_set_contents(path, "\x1b[31m 99999999999999999999999999", -1, NULL));
-  mal_store_close(g_steal_pointer(&store));
-  reopen(NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(GError) error = NULL;
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    cr_assert_eq(write(fd, cases[i].text, strlen(cases[i].text)), (ssize_t)strlen(cases[i].text));
+    close(fd);
+    cr_assert_null(mal_store_sqlite_open(fake_runtime(fake_rt), dir, NULL, &error));
+    assert_says(error->message, cases[i].says);
+  }
 }
 
 Test(store_open, a_newer_schema_is_refused)
