@@ -70,6 +70,8 @@ unit_tests += tests/unit/test-wire
 madcap_packets = tests/support/madcap-packets.c tests/support/madcap-packets.h \
   tests/support/hex.c tests/support/hex.h
 madcap_test_libs = plugins/madcap/libmadcap.la $(LDADD)
+unit_tests += tests/unit/test-madcap-plugin
+tests_unit_test_madcap_plugin_LDADD = plugins/madcap/libmadcap.la tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-madcap-server
 tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
   tests/unit/madcap-script.c tests/unit/madcap-script.h
