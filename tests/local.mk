@@ -61,7 +61,6 @@ tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-co
 tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-sim tests/unit/test-sim-chaos tests/unit/test-sim-network tests/unit/test-sim-stream
 tests_unit_test_sim_chaos_LDADD = tests/sim/libmalsim.la $(LDADD)
-tests_unit_test_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_network_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_stream_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/unit/test-time-text
