@@ -52,7 +52,6 @@ unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
 unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-scope
-unit_tests += tests/unit/test-sim
 tests_unit_test_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/unit/test-store
 tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-compact.c \

@@ -16,7 +16,8 @@ for f in Makefile.am */local.mk plugins/*/local.mk; do [ -f "$f" ] && fragments+
 
 while read -r line; do
   complain "twice: $line"
-done < <(cat "${fragments[@]}" | grep -E '^[A-Za-z_]+ \+= [^\\$]+$' | sort | uniq -d)
+done < <(cat "${fragments[@]}" | awk '/^[A-Za-z_]+ \+= [^\\$]+$/ { for (i = 3; i <= NF; i++) print $1, $2, $i }' |
+  sort | uniq -d)
 
 # A second "=" throws away what was listed until then; one outside of conditionals only.
 while read -r name; do

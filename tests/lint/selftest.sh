@@ -100,6 +100,7 @@ lists "a plugin's source forgotten" 1 "touch plugins/x/y.c" plugins/x/y.c
 lists "a test forgotten" 1 "touch tests/unit/test-b.c" tests/unit/test-b.c
 lists "a test's second part" 0 "touch tests/unit/test-b.c; echo 's = tests/unit/test-b.c' >>tests/local.mk" ""
 lists "twice in one list" 1 "echo 'a += core/a.h' >>core/local.mk" "twice: a += core/a.h"
+lists "twice, beside others" 1 "echo 'unit_tests += tests/unit/test-b tests/unit/test-a' >>tests/local.mk" "twice: unit_tests += tests/unit/test-a"
 lists "a list that is reset" 1 "echo 'a =' >>tests/local.mk" "set twice: a"
 
 # ---- exported symbols ---------------------------------------------------------------------------------
