@@ -1,8 +1,8 @@
 /* What travels between the two ends of a stream: connection set-up, data in order, ends, resets.
 
-   Loss on the way costs retransmission time; a way that doesn't exist (partition, host or link down) stalls the
-   data, which is tried again with a growing pause until stall_timeout. A host that has forgotten the connection
-   because it rebooted answers with a reset. */
+   Loss on the way costs retransmission time; a way that doesn't exist (partition, host or link
+   down) stalls the data, which is tried again with a growing pause until stall_timeout. A host that
+   has forgotten the connection because it rebooted answers with a reset. */
 #include <errno.h>
 
 #include "sim-stream.h"
@@ -20,7 +20,7 @@ typedef struct {
   MalSimEvent event;
   MalSimConnection *c;
   uint32_t epoch;
-  uint8_t kind, side;         /* side: who sent it */
+  uint8_t kind, side; /* side: who sent it */
   size_t n;
 } Segment;
 
@@ -30,9 +30,10 @@ static void fire_segment(MalSim *sim, MalSimEvent *event);
 static void fire_retry(MalSim *sim, MalSimEvent *event);
 static void fire_keepalive(MalSim *sim, MalSimEvent *event);
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
-MalSimConnection *mal_sim_connection_new(MalSim *sim, MalSimNode *node, MalEndpoint local, MalEndpoint peer)
+MalSimConnection *mal_sim_connection_new(MalSim *sim, MalSimNode *node, MalEndpoint local,
+                                         MalEndpoint peer)
 {
   MalSimConnection *c = g_new0(MalSimConnection, 1);
   c->sim = sim;
@@ -75,7 +76,7 @@ size_t mal_sim_pipe_unsent(const MalSimPipe *pipe)
   return pipe->bytes->len - pipe->arrived - pipe->in_flight;
 }
 
-/* ---- the way ----------------------------------------------------------------------------------- */
+/* ---- the way --------------------------------------------------------------------------------- */
 
 /* Each loss on the way costs a retransmission time-out, the next twice as much. */
 static int64_t retransmissions(MalSim *sim, const MalSimLink *link)
@@ -88,8 +89,8 @@ static int64_t retransmissions(MalSim *sim, const MalSimLink *link)
   return total;
 }
 
-/* How long from SIDE to the other; false where no way leads there. Finds out who the other is before the
-   connection is set up. */
+/* How long from SIDE to the other; false where no way leads there. Finds out who the other is
+   before the connection is set up. */
 static bool find_way(MalSimConnection *c, unsigned side, int64_t *delay)
 {
   MalSimNode *from = c->node[side], *to = c->node[1 - side];
@@ -102,7 +103,8 @@ static bool find_way(MalSimConnection *c, unsigned side, int64_t *delay)
     c->node[1 - side] = c->accepted ? to : from;
     return c->node[1 - side] == from;
   }
-  MalSimIface *out = mal_sim_way_out(from, address, c->address[1 - side].scope_id, &target, path, &n);
+  MalSimIface *out = mal_sim_way_out(from, address, c->address[1 - side].scope_id, &target, path,
+                                     &n);
   if (!out || !target || (c->accepted && target->node != to) ||
       mal_sim_cut_between(c->sim, from, target->node, address))
     return false;
@@ -110,9 +112,11 @@ static bool find_way(MalSimConnection *c, unsigned side, int64_t *delay)
   for (size_t i = 0; i < n; i++) {
     if (!path[i]->up)
       return false;
-    *delay += mal_sim_hop_latency(c->sim, path[i], out->id, target->id) + retransmissions(c->sim, path[i]);
+    *delay += mal_sim_hop_latency(c->sim, path[i], out->id, target->id) +
+              retransmissions(c->sim, path[i]);
     if (path[i]->faults.jitter)
-      *delay += (int64_t) mal_sim_random_range(&c->sim->network, 0, (uint64_t) path[i]->faults.jitter);
+      *delay += (int64_t)mal_sim_random_range(&c->sim->network, 0,
+                                              (uint64_t)path[i]->faults.jitter);
   }
   return true;
 }
@@ -123,11 +127,12 @@ static bool still_there(MalSimConnection *c, unsigned side)
   return c->node[1 - side] && c->node[1 - side]->rt && find_way(c, side, &ignored);
 }
 
-static void put_segment(MalSimConnection *c, unsigned side, SegmentKind kind, size_t n, int64_t delay)
+static void put_segment(MalSimConnection *c, unsigned side, SegmentKind kind, size_t n,
+                        int64_t delay)
 {
   MalSimPipe *pipe = &c->pipe[side];
   Segment *segment = mal_sim_block_new(c->sim);
-  *segment = (Segment) { { fire_segment, 0 }, c, pipe->epoch, (uint8_t) kind, (uint8_t) side, n };
+  *segment = (Segment){ { fire_segment, 0 }, c, pipe->epoch, (uint8_t)kind, (uint8_t)side, n };
   c->busy++;
   pipe->last_arrival = MAX(pipe->last_arrival, c->sim->now + delay);
   mal_sim_queue(c->sim, &segment->event, pipe->last_arrival);
@@ -161,10 +166,12 @@ void mal_sim_connection_pump(MalSimConnection *c, unsigned side)
   int64_t delay;
   if (side == 0 ? !c->connected : !c->accepted)
     return;
-  while (!pipe->retry.slot && mal_sim_pipe_unsent(pipe) && pipe->in_flight + pipe->arrived < WINDOW) {
-    size_t n = MIN(MIN(mal_sim_pipe_unsent(pipe), SEGMENT), WINDOW - pipe->in_flight - pipe->arrived);
+  while (!pipe->retry.slot && mal_sim_pipe_unsent(pipe) &&
+         pipe->in_flight + pipe->arrived < WINDOW) {
+    size_t n = MIN(MIN(mal_sim_pipe_unsent(pipe), SEGMENT),
+                   WINDOW - pipe->in_flight - pipe->arrived);
     if (mal_sim_random_hit(&c->sim->network, c->sim->streams.split))
-      n = (size_t) mal_sim_random_range(&c->sim->network, 1, n);
+      n = (size_t)mal_sim_random_range(&c->sim->network, 1, n);
     if (!find_way(c, side, &delay)) {
       stall(c, side);
       return;
@@ -182,10 +189,10 @@ void mal_sim_connection_pump(MalSimConnection *c, unsigned side)
   }
 }
 
-/* ---- events to the owners ---------------------------------------------------------------------- */
+/* ---- events to the owners -------------------------------------------------------------------- */
 
-static void tell(MalSimConnection *c, unsigned side, MalStreamEvent what, const uint8_t *data, size_t length,
-                 const GError *error)
+static void tell(MalSimConnection *c, unsigned side, MalStreamEvent what, const uint8_t *data,
+                 size_t length, const GError *error)
 {
   MalSimStream *end = c->end[side];
   if (!end || !end->ops || end->closed)
@@ -206,14 +213,14 @@ static void tell_closed(MalSimConnection *c, unsigned side, int errnum, const ch
   mal_sim_unqueue(c->sim, &pipe->keepalive);
   pipe->epoch++;
   pipe->in_flight = 0;
-  g_byte_array_set_size(pipe->bytes, (guint) pipe->arrived);
+  g_byte_array_set_size(pipe->bytes, (guint)pipe->arrived);
   if (c->end[side] && !c->end[side]->ops)
     c->end[side]->failed = errnum;
   tell(c, side, MAL_STREAM_CLOSED, NULL, 0, error);
 }
 
-/* What arrived for SIDE, then the end of it. The bytes are copied: the owner may own the other end as well and
-   send more of them meanwhile. */
+/* What arrived for SIDE, then the end of it. The bytes are copied: the owner may own the other end
+   as well and send more of them meanwhile. */
 static void hand_over(MalSimConnection *c, unsigned side)
 {
   MalSimPipe *pipe = &c->pipe[1 - side];
@@ -226,7 +233,7 @@ static void hand_over(MalSimConnection *c, unsigned side)
   if (pipe->arrived) {
     size_t n = pipe->arrived;
     g_autofree uint8_t *bytes = g_memdup2(pipe->bytes->data, n);
-    g_byte_array_remove_range(pipe->bytes, 0, (guint) n);
+    g_byte_array_remove_range(pipe->bytes, 0, (guint)n);
     pipe->arrived = 0;
     c->sim->counters.segments++;
     tell(c, side, MAL_STREAM_DATA, bytes, n, NULL);
@@ -254,7 +261,7 @@ static void connected(MalSimConnection *c)
   mal_sim_connection_pump(c, 0);
 }
 
-/* ---- arrivals ---------------------------------------------------------------------------------- */
+/* ---- arrivals -------------------------------------------------------------------------------- */
 
 static void on_syn(MalSimConnection *c)
 {
@@ -289,7 +296,7 @@ static void on_data(MalSimConnection *c, unsigned side, const Segment *segment)
     stall(c, side);
     return;
   }
-  if (!c->end[to] || c->node[to]->boots != c->boot[to] || c->end[to]->closed) {
+  if (!c->end[to] || c->end[to]->closed) { /* closed, or forgotten in a reboot */
     put_control(c, to, RESET);
     return;
   }
@@ -320,7 +327,7 @@ static void on_writable(MalSimConnection *c, unsigned side)
 static void dispatch(MalSimConnection *c, const Segment *segment)
 {
   unsigned side = segment->side, to = 1 - side;
-  switch ((SegmentKind) segment->kind) {
+  switch ((SegmentKind)segment->kind) {
   case SYN:
     on_syn(c);
     break;
@@ -358,7 +365,7 @@ static void fire_segment(MalSim *sim, MalSimEvent *event)
   release(segment.c);
 }
 
-/* ---- trying again ------------------------------------------------------------------------------ */
+/* ---- trying again ---------------------------------------------------------------------------- */
 
 void mal_sim_connection_open(MalSimConnection *c)
 {
@@ -388,7 +395,7 @@ static void fire_retry(MalSim *sim, MalSimEvent *event)
 {
   MalSimPipe *pipe = MAL_SIM_CONTAINER(event, MalSimPipe, retry);
   MalSimConnection *c = pipe->connection;
-  (void) sim;
+  (void)sim;
   c->busy++;
   retry(c, pipe->side);
   release(c);
@@ -415,7 +422,7 @@ static void fire_keepalive(MalSim *sim, MalSimEvent *event)
 {
   MalSimPipe *pipe = MAL_SIM_CONTAINER(event, MalSimPipe, keepalive);
   MalSimConnection *c = pipe->connection;
-  (void) sim;
+  (void)sim;
   c->busy++;
   ask(c, pipe->side);
   release(c);
@@ -435,7 +442,7 @@ void mal_sim_connection_leave(MalSimConnection *c, unsigned side, bool crashed)
   } else {
     /* As close(2) behind a non-blocking socket: what the system had not taken yet is lost. */
     size_t taken = pipe->arrived + pipe->in_flight + MIN(mal_sim_pipe_unsent(pipe), WINDOW);
-    g_byte_array_set_size(pipe->bytes, (guint) taken);
+    g_byte_array_set_size(pipe->bytes, (guint)taken);
     pipe->fin = true;
     mal_sim_connection_pump(c, side);
   }

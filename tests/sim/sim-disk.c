@@ -18,7 +18,8 @@ struct MalSimDisk {
 
 static bool fail(const MalSimDisk *disk, const char *verb, int errnum, GError **error)
 {
-  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "can't %s %s: %s", verb, disk->name, g_strerror(errnum));
+  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "can't %s %s: %s", verb, disk->name,
+              g_strerror(errnum));
   return false;
 }
 
@@ -53,7 +54,7 @@ bool mal_sim_disk_append(MalSimDisk *disk, const void *data, size_t length, GErr
     return fail(disk, "write", EIO, error);
   if (disk->fault == MAL_SIM_DISK_FULL)
     return fail(disk, "write", ENOSPC, error);
-  g_byte_array_append(disk->bytes, data, (guint) MIN(length, room));
+  g_byte_array_append(disk->bytes, data, (guint)MIN(length, room));
   return length <= room || fail(disk, "write", ENOSPC, error);
 }
 
@@ -81,7 +82,7 @@ bool mal_sim_disk_truncate(MalSimDisk *disk, size_t length, GError **error)
   if (disk->fault == MAL_SIM_DISK_IO_ERROR)
     return fail(disk, "truncate", EIO, error);
   if (length < disk->bytes->len)
-    g_byte_array_set_size(disk->bytes, (guint) length);
+    g_byte_array_set_size(disk->bytes, (guint)length);
   disk->synced = disk->bytes->len;
   return true;
 }
@@ -92,8 +93,8 @@ bool mal_sim_disk_replace(MalSimDisk *disk, const void *data, size_t length, GEr
     return fail(disk, "replace", EIO, error);
   if (disk->fault == MAL_SIM_DISK_FULL || length > disk->capacity)
     return fail(disk, "replace", ENOSPC, error);
-  GByteArray *fresh = g_byte_array_sized_new((guint) length);
-  g_byte_array_append(fresh, data, (guint) length);
+  GByteArray *fresh = g_byte_array_sized_new((guint)length);
+  g_byte_array_append(fresh, data, (guint)length);
   g_byte_array_unref(disk->bytes);
   disk->bytes = fresh;
   disk->synced = length;
@@ -125,11 +126,12 @@ void mal_sim_disk_set_tail(MalSimDisk *disk, MalSimTail tail)
 static void punch_holes(MalSimDisk *disk, MalSimRandom *r)
 {
   size_t first = disk->synced / SECTOR, last = (disk->bytes->len - 1) / SECTOR;
-  size_t certain = (size_t) mal_sim_random_range(r, first, last);
+  size_t certain = (size_t)mal_sim_random_range(r, first, last);
   for (size_t sector = first; sector <= last; sector++) {
     if (sector != certain && mal_sim_random_range(r, 0, 3))
       continue;
-    size_t from = MAX(sector * SECTOR, disk->synced), to = MIN((sector + 1) * SECTOR, disk->bytes->len);
+    size_t from = MAX(sector * SECTOR, disk->synced),
+           to = MIN((sector + 1) * SECTOR, disk->bytes->len);
     memset(disk->bytes->data + from, 0, to - from);
   }
 }
@@ -146,15 +148,15 @@ void mal_sim_disk_crash(MalSimDisk *disk, MalSimCrash crash)
     return;
   MalSimTail tail = disk->tail;
   if (tail == MAL_SIM_TAIL_RANDOM)
-    tail = (MalSimTail) mal_sim_random_range(r, MAL_SIM_TAIL_LOST, MAL_SIM_TAIL_HOLED);
+    tail = (MalSimTail)mal_sim_random_range(r, MAL_SIM_TAIL_LOST, MAL_SIM_TAIL_HOLED);
   if (tail == MAL_SIM_TAIL_LOST)
     kept = 0;
   else if (tail == MAL_SIM_TAIL_TORN)
-    kept = (size_t) mal_sim_random_range(r, 0, unsynced - 1);
+    kept = (size_t)mal_sim_random_range(r, 0, unsynced - 1);
   else if (tail == MAL_SIM_TAIL_HOLED)
     punch_holes(disk, r);
   mal_sim_trace(disk->node->sim, MAL_SIM_TRACE_DISK, disk->node, kept, unsynced);
-  g_byte_array_set_size(disk->bytes, (guint) (disk->synced + kept));
+  g_byte_array_set_size(disk->bytes, (guint)(disk->synced + kept));
   mal_sim_disk_settle(disk);
 }
 

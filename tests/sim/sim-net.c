@@ -3,14 +3,14 @@
 
 #include "sim-internal.h"
 
-/* ---- addresses by kind ------------------------------------------------------------------------- */
+/* ---- addresses by kind ----------------------------------------------------------------------- */
 
 /* Never forwarded: 224.0.0.0/24, 169.254.0.0/16, ff01::/16, ff02::/16, fe80::/10. */
 bool mal_sim_is_link_local(MalAddress a)
 {
   if (a.family == MAL_IPV4)
     return a.value >> 8 == 0xe00000 || a.value >> 16 == 0xa9fe;
-  unsigned top = (unsigned) (a.value >> 112);
+  unsigned top = (unsigned)(a.value >> 112);
   return (top & 0xffc0) == 0xfe80 || (top & 0xff0f) == 0xff01 || (top & 0xff0f) == 0xff02;
 }
 
@@ -19,7 +19,7 @@ bool mal_sim_is_loopback(MalAddress a)
   return a.family == MAL_IPV4 ? a.value >> 24 == 127 : a.value == 1;
 }
 
-/* ---- links and borders ------------------------------------------------------------------------- */
+/* ---- links and borders ----------------------------------------------------------------------- */
 
 MalSimLink *mal_sim_link_new(MalSim *sim, const char *name)
 {
@@ -31,7 +31,7 @@ MalSimLink *mal_sim_link_new(MalSim *sim, const char *name)
   link->borders = g_ptr_array_new();
   link->groups = g_array_new(FALSE, FALSE, sizeof(MalSimGroup));
   g_ptr_array_add(sim->links, link);
-  mal_sim_link_set_faults(link, &(MalSimFaults) { .latency_min = 200, .latency_max = 500 });
+  mal_sim_link_set_faults(link, &(MalSimFaults){ .latency_min = 200, .latency_max = 500 });
   return link;
 }
 
@@ -109,10 +109,10 @@ void mal_sim_border_set_up(MalSimBorder *border, bool up)
   border->up = up;
 }
 
-/* ---- cuts -------------------------------------------------------------------------------------- */
+/* ---- cuts ------------------------------------------------------------------------------------ */
 
-static MalSimCut *cut_new(MalSim *sim, MalSpan span, MalSimNode *const *a, size_t n_a, MalSimNode *const *b,
-                          size_t n_b)
+static MalSimCut *cut_new(MalSim *sim, MalSpan span, MalSimNode *const *a, size_t n_a,
+                          MalSimNode *const *b, size_t n_b)
 {
   MalSimCut *cut = g_new0(MalSimCut, 1);
   cut->span = span;
@@ -127,13 +127,14 @@ static MalSimCut *cut_new(MalSim *sim, MalSpan span, MalSimNode *const *a, size_
   return cut;
 }
 
-MalSimCut *mal_sim_partition(MalSim *sim, MalSimNode *const *a, size_t n_a, MalSimNode *const *b, size_t n_b)
+MalSimCut *mal_sim_partition(MalSim *sim, MalSimNode *const *a, size_t n_a, MalSimNode *const *b,
+                             size_t n_b)
 {
-  return cut_new(sim, (MalSpan) { mal_address_none(), mal_address_none() }, a, n_a, b, n_b);
+  return cut_new(sim, (MalSpan){ mal_address_none(), mal_address_none() }, a, n_a, b, n_b);
 }
 
-MalSimCut *mal_sim_partition_one_way(MalSim *sim, MalSimNode *const *a, size_t n_a, MalSimNode *const *b,
-                                     size_t n_b)
+MalSimCut *mal_sim_partition_one_way(MalSim *sim, MalSimNode *const *a, size_t n_a,
+                                     MalSimNode *const *b, size_t n_b)
 {
   MalSimCut *cut = mal_sim_partition(sim, a, n_a, b, n_b);
   cut->one_way = true;
@@ -165,7 +166,8 @@ void mal_sim_heal_all(MalSim *sim)
   mal_sim_trace(sim, MAL_SIM_TRACE_PARTITION, NULL, 0, 0);
 }
 
-bool mal_sim_cut_between(const MalSim *sim, const MalSimNode *from, const MalSimNode *to, MalAddress group)
+bool mal_sim_cut_between(const MalSim *sim, const MalSimNode *from, const MalSimNode *to,
+                         MalAddress group)
 {
   for (guint i = 0; i < sim->cuts->len; i++) {
     const MalSimCut *cut = g_ptr_array_index(sim->cuts, i);
@@ -179,7 +181,7 @@ bool mal_sim_cut_between(const MalSim *sim, const MalSimNode *from, const MalSim
   return false;
 }
 
-/* ---- interfaces -------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 MalSimIface *mal_sim_iface_new(MalSimNode *node, MalSimLink *link, const char *name)
 {
@@ -297,7 +299,7 @@ MalSimIface *mal_sim_node_owner(const MalSimNode *node, MalAddress address)
   return NULL;
 }
 
-/* ---- who listens to a group on a link ---------------------------------------------------------- */
+/* ---- who listens to a group on a link -------------------------------------------------------- */
 
 static MalSimGroup *find_group(MalSimLink *link, MalAddress address)
 {
@@ -343,6 +345,7 @@ void mal_sim_group_remove(MalSimIface *iface, MalAddress address)
   }
   if (group && group->members->len == 0) {
     g_array_unref(group->members);
-    g_array_remove_index(iface->link->groups, (guint) (group - (MalSimGroup *) (void *) iface->link->groups->data));
+    g_array_remove_index(iface->link->groups,
+                         (guint)(group - (MalSimGroup *)(void *)iface->link->groups->data));
   }
 }

@@ -19,9 +19,10 @@ typedef struct {
   void *data;
 } SimWatch;
 
-/* ---- handles: every object that a runtime gave out -------------------------------------------- */
+/* ---- handles: every object that a runtime gave out ------------------------------------------- */
 
-void mal_sim_handle_add(MalSimRuntime *rt, MalSimHandle *handle, MalSimReclaim die, MalSimReclaim reclaim)
+void mal_sim_handle_add(MalSimRuntime *rt, MalSimHandle *handle, MalSimReclaim die,
+                        MalSimReclaim reclaim)
 {
   MalSimHandle *head = &rt->handles;
   handle->die = die;
@@ -47,7 +48,7 @@ bool mal_sim_refuse_dead(const MalSimRuntime *rt, GError **error)
   return rt->dead;
 }
 
-/* ---- clocks ------------------------------------------------------------------------------------ */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 static int64_t monotonic(MalRuntime *base)
 {
@@ -71,13 +72,13 @@ void mal_sim_node_set_clock(MalSimNode *node, int64_t skew, int32_t drift)
   node->clock_offset = skew;
   node->drift = drift;
   node->drift_since = node->sim->now;
-  mal_sim_trace(node->sim, MAL_SIM_TRACE_CLOCK, node, (uint64_t) skew, (uint64_t) drift);
+  mal_sim_trace(node->sim, MAL_SIM_TRACE_CLOCK, node, (uint64_t)skew, (uint64_t)drift);
 }
 
 void mal_sim_node_step_clock(MalSimNode *node, int64_t by)
 {
   node->clock_offset += by;
-  mal_sim_trace(node->sim, MAL_SIM_TRACE_CLOCK, node, (uint64_t) by, 0);
+  mal_sim_trace(node->sim, MAL_SIM_TRACE_CLOCK, node, (uint64_t)by, 0);
 }
 
 static void random_bytes(MalRuntime *base, void *out, size_t length)
@@ -92,14 +93,14 @@ static void random_bytes(MalRuntime *base, void *out, size_t length)
   }
 }
 
-/* ---- timers ------------------------------------------------------------------------------------ */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static void fire_timer(MalSim *sim, MalSimEvent *event)
 {
   SimTimer *timer = MAL_SIM_CONTAINER(event, SimTimer, event);
   sim->counters.timers++;
   mal_sim_trace(sim, MAL_SIM_TRACE_TIMER, mal_sim_runtime(timer->base.rt)->node, 0, 0);
-  timer->func(timer->data);   /* may free the timer */
+  timer->func(timer->data); /* may free the timer */
 }
 
 static void timer_die(MalSimHandle *handle)
@@ -133,17 +134,17 @@ static void timer_set(MalTimer *base, int64_t deadline)
   int64_t time;
   if (__builtin_sub_overflow(deadline, rt->monotonic_base, &time))
     time = 0;
-  mal_sim_queue(rt->node->sim, &((SimTimer *) base)->event, time);
+  mal_sim_queue(rt->node->sim, &((SimTimer *)base)->event, time);
 }
 
 static void timer_stop(MalTimer *base)
 {
-  mal_sim_unqueue(mal_sim_runtime(base->rt)->node->sim, &((SimTimer *) base)->event);
+  mal_sim_unqueue(mal_sim_runtime(base->rt)->node->sim, &((SimTimer *)base)->event);
 }
 
 static void timer_free(MalTimer *base)
 {
-  SimTimer *timer = (SimTimer *) base;
+  SimTimer *timer = (SimTimer *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   if (rt->dead)
     return;
@@ -159,7 +160,7 @@ static void defer(MalRuntime *base, MalTimerFunc func, void *data)
   if (rt->dead)
     return;
   MalSimDeferred *d = mal_sim_block_new(sim);
-  *d = (MalSimDeferred) { NULL, rt, func, data };
+  *d = (MalSimDeferred){ NULL, rt, func, data };
   if (sim->deferred)
     sim->deferred_last->next = d;
   else
@@ -183,11 +184,11 @@ static void drop_deferred(MalSim *sim, const MalSimRuntime *rt)
   }
 }
 
-/* ---- interfaces as the runtime shows them ------------------------------------------------------ */
+/* ---- interfaces as the runtime shows them ---------------------------------------------------- */
 
 static void clear_interface(void *data)
 {
-  g_free(((MalInterface *) data)->addresses);
+  g_free(((MalInterface *)data)->addresses);
 }
 
 /* Global and loopback first, IPv6 link-local last (runtime.h). */
@@ -209,7 +210,9 @@ static GArray *interfaces(MalRuntime *base)
   g_array_set_clear_func(array, clear_interface);
   for (guint i = 0; i < node->ifaces->len; i++) {
     const MalSimIface *iface = g_ptr_array_index(node->ifaces, i);
-    MalInterface shown = { .index = iface->index, .up = iface->up, .multicast = iface->link != NULL,
+    MalInterface shown = { .index = iface->index,
+                           .up = iface->up,
+                           .multicast = iface->link != NULL,
                            .loopback = iface->link == NULL };
     memcpy(shown.name, iface->name, sizeof shown.name);
     copy_addresses(iface, &shown);
@@ -253,7 +256,7 @@ static MalInterfaceWatch *watch_new(MalRuntime *base, MalTimerFunc func, void *d
 
 static void watch_free(MalInterfaceWatch *base)
 {
-  SimWatch *watch = (SimWatch *) base;
+  SimWatch *watch = (SimWatch *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   if (rt->dead)
     return;
@@ -272,24 +275,43 @@ void mal_sim_watches_notify(MalSimNode *node)
   }
 }
 
-/* ---- generations ------------------------------------------------------------------------------- */
+/* ---- generations ----------------------------------------------------------------------------- */
 
 static const MalRuntimeOps sim_ops = {
-  .monotonic = monotonic, .wall = wall, .random = random_bytes,
-  .timer_new = timer_new, .timer_set = timer_set, .timer_stop = timer_stop, .timer_free = timer_free,
-  .defer = defer, .interfaces = interfaces, .watch_new = watch_new, .watch_free = watch_free,
-  .udp_open = mal_sim_udp_open, .udp_close = mal_sim_udp_close, .udp_port = mal_sim_udp_port,
-  .udp_join = mal_sim_udp_join, .udp_leave = mal_sim_udp_leave, .udp_set_ttl = mal_sim_udp_set_ttl,
-  .udp_send = mal_sim_udp_send, .udp_counters = mal_sim_udp_counters,
-  .listener_open = mal_sim_listener_open, .listener_close = mal_sim_listener_close,
-  .listener_port = mal_sim_listener_port, .stream_connect = mal_sim_stream_connect,
-  .stream_start = mal_sim_stream_start, .stream_send = mal_sim_stream_send,
-  .stream_queued = mal_sim_stream_queued, .stream_close = mal_sim_stream_close,
-  .worker_new = mal_sim_worker_new, .worker_submit = mal_sim_worker_submit, .worker_free = mal_sim_worker_free,
+  .monotonic = monotonic,
+  .wall = wall,
+  .random = random_bytes,
+  .timer_new = timer_new,
+  .timer_set = timer_set,
+  .timer_stop = timer_stop,
+  .timer_free = timer_free,
+  .defer = defer,
+  .interfaces = interfaces,
+  .watch_new = watch_new,
+  .watch_free = watch_free,
+  .udp_open = mal_sim_udp_open,
+  .udp_close = mal_sim_udp_close,
+  .udp_port = mal_sim_udp_port,
+  .udp_join = mal_sim_udp_join,
+  .udp_leave = mal_sim_udp_leave,
+  .udp_set_ttl = mal_sim_udp_set_ttl,
+  .udp_send = mal_sim_udp_send,
+  .udp_counters = mal_sim_udp_counters,
+  .listener_open = mal_sim_listener_open,
+  .listener_close = mal_sim_listener_close,
+  .listener_port = mal_sim_listener_port,
+  .stream_connect = mal_sim_stream_connect,
+  .stream_start = mal_sim_stream_start,
+  .stream_send = mal_sim_stream_send,
+  .stream_queued = mal_sim_stream_queued,
+  .stream_close = mal_sim_stream_close,
+  .worker_new = mal_sim_worker_new,
+  .worker_submit = mal_sim_worker_submit,
+  .worker_free = mal_sim_worker_free,
 };
 
-/* Each boot has its own random stream and its own monotonic zero, so that nobody gets away with comparing
-   monotonic times across hosts or boots. */
+/* Each boot has its own random stream and its own monotonic zero, so that nobody gets away with
+   comparing monotonic times across hosts or boots. */
 static void boot(MalSimNode *node)
 {
   MalSimRuntime *rt = g_new0(MalSimRuntime, 1);
@@ -298,8 +320,10 @@ static void boot(MalSimNode *node)
   rt->handles.next = rt->handles.previous = &rt->handles;
   rt->listeners = g_ptr_array_new();
   rt->watches = g_ptr_array_new();
-  mal_sim_random_seed(&rt->random, node->sim->seed, 0x100000000u * (node->index + 1) + ++node->boots);
-  rt->monotonic_base = (int64_t) mal_sim_random_range(&rt->random, MAL_US, 1000 * MAL_US) - node->sim->now;
+  mal_sim_random_seed(&rt->random, node->sim->seed,
+                      0x100000000u * (node->index + 1) + ++node->boots);
+  rt->monotonic_base = (int64_t)mal_sim_random_range(&rt->random, MAL_US, 1000 * MAL_US) -
+                       node->sim->now;
   node->rt = rt;
   mal_sim_trace(node->sim, MAL_SIM_TRACE_BOOT, node, node->boots, 0);
 }

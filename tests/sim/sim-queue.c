@@ -1,5 +1,6 @@
-/* The event queue, a quaternary heap with its keys inline, and the random streams (xoshiro256**, seeded by
-   splitmix64: one independent stream for each purpose, so that one consumer never shifts another's numbers). */
+/* The event queue, a quaternary heap with its keys inline, and the random streams (xoshiro256**,
+   seeded by splitmix64: one independent stream for each purpose, so that one consumer never shifts
+   another's numbers). */
 #include "sim-internal.h"
 
 static inline bool earlier(const MalSimSlot *a, const MalSimSlot *b)
@@ -14,11 +15,11 @@ static void sift_up(MalSim *sim, size_t at, MalSimSlot slot)
     if (!earlier(&slot, &sim->heap[parent]))
       break;
     sim->heap[at] = sim->heap[parent];
-    sim->heap[at].event->slot = (uint32_t) at + 1;
+    sim->heap[at].event->slot = (uint32_t)at + 1;
     at = parent;
   }
   sim->heap[at] = slot;
-  slot.event->slot = (uint32_t) at + 1;
+  slot.event->slot = (uint32_t)at + 1;
 }
 
 static void sift_down(MalSim *sim, size_t at, MalSimSlot slot)
@@ -34,11 +35,11 @@ static void sift_down(MalSim *sim, size_t at, MalSimSlot slot)
     if (!earlier(&sim->heap[best], &slot))
       break;
     sim->heap[at] = sim->heap[best];
-    sim->heap[at].event->slot = (uint32_t) at + 1;
+    sim->heap[at].event->slot = (uint32_t)at + 1;
     at = best;
   }
   sim->heap[at] = slot;
-  slot.event->slot = (uint32_t) at + 1;
+  slot.event->slot = (uint32_t)at + 1;
 }
 
 static void settle(MalSim *sim, size_t at, MalSimSlot slot)
@@ -94,7 +95,8 @@ uint64_t mal_sim_mix(uint64_t x)
 
 void mal_sim_random_seed(MalSimRandom *r, uint64_t seed, uint64_t stream)
 {
-  uint64_t x = mal_sim_mix(seed + 0x9e3779b97f4a7c15u) ^ mal_sim_mix(stream * 0xd1342543de82ef95u + 1);
+  uint64_t x = mal_sim_mix(seed + 0x9e3779b97f4a7c15u) ^
+               mal_sim_mix(stream * 0xd1342543de82ef95u + 1);
   for (size_t i = 0; i < G_N_ELEMENTS(r->s); i++)
     r->s[i] = mal_sim_mix(x += 0x9e3779b97f4a7c15u);
 }
@@ -122,5 +124,5 @@ uint64_t mal_sim_random_range(MalSimRandom *r, uint64_t low, uint64_t high)
   if (low >= high)
     return low;
   uint64_t x = mal_sim_random_next(r), span = high - low;
-  return span == UINT64_MAX ? x : low + (uint64_t) (((MalU128) x * (span + 1)) >> 64);
+  return span == UINT64_MAX ? x : low + (uint64_t)(((MalU128)x * (span + 1)) >> 64);
 }

@@ -1,16 +1,16 @@
-/* How datagrams travel: finding the receiver, flooding a multicast over links and borders, and what the links
-   do to each copy. Membership is asked when a datagram is sent (the network forwards it there), and again by the
-   receiving host's sockets when it arrives. */
+/* How datagrams travel: finding the receiver, flooding a multicast over links and borders, and what
+   the links do to each copy. Membership is asked when a datagram is sent (the network forwards it
+   there), and again by the receiving host's sockets when it arrives. */
 #include "sim-internal.h"
 
-#define LOCAL_DELAY 1         /* a host to itself */
+#define LOCAL_DELAY 1 /* a host to itself */
 #define BORDER_ID 0x80000000u
 
-/* ---- who has an address ------------------------------------------------------------------------ */
+/* ---- who has an address ---------------------------------------------------------------------- */
 
 static size_t slot_of(const MalSim *sim, MalAddress a)
 {
-  uint64_t x = (uint64_t) a.value ^ (uint64_t) (a.value >> 64) * 0x9e3779b97f4a7c15u;
+  uint64_t x = (uint64_t)a.value ^ (uint64_t)(a.value >> 64) * 0x9e3779b97f4a7c15u;
   return mal_sim_mix(x + a.family) & (sim->address_room - 1);
 }
 
@@ -18,7 +18,7 @@ static void index_addresses(MalSim *sim)
 {
   size_t n = 8;
   for (guint i = 0; i < sim->ifaces->len; i++)
-    n += 2 * ((MalSimIface *) g_ptr_array_index(sim->ifaces, i))->addresses->len;
+    n += 2 * ((MalSimIface *)g_ptr_array_index(sim->ifaces, i))->addresses->len;
   for (sim->address_room = 16; sim->address_room < n; sim->address_room *= 2)
     ;
   g_free(sim->addresses);
@@ -30,7 +30,7 @@ static void index_addresses(MalSim *sim)
       size_t at = slot_of(sim, a);
       while (sim->addresses[at].iface)
         at = (at + 1) & (sim->address_room - 1);
-      sim->addresses[at] = (MalSimAddressSlot) { a.value, iface, a.family };
+      sim->addresses[at] = (MalSimAddressSlot){ a.value, iface, a.family };
     }
   }
   sim->addresses_stale = false;
@@ -48,7 +48,7 @@ static void start_flood(MalSim *sim, MalSimLink *from, unsigned ttl)
     sim->hops = g_renew(MalSimHop, sim->hops, sim->hop_room);
   }
   from->mark = ++sim->mark;
-  sim->hops[0] = (MalSimHop) { from, 0, ttl, 0 };
+  sim->hops[0] = (MalSimHop){ from, 0, ttl, 0 };
 }
 
 /* All links that unicast from FROM can reach, nearest first. */
@@ -64,7 +64,7 @@ static size_t flood_unicast(MalSim *sim, MalSimLink *from)
       if (!border->up || !next->up || next->mark == sim->mark)
         continue;
       next->mark = sim->mark;
-      sim->hops[n++] = (MalSimHop) { next, 0, hop.ttl - 1, (uint32_t) i };
+      sim->hops[n++] = (MalSimHop){ next, 0, hop.ttl - 1, (uint32_t)i };
     }
   }
   return n;
@@ -78,7 +78,8 @@ static size_t trace_back(const MalSim *sim, size_t at, MalSimLink **path)
   return n;
 }
 
-MalSimIface *mal_sim_locate(MalSim *sim, MalSimLink *from, MalAddress address, MalSimLink **path, size_t *n)
+MalSimIface *mal_sim_locate(MalSim *sim, MalSimLink *from, MalAddress address, MalSimLink **path,
+                            size_t *n)
 {
   size_t reached = 0, best = SIZE_MAX;
   MalSimIface *found = NULL;
@@ -86,7 +87,8 @@ MalSimIface *mal_sim_locate(MalSim *sim, MalSimLink *from, MalAddress address, M
     index_addresses(sim);
   if (!sim->addresses)
     return NULL;
-  for (size_t at = slot_of(sim, address); sim->addresses[at].iface; at = (at + 1) & (sim->address_room - 1)) {
+  for (size_t at = slot_of(sim, address); sim->addresses[at].iface;
+       at = (at + 1) & (sim->address_room - 1)) {
     const MalSimAddressSlot *slot = &sim->addresses[at];
     if (slot->value != address.value || slot->family != address.family)
       continue;
@@ -118,8 +120,8 @@ static bool has_family(const MalSimIface *iface, MalFamily family)
   return false;
 }
 
-MalSimIface *mal_sim_way_out(MalSimNode *node, MalAddress address, uint32_t ifindex, MalSimIface **target,
-                             MalSimLink **path, size_t *n)
+MalSimIface *mal_sim_way_out(MalSimNode *node, MalAddress address, uint32_t ifindex,
+                             MalSimIface **target, MalSimLink **path, size_t *n)
 {
   MalSimLink *tried[MAL_SIM_MAX_PATH];
   MalSimIface *best = NULL, *fallback = NULL;
@@ -164,26 +166,27 @@ MalAddress mal_sim_source_for(const MalSimIface *iface, MalAddress destination)
   return other;
 }
 
-/* ---- what a link does to a datagram ------------------------------------------------------------ */
+/* ---- what a link does to a datagram ---------------------------------------------------------- */
 
 int64_t mal_sim_hop_latency(const MalSim *sim, const MalSimLink *link, uint32_t from, uint32_t to)
 {
   const MalSimFaults *f = &link->faults;
-  uint64_t span = (uint64_t) (f->latency_max - f->latency_min);
+  uint64_t span = (uint64_t)(f->latency_max - f->latency_min);
   if (span == 0)
     return f->latency_min;
-  uint64_t x = mal_sim_mix(sim->seed ^ mal_sim_mix(((uint64_t) from << 32 | to) + link->index * 0x9e3779b97f4a7c15u));
-  return f->latency_min + (int64_t) (((MalU128) x * (span + 1)) >> 64);
+  uint64_t x = mal_sim_mix(
+      sim->seed ^ mal_sim_mix(((uint64_t)from << 32 | to) + link->index * 0x9e3779b97f4a7c15u));
+  return f->latency_min + (int64_t)(((MalU128)x * (span + 1)) >> 64);
 }
 
 static void put_copy(MalSim *sim, MalSimPacket *packet, MalSimIface *to, int64_t time)
 {
   MalSimArrival *arrival = mal_sim_block_new(sim);
-  *arrival = (MalSimArrival) { { mal_sim_arrive, 0 }, packet, to, NULL };
+  *arrival = (MalSimArrival){ { mal_sim_arrive, 0 }, packet, to, NULL };
   packet->refs++;
   sim->counters.copies++;
   mal_sim_queue(sim, &arrival->event, time);
-  mal_sim_trace(sim, MAL_SIM_TRACE_COPY, to->node, packet->digest, (uint64_t) (time - sim->now));
+  mal_sim_trace(sim, MAL_SIM_TRACE_COPY, to->node, packet->digest, (uint64_t)(time - sim->now));
 }
 
 /* No earlier than what the same sender sent before. */
@@ -201,7 +204,8 @@ static int64_t keep_order(MalSim *sim, MalSimIface *to, uint32_t sender, int64_t
   return time;
 }
 
-static bool lose(MalSim *sim, const MalSimLink *link, const MalSimPacket *packet, const MalSimNode *to)
+static bool lose(MalSim *sim, const MalSimLink *link, const MalSimPacket *packet,
+                 const MalSimNode *to)
 {
   if (!link->up) {
     sim->counters.partitioned++;
@@ -218,12 +222,15 @@ static bool lose(MalSim *sim, const MalSimLink *link, const MalSimPacket *packet
 
 static int64_t jitter(MalSim *sim, const MalSimLink *link)
 {
-  return link->faults.jitter ? (int64_t) mal_sim_random_range(&sim->network, 0, (uint64_t) link->faults.jitter) : 0;
+  return link->faults.jitter
+             ? (int64_t)mal_sim_random_range(&sim->network, 0, (uint64_t)link->faults.jitter)
+             : 0;
 }
 
-/* The last hop: over LINK to the interface TO, DELAY after it was sent; HOP is who puts it there. */
-static void last_hop(MalSim *sim, MalSimPacket *packet, const MalSimLink *link, uint32_t hop, uint32_t sender,
-                     MalSimIface *to, int64_t delay)
+/* The last hop: over LINK to the interface TO, DELAY after it was sent; HOP is who puts it
+   there. */
+static void last_hop(MalSim *sim, MalSimPacket *packet, const MalSimLink *link, uint32_t hop,
+                     uint32_t sender, MalSimIface *to, int64_t delay)
 {
   const MalSimFaults *f = &link->faults;
   if (sim->cuts->len && mal_sim_cut_between(sim, packet->from, to->node, packet->destination)) {
@@ -236,18 +243,19 @@ static void last_hop(MalSim *sim, MalSimPacket *packet, const MalSimLink *link, 
   int64_t time = sim->now + delay + mal_sim_hop_latency(sim, link, hop, to->id) + jitter(sim, link);
   if (mal_sim_random_hit(&sim->network, f->reorder)) {
     sim->counters.reordered++;
-    time += (int64_t) mal_sim_random_range(&sim->network, 1, (uint64_t) f->reorder_delay);
+    time += (int64_t)mal_sim_random_range(&sim->network, 1, (uint64_t)f->reorder_delay);
   } else {
     time = keep_order(sim, to, sender, time);
   }
   put_copy(sim, packet, to, time);
   if (mal_sim_random_hit(&sim->network, f->duplicate)) {
     sim->counters.duplicated++;
-    put_copy(sim, packet, to, time + (int64_t) mal_sim_random_range(&sim->network, 0, (uint64_t) f->reorder_delay));
+    put_copy(sim, packet, to,
+             time + (int64_t)mal_sim_random_range(&sim->network, 0, (uint64_t)f->reorder_delay));
   }
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 void mal_sim_send_local(MalSim *sim, MalSimPacket *packet, MalSimIface *iface)
 {
@@ -302,7 +310,8 @@ static const MalSimGroup *group_on(const MalSimLink *link, MalAddress address)
   return NULL;
 }
 
-static void deliver_on(MalSim *sim, MalSimPacket *packet, const MalSimHop *hop, uint32_t from, MalSimIface *out)
+static void deliver_on(MalSim *sim, MalSimPacket *packet, const MalSimHop *hop, uint32_t from,
+                       MalSimIface *out)
 {
   const MalSimGroup *group = group_on(hop->link, packet->destination);
   for (guint i = 0; group && i < group->members->len; i++) {
@@ -313,7 +322,8 @@ static void deliver_on(MalSim *sim, MalSimPacket *packet, const MalSimHop *hop, 
 }
 
 /* Crosses the borders of hop I, and tells how many links are known then. */
-static size_t cross_borders(MalSim *sim, MalSimPacket *packet, size_t i, uint32_t from, uint32_t *by, size_t n)
+static size_t cross_borders(MalSim *sim, MalSimPacket *packet, size_t i, uint32_t from,
+                            uint32_t *by, size_t n)
 {
   MalSimHop hop = sim->hops[i];
   for (guint j = 0; j < hop.link->borders->len; j++) {
@@ -330,15 +340,16 @@ static size_t cross_borders(MalSim *sim, MalSimPacket *packet, size_t i, uint32_
       continue;
     next->mark = sim->mark;
     by[n] = BORDER_ID | border->index;
-    int64_t delay = hop.delay + mal_sim_hop_latency(sim, hop.link, from, by[n]) + jitter(sim, hop.link);
-    sim->hops[n++] = (MalSimHop) { next, delay, hop.ttl - 1, (uint32_t) i };
+    int64_t delay = hop.delay + mal_sim_hop_latency(sim, hop.link, from, by[n]) +
+                    jitter(sim, hop.link);
+    sim->hops[n++] = (MalSimHop){ next, delay, hop.ttl - 1, (uint32_t)i };
   }
   return n;
 }
 
 void mal_sim_send_multicast(MalSim *sim, MalSimPacket *packet, MalSimIface *out, unsigned ttl)
 {
-  uint32_t by[MAL_SIM_MAX_PATH * 4 + 2] = { out->id };   /* who puts it on the link of each hop */
+  uint32_t by[MAL_SIM_MAX_PATH * 4 + 2] = { out->id }; /* who puts it on the link of each hop */
   bool forwarded = !mal_sim_is_link_local(packet->destination);
   size_t n = 1;
   if (!out->link)

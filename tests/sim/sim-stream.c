@@ -6,8 +6,8 @@
 static bool fail(GError **error, int errnum, const char *verb, MalEndpoint where)
 {
   char text[MAL_ENDPOINT_STRLEN];
-  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "can't %s %s: %s", verb, mal_endpoint_format(where, text),
-              g_strerror(errnum));
+  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "can't %s %s: %s", verb,
+              mal_endpoint_format(where, text), g_strerror(errnum));
   return false;
 }
 
@@ -17,8 +17,8 @@ static bool can_use(const MalSimRuntime *rt, MalEndpoint local, GError **error)
   char text[MAL_ADDRESS_STRLEN];
   mal_address_format(local.address, text);
   if (local.address.value && !mal_sim_node_owner(rt->node, local.address)) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "can't use TCP port %u on %s: %s", local.port, text,
-                g_strerror(EADDRNOTAVAIL));
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "can't use TCP port %u on %s: %s", local.port,
+                text, g_strerror(EADDRNOTAVAIL));
     return false;
   }
   for (guint i = 0; local.port && i < rt->listeners->len; i++) {
@@ -28,7 +28,8 @@ static bool can_use(const MalSimRuntime *rt, MalEndpoint local, GError **error)
          !mal_sim_same(other->local.address, local.address)))
       continue;
     g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,
-                "TCP port %u on %s is in use by another program (is another mallocd running?)", local.port, text);
+                "TCP port %u on %s is in use by another program (is another mallocd running?)",
+                local.port, text);
     return false;
   }
   return true;
@@ -42,7 +43,7 @@ static bool check_family(MalEndpoint endpoint, GError **error)
   return false;
 }
 
-/* ---- listeners --------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static void listener_die(MalSimHandle *handle)
 {
@@ -57,11 +58,11 @@ static void listener_reclaim(MalSimHandle *handle)
 
 static uint16_t ephemeral(MalSimRuntime *rt)
 {
-  return (uint16_t) mal_sim_random_range(&rt->random, 32768, 60999);
+  return (uint16_t)mal_sim_random_range(&rt->random, 32768, 60999);
 }
 
-MalListener *mal_sim_listener_open(MalRuntime *base, MalEndpoint local, MalAcceptFunc func, void *data,
-                                   GError **error)
+MalListener *mal_sim_listener_open(MalRuntime *base, MalEndpoint local, MalAcceptFunc func,
+                                   void *data, GError **error)
 {
   MalSimRuntime *rt = mal_sim_runtime(base);
   if (mal_sim_refuse_dead(rt, error) || !check_family(local, error) || !can_use(rt, local, error))
@@ -80,7 +81,7 @@ MalListener *mal_sim_listener_open(MalRuntime *base, MalEndpoint local, MalAccep
 
 void mal_sim_listener_close(MalListener *base)
 {
-  MalSimListener *listener = (MalSimListener *) base;
+  MalSimListener *listener = (MalSimListener *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   if (rt->dead)
     return;
@@ -91,7 +92,7 @@ void mal_sim_listener_close(MalListener *base)
 
 uint16_t mal_sim_listener_port(const MalListener *listener)
 {
-  return ((const MalSimListener *) listener)->local.port;
+  return ((const MalSimListener *)listener)->local.port;
 }
 
 MalSimListener *mal_sim_listener_find(const MalSimRuntime *rt, MalEndpoint local)
@@ -99,7 +100,8 @@ MalSimListener *mal_sim_listener_find(const MalSimRuntime *rt, MalEndpoint local
   MalSimListener *any = NULL;
   for (guint i = 0; i < rt->listeners->len; i++) {
     MalSimListener *listener = g_ptr_array_index(rt->listeners, i);
-    if (listener->local.port != local.port || listener->local.address.family != local.address.family)
+    if (listener->local.port != local.port ||
+        listener->local.address.family != local.address.family)
       continue;
     if (mal_sim_same(listener->local.address, local.address))
       return listener;
@@ -109,7 +111,7 @@ MalSimListener *mal_sim_listener_find(const MalSimRuntime *rt, MalEndpoint local
   return any;
 }
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void stream_die(MalSimHandle *handle)
 {
@@ -148,16 +150,21 @@ static bool choose_local(MalSimRuntime *rt, MalEndpoint *local, MalEndpoint peer
     local->port = ephemeral(rt);
   if (local->address.family != MAL_FAMILY_NONE && local->address.value)
     return true;
-  MalSimIface *out = own ? own : mal_sim_way_out(rt->node, peer.address, peer.scope_id, &target, path, &n);
-  local->address = own ? peer.address : out ? mal_sim_source_for(out, peer.address) : mal_address_none();
+  MalSimIface *out = own ? own
+                         : mal_sim_way_out(rt->node, peer.address, peer.scope_id, &target, path,
+                                           &n);
+  local->address = own   ? peer.address
+                   : out ? mal_sim_source_for(out, peer.address)
+                         : mal_address_none();
   return local->address.family != MAL_FAMILY_NONE || fail(error, ENETUNREACH, "connect to", peer);
 }
 
-MalStream *mal_sim_stream_connect(MalRuntime *base, MalEndpoint local, MalEndpoint peer, const MalStreamOps *ops,
-                                  void *user, GError **error)
+MalStream *mal_sim_stream_connect(MalRuntime *base, MalEndpoint local, MalEndpoint peer,
+                                  const MalStreamOps *ops, void *user, GError **error)
 {
   MalSimRuntime *rt = mal_sim_runtime(base);
-  if (mal_sim_refuse_dead(rt, error) || !check_family(peer, error) || !choose_local(rt, &local, peer, error))
+  if (mal_sim_refuse_dead(rt, error) || !check_family(peer, error) ||
+      !choose_local(rt, &local, peer, error))
     return NULL;
   MalSimConnection *c = mal_sim_connection_new(rt->node->sim, rt->node, local, peer);
   MalSimStream *stream = mal_sim_stream_attach(c, 0, rt);
@@ -169,7 +176,7 @@ MalStream *mal_sim_stream_connect(MalRuntime *base, MalEndpoint local, MalEndpoi
 
 void mal_sim_stream_start(MalStream *base, const MalStreamOps *ops, void *user)
 {
-  MalSimStream *stream = (MalSimStream *) base;
+  MalSimStream *stream = (MalSimStream *)base;
   if (mal_sim_runtime(base->rt)->dead || stream->ops)
     return;
   stream->ops = ops;
@@ -179,10 +186,10 @@ void mal_sim_stream_start(MalStream *base, const MalStreamOps *ops, void *user)
 
 bool mal_sim_stream_send(MalStream *base, const void *data, size_t length)
 {
-  MalSimStream *stream = (MalSimStream *) base;
+  MalSimStream *stream = (MalSimStream *)base;
   MalSimConnection *c = stream->connection;
   if (!c || stream->closed)
-    return !c;                /* a dead host's stream swallows it */
+    return !c; /* a dead host's stream swallows it */
   MalSimPipe *pipe = &c->pipe[stream->side];
   if (length == 0)
     return true;
@@ -190,20 +197,20 @@ bool mal_sim_stream_send(MalStream *base, const void *data, size_t length)
     stream->refused = true;
     return false;
   }
-  g_byte_array_append(pipe->bytes, data, (guint) length);
+  g_byte_array_append(pipe->bytes, data, (guint)length);
   mal_sim_connection_pump(c, stream->side);
   return true;
 }
 
 size_t mal_sim_stream_queued(const MalStream *base)
 {
-  const MalSimStream *stream = (const MalSimStream *) base;
+  const MalSimStream *stream = (const MalSimStream *)base;
   return stream->connection ? mal_sim_pipe_unsent(&stream->connection->pipe[stream->side]) : 0;
 }
 
 void mal_sim_stream_close(MalStream *base)
 {
-  MalSimStream *stream = (MalSimStream *) base;
+  MalSimStream *stream = (MalSimStream *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   if (rt->dead)
     return;

@@ -1,4 +1,5 @@
-/* What happened: a hash over all events, a ring of the last ones, and the whole story in a file on demand. */
+/* What happened: a hash over all events, a ring of the last ones, and the whole story in a file on
+   demand. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 #define DEFAULT_RING 512
 
 /* How the two numbers of a record read. */
-static const struct { const char *name, *a, *b; } kinds[MAL_SIM_TRACE_KINDS] = {
+static const struct {
+  const char *name, *a, *b;
+} kinds[MAL_SIM_TRACE_KINDS] = {
   [MAL_SIM_TRACE_TIMER] = { "timer", NULL, NULL },
   [MAL_SIM_TRACE_DEFER] = { "deferred", NULL, NULL },
   [MAL_SIM_TRACE_CALL] = { "scenario", NULL, NULL },
@@ -51,10 +54,13 @@ uint64_t mal_sim_digest(const void *data, size_t length)
 static void print_record(MalSim *sim, FILE *out, const MalSimRecord *r)
 {
   const MalSimNode *node = r->node == UINT32_MAX ? NULL : g_ptr_array_index(sim->nodes, r->node);
-  fprintf(out, "%10" PRId64 ".%06d  %-12s %s", (int64_t) (r->time / MAL_US), (int) (r->time % MAL_US),
+  fprintf(out, "%10" PRId64 ".%06d  %-12s %s", (int64_t)(r->time / MAL_US), (int)(r->time % MAL_US),
           node ? node->name : "-", kinds[r->kind].name);
   if (kinds[r->kind].a)
-    fprintf(out, r->kind == MAL_SIM_TRACE_CLOCK ? " %s=%" PRId64 : r->a >> 32 ? " %s=%" PRIx64 : " %s=%" PRIu64,
+    fprintf(out,
+            r->kind == MAL_SIM_TRACE_CLOCK ? " %s=%" PRId64
+            : r->a >> 32                   ? " %s=%" PRIx64
+                                           : " %s=%" PRIu64,
             kinds[r->kind].a, r->a);
   if (kinds[r->kind].b)
     fprintf(out, " %s=%" PRIu64, kinds[r->kind].b, r->b);
@@ -65,7 +71,7 @@ static void print_record(MalSim *sim, FILE *out, const MalSimRecord *r)
 
 static void record(MalSim *sim, MalSimRecord r)
 {
-  uint64_t h = sim->hash ^ ((uint64_t) r.time << 8) ^ r.kind;
+  uint64_t h = sim->hash ^ ((uint64_t)r.time << 8) ^ r.kind;
   h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u + r.a;
   h = (h ^ (h >> 32)) * 0x94d049bb133111ebu + r.b;
   sim->hash = (h ^ (h >> 31)) + r.node;
@@ -82,9 +88,11 @@ static void record(MalSim *sim, MalSimRecord r)
   *place = r;
 }
 
-void mal_sim_trace(MalSim *sim, MalSimTraceKind kind, const MalSimNode *node, uint64_t a, uint64_t b)
+void mal_sim_trace(MalSim *sim, MalSimTraceKind kind, const MalSimNode *node, uint64_t a,
+                   uint64_t b)
 {
-  record(sim, (MalSimRecord) { (uint8_t) kind, node ? node->index : UINT32_MAX, sim->now, a, b, NULL });
+  record(sim,
+         (MalSimRecord){ (uint8_t)kind, node ? node->index : UINT32_MAX, sim->now, a, b, NULL });
 }
 
 void mal_sim_note(MalSim *sim, MalSimNode *node, const char *format, ...)
@@ -93,8 +101,8 @@ void mal_sim_note(MalSim *sim, MalSimNode *node, const char *format, ...)
   va_start(args, format);
   char *text = g_strdup_vprintf(format, args);
   va_end(args);
-  record(sim, (MalSimRecord) { MAL_SIM_TRACE_NOTE, node ? node->index : UINT32_MAX, sim->now,
-                               mal_sim_digest(text, strlen(text)), 0, text });
+  record(sim, (MalSimRecord){ MAL_SIM_TRACE_NOTE, node ? node->index : UINT32_MAX, sim->now,
+                              mal_sim_digest(text, strlen(text)), 0, text });
 }
 
 uint64_t mal_sim_hash(const MalSim *sim)
@@ -155,8 +163,8 @@ void mal_sim_fail(MalSim *sim, const char *format, ...)
   if (sim->quiet)
     return;
   mal_sim_print_trace(sim, stderr);
-  fprintf(stderr, "seed %" PRIu64 " failed at %" PRId64 " us after %" PRIu64 " events: %s\n", sim->seed, sim->now,
-          sim->counters.events, sim->failure);
+  fprintf(stderr, "seed %" PRIu64 " failed at %" PRId64 " us after %" PRIu64 " events: %s\n",
+          sim->seed, sim->now, sim->counters.events, sim->failure);
 }
 
 const char *mal_sim_failure(const MalSim *sim)

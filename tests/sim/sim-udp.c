@@ -1,5 +1,5 @@
-/* Datagram sockets. What arrives is matched against the host's sockets as they are then: port, address, and
-   membership of the interface it came in by. */
+/* Datagram sockets. What arrives is matched against the host's sockets as they are then: port,
+   address, and membership of the interface it came in by. */
 #include <errno.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 static const size_t packet_rooms[2] = { 256, 2048 };
 
-/* ---- packets ----------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static MalSimPacket *packet_new(MalSim *sim, const uint8_t *data, size_t length)
 {
@@ -46,7 +46,7 @@ void mal_sim_packet_unref(MalSim *sim, MalSimPacket *packet)
   sim->free_packets[packet->pool] = packet;
 }
 
-/* ---- opening and closing ----------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static bool may_share(const MalSimUdp *udp, const MalUdpOptions *o)
 {
@@ -68,7 +68,7 @@ static uint16_t choose_port(MalSimRuntime *rt, const MalUdpOptions *options)
   MalUdpOptions alone = *options;
   alone.reuse = false;
   for (unsigned tries = FIRST_EPHEMERAL; tries <= LAST_EPHEMERAL; tries++) {
-    uint16_t port = (uint16_t) mal_sim_random_range(&rt->random, FIRST_EPHEMERAL, LAST_EPHEMERAL);
+    uint16_t port = (uint16_t)mal_sim_random_range(&rt->random, FIRST_EPHEMERAL, LAST_EPHEMERAL);
     if (port_is_free(rt, &alone, port))
       return port;
   }
@@ -91,13 +91,15 @@ static bool check_bind(MalSimRuntime *rt, const MalUdpOptions *o, uint16_t *port
   char text[MAL_ADDRESS_STRLEN];
   MalAddress shown = o->bind.family ? o->bind : mal_address_make(o->family, 0);
   mal_address_format(shown, text);
-  if (o->bind.family && shown.value && !mal_address_is_multicast(o->bind) && !mal_sim_node_owner(rt->node, o->bind))
+  if (o->bind.family && shown.value && !mal_address_is_multicast(o->bind) &&
+      !mal_sim_node_owner(rt->node, o->bind))
     return fail(error, EADDRNOTAVAIL, "can't use UDP port %u on %s", o->port, text);
   *port = o->port ? o->port : choose_port(rt, o);
   if (*port && port_is_free(rt, o, *port))
     return true;
   g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,
-              "UDP port %u on %s is in use by another program (is another mallocd running?)", o->port, text);
+              "UDP port %u on %s is in use by another program (is another mallocd running?)",
+              o->port, text);
   return false;
 }
 
@@ -161,7 +163,8 @@ static void udp_reclaim(MalSimHandle *handle)
   g_free(udp);
 }
 
-MalUdp *mal_sim_udp_open(MalRuntime *base, const MalUdpOptions *options, MalUdpFunc func, void *data, GError **error)
+MalUdp *mal_sim_udp_open(MalRuntime *base, const MalUdpOptions *options, MalUdpFunc func,
+                         void *data, GError **error)
 {
   MalSimRuntime *rt = mal_sim_runtime(base);
   uint16_t port = 0;
@@ -173,7 +176,8 @@ MalUdp *mal_sim_udp_open(MalRuntime *base, const MalUdpOptions *options, MalUdpF
   }
   MalUdpOptions o = *options;
   if (o.bind.family && o.bind.family != o.family) {
-    g_set_error_literal(error, MAL_ERROR, MAL_ERROR_INVALID, "the address to bind is not of the socket's family");
+    g_set_error_literal(error, MAL_ERROR, MAL_ERROR_INVALID,
+                        "the address to bind is not of the socket's family");
     return NULL;
   }
   if (o.bind.family && o.bind.value == 0)
@@ -200,7 +204,7 @@ MalUdp *mal_sim_udp_open(MalRuntime *base, const MalUdpOptions *options, MalUdpF
 
 void mal_sim_udp_close(MalUdp *base)
 {
-  MalSimUdp *udp = (MalSimUdp *) base;
+  MalSimUdp *udp = (MalSimUdp *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   if (rt->dead)
     return;
@@ -211,10 +215,10 @@ void mal_sim_udp_close(MalUdp *base)
 
 uint16_t mal_sim_udp_port(const MalUdp *udp)
 {
-  return ((const MalSimUdp *) udp)->port;
+  return ((const MalSimUdp *)udp)->port;
 }
 
-/* ---- membership -------------------------------------------------------------------------------- */
+/* ---- membership ------------------------------------------------------------------------------ */
 
 static MalSimMembership *find_membership(const MalSimUdp *udp, uint32_t ifindex, MalAddress group)
 {
@@ -226,14 +230,14 @@ static MalSimMembership *find_membership(const MalSimUdp *udp, uint32_t ifindex,
   return NULL;
 }
 
-static bool membership_error(const MalSimUdp *udp, const char *verb, uint32_t ifindex, MalAddress group, int errnum,
-                             GError **error)
+static bool membership_error(const MalSimUdp *udp, const char *verb, uint32_t ifindex,
+                             MalAddress group, int errnum, GError **error)
 {
   const MalSimIface *iface = mal_sim_iface_find(mal_sim_runtime(udp->base.rt)->node, ifindex);
   char name[16], text[MAL_ADDRESS_STRLEN];
   g_snprintf(name, sizeof name, "#%u", ifindex);
-  return fail(error, errnum, "can't %s the group %s on interface %s", verb, mal_address_format(group, text),
-              iface ? iface->name : name);
+  return fail(error, errnum, "can't %s the group %s on interface %s", verb,
+              mal_address_format(group, text), iface ? iface->name : name);
 }
 
 static bool group_valid(const MalSimUdp *udp, MalAddress group, GError **error)
@@ -242,13 +246,14 @@ static bool group_valid(const MalSimUdp *udp, MalAddress group, GError **error)
     return false;
   if (group.family == udp->options.family && mal_address_is_multicast(group))
     return true;
-  g_set_error_literal(error, MAL_ERROR, MAL_ERROR_INVALID, "not a multicast address of the socket's family");
+  g_set_error_literal(error, MAL_ERROR, MAL_ERROR_INVALID,
+                      "not a multicast address of the socket's family");
   return false;
 }
 
 bool mal_sim_udp_join(MalUdp *base, uint32_t ifindex, MalAddress group, GError **error)
 {
-  MalSimUdp *udp = (MalSimUdp *) base;
+  MalSimUdp *udp = (MalSimUdp *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   MalSimMembership m = { group, ifindex };
   if (!group_valid(udp, group, error))
@@ -265,7 +270,7 @@ bool mal_sim_udp_join(MalUdp *base, uint32_t ifindex, MalAddress group, GError *
 
 bool mal_sim_udp_leave(MalUdp *base, uint32_t ifindex, MalAddress group, GError **error)
 {
-  MalSimUdp *udp = (MalSimUdp *) base;
+  MalSimUdp *udp = (MalSimUdp *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   if (!group_valid(udp, group, error))
     return false;
@@ -273,7 +278,8 @@ bool mal_sim_udp_leave(MalUdp *base, uint32_t ifindex, MalAddress group, GError 
   if (!m)
     return membership_error(udp, "leave", ifindex, group, EADDRNOTAVAIL, error);
   MalSimIface *iface = membership_iface(rt, m);
-  g_array_remove_index(udp->memberships, (guint) (m - (MalSimMembership *) (void *) udp->memberships->data));
+  g_array_remove_index(udp->memberships,
+                       (guint)(m - (MalSimMembership *)(void *)udp->memberships->data));
   if (iface)
     mal_sim_group_remove(iface, group);
   return true;
@@ -289,21 +295,21 @@ void mal_sim_udp_forget_iface(MalSimRuntime *rt, uint32_t ifindex)
     }
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 void mal_sim_udp_set_ttl(MalUdp *udp, uint8_t ttl)
 {
-  ((MalSimUdp *) udp)->options.multicast_ttl = MAX(1, ttl);
+  ((MalSimUdp *)udp)->options.multicast_ttl = MAX(1, ttl);
 }
 
 MalUdpCounters mal_sim_udp_counters(const MalUdp *udp)
 {
-  return ((const MalSimUdp *) udp)->counters;
+  return ((const MalSimUdp *)udp)->counters;
 }
 
 /* Where a datagram leaves, and from which address. */
 typedef struct {
-  MalSimIface *out, *target;  /* target: unicast, NULL where nobody has the address */
+  MalSimIface *out, *target; /* target: unicast, NULL where nobody has the address */
   MalSimLink *path[MAL_SIM_MAX_PATH];
   size_t n;
   bool local;
@@ -341,9 +347,11 @@ static MalAddress choose_source(const MalSimUdp *udp, const MalDatagram *d, cons
   return way->local ? d->peer.address : mal_sim_source_for(way->out, d->peer.address);
 }
 
-static bool tapped(MalSim *sim, const MalSimPacket *packet, MalEndpoint to, const Way *way, unsigned ttl)
+static bool tapped(MalSim *sim, const MalSimPacket *packet, MalEndpoint to, const Way *way,
+                   unsigned ttl)
 {
-  MalSimPacketView view = { packet->from, packet->source, to, way->out->index, ttl, packet->data, packet->length };
+  MalSimPacketView view = { packet->from, packet->source, to, way->out->index, ttl,
+                            packet->data, packet->length };
   return !sim->tap || sim->tap(sim, &view, sim->tap_data);
 }
 
@@ -357,7 +365,7 @@ static void send_multicast(MalSimUdp *udp, MalSimPacket *packet, const Way *way)
 
 void mal_sim_udp_send(MalUdp *base, const MalDatagram *d)
 {
-  MalSimUdp *udp = (MalSimUdp *) base;
+  MalSimUdp *udp = (MalSimUdp *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   MalSim *sim = rt->node->sim;
   Way way;
@@ -376,7 +384,7 @@ void mal_sim_udp_send(MalUdp *base, const MalDatagram *d)
   }
   MalSimPacket *packet = packet_new(sim, d->data, d->length);
   packet->from = rt->node;
-  packet->source = (MalEndpoint) { source, udp->port, 0 };
+  packet->source = (MalEndpoint){ source, udp->port, 0 };
   packet->destination = d->peer.address;
   packet->port = d->peer.port;
   udp->counters.sent++;
@@ -401,7 +409,7 @@ void mal_sim_set_tap(MalSim *sim, MalSimTap func, void *data)
   sim->tap_data = data;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void enqueue(MalSim *sim, MalSimUdp *udp, MalSimArrival *arrival)
 {
@@ -433,7 +441,8 @@ static MalSimArrival *copy_arrival(MalSim *sim, const MalSimArrival *arrival)
 static bool wants_port(const MalSimUdp *udp, const MalSimPacket *packet)
 {
   return udp->port == packet->port && udp->options.family == packet->destination.family &&
-         (udp->options.bind.family == MAL_FAMILY_NONE || mal_sim_same(udp->options.bind, packet->destination));
+         (udp->options.bind.family == MAL_FAMILY_NONE ||
+          mal_sim_same(udp->options.bind, packet->destination));
 }
 
 /* Every member socket gets a multicast. */
@@ -455,7 +464,8 @@ static bool take_multicast(MalSim *sim, MalSimRuntime *rt, MalSimArrival *arriva
   return first != NULL;
 }
 
-/* One socket gets a unicast: one bound to the address before one bound to any, the youngest of these. */
+/* One socket gets a unicast: one bound to the address before one bound to any, the youngest of
+   these. */
 static bool take_unicast(MalSim *sim, MalSimRuntime *rt, MalSimArrival *arrival)
 {
   MalSimUdp *best = NULL;
@@ -480,9 +490,11 @@ static bool reachable(const MalSim *sim, const MalSimArrival *arrival)
     return false;
   if (packet->from == iface->node)
     return true;
-  return iface->link->up && (mal_address_is_multicast(packet->destination) ||
-                             mal_sim_iface_has(iface, packet->destination)) &&
-         (!sim->cuts->len || !mal_sim_cut_between(sim, packet->from, iface->node, packet->destination));
+  return iface->link->up &&
+         (mal_address_is_multicast(packet->destination) ||
+          mal_sim_iface_has(iface, packet->destination)) &&
+         (!sim->cuts->len ||
+          !mal_sim_cut_between(sim, packet->from, iface->node, packet->destination));
 }
 
 void mal_sim_arrive(MalSim *sim, MalSimEvent *event)
@@ -508,8 +520,11 @@ static MalDatagram to_datagram(MalSimUdp *udp, const MalSimArrival *arrival)
 {
   size_t limit = udp->options.receive_limit ? udp->options.receive_limit : MAL_MAX_DATAGRAM;
   const MalSimPacket *packet = arrival->packet;
-  MalDatagram d = { .peer = packet->source, .local = packet->destination, .ifindex = arrival->iface->index,
-                    .data = packet->data, .length = packet->length };
+  MalDatagram d = { .peer = packet->source,
+                    .local = packet->destination,
+                    .ifindex = arrival->iface->index,
+                    .data = packet->data,
+                    .length = packet->length };
   if (d.peer.address.family == MAL_IPV6 && mal_sim_is_link_local(d.peer.address))
     d.peer.scope_id = arrival->iface->index;
   if (d.length > limit) {

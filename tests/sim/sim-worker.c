@@ -1,7 +1,8 @@
-/* Workers: jobs of one worker run in order, each at a later instant; its completion follows a moment after. */
+/* Workers: jobs of one worker run in order, each at a later instant; its completion follows a
+   moment after. */
 #include "sim-internal.h"
 
-#define DONE_MAX 50           /* microseconds from the job's end until the loop hears of it */
+#define DONE_MAX 50 /* microseconds from the job's end until the loop hears of it */
 
 typedef struct {
   MalJobFunc run, done;
@@ -12,8 +13,8 @@ typedef struct {
 typedef struct {
   MalWorker base;
   MalSimHandle handle;
-  MalSimEvent event;          /* the next step of the first job */
-  GQueue jobs;                /* Job: submitted, not yet done; those that ran come first */
+  MalSimEvent event; /* the next step of the first job */
+  GQueue jobs;       /* Job: submitted, not yet done; those that ran come first */
   MalSimEvent done_event;
 } SimWorker;
 
@@ -32,7 +33,7 @@ static void run(Job *job)
 static Job *first_to_run(SimWorker *worker)
 {
   for (GList *at = worker->jobs.head; at; at = at->next)
-    if (!((Job *) at->data)->ran)
+    if (!((Job *)at->data)->ran)
       return at->data;
   return NULL;
 }
@@ -42,8 +43,8 @@ static void schedule_run(SimWorker *worker)
   MalSimNode *node = node_of(worker);
   if (worker->event.slot || !first_to_run(worker))
     return;
-  int64_t time = (int64_t) mal_sim_random_range(&node->sim->network, (uint64_t) node->work_min,
-                                                (uint64_t) node->work_max);
+  int64_t time = (int64_t)mal_sim_random_range(&node->sim->network, (uint64_t)node->work_min,
+                                               (uint64_t)node->work_max);
   mal_sim_queue(node->sim, &worker->event, node->sim->now + time);
 }
 
@@ -53,10 +54,12 @@ static void schedule_done(SimWorker *worker)
   Job *job = g_queue_peek_head(&worker->jobs);
   if (worker->done_event.slot || !job || !job->ran)
     return;
-  mal_sim_queue(sim, &worker->done_event, sim->now + (int64_t) mal_sim_random_range(&sim->network, 1, DONE_MAX));
+  mal_sim_queue(sim, &worker->done_event,
+                sim->now + (int64_t)mal_sim_random_range(&sim->network, 1, DONE_MAX));
 }
 
-/* RUN may crash the host (that is how a test breaks a write in the middle): the worker stays readable then. */
+/* RUN may crash the host (that is how a test breaks a write in the middle): the worker stays
+   readable then. */
 static void fire_run(MalSim *sim, MalSimEvent *event)
 {
   SimWorker *worker = MAL_SIM_CONTAINER(event, SimWorker, event);
@@ -98,7 +101,7 @@ static void worker_reclaim(MalSimHandle *handle)
 MalWorker *mal_sim_worker_new(MalRuntime *rt, const char *name)
 {
   SimWorker *worker = g_new0(SimWorker, 1);
-  (void) name;
+  (void)name;
   worker->base.rt = rt;
   worker->event.fire = fire_run;
   worker->done_event.fire = fire_done;
@@ -109,19 +112,20 @@ MalWorker *mal_sim_worker_new(MalRuntime *rt, const char *name)
 
 void mal_sim_worker_submit(MalWorker *base, MalJobFunc work, MalJobFunc done, void *data)
 {
-  SimWorker *worker = (SimWorker *) base;
+  SimWorker *worker = (SimWorker *)base;
   if (mal_sim_runtime(base->rt)->dead)
     return;
   Job *job = g_new(Job, 1);
-  *job = (Job) { work, done, data, false };
+  *job = (Job){ work, done, data, false };
   g_queue_push_tail(&worker->jobs, job);
   schedule_run(worker);
 }
 
-/* As in production: what was submitted runs first, then the completions come, and what these submit too. */
+/* As in production: what was submitted runs first, then the completions come, and what these submit
+   too. */
 void mal_sim_worker_free(MalWorker *base)
 {
-  SimWorker *worker = (SimWorker *) base;
+  SimWorker *worker = (SimWorker *)base;
   MalSimRuntime *rt = mal_sim_runtime(base->rt);
   MalSim *sim = rt->node->sim;
   if (rt->dead)

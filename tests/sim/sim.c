@@ -1,11 +1,12 @@
 /* The simulation itself: its life, its memory, and the loop.
 
-   At one instant, first all that the heap holds for it, then the datagrams that arrived meanwhile, socket by
-   socket, in one call each, then what was deferred. Only when nothing of these is left does the clock go on. */
+   At one instant, first all that the heap holds for it, then the datagrams that arrived meanwhile,
+   socket by socket, in one call each, then what was deferred. Only when nothing of these is left
+   does the clock go on. */
 #include "sim-internal.h"
 
 #define BLOCKS_A_SLAB 128
-#define EPOCH 1767225600      /* 2026-01-01T00:00:00Z */
+#define EPOCH 1767225600 /* 2026-01-01T00:00:00Z */
 
 void *mal_sim_block_new(MalSim *sim)
 {
@@ -16,13 +17,13 @@ void *mal_sim_block_new(MalSim *sim)
       mal_sim_block_free(sim, slab + i * MAL_SIM_BLOCK);
   }
   void *block = sim->free_blocks;
-  sim->free_blocks = *(void **) block;
+  sim->free_blocks = *(void **)block;
   return block;
 }
 
 void mal_sim_block_free(MalSim *sim, void *block)
 {
-  *(void **) block = sim->free_blocks;
+  *(void **)block = sim->free_blocks;
   sim->free_blocks = block;
 }
 
@@ -43,8 +44,9 @@ MalSim *mal_sim_new(uint64_t seed)
   sim->cuts = g_ptr_array_new_with_free_func(mal_sim_cut_free);
   sim->connections = g_ptr_array_new_with_free_func(mal_sim_connection_free);
   sim->slabs = g_ptr_array_new_with_free_func(g_free);
-  mal_sim_set_stream_options(sim, &(MalSimStreamOptions) {
-    .connect_timeout = 130 * MAL_US, .stall_timeout = 900 * MAL_US, .split = MAL_SIM_PERCENT(25) });
+  mal_sim_set_stream_options(sim, &(MalSimStreamOptions){ .connect_timeout = 130 * MAL_US,
+                                                          .stall_timeout = 900 * MAL_US,
+                                                          .split = MAL_SIM_PERCENT(25) });
   mal_sim_trace_open(sim);
   return sim;
 }
@@ -53,7 +55,8 @@ static void free_in_flight(MalSim *sim)
 {
   for (size_t i = 0; i < sim->n_heap; i++)
     if (sim->heap[i].event->fire == mal_sim_arrive)
-      mal_sim_packet_unref(sim, MAL_SIM_CONTAINER(sim->heap[i].event, MalSimArrival, event)->packet);
+      mal_sim_packet_unref(sim,
+                           MAL_SIM_CONTAINER(sim->heap[i].event, MalSimArrival, event)->packet);
   for (size_t i = 0; i < G_N_ELEMENTS(sim->free_packets); i++)
     while (sim->free_packets[i]) {
       MalSimPacket *packet = sim->free_packets[i];
@@ -118,7 +121,7 @@ MalSimCounters mal_sim_counters(const MalSim *sim)
   return sim->counters;
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void call_hooks(MalSim *sim)
 {
@@ -208,7 +211,11 @@ bool mal_sim_run_while(MalSim *sim, MalSimPredicate wanted, void *data, int64_t 
   return !sim->failure;
 }
 
-typedef struct { MalSimEvent event; MalTimerFunc func; void *data; } Call;
+typedef struct {
+  MalSimEvent event;
+  MalTimerFunc func;
+  void *data;
+} Call;
 
 static void fire_call(MalSim *sim, MalSimEvent *event)
 {
@@ -221,7 +228,7 @@ static void fire_call(MalSim *sim, MalSimEvent *event)
 void mal_sim_at(MalSim *sim, int64_t time, MalTimerFunc func, void *data)
 {
   Call *call = mal_sim_block_new(sim);
-  *call = (Call) { { fire_call, 0 }, func, data };
+  *call = (Call){ { fire_call, 0 }, func, data };
   mal_sim_queue(sim, &call->event, time);
 }
 

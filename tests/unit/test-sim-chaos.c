@@ -1,6 +1,6 @@
-/* Everything at once on the simulator itself: hosts that open, close, send, stream, work, crash, restart and are
-   buried, while links and interfaces come and go. Under the sanitizers this finds what touches the dead; run twice,
-   it finds what isn't from the seed. */
+/* Everything at once on the simulator itself: hosts that open, close, send, stream, work, crash,
+   restart and are buried, while links and interfaces come and go. Under the sanitizers this finds
+   what touches the dead; run twice, it finds what isn't from the seed. */
 #include "tests/sim/sim.h"
 
 #include <criterion/criterion.h>
@@ -38,17 +38,19 @@ static const MalStreamOps stream_ops;
 
 static void alive(const Host *host)
 {
-  cr_assert(mal_sim_node_is_up(host->node), "%s was called while down", mal_sim_node_name(host->node));
+  cr_assert(mal_sim_node_is_up(host->node), "%s was called while down",
+            mal_sim_node_name(host->node));
 }
 
 static void on_datagrams(MalUdp *udp, const MalDatagram *d, size_t n, void *data)
 {
   Host *host = data;
   alive(host);
-  host->town->heard += (unsigned) n;
+  host->town->heard += (unsigned)n;
   for (size_t i = 0; i < n; i++)
     if (d[i].length > 1 && mal_runtime_random_below(host->rt, 4) == 0)
-      mal_udp_send(udp, &(MalDatagram) { .peer = d[i].peer, .data = d[i].data, .length = d[i].length / 2 });
+      mal_udp_send(
+          udp, &(MalDatagram){ .peer = d[i].peer, .data = d[i].data, .length = d[i].length / 2 });
   for (size_t i = 0; i < SOCKETS && mal_runtime_random_below(host->rt, 20) == 0; i++)
     if (host->udp[i] == udp) {
       mal_udp_close(udp);
@@ -64,11 +66,11 @@ static void drop_stream(Host *host, MalStream *stream)
   mal_stream_close(stream);
 }
 
-static void on_stream(MalStream *stream, MalStreamEvent what, const uint8_t *data, size_t length, const GError *error,
-                      void *user)
+static void on_stream(MalStream *stream, MalStreamEvent what, const uint8_t *data, size_t length,
+                      const GError *error, void *user)
 {
   Host *host = user;
-  (void) error;
+  (void)error;
   alive(host);
   host->town->streamed++;
   if (what == MAL_STREAM_CLOSED || mal_runtime_random_below(host->rt, 10) == 0)
@@ -92,7 +94,7 @@ static void keep_stream(Host *host, MalStream *stream)
 static void on_accept(MalListener *listener, MalStream *stream, MalEndpoint peer, void *data)
 {
   Host *host = data;
-  (void) listener, (void) peer;
+  (void)listener, (void)peer;
   alive(host);
   keep_stream(host, stream);
   if (mal_runtime_random_below(host->rt, 5))
@@ -102,7 +104,7 @@ static void on_accept(MalListener *listener, MalStream *stream, MalEndpoint peer
 static void on_watch(void *data)
 {
   alive(data);
-  ((Host *) data)->town->told++;
+  ((Host *)data)->town->told++;
 }
 
 static void on_run(void *data)
@@ -119,7 +121,7 @@ static void on_run(void *data)
 static void on_done(void *data)
 {
   alive(data);
-  ((Host *) data)->town->worked++;
+  ((Host *)data)->town->worked++;
 }
 
 static void send_something(Host *host)
@@ -127,8 +129,10 @@ static void send_something(Host *host)
   uint8_t bytes[900] = { 0 };
   uint32_t to = mal_runtime_random_below(host->rt, HOSTS + 3);
   MalUdp *udp = host->udp[mal_runtime_random_below(host->rt, SOCKETS)];
-  MalDatagram d = { .peer = { mal_address_ipv4(to < HOSTS + 1 ? 0xc6336401 + to : 0xe9fc0001), PORT, 0 },
-                    .data = bytes, .length = mal_runtime_random_below(host->rt, sizeof bytes) };
+  MalDatagram d = { .peer = { mal_address_ipv4(to < HOSTS + 1 ? 0xc6336401 + to : 0xe9fc0001), PORT,
+                              0 },
+                    .data = bytes,
+                    .length = mal_runtime_random_below(host->rt, sizeof bytes) };
   if (udp)
     mal_udp_send(udp, &d);
 }
@@ -136,19 +140,25 @@ static void send_something(Host *host)
 static void open_something(Host *host)
 {
   size_t i = mal_runtime_random_below(host->rt, SOCKETS);
-  MalUdpOptions o = { .family = MAL_IPV4, .port = i ? PORT : 0, .reuse = true, .multicast_loop = i == 1,
+  MalUdpOptions o = { .family = MAL_IPV4,
+                      .port = i ? PORT : 0,
+                      .reuse = true,
+                      .multicast_loop = i == 1,
                       .multicast_ttl = 4 };
   if (host->udp[i])
     return;
   host->udp[i] = mal_udp_open(host->rt, &o, on_datagrams, host, NULL);
   if (host->udp[i])
-    mal_udp_join(host->udp[i], mal_sim_iface_index(host->iface), mal_address_ipv4(0xe9fc0001), NULL);
+    mal_udp_join(host->udp[i], mal_sim_iface_index(host->iface), mal_address_ipv4(0xe9fc0001),
+                 NULL);
 }
 
 static void connect_somewhere(Host *host)
 {
-  MalEndpoint peer = { mal_address_ipv4(0xc6336401 + mal_runtime_random_below(host->rt, HOSTS)), PORT, 0 };
-  MalStream *stream = mal_stream_connect(host->rt, (MalEndpoint) { 0 }, peer, &stream_ops, host, NULL);
+  MalEndpoint peer = { mal_address_ipv4(0xc6336401 + mal_runtime_random_below(host->rt, HOSTS)),
+                       PORT, 0 };
+  MalStream *stream = mal_stream_connect(host->rt, (MalEndpoint){ 0 }, peer, &stream_ops, host,
+                                         NULL);
   if (stream)
     keep_stream(host, stream);
 }
@@ -173,7 +183,8 @@ static void on_timer(void *data)
   default:
     send_something(host);
   }
-  mal_timer_set(host->timer, mal_runtime_monotonic(host->rt) + mal_runtime_random_below(host->rt, 20000));
+  mal_timer_set(host->timer,
+                mal_runtime_monotonic(host->rt) + mal_runtime_random_below(host->rt, 20000));
 }
 
 static void start(Host *host)
@@ -203,12 +214,14 @@ static void clean_up(Host *host)
 static void crash_or_restart(Town *town, Host *host)
 {
   if (mal_sim_node_is_up(host->node) && mal_sim_chance(town->sim, MAL_SIM_PERCENT(60))) {
-    mal_sim_node_crash(host->node, mal_sim_chance(town->sim, MAL_SIM_PERCENT(10)) ? MAL_SIM_DISK_WIPED : MAL_SIM_DISK_KEPT);
+    mal_sim_node_crash(host->node, mal_sim_chance(town->sim, MAL_SIM_PERCENT(10))
+                                       ? MAL_SIM_DISK_WIPED
+                                       : MAL_SIM_DISK_KEPT);
     return;
   }
   if (mal_sim_node_is_up(host->node)) {
     clean_up(host);
-    if (mal_sim_node_is_up(host->node))   /* a job that clean_up waited for may have crashed it */
+    if (mal_sim_node_is_up(host->node)) /* a job that clean_up waited for may have crashed it */
       cr_expect_eq(mal_sim_node_handles(host->node), 0u);
   }
   bool tidy = mal_sim_chance(town->sim, MAL_SIM_PERCENT(50));
@@ -232,7 +245,8 @@ static void trouble(void *data)
     crash_or_restart(town, host);
     break;
   case 1:
-    mal_sim_partition(sim, &host->node, 1, &town->host[mal_sim_random_between(sim, 0, HOSTS - 1)].node, 1);
+    mal_sim_partition(sim, &host->node, 1,
+                      &town->host[mal_sim_random_between(sim, 0, HOSTS - 1)].node, 1);
     break;
   case 2:
     mal_sim_heal_all(sim);
@@ -244,36 +258,42 @@ static void trouble(void *data)
     mal_sim_iface_set_up(host->iface, mal_sim_chance(sim, MAL_SIM_PERCENT(80)));
     break;
   default: {
-    MalAddress address = mal_address_ipv4(0xc6336401 + (uint32_t) (host - town->host));
+    MalAddress address = mal_address_ipv4(0xc6336401 + (uint32_t)(host - town->host));
     mal_sim_iface_remove(host->iface);
     host->iface = mal_sim_iface_new(host->node, town->link[(host - town->host) % 2], "eth0");
     mal_sim_iface_add_address(host->iface, address);
   }
   }
-  mal_sim_at(sim, mal_sim_now(sim) + (int64_t) mal_sim_random_between(sim, 1000, 200000), trouble, town);
+  mal_sim_at(sim, mal_sim_now(sim) + (int64_t)mal_sim_random_between(sim, 1000, 200000), trouble,
+             town);
 }
 
 static uint64_t live(uint64_t seed, unsigned *sums)
 {
   Town town = { .sim = mal_sim_new(seed) };
   MalSim *sim = town.sim;
-  mal_sim_set_stream_options(sim, &(MalSimStreamOptions) { 3 * SECOND, 4 * SECOND, SECOND, MAL_SIM_PERCENT(25) });
+  mal_sim_set_stream_options(
+      sim, &(MalSimStreamOptions){ 3 * SECOND, 4 * SECOND, SECOND, MAL_SIM_PERCENT(25) });
   for (int i = 0; i < 2; i++) {
     town.link[i] = mal_sim_link_new(sim, "link");
-    mal_sim_link_set_faults(town.link[i], &(MalSimFaults) { .latency_max = 5000, .jitter = 500, .loss = 50000,
-                                                            .duplicate = 50000, .reorder = 50000 });
+    mal_sim_link_set_faults(town.link[i], &(MalSimFaults){ .latency_max = 5000,
+                                                           .jitter = 500,
+                                                           .loss = 50000,
+                                                           .duplicate = 50000,
+                                                           .reorder = 50000 });
   }
   mal_sim_border_new(town.link[0], town.link[1]);
   for (uint32_t i = 0; i < HOSTS; i++) {
     Host *host = &town.host[i];
     g_autofree char *name = g_strdup_printf("host%u", i);
-    *host = (Host) { .town = &town, .node = mal_sim_node_new(sim, name) };
+    *host = (Host){ .town = &town, .node = mal_sim_node_new(sim, name) };
     host->iface = mal_sim_iface_new(host->node, town.link[i % 2], "eth0");
     mal_sim_iface_add_address(host->iface, mal_address_ipv4(0xc6336401 + i));
     start(host);
   }
   trouble(&town);
-  cr_expect(mal_sim_run_until(sim, 10 * SECOND), "seed %lu: %s", (unsigned long) seed, mal_sim_failure(sim));
+  cr_expect(mal_sim_run_until(sim, 10 * SECOND), "seed %lu: %s", (unsigned long)seed,
+            mal_sim_failure(sim));
   uint64_t hash = mal_sim_hash(sim);
   unsigned parts[] = { town.heard, town.streamed, town.worked, town.told };
   for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
@@ -287,7 +307,7 @@ Test(sim_chaos, no_seed_breaks_the_simulator)
   unsigned sums[4] = { 0 };
   for (uint64_t seed = 0; seed < 40; seed++) {
     uint64_t hash = live(seed, sums);
-    cr_expect_eq(live(seed, sums), hash, "seed %lu differs", (unsigned long) seed);
+    cr_expect_eq(live(seed, sums), hash, "seed %lu differs", (unsigned long)seed);
   }
   for (size_t i = 0; i < G_N_ELEMENTS(sums); i++)
     cr_expect_gt(sums[i], 1000u, "part %zu: only %u", i, sums[i]);

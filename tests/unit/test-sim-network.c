@@ -1,5 +1,5 @@
-/* The simulated network: datagrams, faults, multicast and scope borders, partitions, interfaces, and that a seed
-   gives one run. */
+/* The simulated network: datagrams, faults, multicast and scope borders, partitions, interfaces,
+   and that a seed gives one run. */
 #include "tests/sim/sim.h"
 
 #include <criterion/criterion.h>
@@ -15,8 +15,8 @@ typedef struct {
   MalSimIface *iface;
   MalRuntime *rt;
   MalUdp *udp;
-  GArray *heard;              /* uint32_t */
-  MalDatagram last;           /* its data is gone */
+  GArray *heard;    /* uint32_t */
+  MalDatagram last; /* its data is gone */
   int64_t when;
   size_t batches;
   bool answers;
@@ -40,7 +40,9 @@ static void send_to(Host *host, const char *to, uint32_t number)
 {
   MalAddress address = address_of(to);
   bool multicast = mal_address_is_multicast(address);
-  MalDatagram d = { .peer = { address, PORT, 0 }, .data = (const uint8_t *) &number, .length = sizeof number,
+  MalDatagram d = { .peer = { address, PORT, 0 },
+                    .data = (const uint8_t *)&number,
+                    .length = sizeof number,
                     .ifindex = multicast ? mal_sim_iface_index(host->iface) : 0 };
   mal_udp_send(host->udp, &d);
 }
@@ -57,7 +59,8 @@ static void hear(MalUdp *udp, const MalDatagram *d, size_t n, void *data)
     host->last = d[i];
     host->when = mal_sim_now(host->sim);
     if (host->answers && !mal_address_equal(d[i].peer.address, d[i].local))
-      mal_udp_send(udp, &(MalDatagram) { .peer = d[i].peer, .data = d[i].data, .length = d[i].length });
+      mal_udp_send(udp,
+                   &(MalDatagram){ .peer = d[i].peer, .data = d[i].data, .length = d[i].length });
   }
 }
 
@@ -71,7 +74,7 @@ static void open_socket(Host *host, MalFamily family)
 
 static void host_init(Host *host, MalSim *sim, MalSimLink *link, const char *address)
 {
-  *host = (Host) { .sim = sim, .node = mal_sim_node_new(sim, address) };
+  *host = (Host){ .sim = sim, .node = mal_sim_node_new(sim, address) };
   host->iface = mal_sim_iface_new(host->node, link, "eth0");
   mal_sim_iface_add(host->iface, address);
   host->heard = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -81,8 +84,8 @@ static void host_init(Host *host, MalSim *sim, MalSimLink *link, const char *add
 static void join(Host *host, const char *group)
 {
   g_autoptr(GError) error = NULL;
-  cr_assert(mal_udp_join(host->udp, mal_sim_iface_index(host->iface), address_of(group), &error), "%s",
-            error ? error->message : "");
+  cr_assert(mal_udp_join(host->udp, mal_sim_iface_index(host->iface), address_of(group), &error),
+            "%s", error ? error->message : "");
 }
 
 /* N hosts 198.51.100.1.. on one link. */
@@ -111,7 +114,7 @@ static size_t count(const Host *host)
   return host->heard->len;
 }
 
-/* ---- one seed, one run ------------------------------------------------------------------------- */
+/* ---- one seed, one run ----------------------------------------------------------------------- */
 
 static void chatter(void *data)
 {
@@ -123,8 +126,11 @@ static void chatter(void *data)
 
 static uint64_t busy_run(uint64_t seed, bool note)
 {
-  static const MalSimFaults faults = { .latency_min = 100, .latency_max = 5000, .jitter = 1000,
-                                       .loss = MAL_SIM_PERCENT(5), .duplicate = MAL_SIM_PERCENT(5),
+  static const MalSimFaults faults = { .latency_min = 100,
+                                       .latency_max = 5000,
+                                       .jitter = 1000,
+                                       .loss = MAL_SIM_PERCENT(5),
+                                       .duplicate = MAL_SIM_PERCENT(5),
                                        .reorder = MAL_SIM_PERCENT(5) };
   Host host[5];
   MalSim *sim = lan(seed, host, G_N_ELEMENTS(host), &faults);
@@ -152,12 +158,12 @@ Test(sim_seed, same_seed_same_run)
   }
 }
 
-/* ---- unicast ----------------------------------------------------------------------------------- */
+/* ---- unicast --------------------------------------------------------------------------------- */
 
 Test(sim_udp, arrives_with_its_addresses_and_interface_after_the_latency)
 {
   Host host[3];
-  MalSim *sim = lan(1, host, 3, &(MalSimFaults) { .latency_min = 700, .latency_max = 900 });
+  MalSim *sim = lan(1, host, 3, &(MalSimFaults){ .latency_min = 700, .latency_max = 900 });
   send_to(&host[0], "198.51.100.2", 42);
   cr_expect_eq(count(&host[1]), 0u, "not from within the call");
   mal_sim_run_for(sim, SECOND);
@@ -185,7 +191,7 @@ Test(sim_udp, arrives_with_its_addresses_and_interface_after_the_latency)
 Test(sim_udp, what_is_due_at_one_instant_comes_in_one_call)
 {
   Host host[3];
-  MalSim *sim = lan(2, host, 3, &(MalSimFaults) { .latency_min = 500, .latency_max = 500 });
+  MalSim *sim = lan(2, host, 3, &(MalSimFaults){ .latency_min = 500, .latency_max = 500 });
   for (uint32_t i = 0; i < 100; i++)
     send_to(&host[i % 2], "198.51.100.3", i);
   mal_sim_run_for(sim, SECOND);
@@ -198,14 +204,18 @@ Test(sim_udp, what_is_due_at_one_instant_comes_in_one_call)
 
 Test(sim_udp, ports)
 {
-  static const struct { const char *bind; uint16_t port; bool reuse, ok; } rows[] = {
-    { NULL, PORT, false, false },            /* the host's own socket has it */
-    { NULL, PORT, true, false },             /* sharing takes two */
-    { "198.51.100.1", PORT, false, false },  /* any includes each */
+  static const struct {
+    const char *bind;
+    uint16_t port;
+    bool reuse, ok;
+  } rows[] = {
+    { NULL, PORT, false, false },           /* the host's own socket has it */
+    { NULL, PORT, true, false },            /* sharing takes two */
+    { "198.51.100.1", PORT, false, false }, /* any includes each */
     { NULL, 4000, true, true },
     { NULL, 4000, true, true },
     { NULL, 4000, false, false },
-    { "198.51.100.9", 4001, false, false },  /* not ours */
+    { "198.51.100.9", 4001, false, false }, /* not ours */
     { "127.0.0.1", 4001, false, true },
     { "198.51.100.1", 4001, false, true },
     { NULL, 4001, false, false },
@@ -221,25 +231,16 @@ Test(sim_udp, ports)
     MalUdp *udp = mal_udp_open(host->rt, &o, hear, host, &error);
     cr_expect_eq(udp != NULL, rows[i].ok, "row %zu", i);
     cr_expect(udp || g_error_matches(error, MAL_ERROR, MAL_ERROR_NETWORK), "row %zu", i);
+    if (i == 0)   /* as the production runtime says it */
+      cr_expect_str_eq(error->message, "UDP port 2535 on 0.0.0.0 is in use by another program "
+                                       "(is another mallocd running?)");
     cr_expect(!udp || mal_udp_port(udp) == (rows[i].port ? rows[i].port : mal_udp_port(udp)));
     cr_expect(rows[i].port || mal_udp_port(udp) >= 32768);
   }
   done(sim, host, 1);
 }
 
-Test(sim_udp, the_message_for_a_taken_port_is_that_of_production)
-{
-  Host host[1];
-  MalSim *sim = lan(4, host, 1, NULL);
-  g_autoptr(GError) error = NULL;
-  MalUdpOptions o = { .family = MAL_IPV4, .port = PORT };
-  cr_expect_null(mal_udp_open(host->rt, &o, hear, host, &error));
-  cr_expect_str_eq(error->message,
-                   "UDP port 2535 on 0.0.0.0 is in use by another program (is another mallocd running?)");
-  done(sim, host, 1);
-}
-
-/* ---- faults ------------------------------------------------------------------------------------ */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 #define MANY 20000
 
@@ -254,7 +255,10 @@ static size_t inversions(const Host *host)
 /* Each rate shows, at a fixed seed, within five standard deviations of what it should be. */
 Test(sim_faults, rates_and_order)
 {
-  static const struct { MalSimFaults faults; size_t least, most, out_of_order_least, out_of_order_most; } rows[] = {
+  static const struct {
+    MalSimFaults faults;
+    size_t least, most, out_of_order_least, out_of_order_most;
+  } rows[] = {
     { { .latency_max = 900 }, MANY, MANY, 0, 0 },
     { { .latency_max = 900, .jitter = 20000 }, MANY, MANY, 0, 0 },
     { { .loss = MAL_SIM_PERCENT(10) }, 17788, 18212, 0, 0 },
@@ -284,8 +288,8 @@ Test(sim_faults, rates_and_order)
 
 static bool drop_odd(MalSim *sim, const MalSimPacketView *packet, void *data)
 {
-  (void) sim;
-  ++*(unsigned *) data;
+  (void)sim;
+  ++*(unsigned *)data;
   cr_expect_eq(packet->ttl, 64u);
   return packet->data[0] % 2 == 0;
 }
@@ -304,7 +308,7 @@ Test(sim_faults, a_tap_sees_all_and_loses_what_it_likes)
   done(sim, host, 2);
 }
 
-/* ---- multicast --------------------------------------------------------------------------------- */
+/* ---- multicast ------------------------------------------------------------------------------- */
 
 Test(sim_multicast, members_hear_and_the_sender_only_with_loop)
 {
@@ -321,9 +325,12 @@ Test(sim_multicast, members_hear_and_the_sender_only_with_loop)
   cr_expect(mal_address_equal(host[1].last.local, address_of("233.252.0.1")));
 
   MalUdp *udp = mal_udp_open(host[0].rt, &looped, hear, &host[0], NULL);
-  MalDatagram d = { .peer = { address_of("233.252.0.1"), PORT, 0 }, .data = (const uint8_t *) "1234", .length = 4 };
-  mal_udp_send(udp, &d);      /* by the routing table: the only interface */
-  cr_expect(mal_udp_leave(host[2].udp, mal_sim_iface_index(host[2].iface), address_of("233.252.0.1"), NULL));
+  MalDatagram d = { .peer = { address_of("233.252.0.1"), PORT, 0 },
+                    .data = (const uint8_t *)"1234",
+                    .length = 4 };
+  mal_udp_send(udp, &d); /* by the routing table: the only interface */
+  cr_expect(mal_udp_leave(host[2].udp, mal_sim_iface_index(host[2].iface),
+                          address_of("233.252.0.1"), NULL));
   mal_sim_run_for(sim, SECOND);
   cr_expect_eq(count(&host[0]), 1u, "its own socket that is a member");
   cr_expect_eq(count(&host[1]), 2u);
@@ -335,14 +342,19 @@ Test(sim_multicast, join_and_leave_errors)
 {
   Host host[1];
   MalSim *sim = lan(7, host, 1, NULL);
-  static const struct { uint32_t ifindex; const char *group; MalErrorCode code; } rows[] = {
-    { 77, "233.252.0.1", MAL_ERROR_NETWORK }, { 2, "198.51.100.1", MAL_ERROR_INVALID },
+  static const struct {
+    uint32_t ifindex;
+    const char *group;
+    MalErrorCode code;
+  } rows[] = {
+    { 77, "233.252.0.1", MAL_ERROR_NETWORK },
+    { 2, "198.51.100.1", MAL_ERROR_INVALID },
     { 2, "ff0e::db8:0:1", MAL_ERROR_INVALID },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(GError) error = NULL;
     cr_expect_not(mal_udp_join(host->udp, rows[i].ifindex, address_of(rows[i].group), &error));
-    cr_expect(g_error_matches(error, MAL_ERROR, (gint) rows[i].code), "row %zu", i);
+    cr_expect(g_error_matches(error, MAL_ERROR, (gint)rows[i].code), "row %zu", i);
   }
   cr_expect_not(mal_udp_leave(host->udp, 2, address_of("233.252.0.1"), NULL));
   join(host, "233.252.0.1");
@@ -353,13 +365,18 @@ Test(sim_multicast, join_and_leave_errors)
 /* Three links in a row, A - B - C; the border between B and C keeps 239.255/16 back. */
 Test(sim_multicast, ttl_and_scope_borders)
 {
-  static const struct { const char *group; uint8_t ttl; unsigned heard; } rows[] = {
-    { "233.252.0.1", 1, 1 }, { "233.252.0.1", 2, 2 }, { "233.252.0.1", 3, 3 }, { "233.252.0.1", 64, 3 },
-    { "239.255.0.1", 64, 2 }, { "224.0.0.251", 64, 1 },
+  static const struct {
+    const char *group;
+    uint8_t ttl;
+    unsigned heard;
+  } rows[] = {
+    { "233.252.0.1", 1, 1 },  { "233.252.0.1", 2, 2 },  { "233.252.0.1", 3, 3 },
+    { "233.252.0.1", 64, 3 }, { "239.255.0.1", 64, 2 }, { "224.0.0.251", 64, 1 },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MalSim *sim = mal_sim_new(8);
-    MalSimLink *link[3] = { mal_sim_link_new(sim, "A"), mal_sim_link_new(sim, "B"), mal_sim_link_new(sim, "C") };
+    MalSimLink *link[3] = { mal_sim_link_new(sim, "A"), mal_sim_link_new(sim, "B"),
+                            mal_sim_link_new(sim, "C") };
     Host sender, host[3];
     host_init(&sender, sim, link[0], "198.51.100.9");
     host_init(&host[0], sim, link[0], "198.51.100.1");
@@ -399,7 +416,7 @@ Test(sim_multicast, ipv6_and_link_local_sources)
   host_init(&host[0], sim, link, "2001:db8::1");
   host_init(&host[1], sim, link, "2001:db8::2");
   mal_sim_iface_add(host[0].iface, "fe80::1");
-  mal_sim_iface_add(host[1].iface, "fe80::1");   /* the same one: two hosts may */
+  mal_sim_iface_add(host[1].iface, "fe80::1"); /* the same one: two hosts may */
   join(&host[1], "ff02::db8:0:1");
   join(&host[1], "ff05::db8:0:1");
   send_to(&host[0], "ff02::db8:0:1", 1);
@@ -414,12 +431,16 @@ Test(sim_multicast, ipv6_and_link_local_sources)
   done(sim, host, 2);
 }
 
-/* ---- partitions -------------------------------------------------------------------------------- */
+/* ---- partitions ------------------------------------------------------------------------------ */
 
-/* Host 0 sends to host 1 and back, unicast and to two groups; what arrives under each kind of cut. */
+/* Host 0 sends to host 1 and back, unicast and to two groups; what arrives under each kind of
+   cut. */
 Test(sim_partition, cuts_and_heals)
 {
-  static const struct { enum { NONE, ALL, ONE_WAY, SCOPE, LINK } cut; size_t there, back; } rows[] = {
+  static const struct {
+    enum { NONE, ALL, ONE_WAY, SCOPE, LINK } cut;
+    size_t there, back;
+  } rows[] = {
     { NONE, 3, 3 }, { ALL, 0, 0 }, { ONE_WAY, 0, 3 }, { SCOPE, 2, 2 }, { LINK, 0, 0 },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -438,7 +459,8 @@ Test(sim_partition, cuts_and_heals)
     else if (rows[i].cut == ONE_WAY)
       cut = mal_sim_partition_one_way(sim, &host[0].node, 1, &host[1].node, 1);
     else if (rows[i].cut == SCOPE)
-      cut = mal_sim_partition_scope(sim, span_of("239.0.0.0/8"), &host[0].node, 1, &host[1].node, 1);
+      cut = mal_sim_partition_scope(sim, span_of("239.0.0.0/8"), &host[0].node, 1, &host[1].node,
+                                    1);
     mal_sim_link_set_up(link, rows[i].cut != LINK);
     for (int healed = 0; healed < 2; healed++) {
       for (int j = 0; j < 2; j++) {
@@ -462,7 +484,7 @@ Test(sim_partition, cuts_and_heals)
 Test(sim_partition, what_is_on_its_way_is_lost_too)
 {
   Host host[2];
-  MalSim *sim = lan(11, host, 2, &(MalSimFaults) { .latency_min = 1000 });
+  MalSim *sim = lan(11, host, 2, &(MalSimFaults){ .latency_min = 1000 });
   send_to(&host[0], "198.51.100.2", 1);
   mal_sim_run_for(sim, 500);
   mal_sim_partition(sim, &host[0].node, 1, &host[1].node, 1);
@@ -497,11 +519,11 @@ Test(sim_partition, a_host_that_is_down_hears_nothing_until_it_is_back)
   done(sim, host, 2);
 }
 
-/* ---- interfaces -------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 static void count_call(void *data)
 {
-  ++*(int *) data;
+  ++*(int *)data;
 }
 
 Test(sim_interface, the_runtime_sees_what_is_there)
@@ -512,7 +534,8 @@ Test(sim_interface, the_runtime_sees_what_is_there)
   mal_sim_iface_add(host->iface, "2001:db8::5");
   g_autoptr(GArray) list = mal_runtime_interfaces(host->rt);
   cr_assert_eq(list->len, 2u);
-  const MalInterface *lo = &g_array_index(list, MalInterface, 0), *eth = &g_array_index(list, MalInterface, 1);
+  const MalInterface *lo = &g_array_index(list, MalInterface, 0),
+                     *eth = &g_array_index(list, MalInterface, 1);
   cr_expect(lo->loopback && lo->up && !lo->multicast && lo->index == 1 && lo->n_addresses == 2);
   cr_expect_str_eq(eth->name, "eth0");
   cr_expect(eth->up && eth->multicast && !eth->loopback);

@@ -22,11 +22,11 @@ typedef struct {
   MalListener *listener;
   End client, server;
   MalEndpoint from;
-  bool hold;                  /* the server doesn't start its streams */
+  bool hold; /* the server doesn't start its streams */
 } World;
 
-static void on_event(MalStream *stream, MalStreamEvent what, const uint8_t *data, size_t length, const GError *error,
-                     void *user)
+static void on_event(MalStream *stream, MalStreamEvent what, const uint8_t *data, size_t length,
+                     const GError *error, void *user)
 {
   End *end = user;
   end->events++;
@@ -36,7 +36,7 @@ static void on_event(MalStream *stream, MalStreamEvent what, const uint8_t *data
   else if (what == MAL_STREAM_WRITABLE)
     end->writable++;
   else if (what == MAL_STREAM_DATA)
-    g_byte_array_append(end->got, data, (guint) length);
+    g_byte_array_append(end->got, data, (guint)length);
   if (what == MAL_STREAM_DATA && end->echo)
     cr_expect(mal_stream_send(stream, data, length));
   if (what == MAL_STREAM_CLOSED) {
@@ -55,7 +55,7 @@ static const MalStreamOps ops = { on_event };
 static void on_accept(MalListener *listener, MalStream *stream, MalEndpoint peer, void *data)
 {
   World *w = data;
-  (void) listener;
+  (void)listener;
   w->from = peer;
   w->server.stream = stream;
   if (!w->hold)
@@ -64,26 +64,27 @@ static void on_accept(MalListener *listener, MalStream *stream, MalEndpoint peer
 
 static MalEndpoint server_endpoint(void)
 {
-  return (MalEndpoint) { mal_address_ipv4(0xc6336402), PORT, 0 };
+  return (MalEndpoint){ mal_address_ipv4(0xc6336402), PORT, 0 };
 }
 
 static void listen_again(World *w)
 {
-  w->listener = mal_listener_open(mal_sim_node_runtime(w->server_node), (MalEndpoint) { mal_address_ipv4(0), PORT, 0 },
-                                  on_accept, w, NULL);
+  w->listener = mal_listener_open(mal_sim_node_runtime(w->server_node),
+                                  (MalEndpoint){ mal_address_ipv4(0), PORT, 0 }, on_accept, w,
+                                  NULL);
   cr_assert_not_null(w->listener);
 }
 
 static void connect_client(World *w)
 {
-  w->client.stream = mal_stream_connect(mal_sim_node_runtime(w->client_node), (MalEndpoint) { 0 }, server_endpoint(),
-                                        &ops, &w->client, NULL);
+  w->client.stream = mal_stream_connect(mal_sim_node_runtime(w->client_node), (MalEndpoint){ 0 },
+                                        server_endpoint(), &ops, &w->client, NULL);
   cr_assert_not_null(w->client.stream);
 }
 
 static void world_init(World *w, uint64_t seed)
 {
-  *w = (World) { .sim = mal_sim_new(seed) };
+  *w = (World){ .sim = mal_sim_new(seed) };
   w->link = mal_sim_link_new(w->sim, "lan");
   w->client_node = mal_sim_node_new(w->sim, "client");
   w->server_node = mal_sim_node_new(w->sim, "server");
@@ -114,9 +115,9 @@ static void world_clear(World *w)
 
 static GByteArray *pattern(size_t n)
 {
-  GByteArray *bytes = g_byte_array_sized_new((guint) n);
+  GByteArray *bytes = g_byte_array_sized_new((guint)n);
   for (size_t i = 0; i < n; i++)
-    g_byte_array_append(bytes, (const uint8_t[]) { (uint8_t) (i * 7 + i / 251) }, 1);
+    g_byte_array_append(bytes, (const uint8_t[]){ (uint8_t)(i * 7 + i / 251) }, 1);
   return bytes;
 }
 
@@ -135,9 +136,11 @@ Test(sim_stream, bytes_in_order_over_a_bad_link)
     world_connected(&w, seed);
     cr_expect(mal_address_equal(w.from.address, mal_address_ipv4(0xc6336401)));
     w.server.echo = true;
-    mal_sim_link_set_faults(w.link, &(MalSimFaults) { .latency_min = 100, .latency_max = 90000, .jitter = 30000,
-                                                      .loss = MAL_SIM_PERCENT(10),
-                                                      .reorder = MAL_SIM_PERCENT(30) });
+    mal_sim_link_set_faults(w.link, &(MalSimFaults){ .latency_min = 100,
+                                                     .latency_max = 90000,
+                                                     .jitter = 30000,
+                                                     .loss = MAL_SIM_PERCENT(10),
+                                                     .reorder = MAL_SIM_PERCENT(30) });
     for (guint at = 0; at < sent->len; at += 1000)
       cr_expect(mal_stream_send(w.client.stream, sent->data + at, 1000));
     mal_sim_run_for(w.sim, 600 * SECOND);
@@ -172,8 +175,13 @@ Test(sim_stream, what_was_sent_before_close_arrives)
 
 Test(sim_stream, nobody_listens_or_nobody_answers)
 {
-  static const struct { bool down; int64_t after; const char *message; } rows[] = {
-    { false, 1, "can't connect: Connection refused" }, { true, 200, "can't connect: Connection timed out" },
+  static const struct {
+    bool down;
+    int64_t after;
+    const char *message;
+  } rows[] = {
+    { false, 1, "can't connect: Connection refused" },
+    { true, 200, "can't connect: Connection timed out" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     World w;
@@ -208,12 +216,15 @@ Test(sim_stream, a_connection_attempt_survives_a_short_outage)
 
 Test(sim_stream, a_partition_stalls_then_all_arrives_or_time_runs_out)
 {
-  static const struct { int64_t lasts; bool arrives; } rows[] = { { 120, true }, { 1100, false } };
+  static const struct {
+    int64_t lasts;
+    bool arrives;
+  } rows[] = { { 120, true }, { 1100, false } };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     World w;
     world_connected(&w, 23);
     mal_stream_send(w.client.stream, "one", 3);
-    mal_sim_partition(w.sim, &w.client_node, 1, &w.server_node, 1);   /* cuts it off on its way */
+    mal_sim_partition(w.sim, &w.client_node, 1, &w.server_node, 1); /* cuts it off on its way */
     mal_stream_send(w.client.stream, "two", 3);
     mal_sim_run_for(w.sim, rows[i].lasts * SECOND);
     cr_expect_eq(w.server.got->len, 0u);
@@ -222,24 +233,52 @@ Test(sim_stream, a_partition_stalls_then_all_arrives_or_time_runs_out)
     mal_sim_run_for(w.sim, 120 * SECOND);
     cr_expect_eq(w.server.got->len, rows[i].arrives ? 6u : 0u);
     cr_expect(!w.server.got->len || !memcmp(w.server.got->data, "onetwo", 6));
-    cr_expect(rows[i].arrives || !strcmp(w.client.error->message, "can't receive: Connection timed out"));
+    cr_expect(rows[i].arrives ||
+              !strcmp(w.client.error->message, "can't receive: Connection timed out"));
     world_clear(&w);
   }
 }
 
-/* The peer's host dies: silence, until it is back and resets what it doesn't know any more, or the keep-alive
-   finds out. */
+/* What follows a lost piece waits for it, though it had a way itself. */
+Test(sim_stream, nothing_overtakes_what_was_cut_off)
+{
+  World w;
+  world_connected(&w, 28);
+  mal_sim_link_set_faults(w.link, &(MalSimFaults){ .latency_min = 10000, .latency_max = 10000 });
+  mal_stream_send(w.client.stream, "one", 3);
+  mal_sim_run_for(w.sim, 5000);
+  mal_stream_send(w.client.stream, "two", 3);
+  mal_sim_link_set_up(w.link, false);
+  mal_sim_run_for(w.sim, 6000);
+  mal_sim_link_set_up(w.link, true); /* "one" is lost, "two" still on its way */
+  mal_sim_run_for(w.sim, 10000);
+  cr_expect_eq(w.server.got->len, 0u);
+  mal_sim_run_for(w.sim, 10 * SECOND);
+  cr_assert_eq(w.server.got->len, 6u);
+  cr_expect_arr_eq(w.server.got->data, "onetwo", 6);
+  world_clear(&w);
+}
+
+/* The peer's host dies: silence, until it is back and resets what it doesn't know any more, or the
+   keep-alive finds out. */
 Test(sim_stream, crash_of_the_peer)
 {
-  static const struct { bool restart, send; int64_t keepalive; const char *message; } rows[] = {
-    { false, true, 0, NULL }, { true, false, 0, NULL }, { true, true, 0, "can't receive: Connection reset by peer" },
+  static const struct {
+    bool restart, send;
+    int64_t keepalive;
+    const char *message;
+  } rows[] = {
+    { false, true, 0, NULL },
+    { true, false, 0, NULL },
+    { true, true, 0, "can't receive: Connection reset by peer" },
     { true, false, 10, "can't receive: Connection reset by peer" },
     { false, false, 10, "can't receive: Connection timed out" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     World w;
     world_init(&w, 24);
-    mal_sim_set_stream_options(w.sim, &(MalSimStreamOptions) { 130 * SECOND, 900 * SECOND, rows[i].keepalive * SECOND, 0 });
+    mal_sim_set_stream_options(
+        w.sim, &(MalSimStreamOptions){ 130 * SECOND, 900 * SECOND, rows[i].keepalive * SECOND, 0 });
     connect_client(&w);
     mal_sim_run_for(w.sim, SECOND);
     mal_sim_node_crash(w.server_node, MAL_SIM_DISK_KEPT);
@@ -253,7 +292,7 @@ Test(sim_stream, crash_of_the_peer)
     cr_expect_eq(w.client.closed, rows[i].message != NULL, "row %zu", i);
     cr_expect(!rows[i].message || !strcmp(w.client.error->message, rows[i].message), "row %zu", i);
     cr_expect_eq(w.server.closed, 0, "the dead end hears nothing");
-    mal_stream_close(w.server.stream);   /* a dead handle */
+    mal_stream_close(w.server.stream); /* a dead handle */
     mal_stream_close(w.client.stream);
     world_clear(&w);
   }
@@ -272,7 +311,8 @@ Test(sim_stream, a_silent_stream_keeps_what_arrives_and_holds_the_sender_back)
   cr_expect_eq(w.server.events, 0);
   size_t queued = mal_stream_queued(w.client.stream);
   cr_expect(queued > sent->len - 100000 && queued < sent->len);
-  cr_expect_not(mal_stream_send(w.client.stream, sent->data, sent->len), "more than 1 MiB would wait");
+  cr_expect_not(mal_stream_send(w.client.stream, sent->data, sent->len),
+                "more than 1 MiB would wait");
   cr_expect_eq(mal_stream_queued(w.client.stream), queued);
   cr_expect(mal_stream_send(w.client.stream, "", 0));
   mal_stream_start(w.server.stream, &ops, &w.server);
@@ -292,9 +332,11 @@ Test(sim_stream, listeners_do_not_share_a_port)
   MalRuntime *rt = mal_sim_node_runtime(w.server_node);
   cr_expect_null(mal_listener_open(rt, server_endpoint(), on_accept, &w, &error));
   cr_assert(g_error_matches(error, MAL_ERROR, MAL_ERROR_NETWORK));
-  cr_expect_str_eq(error->message,
-                   "TCP port 2587 on 198.51.100.2 is in use by another program (is another mallocd running?)");
-  MalListener *any = mal_listener_open(rt, (MalEndpoint) { mal_address_ipv4(0), 0, 0 }, on_accept, &w, NULL);
+  cr_expect_str_eq(
+      error->message,
+      "TCP port 2587 on 198.51.100.2 is in use by another program (is another mallocd running?)");
+  MalListener *any = mal_listener_open(rt, (MalEndpoint){ mal_address_ipv4(0), 0, 0 }, on_accept,
+                                       &w, NULL);
   cr_expect_geq(mal_listener_port(any), 32768);
   mal_listener_close(w.listener);
   cr_expect_not_null(mal_listener_open(rt, server_endpoint(), on_accept, &w, NULL));
@@ -308,8 +350,8 @@ Test(sim_stream, loopback)
   world_init(&w, 27);
   w.server.echo = true;
   MalEndpoint self = { mal_address_ipv4(0x7f000001), PORT, 0 };
-  w.client.stream = mal_stream_connect(mal_sim_node_runtime(w.server_node), (MalEndpoint) { 0 }, self, &ops, &w.client,
-                                       NULL);
+  w.client.stream = mal_stream_connect(mal_sim_node_runtime(w.server_node), (MalEndpoint){ 0 },
+                                       self, &ops, &w.client, NULL);
   mal_sim_link_set_up(w.link, false);
   mal_sim_run_for(w.sim, SECOND);
   cr_assert_eq(w.client.connected, 1);

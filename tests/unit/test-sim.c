@@ -1,4 +1,5 @@
-/* The simulated runtime: its loop, clocks, timers, workers, disks, crashes, and that one seed gives one run. */
+/* The simulated runtime: its loop, clocks, timers, workers, disks, crashes, and that one seed gives
+   one run. */
 #include "tests/sim/sim.h"
 
 #include <criterion/criterion.h>
@@ -32,11 +33,14 @@ static void set_in(MalTimer *timer, int64_t microseconds)
   mal_timer_set(timer, mal_runtime_monotonic(timer->rt) + microseconds);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------ */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 Test(sim_timer, by_deadline_then_by_order_of_setting)
 {
-  static const struct { char mark; int64_t after; } timers[] = {
+  static const struct {
+    char mark;
+    int64_t after;
+  } timers[] = {
     { 'd', 30 }, { 'a', 10 }, { 'b', 20 }, { 'c', 20 }, { '0', -5 }, { 'e', 40 * SECOND },
   };
   MalSimNode *node;
@@ -45,7 +49,7 @@ Test(sim_timer, by_deadline_then_by_order_of_setting)
   GString *log = g_string_new(NULL);
   Mark marks[G_N_ELEMENTS(timers)];
   for (size_t i = 0; i < G_N_ELEMENTS(timers); i++) {
-    marks[i] = (Mark) { rt, NULL, log, timers[i].mark, 0 };
+    marks[i] = (Mark){ rt, NULL, log, timers[i].mark, 0 };
     set_in(mal_timer_new(rt, write_mark, &marks[i]), timers[i].after);
   }
   cr_expect(mal_sim_run_until(sim, 30));
@@ -69,8 +73,8 @@ Test(sim_timer, set_again_moves_and_stop_forgets)
   set_in(ta, 10);
   set_in(tb, 20);
   set_in(tc, 5);
-  set_in(ta, 30);             /* later */
-  set_in(tb, 7);              /* earlier */
+  set_in(ta, 30); /* later */
+  set_in(tb, 7);  /* earlier */
   mal_timer_stop(tc);
   mal_sim_run_until(sim, 100);
   cr_expect_str_eq(log->str, "ba");
@@ -80,6 +84,53 @@ Test(sim_timer, set_again_moves_and_stop_forgets)
   cr_expect_str_eq(log->str, "ba");
   cr_expect_eq(mal_sim_node_handles(node), 2u);
   g_string_free(log, TRUE);
+}
+
+#define TIMERS 200
+
+typedef struct {
+  MalSim *sim;
+  MalTimer *timer;
+  int64_t due;
+  int64_t *last;
+} Armed;
+
+static void check_due(void *data)
+{
+  Armed *armed = data;
+  cr_assert_eq(mal_sim_now(armed->sim), armed->due);
+  cr_assert_geq(armed->due, *armed->last);
+  *armed->last = armed->due;
+  armed->due = -1;
+}
+
+/* However often they are set, moved and stopped: each comes when it was last set for, none else
+   does. */
+Test(sim_timer, many_set_moved_and_stopped)
+{
+  MalSimNode *node;
+  g_autoptr(MalSim) sim = sim_with_node(15, &node);
+  Armed armed[TIMERS];
+  int64_t last = 0;
+  for (size_t i = 0; i < TIMERS; i++)
+    armed[i] = (Armed){ sim, mal_timer_new(mal_sim_node_runtime(node), check_due, &armed[i]), -1,
+                        &last };
+  for (int turn = 0; turn < 20000; turn++) {
+    Armed *one = &armed[mal_sim_random_between(sim, 0, TIMERS - 1)];
+    int64_t after = (int64_t)mal_sim_random_between(sim, 0, 5000);
+    if (mal_sim_chance(sim, MAL_SIM_PERCENT(40))) {
+      mal_timer_stop(one->timer);
+      one->due = -1;
+    } else {
+      set_in(one->timer, after);
+      one->due = mal_sim_now(sim) + after;
+    }
+    if (turn % 16 == 0)
+      mal_sim_run_for(sim, 50);
+  }
+  mal_sim_run_for(sim, 10000);
+  for (size_t i = 0; i < TIMERS; i++)
+    cr_expect_eq(armed[i].due, -1);
 }
 
 static void again_then_free(void *data)
@@ -131,7 +182,7 @@ Test(sim_timer, deferred_calls_come_after_all_of_the_instant)
 
 static void spin(void *data)
 {
-  set_in(((Mark *) data)->timer, 0);
+  set_in(((Mark *)data)->timer, 0);
 }
 
 Test(sim_timer, a_loop_without_time_fails)
@@ -148,11 +199,11 @@ Test(sim_timer, a_loop_without_time_fails)
   cr_expect_eq(mal_sim_now(sim), 10);
 }
 
-/* ---- hooks and predicates ---------------------------------------------------------------------- */
+/* ---- hooks and predicates -------------------------------------------------------------------- */
 
 static void fail_at_three(MalSim *sim, void *data)
 {
-  if (++*(int *) data == 3)
+  if (++*(int *)data == 3)
     mal_sim_fail(sim, "three");
 }
 
@@ -174,7 +225,7 @@ Test(sim_run, a_hook_stops_the_run)
 
 static bool shorter_than_two(void *data)
 {
-  return ((GString *) data)->len < 2;
+  return ((GString *)data)->len < 2;
 }
 
 Test(sim_run, while_a_predicate_holds)
@@ -184,13 +235,14 @@ Test(sim_run, while_a_predicate_holds)
   Mark mark = { mal_sim_node_runtime(node), NULL, g_string_new(NULL), 'x', 0 };
   for (int i = 1; i <= 3; i++)
     set_in(mal_timer_new(mark.rt, write_mark, &mark), i * SECOND);
-  cr_expect_not(mal_sim_run_while(sim, shorter_than_two, mark.log, SECOND), "the limit comes first");
+  cr_expect_not(mal_sim_run_while(sim, shorter_than_two, mark.log, SECOND),
+                "the limit comes first");
   cr_expect(mal_sim_run_while(sim, shorter_than_two, mark.log, 60 * SECOND));
   cr_expect_eq(mal_sim_now(sim), 2 * SECOND);
   g_string_free(mark.log, TRUE);
 }
 
-/* ---- clocks and randomness --------------------------------------------------------------------- */
+/* ---- clocks and randomness ------------------------------------------------------------------- */
 
 Test(sim_clock, skew_drift_and_steps_move_wall_time_only)
 {
@@ -199,7 +251,7 @@ Test(sim_clock, skew_drift_and_steps_move_wall_time_only)
   MalSimNode *exact = mal_sim_node_new(sim, "exact"), *wrong = mal_sim_node_new(sim, "wrong");
   MalRuntime *e = mal_sim_node_runtime(exact), *w = mal_sim_node_runtime(wrong);
   int64_t mono = mal_runtime_monotonic(w);
-  mal_sim_node_set_clock(wrong, -5 * SECOND, 100);   /* 100 ppm fast: 1 s in 10,000 */
+  mal_sim_node_set_clock(wrong, -5 * SECOND, 100); /* 100 ppm fast: 1 s in 10,000 */
   cr_expect_eq(mal_runtime_wall(e), 1000000 * SECOND);
   cr_expect_eq(mal_runtime_wall(w), 999995 * SECOND);
   mal_sim_run_for(sim, 10000 * SECOND);
@@ -228,9 +280,15 @@ Test(sim_clock, each_boot_has_its_own_random_stream_and_monotonic_zero)
   }
 }
 
-/* ---- workers ----------------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
-typedef struct { GString *log; MalSim *sim; MalSimNode *crash; int64_t ran, done; char name; } Job;
+typedef struct {
+  GString *log;
+  MalSim *sim;
+  MalSimNode *crash;
+  int64_t ran, done;
+  char name;
+} Job;
 
 static void job_run(void *data)
 {
@@ -244,7 +302,7 @@ static void job_run(void *data)
 static void job_done(void *data)
 {
   Job *job = data;
-  g_string_append_c(job->log, (char) g_ascii_toupper(job->name));
+  g_string_append_c(job->log, (char)g_ascii_toupper(job->name));
   job->done = mal_sim_now(job->sim);
 }
 
@@ -271,7 +329,10 @@ Test(sim_worker, runs_later_in_order_and_then_says_so)
 
 Test(sim_worker, a_crash_before_run_or_between_run_and_done)
 {
-  static const struct { bool in_run; const char *log; } rows[] = { { false, "" }, { true, "a" } };
+  static const struct {
+    bool in_run;
+    const char *log;
+  } rows[] = { { false, "" }, { true, "a" } };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MalSimNode *node;
     g_autoptr(MalSim) sim = sim_with_node(11, &node);
@@ -290,23 +351,23 @@ Test(sim_worker, a_crash_before_run_or_between_run_and_done)
   }
 }
 
-/* ---- crashes ----------------------------------------------------------------------------------- */
+/* ---- crashes --------------------------------------------------------------------------------- */
 
 static void never_datagrams(MalUdp *udp, const MalDatagram *d, size_t n, void *data)
 {
-  (void) udp, (void) d, (void) n;
+  (void)udp, (void)d, (void)n;
   cr_expect(data != NULL, "a dead socket's callback");
 }
 
 static void never(void *data)
 {
-  (void) data;
+  (void)data;
   cr_expect_fail("a dead handle's callback");
 }
 
 static void never_accept(MalListener *listener, MalStream *stream, MalEndpoint peer, void *data)
 {
-  (void) listener, (void) stream, (void) peer, (void) data;
+  (void)listener, (void)stream, (void)peer, (void)data;
   cr_expect_fail("a dead listener's callback");
 }
 
@@ -317,11 +378,14 @@ Test(sim_crash, nothing_calls_back_and_dead_handles_do_nothing)
   g_autoptr(GError) error = NULL;
   MalRuntime *rt = mal_sim_node_runtime(node);
   MalUdpOptions options = { .family = MAL_IPV4, .port = 2535 };
-  MalDatagram hello = { .peer = { mal_address_ipv4(0x7f000001), 2535, 0 }, .data = (const uint8_t *) "x", .length = 1 };
+  MalDatagram hello = { .peer = { mal_address_ipv4(0x7f000001), 2535, 0 },
+                        .data = (const uint8_t *)"x",
+                        .length = 1 };
   MalTimer *timer = mal_timer_new(rt, never, NULL);
   MalUdp *udp = mal_udp_open(rt, &options, never_datagrams, NULL, &error);
   MalInterfaceWatch *watch = mal_interface_watch_new(rt, never, NULL);
-  MalListener *listener = mal_listener_open(rt, (MalEndpoint) { mal_address_ipv4(0), 2587, 0 }, never_accept, NULL, NULL);
+  MalListener *listener = mal_listener_open(rt, (MalEndpoint){ mal_address_ipv4(0), 2587, 0 },
+                                            never_accept, NULL, NULL);
   set_in(timer, 5);
   mal_runtime_defer(rt, never, NULL);
   mal_udp_send(udp, &hello);
@@ -353,18 +417,22 @@ Test(sim_crash, nothing_calls_back_and_dead_handles_do_nothing)
   cr_expect_eq(mal_sim_node_handles(node), 1u);
 }
 
-/* ---- disks ------------------------------------------------------------------------------------- */
+/* ---- disks ----------------------------------------------------------------------------------- */
 
 static char *disk_text(MalSimDisk *disk)
 {
   size_t n;
   const uint8_t *data = mal_sim_disk_data(disk, &n);
-  return g_strndup((const char *) data, n);
+  return g_strndup((const char *)data, n);
 }
 
 Test(sim_disk, what_was_synced_survives_and_the_tail_as_told)
 {
-  static const struct { MalSimTail tail; MalSimCrash crash; size_t least, most; } rows[] = {
+  static const struct {
+    MalSimTail tail;
+    MalSimCrash crash;
+    size_t least, most;
+  } rows[] = {
     { MAL_SIM_TAIL_LOST, MAL_SIM_DISK_KEPT, 600, 600 },
     { MAL_SIM_TAIL_KEPT, MAL_SIM_DISK_KEPT, 4600, 4600 },
     { MAL_SIM_TAIL_TORN, MAL_SIM_DISK_KEPT, 600, 4599 },
@@ -412,7 +480,10 @@ Test(sim_disk, torn_tails_tear_records)
 
 Test(sim_disk, faults)
 {
-  static const struct { MalSimDiskFault fault; bool append, sync, replace; } rows[] = {
+  static const struct {
+    MalSimDiskFault fault;
+    bool append, sync, replace;
+  } rows[] = {
     { MAL_SIM_DISK_OK, true, true, true },
     { MAL_SIM_DISK_FULL, false, true, false },
     { MAL_SIM_DISK_IO_ERROR, false, false, false },
