@@ -1,8 +1,10 @@
+#define _GNU_SOURCE
 /* The simulated runtime: its loop, clocks, timers, workers, disks, crashes, and that one seed gives
    one run. */
 #include "tests/sim/sim.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SECOND MAL_US
@@ -240,6 +242,27 @@ Test(sim_run, while_a_predicate_holds)
   cr_expect(mal_sim_run_while(sim, shorter_than_two, mark.log, 60 * SECOND));
   cr_expect_eq(mal_sim_now(sim), 2 * SECOND);
   g_string_free(mark.log, TRUE);
+}
+
+Test(sim_run, the_trace_keeps_the_last_records)
+{
+  MalSimNode *node;
+  g_autoptr(MalSim) sim = sim_with_node(16, &node);
+  char *text = NULL;
+  size_t length;
+  mal_sim_set_trace_size(sim, 8);
+  for (int i = 0; i < 20; i++) {
+    mal_sim_note(sim, node, "remark %d", i);
+    mal_sim_run_for(sim, SECOND);
+  }
+  FILE *out = open_memstream(&text, &length);
+  mal_sim_print_trace(sim, out);
+  fclose(out);
+  cr_expect_null(strstr(text, "remark 11\n"));
+  cr_expect_not_null(strstr(text, "the last 8 of 20 records:\n"
+                                  "        12.000000  a            note: remark 12\n"));
+  cr_expect_not_null(strstr(text, "remark 19\n"));
+  free(text);
 }
 
 /* ---- clocks and randomness ------------------------------------------------------------------- */
