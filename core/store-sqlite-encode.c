@@ -70,6 +70,7 @@ static uint16_t text_length(const char *text)
 void mal_arena_put_lease(MalArena *arena, MalTime at, const MalLease *lease)
 {
   g_assert(lease->id.length >= 1 && lease->id.length <= MAL_LEASE_ID_MAX);
+  g_assert(lease->n_blocks >= 1 && lease->n_blocks <= MAL_STORE_OCTETS_MAX / (MAL_SPAN_STRLEN + 1));
   char client[MAL_ADDRESS_STRLEN] = "";
   if (lease->client.family != MAL_FAMILY_NONE)
     mal_address_format(lease->client, client);
@@ -116,7 +117,7 @@ void mal_arena_drop_lease(MalArena *arena, MalTime at, MalLeaseId id, const char
 
 void mal_arena_put_record(MalArena *arena, MalTime at, const MalRecord *record, bool drop)
 {
-  g_assert(record->key_length <= INT32_MAX / 4 && record->value_length <= INT32_MAX / 4);
+  g_assert(record->key_length <= MAL_STORE_OCTETS_MAX && record->value_length <= MAL_STORE_OCTETS_MAX);
   MalRecordChange head = {
     .change = { .kind = drop ? MAL_CHANGE_DROP_RECORD : MAL_CHANGE_PUT_RECORD, .at = at },
     .owner = text_length(record->owner),

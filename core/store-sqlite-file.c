@@ -56,6 +56,8 @@ static const char *what_to_do(int rc)
   case SQLITE_PERM:
   case SQLITE_AUTH:
     return "it can't be opened: check the permissions of the file and its directory";
+  case SQLITE_CONSTRAINT:
+    return "another program has written into it: restart mallocd";
   case SQLITE_INTERRUPT:
     return "the daemon stops";
   case SQLITE_TOOBIG:

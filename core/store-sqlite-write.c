@@ -6,21 +6,29 @@ enum { ID = 1, OP, AT, SCOPE, BLOCKS, STARTS, ENDS, PAD, GRANTED, CLIENT, ORIGIN
 typedef struct {
   sqlite3_stmt *stmt;
   const uint8_t *at;
+  int rc;                     /* of the first that failed */
 } Binder;
+
+static void note(Binder *binder, int rc)
+{
+  if (binder->rc == SQLITE_OK)
+    binder->rc = rc;
+}
 
 static void bind_text(Binder *binder, int column, size_t length)
 {
   if (length)
-    sqlite3_bind_text(binder->stmt, column, (const char *)binder->at, (int)length, SQLITE_STATIC);
+    note(binder, sqlite3_bind_text64(binder->stmt, column, (const char *)binder->at, length, SQLITE_STATIC,
+                                     SQLITE_UTF8));
   else
-    sqlite3_bind_null(binder->stmt, column);
+    note(binder, sqlite3_bind_null(binder->stmt, column));
   binder->at += length;
 }
 
 /* A NULL pointer would make an empty value NULL; AT never is. */
 static void bind_blob(Binder *binder, int column, size_t length)
 {
-  sqlite3_bind_blob(binder->stmt, column, binder->at, (int)length, SQLITE_STATIC);
+  note(binder, sqlite3_bind_blob64(binder->stmt, column, binder->at, length, SQLITE_STATIC));
   binder->at += length;
 }
 
@@ -29,7 +37,7 @@ static void bind_op(sqlite3_stmt *stmt, int column, bool drop)
   sqlite3_bind_text(stmt, column, drop ? "drop" : "put", drop ? 4 : 3, SQLITE_STATIC);
 }
 
-static void bind_lease(sqlite3_stmt *stmt, const MalLeaseChange *lease)
+static int bind_lease(sqlite3_stmt *stmt, const MalLeaseChange *lease)
 {
   Binder binder = { .stmt = stmt, .at = (const uint8_t *)(lease + 1) };
   bool drop = lease->change.kind == MAL_CHANGE_DROP_LEASE;
@@ -45,16 +53,17 @@ static void bind_lease(sqlite3_stmt *stmt, const MalLeaseChange *lease)
     for (int column = STARTS; column <= GRANTED; column++)
       sqlite3_bind_null(stmt, column);
     sqlite3_bind_null(stmt, FLAGS);
-    return;
+    return binder.rc;
   }
   sqlite3_bind_int64(stmt, STARTS, lease->start);
   sqlite3_bind_int64(stmt, ENDS, lease->end);
   sqlite3_bind_int64(stmt, PAD, lease->pad);
   sqlite3_bind_int64(stmt, GRANTED, lease->granted);
   sqlite3_bind_int64(stmt, FLAGS, lease->flags);
+  return binder.rc;
 }
 
-static void bind_record(sqlite3_stmt *stmt, const MalRecordChange *record)
+static int bind_record(sqlite3_stmt *stmt, const MalRecordChange *record)
 {
   Binder binder = { .stmt = stmt, .at = (const uint8_t *)(record + 1) };
   bool drop = record->change.kind == MAL_CHANGE_DROP_RECORD;
@@ -69,6 +78,7 @@ static void bind_record(sqlite3_stmt *stmt, const MalRecordChange *record)
     sqlite3_bind_null(stmt, 6);
   else
     bind_blob(&binder, 6, record->value);
+  return binder.rc;
 }
 
 static bool is_lease(const MalChange *change)
@@ -90,12 +100,12 @@ static int insert_all(MalSqlite *self, const MalArena *arena)
     const MalChange *change = change_at(arena, offset);
     MalJournalKind which = is_lease(change) ? MAL_JOURNAL_LEASES : MAL_JOURNAL_RECORDS;
     sqlite3_stmt *stmt = self->journals[which].insert;
-    if (which == MAL_JOURNAL_LEASES)
-      bind_lease(stmt, (const MalLeaseChange *)(const void *)change);
-    else
-      bind_record(stmt, (const MalRecordChange *)(const void *)change);
+    int rc = which == MAL_JOURNAL_LEASES ? bind_lease(stmt, (const MalLeaseChange *)(const void *)change)
+                                         : bind_record(stmt, (const MalRecordChange *)(const void *)change);
+    if (rc != SQLITE_OK)
+      return rc;
     sqlite3_bind_int64(stmt, which == MAL_JOURNAL_LEASES ? SEQ : 7, (sqlite3_int64)next[which]++);
-    int rc = sqlite3_step(stmt);
+    rc = sqlite3_step(stmt);
     sqlite3_reset(stmt);
     if (rc != SQLITE_DONE)
       return rc;

@@ -26,6 +26,8 @@ typedef struct {
   size_t value_length;
 } MalRecord;
 
+#define MAL_STORE_OCTETS_MAX ((size_t)16 << 20)   /* a record's key, and its value */
+
 /* ERROR NULL: all batches up to and with THROUGH are durable, except those that were told as failed before. Else:
    batch THROUGH failed and none of its changes counts; later batches may succeed. Called in order of tickets. A
    store that recovers calls once with the last durable ticket again and ERROR NULL: its state is OK from then on. */

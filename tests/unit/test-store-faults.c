@@ -151,6 +151,30 @@ Test(store_faults, a_lock_held_by_another_program_is_named)
   cr_assert_eq(mal_store_state(store, NULL), MAL_STORE_OK);
 }
 
+/* An error in mid-batch after which SQLite leaves the transaction open. */
+Test(store_faults, a_row_of_somebody_else_in_the_way)
+{
+  reopen(NULL);
+  put_record("core", "k", "1", "a");
+  fake_run(fake_rt);
+  run_sql("INSERT INTO record_log VALUES (3, 'x', 'x', x'00', 'put', 0, x'00')");
+  put(1, 0);
+  put_record("core", "k", "2", "b");
+  put_record("core", "k", "3", "c");
+  fake_run(fake_rt);
+  assert_says(told_at(1)->error, "another program has written into it");
+  run_sql("DELETE FROM record_log WHERE seq = 3");
+  fake_advance(fake_rt, 1);
+  cr_assert_eq(mal_store_state(store, NULL), MAL_STORE_OK);
+  put_record("core", "k", "4", "d");
+  fake_run(fake_rt);
+  cr_assert_eq(told->len, 4);
+  cr_assert_null(told_at(3)->error);
+  reopen(NULL);
+  g_auto(Loaded) loaded = load_from(NOW);
+  cr_assert_eq(g_hash_table_size(loaded.lives), 2);
+}
+
 /* ---- a power cut -------------------------------------------------------------------------------------------- */
 
 #define CUT_BATCHES 30

@@ -53,6 +53,19 @@ Test(store, ipv6_and_extreme_values_come_back)
   cr_assert_str_eq(g_hash_table_lookup(loaded.lives, key), text);
 }
 
+Test(store, the_longest_record_comes_back)
+{
+  g_autofree char *long_text = g_strnfill(MAL_STORE_OCTETS_MAX, 'v');
+  reopen(NULL);
+  put_record("core", "k", "short", "x");
+  put_record("core", "k", long_text, long_text);
+  fake_run(fake_rt);
+  cr_assert_null(told_at(0)->error, "%s", told_at(0)->error);
+  reopen(NULL);
+  g_auto(Loaded) loaded = load_from(NOW);
+  cr_assert_eq(g_hash_table_size(loaded.lives), 2);
+}
+
 Test(store, loads_in_the_order_of_changes)
 {
   reopen(NULL);
