@@ -70,6 +70,8 @@ madcap_packets = tests/support/madcap-packets.c tests/support/madcap-packets.h \
 madcap_test_libs = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-plugin
 tests_unit_test_madcap_plugin_LDADD = plugins/madcap/libmadcap.la tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-madcap-server-list
+tests_unit_test_madcap_server_list_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-server
 tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
   tests/unit/madcap-script.c tests/unit/madcap-script.h
@@ -116,6 +118,9 @@ fuzz_targets =
 fuzz_targets += tests/fuzz/fuzz-conf
 tests_fuzz_fuzz_conf_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
+fuzz_targets += tests/fuzz/fuzz-madcap-server
+tests_fuzz_fuzz_madcap_server_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
+tests_fuzz_fuzz_madcap_server_LDFLAGS = $(fuzz_ldflags)
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
@@ -126,6 +131,7 @@ test_data += tests/golden/madcap
 test_data += tests/e2e/madcap.py
 test_data += tests/e2e/dissector_fields.py
 test_data += tests/fuzz/corpus/conf
+test_data += tests/fuzz/corpus/madcap-server
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 if ENABLE_FUZZER

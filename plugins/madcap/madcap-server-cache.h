@@ -46,7 +46,7 @@ typedef struct {
   MalHashKey key;
   size_t max_entries, max_octets;
   int64_t interval;                   /* microseconds */
-  uint64_t evicted;                   /* so far */
+  uint64_t evicted;                   /* not counted yet */
   size_t entries, octets, done;
   GPtrArray *chunks;
   uint32_t *buckets;

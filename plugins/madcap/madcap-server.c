@@ -363,7 +363,8 @@ void madcap_server_gauges(MadcapServer *s)
   mal_gauge(s->metrics, MADCAP_M_CACHE_ENTRIES, s->changes.entries + s->others.entries);
   mal_gauge(s->metrics, MADCAP_M_CACHE_OCTETS, s->changes.octets + s->others.octets);
   mal_gauge(s->metrics, MADCAP_M_PENDING, s->changes.entries - s->changes.done);
-  s->metrics->values[MADCAP_M_EVICTED] = s->changes.evicted + s->others.evicted;
+  mal_count(s->metrics, MADCAP_M_EVICTED, s->changes.evicted + s->others.evicted);
+  s->changes.evicted = s->others.evicted = 0;
 }
 
 int64_t madcap_server_due(const MadcapServer *s)
