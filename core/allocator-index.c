@@ -1,5 +1,6 @@
-/* The tree of busy segments: structure and change. Every change takes the segments that touch the changed
-   keys out of the tree, makes their new sequence (cut, filled, merged where equal), and puts that back. */
+/* The tree of busy segments: structure and change. Every change takes the segments that touch the
+   changed keys out of the tree, makes their new sequence (cut, filled, merged where equal), and
+   puts that back. */
 #include "allocator-index.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@ typedef struct {
 
 void mal_index_init(MalIndex *ix, uint32_t salt)
 {
-  *ix = (MalIndex){ .salt = salt, .at = MAL_BEGINNING, .n_segments = 1, .n_cells = 1, .n_pauses = 1 };
+  *ix =
+      (MalIndex){ .salt = salt, .at = MAL_BEGINNING, .n_segments = 1, .n_cells = 1, .n_pauses = 1 };
   ix->old = g_array_new(FALSE, FALSE, sizeof(Loose));
   ix->fresh = g_array_new(FALSE, FALSE, sizeof(Loose));
   ix->periods = g_array_new(FALSE, FALSE, sizeof(MalBusy));
@@ -40,8 +42,8 @@ void mal_index_clear(MalIndex *ix)
 
 size_t mal_index_bytes(const MalIndex *ix)
 {
-  return sizeof *ix + ix->max_segments * sizeof(MalSegment) + ix->max_cells * sizeof(MalCellOfPeriods) +
-         ix->max_pauses * sizeof(MalPause);
+  return sizeof *ix + ix->max_segments * sizeof(MalSegment) +
+         ix->max_cells * sizeof(MalCellOfPeriods) + ix->max_pauses * sizeof(MalPause);
 }
 
 /* ---- pools ---------------------------------------------------------------------------------- */
@@ -258,7 +260,8 @@ static void loosen(MalIndex *ix, uint32_t id)
   uint32_t right = s->right;
   Loose loose = { s->keys, ix->periods->len, 0 };
   uint32_t cursor = 0;
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL; b = mal_index_next(ix, s, &cursor)) {
+  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
+       b = mal_index_next(ix, s, &cursor)) {
     g_array_append_val(ix->periods, *b);
     loose.n++;
   }
@@ -460,7 +463,8 @@ static void check_periods(const MalIndex *ix, const MalSegment *s, Count *count)
   MalTime tail = MAL_BEGINNING;
   if (s->more != 0)
     count->cells++;
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL; b = mal_index_next(ix, s, &cursor)) {
+  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
+       b = mal_index_next(ix, s, &cursor)) {
     g_assert(b->from < b->until);
     g_assert(before == NULL || compare_busy(before, b) <= 0);
     if (before != NULL)
@@ -504,8 +508,9 @@ static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
   check_periods(ix, s, count);
   check_subtree(ix, s->right, count);
   MalSegment was = *s;
-  pull((MalIndex *)ix, id);   /* writes what stands there already, or the comparison fails */
-  g_assert(was.reach.first == s->reach.first && was.reach.last == s->reach.last && was.gap == s->gap);
+  pull((MalIndex *)ix, id); /* writes what stands there already, or the comparison fails */
+  g_assert(was.reach.first == s->reach.first && was.reach.last == s->reach.last &&
+           was.gap == s->gap);
   g_assert(was.head == s->head && was.tail == s->tail);
   g_assert(was.run == s->run && was.lead == s->lead && was.trail == s->trail);
 }

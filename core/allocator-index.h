@@ -1,16 +1,16 @@
-/* Keys x time: the tree under the allocator. A key is a 32-bit number: an address of a plane, or an Ethernet
-   group. The tree holds the keys that are busy at some time, as segments of adjacent keys with the same busy
-   periods; what lies between segments is wholly free and takes no memory.
+/* Keys x time: the tree under the allocator. A key is a 32-bit number: an address of a plane, or an
+   Ethernet group. The tree holds the keys that are busy at some time, as segments of adjacent keys
+   with the same busy periods; what lies between segments is wholly free and takes no memory.
 
-   It is a treap in one array, linked by index. Each subtree knows its longest gap between segments, the
-   latest first busy instant and the earliest last busy instant of any segment: enough to go straight to a
-   free gap, or to a segment that is free before or after all that is busy on it, or to see that there is none.
-   Pauses stand in a second treap, by time.
+   It is a treap in one array, linked by index. Each subtree knows its longest gap between segments,
+   the latest first busy instant and the earliest last busy instant of any segment: enough to go
+   straight to a free gap, or to a segment that is free before or after all that is busy on it, or
+   to see that there is none. Pauses stand in a second treap, by time.
 
-   Runs across segments that are busy at other times have no such exact summary. For them each subtree knows its
-   longest run at one reference instant, which bounds the runs over every window around that instant. Where
-   windows move away from it the searches walk; once they have walked as far as there are segments, the instant is
-   chosen anew. Internal to the allocator. */
+   Runs across segments that are busy at other times have no such exact summary. For them each
+   subtree knows its longest run at one reference instant, which bounds the runs over every window
+   around that instant. Where windows move away from it the searches walk; once they have walked as
+   far as there are segments, the instant is chosen anew. Internal to the allocator. */
 #ifndef MAL_ALLOCATOR_INDEX_H
 #define MAL_ALLOCATOR_INDEX_H
 
@@ -23,8 +23,8 @@ G_BEGIN_DECLS
 /* One holder's period on one segment. */
 typedef struct {
   MalTime from, until;
-  uint32_t owner;             /* of a lease, or the number of a reserve */
-  uint32_t plane;             /* which of the addresses that share the key; MAL_PLANE_RESERVED: a reserve */
+  uint32_t owner; /* of a lease, or the number of a reserve */
+  uint32_t plane; /* which of the addresses that share the key; MAL_PLANE_RESERVED: a reserve */
 } MalBusy;
 
 /* first..last, both included. */
@@ -34,15 +34,16 @@ typedef struct {
 
 typedef struct {
   MalKeys keys;
-  uint32_t left, right;       /* 0: none */
-  MalKeys reach;              /* of the subtree: its first and last busy key */
-  uint32_t gap;               /* of the subtree: most free keys between two segments */
-  uint32_t more : 31;         /* head of the other periods in the pool; 0: `busy` is the only one */
-  uint32_t busy_at : 1;       /* busy at the index's reference instant */
-  MalBusy busy;               /* the period that begins first */
-  MalTime head;               /* of the subtree: latest first busy instant */
-  MalTime tail;               /* of the subtree: earliest end of all busy periods */
-  /* Of the subtree at the reference instant: the longest run of free keys, and those at its two ends. Saturating. */
+  uint32_t left, right; /* 0: none */
+  MalKeys reach;        /* of the subtree: its first and last busy key */
+  uint32_t gap;         /* of the subtree: most free keys between two segments */
+  uint32_t more : 31;   /* head of the other periods in the pool; 0: `busy` is the only one */
+  uint32_t busy_at : 1; /* busy at the index's reference instant */
+  MalBusy busy;         /* the period that begins first */
+  MalTime head;         /* of the subtree: latest first busy instant */
+  MalTime tail;         /* of the subtree: earliest end of all busy periods */
+  /* Of the subtree at the reference instant: the longest run of free keys, and those at its two
+     ends. Saturating. */
   uint32_t run, lead, trail;
 } MalSegment;
 
@@ -58,28 +59,28 @@ typedef struct {
 /* The time between two busy periods of a segment. */
 typedef struct {
   MalTime from, until;
-  MalKeys keys;               /* the segment's */
+  MalKeys keys; /* the segment's */
   uint32_t left, right;
-  MalTime latest;             /* of the subtree: latest end */
-  uint64_t longest;           /* of the subtree */
-  MalKeys reach;              /* of the subtree: lowest and highest key */
+  MalTime latest;   /* of the subtree: latest end */
+  uint64_t longest; /* of the subtree */
+  MalKeys reach;    /* of the subtree: lowest and highest key */
 } MalPause;
 
 typedef struct {
-  MalSegment *segments;       /* [0] is unused */
-  MalCellOfPeriods *cells;    /* [0] is unused */
+  MalSegment *segments;    /* [0] is unused */
+  MalCellOfPeriods *cells; /* [0] is unused */
   uint32_t n_segments, max_segments, free_segments;
   uint32_t n_cells, max_cells, free_cells;
-  MalPause *pauses;           /* [0] is unused */
+  MalPause *pauses; /* [0] is unused */
   uint32_t n_pauses, max_pauses, free_pauses, pause_root, live_pauses;
   uint32_t root;
-  uint32_t live;              /* segments in the tree */
+  uint32_t live; /* segments in the tree */
   uint32_t live_cells;
   uint32_t salt;
-  MalTime at;                 /* the reference instant: what is busy then can't be free over a window around it */
-  uint64_t walked;            /* segments visited by searches for runs since it was chosen */
-  GArray *old, *fresh;        /* scratch: pieces of the tree while they change */
-  GArray *periods;            /* scratch: MalBusy, of both */
+  MalTime at; /* the reference instant: what is busy then can't be free over a window around it */
+  uint64_t walked;     /* segments visited by searches for runs since it was chosen */
+  GArray *old, *fresh; /* scratch: pieces of the tree while they change */
+  GArray *periods;     /* scratch: MalBusy, of both */
 } MalIndex;
 
 void mal_index_init(MalIndex *ix, uint32_t salt);
@@ -87,12 +88,14 @@ void mal_index_clear(MalIndex *ix);
 size_t mal_index_bytes(const MalIndex *ix);
 
 void mal_index_take(MalIndex *ix, MalKeys keys, MalBusy busy);
-/* Removes what OWNER holds in PLANE; returns how many keys it held (each as often as it held it). */
+/* Removes what OWNER holds in PLANE; returns how many keys it held (each as often as it held it).
+ */
 uint64_t mal_index_give(MalIndex *ix, MalKeys keys, uint32_t owner, uint32_t plane);
 /* Removes everything in PLANE. */
 void mal_index_purge(MalIndex *ix, MalKeys keys, uint32_t plane);
 
-/* What is looked for: keys inside WITHIN that are free over [from, until), counting IGNORE (0: nobody) as gone. */
+/* What is looked for: keys inside WITHIN that are free over [from, until), counting IGNORE (0:
+   nobody) as gone. */
 typedef struct {
   MalKeys within;
   MalTime from, until;
@@ -102,18 +105,21 @@ typedef struct {
 bool mal_index_is_free(const MalIndex *ix, const MalQuery *q);
 /* Is KEY held at any time for PLANE? */
 bool mal_index_has(const MalIndex *ix, uint32_t key, uint32_t plane);
-/* N adjacent keys that are wholly free, at the end of a free gap that is beside a busy segment; BESIDE is false where nothing in
-   WITHIN is busy: then the place is at random. RANDOM is the state of a generator. */
-bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint64_t *random, uint32_t *first,
-                        bool *beside);
-/* N adjacent keys that are free over the window, whatever is busy in them at other times: the lowest. For what
-   find_gap didn't find. */
+/* N adjacent keys that are wholly free, at the end of a free gap that is beside a busy segment;
+   BESIDE is false where nothing in WITHIN is busy: then the place is at random. RANDOM is the state
+   of a generator. */
+bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint64_t *random,
+                        uint32_t *first, bool *beside);
+/* N adjacent keys that are free over the window, whatever is busy in them at other times: the
+   lowest. For what find_gap didn't find. */
 bool mal_index_find_run(MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *first);
-/* A stretch of busy keys (one segment's) that are free over the window: any (RANDOM), or the lowest (NULL). */
+/* A stretch of busy keys (one segment's) that are free over the window: any (RANDOM), or the lowest
+   (NULL). */
 bool mal_index_find_spot(const MalIndex *ix, const MalQuery *q, uint64_t *random, MalKeys *out);
 uint64_t mal_index_longest_gap(const MalIndex *ix, MalKeys within);
 uint64_t mal_index_longest_run(const MalIndex *ix, const MalQuery *q);
-/* The earliest instant from q->from on at which some key is free for as long as the window; MAL_FOREVER: none. */
+/* The earliest instant from q->from on at which some key is free for as long as the window;
+   MAL_FOREVER: none. */
 MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q);
 
 /* Calls VISIT with every segment that reaches into WITHIN, in order. KEYS are cut to it. */
@@ -121,7 +127,8 @@ typedef void (*MalIndexVisit)(const MalIndex *ix, const MalSegment *s, MalKeys k
 void mal_index_walk(const MalIndex *ix, MalKeys within, MalIndexVisit visit, void *data);
 
 /* The periods of S in order of their beginning: start with CURSOR 0; NULL at the end. */
-static inline const MalBusy *mal_index_next(const MalIndex *ix, const MalSegment *s, uint32_t *cursor)
+static inline const MalBusy *mal_index_next(const MalIndex *ix, const MalSegment *s,
+                                            uint32_t *cursor)
 {
   uint32_t at = *cursor;
   if (at == 0) {
@@ -178,7 +185,8 @@ static inline uint32_t mal_index_grown(uint32_t size)
   return size + size / 8 + 16;
 }
 
-/* ---- allocator-pauses.c ------------------------------------------------------------------------ */
+/* ---- allocator-pauses.c ------------------------------------------------------------------------
+ */
 
 /* Enters or removes the pauses of S. */
 void mal_pauses_note(MalIndex *ix, const MalSegment *s, bool present);

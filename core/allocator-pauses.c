@@ -1,6 +1,7 @@
-/* The pauses: the times between two busy periods of one segment, ordered by when they begin. A treap as the tree of
-   segments is, which knows of each subtree its latest end, its greatest length, and the keys it reaches over.
-   So a pause that covers a window, or the first one of a length, is found without looking at all of them. */
+/* The pauses: the times between two busy periods of one segment, ordered by when they begin. A
+   treap as the tree of segments is, which knows of each subtree its latest end, its greatest
+   length, and the keys it reaches over. So a pause that covers a window, or the first one of a
+   length, is found without looking at all of them. */
 #include "allocator-index.h"
 
 static uint64_t length_of(const MalPause *p)
@@ -46,7 +47,8 @@ static uint32_t join(MalIndex *ix, uint32_t a, uint32_t b)
   return b;
 }
 
-static void split(MalIndex *ix, uint32_t id, MalTime from, uint32_t key, uint32_t *low, uint32_t *high)
+static void split(MalIndex *ix, uint32_t id, MalTime from, uint32_t key, uint32_t *low,
+                  uint32_t *high)
 {
   if (id == 0) {
     *low = *high = 0;
@@ -115,7 +117,8 @@ void mal_pauses_note(MalIndex *ix, const MalSegment *s, bool present)
     return;
   MalTime tail = s->busy.until;
   uint32_t cursor = 0;
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL; b = mal_index_next(ix, s, &cursor)) {
+  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
+       b = mal_index_next(ix, s, &cursor)) {
     if (b->from > tail && present)
       add(ix, tail, b->from, s->keys);
     else if (b->from > tail)

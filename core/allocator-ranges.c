@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#define FLOOD_PRONE 256       /* first groups of each 2^23: those of x.0.0.0/24 and x.128.0.0/24 */
-#define RELATIVE 256          /* last addresses of an IPv4 scope (RFC 2365 section 9) */
+#define FLOOD_PRONE 256 /* first groups of each 2^23: those of x.0.0.0/24 and x.128.0.0/24 */
+#define RELATIVE 256    /* last addresses of an IPv4 scope (RFC 2365 section 9) */
 #define MAX_PLANES 256
 
 static guint hash_base(gconstpointer key)
@@ -271,7 +271,8 @@ OwnedRange *mal_range_at(const MalAllocator *a, MalAddress address)
   return mal_range(a->by_first, i);
 }
 
-OwnedRange *mal_next_owned(const MalAllocator *a, MalSpan span, uint64_t *done, MalSpan *part, bool *gap)
+OwnedRange *mal_next_owned(const MalAllocator *a, MalSpan span, uint64_t *done, MalSpan *part,
+                           bool *gap)
 {
   MalU128 more = span.last.value - span.first.value;
   if (*done > more)
@@ -279,8 +280,7 @@ OwnedRange *mal_next_owned(const MalAllocator *a, MalSpan span, uint64_t *done, 
   part->first = mal_address_make(span.first.family, span.first.value + *done);
   guint i = range_from(a, part->first);
   part->last = span.last;
-  if (i >= a->by_first->len ||
-      !mal_span_intersect(mal_range(a->by_first, i)->span, *part, part)) {
+  if (i >= a->by_first->len || !mal_span_intersect(mal_range(a->by_first, i)->span, *part, part)) {
     *gap = true;
     return NULL;
   }
@@ -329,14 +329,16 @@ static bool refuse(GError **error, MalErrorCode code, MalSpan span, const char *
   return false;
 }
 
-static bool check_new_range(const MalAllocator *a, const MalScope *scope, MalSpan span, GError **error)
+static bool check_new_range(const MalAllocator *a, const MalScope *scope, MalSpan span,
+                            GError **error)
 {
   if (!mal_span_contains(scope->span, span))
     return refuse(error, MAL_ERROR_INVALID, span, "outside its scope");
   guint i = range_from(a, span.first);
   if (i < a->by_first->len && mal_span_overlaps(mal_range(a->by_first, i)->span, span))
     return refuse(error, MAL_ERROR_EXISTS, span, "overlaps an owned range");
-  if (span.first.family == MAL_IPV6 && (span.last.value >> 32) - (span.first.value >> 32) >= MAX_PLANES)
+  if (span.first.family == MAL_IPV6 &&
+      (span.last.value >> 32) - (span.first.value >> 32) >= MAX_PLANES)
     return refuse(error, MAL_ERROR_INVALID, span, "covers more than 256 prefixes of length 96");
   return true;
 }
@@ -391,7 +393,8 @@ bool mal_allocator_remove_range(MalAllocator *a, MalAddress first)
   return true;
 }
 
-/* ---- excludes and reserves ---------------------------------------------------------------------- */
+/* ---- excludes and reserves ----------------------------------------------------------------------
+ */
 
 /* Holds or frees the Ethernet groups of a reserve, whether a range has its addresses or not. */
 static void hold_groups(MalAllocator *a, const BlockOut *b, bool hold)

@@ -1,4 +1,5 @@
-/* What the allocator says about itself: why nothing fits, the map, figures, and the check of its own state. */
+/* What the allocator says about itself: why nothing fits, the map, figures, and the check of its
+   own state. */
 #include "allocator-private.h"
 
 /* ---- shortage ------------------------------------------------------------------------------- */
@@ -39,8 +40,8 @@ static void count_piece(MalAllocator *a, const MalFit *fit, const Piece *piece, 
   out->leased += s.leased;
   out->free += (uint64_t)piece->more + 1 - s.leased;
   out->free_ethernet += s.shared;
-  MalQuery q = { mal_view_keys(grant_view(a), piece->plane, piece->first, piece->more), fit->from, fit->until,
-                 fit->ignore_owner };
+  MalQuery q = { mal_view_keys(grant_view(a), piece->plane, piece->first, piece->more), fit->from,
+                 fit->until, fit->ignore_owner };
   uint64_t run = mal_index_longest_run(mal_view_index(a, grant_view(a), piece->plane), &q);
   out->longest_run = (uint32_t)MAX(out->longest_run, MIN(run, UINT32_MAX));
 }
@@ -68,8 +69,8 @@ void mal_allocator_shortage(MalAllocator *a, const MalFit *fit, MalShortage *out
 typedef struct {
   MalCell *cells;
   size_t n;
-  uint64_t total;             /* addresses of all areas */
-  uint64_t offset;            /* of the area at hand */
+  uint64_t total;  /* addresses of all areas */
+  uint64_t offset; /* of the area at hand */
   const Piece *area;
   View view;
   MalTime at;
@@ -88,7 +89,8 @@ static size_t cell_of(const Map *m, uint64_t offset)
   return cell;
 }
 
-/* Adds the addresses VALUE..VALUE+MORE, which lie in the area at hand, to a member of each cell they reach into. */
+/* Adds the addresses VALUE..VALUE+MORE, which lie in the area at hand, to a member of each cell
+   they reach into. */
 static void spread(Map *m, MalU128 value, uint32_t more, size_t member)
 {
   uint64_t begin = m->offset + (uint64_t)(value - m->area->first);
@@ -130,7 +132,8 @@ static void map_area(MalAllocator *a, Map *m, const OwnedRange *range, const Pie
   for (size_t cell = 0; cell < m->n; cell++) {
     uint64_t begin = cell_begin(m, cell);
     if (begin >= m->offset && begin - m->offset <= area->more)
-      m->cells[cell].first = mal_address_make(range->span.first.family, area->first + (begin - m->offset));
+      m->cells[cell].first =
+          mal_address_make(range->span.first.family, area->first + (begin - m->offset));
   }
   spread(m, area->first, area->more, offsetof(MalCell, size));
   spread_pieces(m, range->usable, offsetof(MalCell, owned));
@@ -140,7 +143,8 @@ static void map_area(MalAllocator *a, Map *m, const OwnedRange *range, const Pie
   m->offset += (uint64_t)area->more + 1;
 }
 
-size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, MalCell *cells, size_t n)
+size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, MalCell *cells,
+                         size_t n)
 {
   Map m = { .cells = cells, .view = grant_view(a), .at = at };
   for (guint i = 0; i < a->by_first->len; i++) {
@@ -156,13 +160,14 @@ size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, Mal
       map_area(a, &m, range, mal_piece(range->areas, k));
   }
   for (size_t i = 0; i < m.n; i++) {
-    cells[i].reserved = cells[i].owned - cells[i].reserved;   /* so far it held what isn't */
+    cells[i].reserved = cells[i].owned - cells[i].reserved; /* so far it held what isn't */
     cells[i].excluded = cells[i].size - cells[i].owned;
   }
   return m.n;
 }
 
-/* ---- figures ---------------------------------------------------------------------------------- */
+/* ---- figures ----------------------------------------------------------------------------------
+ */
 
 static void add_index(MalAllocatorStats *stats, const MalIndex *ix)
 {

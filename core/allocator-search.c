@@ -1,18 +1,19 @@
-/* The tree of busy segments: questions. Every search walks down with the borders of the subtree, LOW..HIGH:
-   the keys between the segments before and after it, so that the free gaps at its two ends are known. */
+/* The tree of busy segments: questions. Every search walks down with the borders of the subtree,
+   LOW..HIGH: the keys between the segments before and after it, so that the free gaps at its two
+   ends are known. */
 #include "allocator-index.h"
 
 typedef struct {
   const MalIndex *ix;
   MalQuery q;
-  uint64_t n;                 /* adjacent keys looked for */
-  uint64_t *random;           /* NULL: the lowest */
-  int64_t first, last;        /* the answer */
-  uint64_t best;              /* longest so far */
-  int64_t run_first;          /* the run that is growing, and how long it is */
+  uint64_t n;          /* adjacent keys looked for */
+  uint64_t *random;    /* NULL: the lowest */
+  int64_t first, last; /* the answer */
+  uint64_t best;       /* longest so far */
+  int64_t run_first;   /* the run that is growing, and how long it is */
   uint64_t run;
   MalTime earliest;
-  bool in_pauses;             /* a pause covers the window, so the two ends of a segment don't say it all */
+  bool in_pauses; /* a pause covers the window, so the two ends of a segment don't say it all */
   uint64_t visited;
 } Search;
 
@@ -45,7 +46,8 @@ static uint64_t longest_gap_of(const MalSegment *t, int64_t low, int64_t high)
   return MAX((uint64_t)t->gap, MAX(before, after));
 }
 
-/* Is some segment of the subtree free before, or after, all that is busy on it? With an owner to ignore, any may be. */
+/* Is some segment of the subtree free before, or after, all that is busy on it? With an owner to
+   ignore, any may be. */
 static bool has_end_free(const Search *s, const MalSegment *t)
 {
   return s->q.ignore != 0 || t->head >= s->q.until || t->tail <= s->q.from;
@@ -68,7 +70,8 @@ static bool flip(Search *s)
   return s->random != NULL && (mal_random_next(s->random) & 1) != 0;
 }
 
-/* ---- wholly free ------------------------------------------------------------------------------ */
+/* ---- wholly free ------------------------------------------------------------------------------
+ */
 
 static bool gap_in(Search *s, uint32_t id, int64_t low, int64_t high)
 {
@@ -89,8 +92,8 @@ static bool gap_in(Search *s, uint32_t id, int64_t low, int64_t high)
   return gap_in(s, t->left, low, left) || gap_in(s, t->right, right, high);
 }
 
-/* A place for N keys in the wholly free LOW..HIGH, at random, but aligned so that the space around it stays in
-   large pieces. */
+/* A place for N keys in the wholly free LOW..HIGH, at random, but aligned so that the space around
+   it stays in large pieces. */
 static uint32_t place_in_empty(int64_t low, int64_t high, uint32_t n, uint64_t *random)
 {
   int64_t align = 1;
@@ -100,13 +103,14 @@ static uint32_t place_in_empty(int64_t low, int64_t high, uint32_t n, uint64_t *
     int64_t begin = (low + by - 1) / by;
     int64_t end = (high - (int64_t)n + 1) / by;
     if (end >= begin)
-      return (uint32_t)((begin + (int64_t)mal_random_below(random, (uint64_t)(end - begin) + 1)) * by);
+      return (uint32_t)((begin + (int64_t)mal_random_below(random, (uint64_t)(end - begin) + 1)) *
+                        by);
   }
   return (uint32_t)low;
 }
 
-bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint64_t *random, uint32_t *first,
-                        bool *beside)
+bool mal_index_find_gap(const MalIndex *ix, const MalQuery *q, uint32_t n, uint64_t *random,
+                        uint32_t *first, bool *beside)
 {
   Search s = search_of(ix, q);
   s.n = n;
@@ -154,7 +158,8 @@ uint64_t mal_index_longest_gap(const MalIndex *ix, MalKeys within)
   return s.best;
 }
 
-/* ---- free over the window ----------------------------------------------------------------------- */
+/* ---- free over the window -----------------------------------------------------------------------
+ */
 
 static bool grow_run(Search *s, int64_t low, int64_t high)
 {
@@ -168,7 +173,8 @@ static bool grow_run(Search *s, int64_t low, int64_t high)
   return s->run >= s->n;
 }
 
-/* In order through gaps and segments; a subtree without any segment that could be free is one step. */
+/* In order through gaps and segments; a subtree without any segment that could be free is one step.
+ */
 static bool run_in(Search *s, uint32_t id, int64_t low, int64_t high)
 {
   int64_t a = low, b = high;
@@ -219,7 +225,8 @@ static bool candidate_in(Search *s, uint32_t id, int64_t low, int64_t high)
   return candidate_in(s, t->right, (int64_t)t->keys.last + 1, high);
 }
 
-/* The first key from KEY on that is busy at the reference instant; beyond all keys where none is. */
+/* The first key from KEY on that is busy at the reference instant; beyond all keys where none is.
+ */
 static int64_t next_busy(const MalIndex *ix, uint32_t id, int64_t key)
 {
   if (id == 0 || ix->segments[id].reach.last < key ||
@@ -261,7 +268,8 @@ static bool run_by_candidates(MalIndex *ix, Search *s)
   return false;
 }
 
-/* An instant that the windows of the next requests will have in them as well: not too early, not too late. */
+/* An instant that the windows of the next requests will have in them as well: not too early, not
+   too late. */
 static MalTime centre_of(const MalQuery *q)
 {
   if (q->from == MAL_BEGINNING)
@@ -277,7 +285,8 @@ bool mal_index_find_run(MalIndex *ix, const MalQuery *q, uint32_t n, uint32_t *f
   s.n = n;
   s.q.ignore = 0;
   s.in_pauses = mal_pauses_find(ix, &s.q, &pause);
-  bool found = q->from <= ix->at && ix->at < q->until ? run_by_candidates(ix, &s) : walk_run(ix, &s);
+  bool found =
+      q->from <= ix->at && ix->at < q->until ? run_by_candidates(ix, &s) : walk_run(ix, &s);
   if (!found && q->ignore != 0) {
     s.q = *q;
     found = walk_run(ix, &s);
@@ -361,8 +370,8 @@ bool mal_index_has(const MalIndex *ix, uint32_t key, uint32_t plane)
   while (id != 0 && (ix->segments[id].keys.first > key || ix->segments[id].keys.last < key))
     id = ix->segments[id].keys.first > key ? ix->segments[id].left : ix->segments[id].right;
   uint32_t cursor = 0;
-  for (const MalBusy *b = id != 0 ? mal_index_next(ix, &ix->segments[id], &cursor) : NULL; b != NULL;
-       b = mal_index_next(ix, &ix->segments[id], &cursor)) {
+  for (const MalBusy *b = id != 0 ? mal_index_next(ix, &ix->segments[id], &cursor) : NULL;
+       b != NULL; b = mal_index_next(ix, &ix->segments[id], &cursor)) {
     if (b->plane == plane)
       return true;
   }
@@ -375,7 +384,8 @@ bool mal_index_is_free(const MalIndex *ix, const MalQuery *q)
   return all_free_in(&s, ix->root);
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------------
+ */
 
 /* The earliest instant from which this segment is free for the length of the window. */
 static MalTime segment_earliest(const Search *s, const MalSegment *t)
@@ -383,7 +393,8 @@ static MalTime segment_earliest(const Search *s, const MalSegment *t)
   uint64_t window = (uint64_t)s->q.until - (uint64_t)s->q.from;
   MalTime at = s->q.from;
   uint32_t cursor = 0;
-  for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL; b = mal_index_next(s->ix, t, &cursor)) {
+  for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL;
+       b = mal_index_next(s->ix, t, &cursor)) {
     bool ignored = s->q.ignore != 0 && b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
     if (ignored || b->until <= at)
       continue;
@@ -442,7 +453,8 @@ MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q)
   return s.earliest;
 }
 
-/* ---- walk ------------------------------------------------------------------------------------- */
+/* ---- walk -------------------------------------------------------------------------------------
+ */
 
 static void walk_in(const Search *s, uint32_t id, MalIndexVisit visit, void *data)
 {

@@ -1,7 +1,8 @@
 /* The allocator's answers about time: how long, and from when. */
 #include "allocator-private.h"
 
-static bool can_be_had(MalAllocator *a, const MalFit *fit, MalTime from, MalTime until, GArray *scratch)
+static bool can_be_had(MalAllocator *a, const MalFit *fit, MalTime from, MalTime until,
+                       GArray *scratch)
 {
   MalFit at = *fit;
   at.from = from;
@@ -13,7 +14,8 @@ static bool can_be_had(MalAllocator *a, const MalFit *fit, MalTime from, MalTime
   return mal_allocator_find(a, &at, fit->count, scratch) >= fit->count;
 }
 
-/* What is free until an instant is free until every earlier one, so the end can be searched for by halving. */
+/* What is free until an instant is free until every earlier one, so the end can be searched for by
+   halving. */
 MalTime mal_allocator_longest_until(MalAllocator *a, const MalFit *fit)
 {
   g_autoptr(GArray) scratch = g_array_new(FALSE, FALSE, sizeof(MalBlock));
@@ -50,14 +52,14 @@ MalTime mal_allocator_longest_until(MalAllocator *a, const MalFit *fit)
 
 typedef struct {
   MalTime at;
-  int64_t change;             /* of how many addresses a period can begin on */
+  int64_t change; /* of how many addresses a period can begin on */
 } Event;
 
 typedef struct {
   const MalFit *fit;
   MalTime from, latest;
-  MalTime until;              /* the range's end */
-  uint64_t segments;          /* addresses in segments */
+  MalTime until;     /* the range's end */
+  uint64_t segments; /* addresses in segments */
   GArray *events;
 } Sweep;
 
@@ -67,7 +69,8 @@ static MalTime end_from(const MalFit *fit, MalTime at)
   if (fit->until == MAL_FOREVER)
     return MAL_FOREVER;
   uint64_t length = (uint64_t)fit->until - (uint64_t)fit->from;
-  return (uint64_t)MAL_FOREVER - (uint64_t)at < length ? MAL_FOREVER : (MalTime)((uint64_t)at + length);
+  return (uint64_t)MAL_FOREVER - (uint64_t)at < length ? MAL_FOREVER
+                                                       : (MalTime)((uint64_t)at + length);
 }
 
 /* N addresses are free over [FROM, UNTIL): on which instants can the period begin? */
@@ -94,7 +97,8 @@ static void sweep_segment(const MalIndex *ix, const MalSegment *segment, MalKeys
   uint32_t cursor = 0;
   for (const MalBusy *b = mal_index_next(ix, segment, &cursor); b != NULL;
        b = mal_index_next(ix, segment, &cursor)) {
-    if (s->fit->ignore_owner != 0 && b->owner == s->fit->ignore_owner && b->plane != MAL_PLANE_RESERVED)
+    if (s->fit->ignore_owner != 0 && b->owner == s->fit->ignore_owner &&
+        b->plane != MAL_PLANE_RESERVED)
       continue;
     if (b->from > at)
       add_starts(s, at, b->from, n);
@@ -111,8 +115,9 @@ static gint compare_events(gconstpointer a, gconstpointer b)
   return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* Several addresses: the instants at which enough of them can begin, in order. Addresses of two pieces that share
-   an Ethernet group were counted twice, so each instant is proven before it is believed. */
+/* Several addresses: the instants at which enough of them can begin, in order. Addresses of two
+   pieces that share an Ethernet group were counted twice, so each instant is proven before it is
+   believed. */
 static MalTime earliest_of_many(MalAllocator *a, const MalFit *fit, Sweep *s)
 {
   g_autoptr(GArray) scratch = g_array_new(FALSE, FALSE, sizeof(MalBlock));
@@ -131,15 +136,19 @@ static MalTime earliest_of_many(MalAllocator *a, const MalFit *fit, Sweep *s)
   return MAL_FOREVER;
 }
 
-static MalTime earliest_of_one(MalAllocator *a, const Sweep *s, const OwnedRange *range, const Piece *piece)
+static MalTime earliest_of_one(MalAllocator *a, const Sweep *s, const OwnedRange *range,
+                               const Piece *piece)
 {
   View view = grant_view(a);
   MalQuery q = {
     .within = mal_view_keys(view, piece->plane, piece->first, piece->more),
-    .from = s->from, .until = end_from(s->fit, s->from), .ignore = s->fit->ignore_owner,
+    .from = s->from,
+    .until = end_from(s->fit, s->from),
+    .ignore = s->fit->ignore_owner,
   };
   MalTime at = mal_index_earliest(mal_view_index(a, view, piece->plane), &q);
-  return at <= s->latest && at != MAL_FOREVER && end_from(s->fit, at) <= range->until ? at : MAL_FOREVER;
+  return at <= s->latest && at != MAL_FOREVER && end_from(s->fit, at) <= range->until ? at
+                                                                                      : MAL_FOREVER;
 }
 
 MalTime mal_allocator_earliest(MalAllocator *a, const MalFit *fit, MalTime latest)
@@ -162,7 +171,8 @@ MalTime mal_allocator_earliest(MalAllocator *a, const MalFit *fit, MalTime lates
       s.until = range->until;
       s.segments = 0;
       mal_index_walk(mal_view_index(a, view, piece->plane),
-                     mal_view_keys(view, piece->plane, piece->first, piece->more), sweep_segment, &s);
+                     mal_view_keys(view, piece->plane, piece->first, piece->more), sweep_segment,
+                     &s);
       add_starts(&s, MAL_BEGINNING, MAL_FOREVER, (uint64_t)piece->more + 1 - s.segments);
     }
   }

@@ -1,6 +1,6 @@
-/* The allocator's choice. A request is put to the ranges of its scope from the earliest sufficing end on
-   (design: the allocator); in those of one end, first to wholly free space beside a lease, then to other wholly
-   free space, then to addresses that are only busy at other times. */
+/* The allocator's choice. A request is put to the ranges of its scope from the earliest sufficing
+   end on (design: the allocator); in those of one end, first to wholly free space beside a lease,
+   then to other wholly free space, then to addresses that are only busy at other times. */
 #include "allocator-private.h"
 
 /* While one answer is put together, what it has already is held for this owner. */
@@ -10,11 +10,11 @@ typedef struct {
   MalAllocator *a;
   View view;
   const MalFit *fit;
-  uint32_t count;             /* adjacent addresses wanted */
-  MalBlock block;             /* the answer */
+  uint32_t count; /* adjacent addresses wanted */
+  MalBlock block; /* the answer */
   bool found;
-  bool near;                  /* the answer is in a range that has leases already */
-  uint64_t seen;              /* addresses of the pieces that could have given it, for a fair choice */
+  bool near;     /* the answer is in a range that has leases already */
+  uint64_t seen; /* addresses of the pieces that could have given it, for a fair choice */
 } Choice;
 
 /* In how many gaps of a piece a neighbour of the same plane is looked for. */
@@ -24,7 +24,9 @@ static MalQuery query_of(const MalFit *fit, View view, const Piece *piece)
 {
   return (MalQuery){
     .within = mal_view_keys(view, piece->plane, piece->first, piece->more),
-    .from = fit->from, .until = fit->until, .ignore = fit->ignore_owner,
+    .from = fit->from,
+    .until = fit->until,
+    .ignore = fit->ignore_owner,
   };
 }
 
@@ -36,8 +38,10 @@ static void choose(Choice *c, const Piece *piece, uint32_t key)
 
 /* ---- one run -------------------------------------------------------------------------------- */
 
-/* Is the address before or after the COUNT keys from KEY on held itself, not only its Ethernet group? */
-static bool has_neighbour(const Choice *c, const MalIndex *index, const Piece *piece, MalKeys within, uint32_t key)
+/* Is the address before or after the COUNT keys from KEY on held itself, not only its Ethernet
+   group? */
+static bool has_neighbour(const Choice *c, const MalIndex *index, const Piece *piece,
+                          MalKeys within, uint32_t key)
 {
   uint64_t after = (uint64_t)key + c->count;
   return (key > within.first && mal_index_has(index, key - 1, piece->plane)) ||
@@ -162,7 +166,8 @@ bool mal_allocator_find_run(MalAllocator *a, const MalFit *fit, MalBlock *out)
   return has_view(a, VIEW_ADDRESSES) && find_one(a, VIEW_ADDRESSES, fit, fit->count, false, out);
 }
 
-/* ---- several runs ----------------------------------------------------------------------------- */
+/* ---- several runs -----------------------------------------------------------------------------
+ */
 
 /* Puts BLOCK on or takes it off the indexes, plane by plane; how many keys an owner held. */
 static void hold(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner)
@@ -190,7 +195,8 @@ static uint64_t let_go(MalAllocator *a, MalBlock block, uint32_t owner)
     for (View view = VIEW_GROUPS; view <= VIEW_ADDRESSES; view++) {
       if (has_view(a, view))
         n = mal_index_give(mal_view_index(a, view, part.plane),
-                           mal_view_keys(view, part.plane, part.first, part.more), owner, part.plane);
+                           mal_view_keys(view, part.plane, part.first, part.more), owner,
+                           part.plane);
     }
     held += n;
   }
@@ -220,7 +226,8 @@ static uint64_t longest_gap(MalAllocator *a, View view, const MalFit *fit)
   return best;
 }
 
-static bool lowest_spot(MalAllocator *a, View view, const MalFit *fit, uint32_t count, MalBlock *out)
+static bool lowest_spot(MalAllocator *a, View view, const MalFit *fit, uint32_t count,
+                        MalBlock *out)
 {
   guint i = mal_range_first_until(a, fit->scope, fit->until);
   for (; in_scope(a, i, fit->scope); i++) {
@@ -239,9 +246,10 @@ static bool lowest_spot(MalAllocator *a, View view, const MalFit *fit, uint32_t 
   return false;
 }
 
-/* Holds up to COUNT addresses tentatively: in one run if there is one, else the longest gaps first, at last
-   addresses that are busy at other times. */
-static uint32_t gather(MalAllocator *a, View view, const MalFit *fit, uint32_t count, GArray *blocks)
+/* Holds up to COUNT addresses tentatively: in one run if there is one, else the longest gaps first,
+   at last addresses that are busy at other times. */
+static uint32_t gather(MalAllocator *a, View view, const MalFit *fit, uint32_t count,
+                       GArray *blocks)
 {
   uint32_t left = count;
   MalBlock block;
@@ -287,7 +295,8 @@ uint32_t mal_allocator_find(MalAllocator *a, const MalFit *fit, uint32_t min, GA
   MalBlock block;
   if (!is_askable(fit))
     return 0;
-  if (find_one(a, has_view(a, VIEW_GROUPS) ? VIEW_GROUPS : VIEW_ADDRESSES, fit, fit->count, false, &block)) {
+  if (find_one(a, has_view(a, VIEW_GROUPS) ? VIEW_GROUPS : VIEW_ADDRESSES, fit, fit->count, false,
+               &block)) {
     g_array_append_val(blocks, block);
     return fit->count;
   }
@@ -305,7 +314,8 @@ uint32_t mal_allocator_find(MalAllocator *a, const MalFit *fit, uint32_t min, GA
   return n;
 }
 
-/* ---- named addresses ---------------------------------------------------------------------------- */
+/* ---- named addresses ----------------------------------------------------------------------------
+ */
 
 /* The addresses of BLOCK; false where it leaves the family's space. */
 static bool span_of(MalBlock block, MalSpan *span)
@@ -347,7 +357,8 @@ bool mal_allocator_is_free(MalAllocator *a, const MalFit *fit, MalBlock block)
   return !gap;
 }
 
-bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner)
+bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until,
+                        uint32_t owner)
 {
   g_assert(owner != TENTATIVE);
   MalSpan span, part;

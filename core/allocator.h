@@ -24,7 +24,8 @@ typedef struct {
   unsigned scope;             /* index of the scope */
   MalTime from, until;        /* padded */
   uint32_t count;
-  uint32_t ignore_owner;      /* treat this owner's busy periods as free (renewal); 0: none */
+  uint32_t ignore_owner;      /* treat this owner's busy periods as free (renewal); 0: none. A search in which nothing
+                                 else fits is O(n) then; is_free is not */
 } MalFit;
 
 /* Why nothing fits: all counts are addresses of the scope's owned ranges over the asked period. */
@@ -69,11 +70,13 @@ bool mal_allocator_is_free(MalAllocator *a, const MalFit *fit, MalBlock block);
 /* The longest period that begins at fit->from and for which fit->count addresses can be had: its end, or
    MAL_BEGINNING where there is none. */
 MalTime mal_allocator_longest_until(MalAllocator *a, const MalFit *fit);
-/* The earliest instant in (fit->from, LATEST] at which a period as long as the asked one fits, or MAL_FOREVER. */
+/* The earliest instant in (fit->from, LATEST] at which a period as long as the asked one fits, or MAL_FOREVER.
+   O(log n) for one address, O(n log n) for several. */
 MalTime mal_allocator_earliest(MalAllocator *a, const MalFit *fit, MalTime latest);
 
-/* Marks BLOCK busy for OWNER (not 0). The caller asked is_free or find before; restoring a lease may also mark
-   what is busy by Ethernet group only. False where the block isn't wholly inside an owned range. */
+/* Marks BLOCK, which may reach over several adjacent ranges, busy for OWNER (not 0). The caller asked is_free
+   or find before; restoring a lease may also mark what is busy by Ethernet group only. False where a part of
+   the block is in no owned range, or the period is empty. */
 bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner);
 void mal_allocator_give(MalAllocator *a, MalBlock block, uint32_t owner);
 
@@ -84,6 +87,8 @@ void mal_allocator_shortage(MalAllocator *a, const MalFit *fit, MalShortage *out
 typedef struct { MalAddress first; uint64_t size, owned, leased, reserved, excluded; } MalCell;
 size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, MalCell *cells, size_t n);
 
+/* SEGMENTS and BYTES are the whole allocator's, whichever scope is asked for; BUSY counts an address once for
+   each holder. */
 typedef struct { size_t ranges, segments, bytes; uint64_t owned, busy; } MalAllocatorStats;
 MalAllocatorStats mal_allocator_stats(const MalAllocator *a, int scope /* -1: all */);
 

@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-#define SCOPE_TEXT_MAX 255        /* language tags and names have a length octet (RFC 2730 3.10) */
+#define SCOPE_TEXT_MAX 255 /* language tags and names have a length octet (RFC 2730 3.10) */
 #define GROUP_ID_FIRST UINT32_C(0x80000000)
 #define GROUP_ID_LAST UINT32_C(0x8fffffff)
 
 struct MalScopeSet {
   gatomicrefcount refs;
-  GPtrArray *scopes;          /* MalScope *, owned */
-  bool *nests;                /* size x size, row nests inside column */
+  GPtrArray *scopes; /* MalScope *, owned */
+  bool *nests;       /* size x size, row nests inside column */
 };
 
 void mal_scope_free(MalScope *scope)
@@ -31,14 +31,15 @@ void mal_scope_free(MalScope *scope)
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4)))
-static bool refuse(GError **error, const MalScope *scope, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool refuse(GError **error, const MalScope *scope,
+                                                         const char *format, ...)
 {
   va_list args;
   va_start(args, format);
   g_autofree char *what = g_strdup_vprintf(format, args);
   va_end(args);
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "scope %s: %s", scope->id ? scope->id : "?", what);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "scope %s: %s", scope->id ? scope->id : "?",
+              what);
   return false;
 }
 
@@ -86,7 +87,8 @@ static bool check_span(const MalScope *scope, GError **error)
     return refuse(error, scope, "last: %s is below first; swap the two",
                   mal_address_format(span.last, text));
   if (span.first.family == MAL_IPV6 && !is_transient(span) && !is_documentation(span))
-    return refuse(error, scope, "first: %s: addresses for allocation need the T flag (RFC 3307 4.3): "
+    return refuse(error, scope,
+                  "first: %s: addresses for allocation need the T flag (RFC 3307 4.3): "
                   "an odd flags digit, as in ff1x or ff3x, the same in first and last",
                   mal_address_format(span.first, text));
   return true;
@@ -141,7 +143,8 @@ static bool check_unique(const MalScopeSet *set, GError **error)
       if (strcmp(a->id, b->id) == 0)
         return refuse(error, a, "there are two scopes of this name; rename one");
       if (mal_address_equal(a->span.first, b->span.first))
-        return refuse(error, a, "first: %s is the first address of scope %s too; it identifies a scope "
+        return refuse(error, a,
+                      "first: %s is the first address of scope %s too; it identifies a scope "
                       "in MADCAP (RFC 2730 3.10), so it must differ",
                       mal_address_format(a->span.first, text), b->id);
     }
@@ -165,7 +168,7 @@ static void close_nesting(MalScopeSet *set)
 static bool read_nesting(MalScopeSet *set, GError **error)
 {
   size_t n = set->scopes->len;
-  set->nests = g_new0(bool, n * n);
+  set->nests = g_new0(bool, n *n);
   for (size_t i = 0; i < n; i++) {
     MalScope *scope = g_ptr_array_index(set->scopes, i);
     scope->index = (unsigned)i;
@@ -173,8 +176,8 @@ static bool read_nesting(MalScopeSet *set, GError **error)
     for (char **id = scope->nests_inside; id != NULL && *id != NULL; id++) {
       const MalScope *outer = mal_scope_set_find(set, *id);
       if (outer == NULL)
-        return refuse(error, scope, "nests-inside: there is no scope %s; define it or remove the name",
-                      *id);
+        return refuse(error, scope,
+                      "nests-inside: there is no scope %s; define it or remove the name", *id);
       for (size_t k = 0; k < n; k++) {
         if (mal_scope_set_at(set, k) == outer)
           set->nests[i * n + k] = true;
@@ -197,7 +200,7 @@ MalScopeSet *mal_scope_set_new(GPtrArray *scopes, GError **error)
   set->scopes = g_ptr_array_new_with_free_func(free_scope);
   for (size_t i = 0; i < scopes->len; i++)
     g_ptr_array_add(set->scopes, g_ptr_array_index(scopes, i));
-  g_ptr_array_set_free_func(scopes, NULL);  /* they belong to the set now, on failure too */
+  g_ptr_array_set_free_func(scopes, NULL); /* they belong to the set now, on failure too */
   g_ptr_array_set_size(scopes, 0);
   for (size_t i = 0; i < set->scopes->len; i++) {
     if (!check_scope(g_ptr_array_index(set->scopes, i), error))
@@ -353,7 +356,8 @@ size_t mal_lease_id_from_hex(const char *hex, uint8_t *out, GError **error)
     int low = g_ascii_xdigit_value(hex[i + 1]);
     if (high < 0 || low < 0) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
-                  "a lease identifier is hex digits only; there is something else at place %zu", i + 1);
+                  "a lease identifier is hex digits only; there is something else at place %zu",
+                  i + 1);
       return 0;
     }
     out[i / 2] = (uint8_t)(high << 4 | low);

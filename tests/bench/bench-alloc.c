@@ -1,5 +1,5 @@
-/* What the allocator costs at each occupancy: leases of one address fill the space, then random ones are given
-   back, which leaves it as scattered as can be.
+/* What the allocator costs at each occupancy: leases of one address fill the space, then random
+   ones are given back, which leaves it as scattered as can be.
 
      bench-alloc [ipv4|ipv6] [distinct|prefer|ignore] [ADDRESSES] [LEASES] [ADVANCE_PERCENT]
 
@@ -19,10 +19,10 @@
 typedef struct {
   MalAllocator *a;
   MalScope scope;
-  uint32_t *low;              /* of lease i, which has the owner i + 1: its address, low 32 bits */
-  uint32_t *live;             /* leases that are held, in any order */
+  uint32_t *low;  /* of lease i, which has the owner i + 1: its address, low 32 bits */
+  uint32_t *live; /* leases that are held, in any order */
   size_t n_live, n_leases;
-  unsigned advance;           /* percent of leases that begin tomorrow */
+  unsigned advance; /* percent of leases that begin tomorrow */
   uint64_t random;
 } Bench;
 
@@ -90,7 +90,7 @@ static void measure_single(Bench *b, double *find, double *take, double *give)
     double t2 = now_ns();
     bool found = mal_allocator_find_run(b->a, &fit, &block);
     double t3 = now_ns();
-    if (!found) {           /* an advance lease went, an immediate one came: full */
+    if (!found) { /* an advance lease went, an immediate one came: full */
       continue;
     }
     mal_allocator_take(b->a, block, fit.from, fit.until, lease + 1);
@@ -141,8 +141,8 @@ static void report(Bench *b, uint64_t space)
   double several = measure_several(b, 16, 20);
   MalAllocatorStats s = mal_allocator_stats(b->a, -1);
   printf("%7.3f %% %9zu %9zu %7.0f %7.0f %7.0f %9.0f (%3u%%) %9.0f (%3u%%) %9.0f\n",
-         100.0 * (double)b->n_live / (double)space, b->n_live, s.segments, find / ROUNDS, take / ROUNDS, give / ROUNDS,
-         run16, found16, run4096, found4096 * 5, several);
+         100.0 * (double)b->n_live / (double)space, b->n_live, s.segments, find / ROUNDS,
+         take / ROUNDS, give / ROUNDS, run16, found16, run4096, found4096 * 5, several);
   fflush(stdout);
 }
 
@@ -189,10 +189,13 @@ int main(int argc, char **argv)
     b.n_leases++;
   double filled = now_ns() - t0;
   MalAllocatorStats s = mal_allocator_stats(b.a, -1);
-  printf("%s %s, %" PRIu64 " addresses, %u %% advance: %zu leases in %.1f s, %.0f ns each; %zu segments, "
-         "%.1f bytes a lease\n", ipv6 ? "ipv6" : "ipv4", name, space, b.advance, b.n_leases, filled / 1e9,
+  printf("%s %s, %" PRIu64
+         " addresses, %u %% advance: %zu leases in %.1f s, %.0f ns each; %zu segments, "
+         "%.1f bytes a lease\n",
+         ipv6 ? "ipv6" : "ipv4", name, space, b.advance, b.n_leases, filled / 1e9,
          filled / (double)b.n_leases, s.segments, (double)s.bytes / (double)b.n_leases);
-  printf("occupancy    leases  segments    find    take    give    run of 16         run of 4096  16 in any (ns)\n");
+  printf("occupancy    leases  segments    find    take    give    run of 16         run of 4096  "
+         "16 in any (ns)\n");
   static const double levels[] = { 1, 0.999, 0.99, 0.9, 0.5, 0.1 };
   for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
     size_t target = (size_t)((double)b.n_leases * levels[i]);
