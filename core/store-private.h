@@ -4,7 +4,8 @@
 
 #include "store.h"
 
-/* In order of registration. A listener may add or remove listeners, itself included, while it is called. */
+/* In order of registration. A listener may add or remove listeners, itself included, while it is
+   called. */
 typedef struct {
   GArray *entries;
   unsigned last_id;

@@ -47,9 +47,11 @@ static int copy_row(MalJournal *journal, uint64_t from, uint64_t to)
   return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* A row lives if it is the newest of its key. Only such a row is copied, so its copy at the tail has no
-   later change to come after; and a "drop" at the head has outlived all that it could end. */
-static int move_head(MalSqlite *self, MalJournal *journal, GArray *moves, uint64_t *last, uint64_t *seen)
+/* A row lives if it is the newest of its key. Only such a row is copied, so its copy at the tail
+   has no later change to come after; and a "drop" at the head has outlived all that it could
+   end. */
+static int move_head(MalSqlite *self, MalJournal *journal, GArray *moves, uint64_t *last,
+                     uint64_t *seen)
 {
   int rc;
   sqlite3_bind_int64(journal->head, 1, (sqlite3_int64)journal->pass_end);
@@ -128,8 +130,8 @@ bool mal_sqlite_checkpoint_due(const MalSqlite *self)
   return self->wal_pages >= CHECKPOINT_PAGES;
 }
 
-/* What can't be copied now stays in the log, where it is as durable as in the file; the next one tries
-   again after as many pages more. */
+/* What can't be copied now stays in the log, where it is as durable as in the file; the next one
+   tries again after as many pages more. */
 void mal_sqlite_checkpoint(MalSqlite *self)
 {
   int in_log = 0, copied = 0;

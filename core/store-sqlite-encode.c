@@ -117,7 +117,8 @@ void mal_arena_drop_lease(MalArena *arena, MalTime at, MalLeaseId id, const char
 
 void mal_arena_put_record(MalArena *arena, MalTime at, const MalRecord *record, bool drop)
 {
-  g_assert(record->key_length <= MAL_STORE_OCTETS_MAX && record->value_length <= MAL_STORE_OCTETS_MAX);
+  g_assert(record->key_length <= MAL_STORE_OCTETS_MAX
+           && record->value_length <= MAL_STORE_OCTETS_MAX);
   MalRecordChange head = {
     .change = { .kind = drop ? MAL_CHANGE_DROP_RECORD : MAL_CHANGE_PUT_RECORD, .at = at },
     .owner = text_length(record->owner),
@@ -125,7 +126,8 @@ void mal_arena_put_record(MalArena *arena, MalTime at, const MalRecord *record, 
     .key = (uint32_t)record->key_length,
     .value = (uint32_t)record->value_length,
   };
-  uint8_t *start = reserve(arena, sizeof head + (size_t)head.owner + head.kind + head.key + head.value + 16);
+  uint8_t *start =
+      reserve(arena, sizeof head + (size_t)head.owner + head.kind + head.key + head.value + 16);
   uint8_t *p = put(start + sizeof head, record->owner, head.owner);
   *p++ = '\0';
   p = put(p, record->kind, head.kind);

@@ -14,11 +14,14 @@
 #define VALUE_MAX (64 << 20)
 #define WAL_KEEP "16777216"   /* octets the log in front of the file keeps after it grew */
 
-/* One entry a version, run in order; what is in the field stays as it is, newer versions go below. */
+/* One entry a version, run in order; what is in the field stays as it is, newer versions go
+   below. */
 static const char *const migrations[MAL_SQLITE_VERSION] = {
   "CREATE TABLE meta (name TEXT PRIMARY KEY, value);"
-  "CREATE TABLE lease_log (seq INTEGER PRIMARY KEY, id BLOB NOT NULL, op TEXT NOT NULL, at INTEGER NOT NULL,"
-  " scope TEXT, blocks TEXT, starts INTEGER, ends INTEGER, pad INTEGER, granted INTEGER, client TEXT,"
+  "CREATE TABLE lease_log (seq INTEGER PRIMARY KEY, id BLOB NOT NULL, op TEXT NOT NULL,"
+  " at INTEGER NOT NULL,"
+  " scope TEXT, blocks TEXT, starts INTEGER, ends INTEGER, pad INTEGER, granted INTEGER,"
+  " client TEXT,"
   " origin TEXT, flags INTEGER, reason TEXT);"
   "CREATE TABLE record_log (seq INTEGER PRIMARY KEY, owner TEXT NOT NULL, kind TEXT NOT NULL,"
   " key BLOB NOT NULL, op TEXT NOT NULL, at INTEGER NOT NULL, value BLOB);"
@@ -26,16 +29,18 @@ static const char *const migrations[MAL_SQLITE_VERSION] = {
   " strftime('%Y-%m-%dT%H:%M:%SZ', starts, 'unixepoch') AS starts,"
   " coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', ends, 'unixepoch'), 'never') AS ends,"
   " coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', ends + pad, 'unixepoch'), 'never') AS held_until,"
-  " client, origin, strftime('%Y-%m-%dT%H:%M:%SZ', granted, 'unixepoch') AS granted, flags & 1 AS shared"
+  " client, origin, strftime('%Y-%m-%dT%H:%M:%SZ', granted, 'unixepoch') AS granted,"
+  " flags & 1 AS shared"
   " FROM lease_log JOIN (SELECT max(seq) AS seq FROM lease_log GROUP BY id) USING (seq)"
   " WHERE op = 'put' AND ends + pad > CAST(strftime('%s', 'now') AS INTEGER);"
   "CREATE VIEW records AS SELECT owner, kind, lower(hex(key)) AS key, value,"
   " strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS changed"
-  " FROM record_log JOIN (SELECT max(seq) AS seq FROM record_log GROUP BY owner, kind, key) USING (seq)"
+  " FROM record_log JOIN (SELECT max(seq) AS seq FROM record_log GROUP BY owner, kind, key)"
+  " USING (seq)"
   " WHERE op = 'put';",
 };
 
-/* ---- errors in words -------------------------------------------------------------------------------- */
+/* ---- errors in words ------------------------------------------------------------------------- */
 
 static const char *what_to_do(int rc)
 {
@@ -43,7 +48,8 @@ static const char *what_to_do(int rc)
   case SQLITE_FULL:
     return "the disk is full: make room";
   case SQLITE_READONLY:
-    return "it can't be written: check its permissions and whether the file system is mounted read-only";
+    return "it can't be written: check its permissions and whether the file system is mounted "
+           "read-only";
   case SQLITE_IOERR:
     return "reading or writing failed: check the disk and the system's log";
   case SQLITE_BUSY:
@@ -106,7 +112,7 @@ static bool ask_number(sqlite3 *db, const char *file, const char *sql, int64_t *
   return rc == SQLITE_OK || mal_sqlite_fail(db, file, rc, error);
 }
 
-/* ---- directory and lock ------------------------------------------------------------------------------ */
+/* ---- directory and lock ---------------------------------------------------------------------- */
 
 static bool fail_errno(const char *file, const char *what, GError **error)
 {
@@ -136,9 +142,11 @@ static bool take_lock(MalSqlite *self, GError **error)
       return fail_errno(path, "can't be locked", error);
     char holder[16];
     name_holder(self->lock, holder);
-    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-                "%s is in use by another mallocd (process %s): stop that one, or give this one a state-dir "
-                "of its own", self->dir, holder);
+    g_set_error(
+        error, MAL_ERROR, MAL_ERROR_STORE,
+        "%s is in use by another mallocd (process %s): stop that one, or give this one a state-dir "
+        "of its own",
+        self->dir, holder);
     return false;
   }
   g_autofree char *text = g_strdup_printf("%ld\n", (long)getpid());
@@ -176,14 +184,15 @@ void mal_sqlite_sync_parent(const char *path)
   sync_directory(dir, NULL);
 }
 
-/* ---- connections ------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static sqlite3 *connect_to(const char *path, const char *vfs, int flags, GError **error)
 {
   sqlite3 *db = NULL;
   int on;
   if (!sqlite3_threadsafe()) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "SQLite was built without threads: it can't be used");
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
+                "SQLite was built without threads: it can't be used");
     return NULL;
   }
   int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, vfs);
@@ -217,8 +226,10 @@ static bool check_owner(MalSqlite *self, int64_t application, int64_t version, G
   }
   if (version > MAL_SQLITE_VERSION) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-                "%s has schema version %" G_GINT64_FORMAT ", this mallocd knows versions up to %d: upgrade "
-                "mallocd or restore an older backup", self->path, version, MAL_SQLITE_VERSION);
+                "%s has schema version %" G_GINT64_FORMAT
+                ", this mallocd knows versions up to %d: upgrade "
+                "mallocd or restore an older backup",
+                self->path, version, MAL_SQLITE_VERSION);
     return false;
   }
   if (version < 1) {
@@ -242,7 +253,8 @@ static bool migrate_one(MalSqlite *self, int64_t version, GError **error)
   return false;
 }
 
-/* The pragma doesn't fail where the file system can't share memory: it only says which mode it is now. */
+/* The pragma doesn't fail where the file system can't share memory: it only says which mode it is
+   now. */
 static bool set_wal(MalSqlite *self, GError **error)
 {
   sqlite3_stmt *stmt = mal_sqlite_prepare(self->db, self->path, "PRAGMA journal_mode = WAL", error);
@@ -254,8 +266,10 @@ static bool set_wal(MalSqlite *self, GError **error)
   if (rc != SQLITE_ROW)
     return mal_sqlite_fail(self->db, self->path, rc, error);
   if (!wal)
-    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "%s: this file system has no shared memory files, which "
-                "write-ahead logging needs: use a local one for state-dir", self->path);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
+                "%s: this file system has no shared memory files, which "
+                "write-ahead logging needs: use a local one for state-dir",
+                self->path);
   return wal;
 }
 
@@ -271,8 +285,10 @@ static bool bring_up_to_date(MalSqlite *self, GError **error)
   if (!fresh && !check_owner(self, application, version, error))
     return false;
   if (!set_wal(self, error)
-      || !mal_sqlite_exec(db, self->path, "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"
-                          "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = " WAL_KEEP, error))
+      || !mal_sqlite_exec(db, self->path,
+                          "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"
+                          "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = " WAL_KEEP,
+                          error))
     return false;
   for (; version < MAL_SQLITE_VERSION; version++) {
     if (!migrate_one(self, version, error))
@@ -281,46 +297,54 @@ static bool bring_up_to_date(MalSqlite *self, GError **error)
   return true;
 }
 
-/* ---- statements -------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 static const struct {
   const char *last, *insert, *head, *copy, *trim;
 } journal_sql[MAL_JOURNALS] = {
   [MAL_JOURNAL_LEASES] = {
     .last = "SELECT max(seq) FROM lease_log",
-    .insert = "INSERT INTO lease_log (id, op, at, scope, blocks, starts, ends, pad, granted, client, origin,"
-              " flags, reason, seq) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    .insert = "INSERT INTO lease_log (id, op, at, scope, blocks, starts, ends, pad,"
+              " granted, client, origin, flags, reason, seq) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     .head = "SELECT seq, id FROM lease_log WHERE seq < ?1 ORDER BY seq LIMIT ?2",
-    .copy = "INSERT INTO lease_log SELECT ?2, id, op, at, scope, blocks, starts, ends, pad, granted, client,"
-            " origin, flags, reason FROM lease_log WHERE seq = ?1",
+    .copy = "INSERT INTO lease_log SELECT ?2, id, op, at, scope, blocks, starts, ends, pad,"
+            " granted, client, origin, flags, reason FROM lease_log WHERE seq = ?1",
     .trim = "DELETE FROM lease_log WHERE seq <= ?1",
   },
   [MAL_JOURNAL_RECORDS] = {
     .last = "SELECT max(seq) FROM record_log",
-    .insert = "INSERT INTO record_log (owner, kind, key, op, at, value, seq) VALUES (?,?,?,?,?,?,?)",
+    .insert = "INSERT INTO record_log (owner, kind, key, op, at, value, seq)"
+              " VALUES (?,?,?,?,?,?,?)",
     .head = "SELECT seq, owner, kind, key FROM record_log WHERE seq < ?1 ORDER BY seq LIMIT ?2",
-    .copy = "INSERT INTO record_log SELECT ?2, owner, kind, key, op, at, value FROM record_log WHERE seq = ?1",
+    .copy = "INSERT INTO record_log SELECT ?2, owner, kind, key, op, at, value FROM record_log"
+            " WHERE seq = ?1",
     .trim = "DELETE FROM record_log WHERE seq <= ?1",
   },
 };
 
-static bool open_journal(MalSqlite *self, MalJournalKind which, const uint8_t *secret, GError **error)
+static bool open_journal(MalSqlite *self, MalJournalKind which, const uint8_t *secret,
+                         GError **error)
 {
   MalJournal *journal = &self->journals[which];
   int64_t last;
   if (!ask_number(self->db, self->path, journal_sql[which].last, &last, error))
     return false;
   if (last < 0 || last >= INT64_C(1) << 55) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "%s: row number %" G_GINT64_FORMAT " is out of bounds: "
-                MAL_SQLITE_RESTORE, self->path, last);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
+                "%s: row number %" G_GINT64_FORMAT " is out of bounds: " MAL_SQLITE_RESTORE,
+                self->path, last);
     return false;
   }
   journal->next = (uint64_t)last + 1;
   journal->latest = mal_latest_new(secret);
-  return (journal->insert = mal_sqlite_prepare(self->db, self->path, journal_sql[which].insert, error))
-         && (journal->head = mal_sqlite_prepare(self->db, self->path, journal_sql[which].head, error))
-         && (journal->copy = mal_sqlite_prepare(self->db, self->path, journal_sql[which].copy, error))
-         && (journal->trim = mal_sqlite_prepare(self->db, self->path, journal_sql[which].trim, error));
+  return (journal->insert =
+              mal_sqlite_prepare(self->db, self->path, journal_sql[which].insert, error))
+         && (journal->head =
+                 mal_sqlite_prepare(self->db, self->path, journal_sql[which].head, error))
+         && (journal->copy =
+                 mal_sqlite_prepare(self->db, self->path, journal_sql[which].copy, error))
+         && (journal->trim =
+                 mal_sqlite_prepare(self->db, self->path, journal_sql[which].trim, error));
 }
 
 static int note_wal(void *data, sqlite3 *db, const char *name, int pages)
@@ -344,8 +368,8 @@ static bool open_statements(MalSqlite *self, const uint8_t *secret, GError **err
          && (self->commit = mal_sqlite_prepare(db, self->path, "COMMIT", error))
          && (self->rollback = mal_sqlite_prepare(db, self->path, "ROLLBACK", error))
          && (self->pages = mal_sqlite_prepare(db, self->path, "PRAGMA page_count", error))
-         && (self->probe = mal_sqlite_prepare(db, self->path,
-                                              "INSERT OR REPLACE INTO meta VALUES ('probe', ?1)", error));
+         && (self->probe = mal_sqlite_prepare(
+                 db, self->path, "INSERT OR REPLACE INTO meta VALUES ('probe', ?1)", error));
 }
 
 static int step_once(sqlite3_stmt *stmt)
@@ -394,7 +418,7 @@ bool mal_sqlite_probe(MalSqlite *self, MalTime now, GError **error)
   return rc == SQLITE_OK || mal_sqlite_fail(self->db, self->path, rc, error);
 }
 
-/* ---- life -------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 MalSqlite *mal_sqlite_open(MalRuntime *rt, const char *dir, const char *vfs, GError **error)
 {

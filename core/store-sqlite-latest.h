@@ -1,6 +1,7 @@
-/* Which row of a journal is the newest for its key: 16 octets a key, in an open-addressing table under
-   keyed hashes. Keys are known by 72 bits of SipHash-128 under a random key; that two of a million live keys
-   meet has a chance of 1 in 10^10, and nobody outside can bring it about. Not installed. */
+/* Which row of a journal is the newest for its key: 16 octets a key, in an open-addressing table
+   under keyed hashes. Keys are known by 72 bits of SipHash-128 under a random key; that two of a
+   million live keys meet has a chance of 1 in 10^10, and nobody outside can bring it about. Not
+   installed. */
 #ifndef MAL_STORE_SQLITE_LATEST_H
 #define MAL_STORE_SQLITE_LATEST_H
 

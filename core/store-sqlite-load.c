@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* One scan of one journal: first which row is the newest of each key, then the newest ones in order. */
+/* One scan of one journal: first which row is the newest of each key, then the newest ones in
+   order. */
 typedef struct {
   sqlite3 *db;
   const char *file;
@@ -14,7 +15,8 @@ typedef struct {
 static bool bad_row(const Scan *scan, GError **error, const char *what)
 {
   g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-              "%s: table %s, row %" G_GINT64_FORMAT ": %s: the file is damaged: " MAL_SQLITE_RESTORE,
+              "%s: table %s, row %" G_GINT64_FORMAT
+              ": %s: the file is damaged: " MAL_SQLITE_RESTORE,
               scan->file, scan->table, (int64_t)sqlite3_column_int64(scan->stmt, 0), what);
   return false;
 }
@@ -47,7 +49,8 @@ static const char *text_at(const Scan *scan, int column)
   if (sqlite3_column_type(scan->stmt, column) != SQLITE_TEXT)
     return NULL;
   const char *text = (const char *)sqlite3_column_text(scan->stmt, column);
-  return text && g_utf8_validate(text, sqlite3_column_bytes(scan->stmt, column), NULL) ? text : NULL;
+  return text && g_utf8_validate(text, sqlite3_column_bytes(scan->stmt, column), NULL) ? text
+                                                                                       : NULL;
 }
 
 static bool op_at(const Scan *scan, int column, bool *drop)
@@ -78,7 +81,7 @@ static bool is_latest(const Scan *scan, MalLatestKey key)
   return mal_latest_get(scan->latest, key) == (uint64_t)sqlite3_column_int64(scan->stmt, 0);
 }
 
-/* ---- leases ------------------------------------------------------------------------------------------ */
+/* ---- leases ---------------------------------------------------------------------------------- */
 
 enum { SEQ, ID, OP, SCOPE, BLOCKS, STARTS, ENDS, PAD, GRANTED, CLIENT, ORIGIN, FLAGS };
 
@@ -162,7 +165,8 @@ static bool blocks_ok(const GArray *blocks)
     if (i == 0)
       continue;
     MalBlock before = g_array_index(blocks, MalBlock, i - 1);
-    if (before.first.family != block.first.family || before.first.value + before.count >= block.first.value)
+    if (before.first.family != block.first.family
+        || before.first.value + before.count >= block.first.value)
       return false;
   }
   return blocks->len > 0;
@@ -192,19 +196,23 @@ static bool give_lease(Scan *scan, void *data, GError **error)
   return !leases->func || leases->func(&lease, leases->data, error);
 }
 
-bool mal_sqlite_scan_leases(sqlite3 *db, const char *file, MalTime not_ended_before, MalLatest *latest,
-                            uint64_t *rows, MalStoreLeaseFunc func, void *data, GError **error)
+bool mal_sqlite_scan_leases(sqlite3 *db, const char *file, MalTime not_ended_before,
+                            MalLatest *latest, uint64_t *rows, MalStoreLeaseFunc func, void *data,
+                            GError **error)
 {
   Scan scan = { .db = db, .file = file, .table = "lease_log", .latest = latest };
   LeaseScan leases = { .not_ended_before = not_ended_before, .func = func, .data = data };
-  bool ok = each_row(&scan, "SELECT seq, id, op FROM lease_log ORDER BY seq", note_lease, &leases, error)
-            && each_row(&scan, "SELECT seq, id, op, scope, blocks, starts, ends, pad, granted, client, origin,"
-                        " flags FROM lease_log ORDER BY seq", give_lease, &leases, error);
+  bool ok =
+      each_row(&scan, "SELECT seq, id, op FROM lease_log ORDER BY seq", note_lease, &leases, error)
+      && each_row(&scan,
+                  "SELECT seq, id, op, scope, blocks, starts, ends, pad, granted, client, origin,"
+                  " flags FROM lease_log ORDER BY seq",
+                  give_lease, &leases, error);
   *rows = leases.rows;
   return ok;
 }
 
-/* ---- records ----------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 typedef struct {
   MalStoreRecordFunc func;
@@ -282,24 +290,25 @@ bool mal_sqlite_scan_records(sqlite3 *db, const char *file, MalLatest *latest, u
   Scan scan = { .db = db, .file = file, .table = "record_log", .latest = latest };
   g_autoptr(GByteArray) key = g_byte_array_new();
   RecordScan records = { .func = func, .data = data, .key = key };
-  bool ok = each_row(&scan, "SELECT seq, owner, kind, key, op FROM record_log ORDER BY seq", note_record,
-                     &records, error)
-            && each_row(&scan, "SELECT seq, owner, kind, key, op, value FROM record_log ORDER BY seq",
-                        give_record, &records, error);
+  bool ok =
+      each_row(&scan, "SELECT seq, owner, kind, key, op FROM record_log ORDER BY seq", note_record,
+               &records, error)
+      && each_row(&scan, "SELECT seq, owner, kind, key, op, value FROM record_log ORDER BY seq",
+                  give_record, &records, error);
   *rows = records.rows;
   return ok;
 }
 
-/* ---- both -------------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 bool mal_sqlite_load(MalSqlite *self, MalTime not_ended_before, MalStoreLeaseFunc lease,
                      MalStoreRecordFunc record, void *data, GError **error)
 {
   MalJournal *leases = &self->journals[MAL_JOURNAL_LEASES];
   MalJournal *records = &self->journals[MAL_JOURNAL_RECORDS];
-  self->loaded = mal_sqlite_scan_leases(self->db, self->path, not_ended_before, leases->latest, &leases->rows,
-                                        lease, data, error)
-                 && mal_sqlite_scan_records(self->db, self->path, records->latest, &records->rows, record,
-                                            data, error);
+  self->loaded = mal_sqlite_scan_leases(self->db, self->path, not_ended_before, leases->latest,
+                                        &leases->rows, lease, data, error)
+                 && mal_sqlite_scan_records(self->db, self->path, records->latest, &records->rows,
+                                            record, data, error);
   return self->loaded;
 }

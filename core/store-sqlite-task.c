@@ -23,9 +23,10 @@ static sqlite3 *open_watched(const MalSqlite *self, const int *stop, GError **er
   return db;
 }
 
-/* ---- backup ------------------------------------------------------------------------------------------ */
+/* ---- backup ---------------------------------------------------------------------------------- */
 
-/* The copy is of one instant: the source's read transaction spans all steps, and writers go on meanwhile. */
+/* The copy is of one instant: the source's read transaction spans all steps, and writers go on
+   meanwhile. */
 static int copy_pages(sqlite3 *from, sqlite3 *to, const int *stop, int *pages)
 {
   sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
@@ -41,7 +42,8 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, const int *stop, int *pages)
   return rc;
 }
 
-static bool copy_to(const MalSqlite *self, const char *path, const int *stop, int *pages, GError **error)
+static bool copy_to(const MalSqlite *self, const char *path, const int *stop, int *pages,
+                    GError **error)
 {
   sqlite3 *to = NULL;
   sqlite3 *from = open_watched(self, stop, error);
@@ -66,8 +68,8 @@ char *mal_sqlite_backup(const MalSqlite *self, const char *path, const int *stop
   int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     int number = errno;
-    g_set_error(error, MAL_ERROR, number == EEXIST ? MAL_ERROR_EXISTS : MAL_ERROR_STORE, "%s: %s", path,
-                g_strerror(number));
+    g_set_error(error, MAL_ERROR, number == EEXIST ? MAL_ERROR_EXISTS : MAL_ERROR_STORE, "%s: %s",
+                path, g_strerror(number));
     return NULL;
   }
   close(fd);
@@ -79,7 +81,7 @@ char *mal_sqlite_backup(const MalSqlite *self, const char *path, const int *stop
   return g_strdup_printf("%s: %d pages copied", path, pages);
 }
 
-/* ---- check: no two leases share an address at any instant of their padded periods --------------------- */
+/* ---- check: no two leases share an address at any instant of their padded periods ------------ */
 
 /* One block of one lease: a rectangle in addresses x time. */
 typedef struct {
@@ -131,8 +133,8 @@ static bool collect(const MalLease *lease, void *data, GError **error)
   return true;
 }
 
-/* The claim that CLAIM meets, or NULL. Those that stay never meet each other, so its neighbours in time
-   are all there is to look at. */
+/* The claim that CLAIM meets, or NULL. Those that stay never meet each other, so its neighbours in
+   time are all there is to look at. */
 static const Claim *enter(GSequence *active, Claim *claim)
 {
   claim->place = g_sequence_insert_sorted(active, claim, by_from, NULL);
@@ -190,13 +192,14 @@ static bool leases_apart(const char *file, GArray *claims, GError **error)
     return true;
   char one[MAL_SPAN_STRLEN], other[MAL_SPAN_STRLEN];
   g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-              "%s: %u blocks of addresses are leased twice at the same time, first %s and %s: restore a backup, "
-              "or release one lease of each pair", file, meetings, mal_block_format(a->block, one),
-              mal_block_format(b->block, other));
+              "%s: %u blocks of addresses are leased twice at the same time, first %s and %s: "
+              "restore a backup, "
+              "or release one lease of each pair",
+              file, meetings, mal_block_format(a->block, one), mal_block_format(b->block, other));
   return false;
 }
 
-/* ---- check: the whole ----------------------------------------------------------------------------------- */
+/* ---- check: the whole ------------------------------------------------------------------------ */
 
 static bool file_sound(sqlite3 *db, const char *file, GError **error)
 {
@@ -210,7 +213,8 @@ static bool file_sound(sqlite3 *db, const char *file, GError **error)
     ok = g_strcmp0(text, "ok") == 0;
     if (!ok)
       g_set_error(error, MAL_ERROR, MAL_ERROR_STORE,
-                  "%s: the file is damaged (%s): stop mallocd, " MAL_SQLITE_RESTORE, file, text ? text : "no answer");
+                  "%s: the file is damaged (%s): stop mallocd, " MAL_SQLITE_RESTORE, file,
+                  text ? text : "no answer");
   } else {
     mal_sqlite_fail(db, file, rc, error);
   }
@@ -218,7 +222,8 @@ static bool file_sound(sqlite3 *db, const char *file, GError **error)
   return ok;
 }
 
-static char *check_open(sqlite3 *db, const char *file, MalTime now, const uint8_t *secret, GError **error)
+static char *check_open(sqlite3 *db, const char *file, MalTime now, const uint8_t *secret,
+                        GError **error)
 {
   g_autoptr(MalLatest) leases = mal_latest_new(secret);
   g_autoptr(MalLatest) records = mal_latest_new(secret);
@@ -229,10 +234,11 @@ static char *check_open(sqlite3 *db, const char *file, MalTime now, const uint8_
       || !mal_sqlite_scan_records(db, file, records, &record_rows, NULL, NULL, error)
       || !leases_apart(file, claims, error))
     return NULL;
-  return g_strdup_printf("%s is sound: %" G_GSIZE_FORMAT " live leases with %u blocks in %" G_GUINT64_FORMAT
-                         " rows, %" G_GSIZE_FORMAT " records in %" G_GUINT64_FORMAT " rows", file,
-                         mal_latest_count(leases), claims->len, lease_rows, mal_latest_count(records),
-                         record_rows);
+  return g_strdup_printf("%s is sound: %" G_GSIZE_FORMAT
+                         " live leases with %u blocks in %" G_GUINT64_FORMAT
+                         " rows, %" G_GSIZE_FORMAT " records in %" G_GUINT64_FORMAT " rows",
+                         file, mal_latest_count(leases), claims->len, lease_rows,
+                         mal_latest_count(records), record_rows);
 }
 
 char *mal_sqlite_check(const MalSqlite *self, MalTime now, const uint8_t *secret, const int *stop,

@@ -1,6 +1,7 @@
 #include "store-sqlite.h"
 
-enum { ID = 1, OP, AT, SCOPE, BLOCKS, STARTS, ENDS, PAD, GRANTED, CLIENT, ORIGIN, FLAGS, REASON, SEQ };
+enum { ID = 1, OP, AT, SCOPE, BLOCKS, STARTS, ENDS, PAD, GRANTED, CLIENT, ORIGIN, FLAGS, REASON,
+       SEQ };
 
 /* Reads along a change's octets and binds them where they lie. */
 typedef struct {
@@ -18,8 +19,8 @@ static void note(Binder *binder, int rc)
 static void bind_text(Binder *binder, int column, size_t length)
 {
   if (length)
-    note(binder, sqlite3_bind_text64(binder->stmt, column, (const char *)binder->at, length, SQLITE_STATIC,
-                                     SQLITE_UTF8));
+    note(binder, sqlite3_bind_text64(binder->stmt, column, (const char *)binder->at, length,
+                                     SQLITE_STATIC, SQLITE_UTF8));
   else
     note(binder, sqlite3_bind_null(binder->stmt, column));
   binder->at += length;
@@ -100,8 +101,9 @@ static int insert_all(MalSqlite *self, const MalArena *arena)
     const MalChange *change = change_at(arena, offset);
     MalJournalKind which = is_lease(change) ? MAL_JOURNAL_LEASES : MAL_JOURNAL_RECORDS;
     sqlite3_stmt *stmt = self->journals[which].insert;
-    int rc = which == MAL_JOURNAL_LEASES ? bind_lease(stmt, (const MalLeaseChange *)(const void *)change)
-                                         : bind_record(stmt, (const MalRecordChange *)(const void *)change);
+    int rc = which == MAL_JOURNAL_LEASES
+                 ? bind_lease(stmt, (const MalLeaseChange *)(const void *)change)
+                 : bind_record(stmt, (const MalRecordChange *)(const void *)change);
     if (rc != SQLITE_OK)
       return rc;
     sqlite3_bind_int64(stmt, which == MAL_JOURNAL_LEASES ? SEQ : 7, (sqlite3_int64)next[which]++);
@@ -120,9 +122,11 @@ static void account(MalSqlite *self, const MalArena *arena)
     const MalChange *change = change_at(arena, offset);
     const MalLeaseChange *lease = (const MalLeaseChange *)(const void *)change;
     const MalRecordChange *record = (const MalRecordChange *)(const void *)change;
-    MalJournal *journal = &self->journals[is_lease(change) ? MAL_JOURNAL_LEASES : MAL_JOURNAL_RECORDS];
+    MalJournal *journal =
+        &self->journals[is_lease(change) ? MAL_JOURNAL_LEASES : MAL_JOURNAL_RECORDS];
     const void *bytes = is_lease(change) ? (const void *)(lease + 1) : (const void *)(record + 1);
-    size_t length = is_lease(change) ? lease->id : (size_t)record->owner + record->kind + record->key + 2;
+    size_t length =
+        is_lease(change) ? lease->id : (size_t)record->owner + record->kind + record->key + 2;
     MalLatestKey key = mal_latest_key(journal->latest, bytes, length);
     if (change->kind == MAL_CHANGE_PUT_LEASE || change->kind == MAL_CHANGE_PUT_RECORD)
       mal_latest_set(journal->latest, key, journal->next);

@@ -1,16 +1,18 @@
 /* The SQLite backend, as the loop's thread sees it.
 
-   Appends are copied into the arena of the batch that gathers. One batch at a time is with the worker; what is
-   appended meanwhile goes into the next one, which leaves as soon as the one before is told. Between batches the
-   worker gets chores (copying the log into the file, compaction), a bounded piece at a time: whenever it is idle,
-   and after every so many changes when it never is.
+   Appends are copied into the arena of the batch that gathers. One batch at a time is with the
+   worker; what is appended meanwhile goes into the next one, which leaves as soon as the one before
+   is told. Between batches the worker gets chores (copying the log into the file, compaction), a
+   bounded piece at a time: whenever it is idle, and after every so many changes when it never is.
 
-   A batch that fails makes the store FAILING: what has gathered fails with it, for it may build on what was
-   lost, and so does all that is appended until a probe, a tiny write that is tried with growing intervals, succeeds.
-   The interval starts afresh only after a real batch, as a disk may have room for a probe and no more.
+   A batch that fails makes the store FAILING: what has gathered fails with it, for it may build on
+   what was lost, and so does all that is appended until a probe, a tiny write that is tried with
+   growing intervals, succeeds. The interval starts afresh only after a real batch, as a disk may
+   have room for a probe and no more.
 
-   Where it is the sync that fails, the batch's pages may have reached the disk whole. The next write goes over
-   them; a crash before it brings the batch back, of which nobody was told that it is durable. */
+   Where it is the sync that fails, the batch's pages may have reached the disk whole. The next
+   write goes over them; a crash before it brings the batch back, of which nobody was told that it
+   is durable. */
 #include "store-sqlite.h"
 
 #define PROBE_FIRST (1 * MAL_US)
@@ -66,7 +68,7 @@ static SqliteStore *sqlite(MalStore *store)
   return (SqliteStore *)store;
 }
 
-/* ---- batches ------------------------------------------------------------------------------------------ */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 static Batch *batch_new(SqliteStore *self, MalTicket ticket)
 {
@@ -190,7 +192,7 @@ static void write_gathered(SqliteStore *self)
   mal_worker_submit(self->worker, run_batch, batch_done, self->writing);
 }
 
-/* ---- chores and probes ------------------------------------------------------------------------------------ */
+/* ---- chores and probes ----------------------------------------------------------------------- */
 
 static void run_chores(void *data)
 {
@@ -267,7 +269,7 @@ static void probe_now(void *data)
   mal_worker_submit(self->worker, run_probe, probe_done, self);
 }
 
-/* ---- appending -------------------------------------------------------------------------------------------- */
+/* ---- appending ------------------------------------------------------------------------------- */
 
 static void turn_over(void *data)
 {
@@ -307,8 +309,8 @@ static MalTicket sqlite_put_record(MalStore *store, const MalRecord *record)
   return appended(self);
 }
 
-static MalTicket sqlite_drop_record(MalStore *store, const char *owner, const char *kind, const uint8_t *key,
-                                    size_t key_length)
+static MalTicket sqlite_drop_record(MalStore *store, const char *owner, const char *kind,
+                                    const uint8_t *key, size_t key_length)
 {
   SqliteStore *self = sqlite(store);
   MalRecord record = { .owner = owner, .kind = kind, .key = key, .key_length = key_length };
@@ -327,7 +329,7 @@ static void sqlite_flush(MalStore *store)
   next_job(self);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static unsigned sqlite_listen(MalStore *store, MalStoreFunc func, void *data)
 {
@@ -362,7 +364,7 @@ static MalStoreCounters sqlite_counters(const MalStore *store)
   return counters;
 }
 
-/* ---- backup and check -------------------------------------------------------------------------------------- */
+/* ---- backup and check ------------------------------------------------------------------------ */
 
 typedef struct {
   SqliteStore *store;
@@ -420,7 +422,7 @@ static void sqlite_check(MalStore *store, MalStoreDoneFunc done, void *data)
   submit_task(sqlite(store), NULL, done, data);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool sqlite_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
                         MalStoreRecordFunc record, void *data, GError **error)
@@ -484,7 +486,8 @@ static const MalStoreOps sqlite_ops = {
   .close = sqlite_close,
 };
 
-MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const char *vfs, GError **error)
+MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const char *vfs,
+                                GError **error)
 {
   MalSqlite *db = mal_sqlite_open(rt, state_dir, vfs, error);
   if (!db)

@@ -25,7 +25,7 @@
 #define MAL_SQLITE_APPLICATION 0x4d4c4344   /* "MLCD" */
 #define MAL_SQLITE_VERSION 1                /* newest schema known */
 
-/* ---- changes in an arena --------------------------------------------------------------------------- */
+/* ---- changes in an arena --------------------------------------------------------------------- */
 
 typedef enum {
   MAL_CHANGE_PUT_LEASE,
@@ -68,7 +68,7 @@ void mal_arena_put_lease(MalArena *arena, MalTime at, const MalLease *lease);
 void mal_arena_drop_lease(MalArena *arena, MalTime at, MalLeaseId id, const char *reason);
 void mal_arena_put_record(MalArena *arena, MalTime at, const MalRecord *record, bool drop);
 
-/* ---- the database ----------------------------------------------------------------------------------- */
+/* ---- the database ---------------------------------------------------------------------------- */
 
 typedef enum { MAL_JOURNAL_LEASES, MAL_JOURNAL_RECORDS, MAL_JOURNALS } MalJournalKind;
 
@@ -108,7 +108,8 @@ sqlite3_stmt *mal_sqlite_prepare(sqlite3 *db, const char *file, const char *sql,
 bool mal_sqlite_begin(MalSqlite *self, GError **error);
 bool mal_sqlite_commit(MalSqlite *self, GError **error);
 void mal_sqlite_rollback(MalSqlite *self);
-/* The name of what was made at PATH outlasts a power cut, where the directory around it can be opened. */
+/* The name of what was made at PATH outlasts a power cut, where the directory around it can be
+   opened. */
 void mal_sqlite_sync_parent(const char *path);
 uint64_t mal_sqlite_bytes(MalSqlite *self);
 bool mal_sqlite_probe(MalSqlite *self, MalTime now, GError **error);
@@ -126,19 +127,21 @@ void mal_sqlite_checkpoint(MalSqlite *self);
 bool mal_sqlite_load(MalSqlite *self, MalTime not_ended_before, MalStoreLeaseFunc lease,
                      MalStoreRecordFunc record, void *data, GError **error);
 /* The live rows of one journal, in order. LATEST and ROWS are filled on the way. */
-bool mal_sqlite_scan_leases(sqlite3 *db, const char *file, MalTime not_ended_before, MalLatest *latest,
-                            uint64_t *rows, MalStoreLeaseFunc func, void *data, GError **error);
+bool mal_sqlite_scan_leases(sqlite3 *db, const char *file, MalTime not_ended_before,
+                            MalLatest *latest, uint64_t *rows, MalStoreLeaseFunc func, void *data,
+                            GError **error);
 bool mal_sqlite_scan_records(sqlite3 *db, const char *file, MalLatest *latest, uint64_t *rows,
                              MalStoreRecordFunc func, void *data, GError **error);
 /* The octets that name a record, from the three columns that start at COLUMN. */
 void mal_sqlite_record_key(sqlite3_stmt *stmt, int column, GByteArray *out);
 
-/* Both run on a thread of their own and stop early once *STOP is set. Return a line for people, or NULL. */
+/* Both run on a thread of their own and stop early once *STOP is set. Return a line for people, or
+   NULL. */
 char *mal_sqlite_backup(const MalSqlite *self, const char *path, const int *stop, GError **error);
 char *mal_sqlite_check(const MalSqlite *self, MalTime now, const uint8_t *secret, const int *stop,
                        GError **error);
 
-/* ---- for tests -------------------------------------------------------------------------------------- */
+/* ---- for tests ------------------------------------------------------------------------------- */
 
 /* Journals of LEAST rows are worth compacting, STEP rows at a time. Before the first append. */
 void mal_store_sqlite_tune(MalStore *store, uint64_t least, unsigned step);

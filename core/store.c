@@ -1,6 +1,6 @@
 #include "store-private.h"
 
-/* ---- dispatch ----------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
                     MalStoreRecordFunc record, void *data, GError **error)
@@ -75,7 +75,7 @@ void mal_store_close(MalStore *store)
     store->ops->close(store);
 }
 
-/* ---- listeners ----------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 typedef struct {
   unsigned id;
@@ -121,7 +121,8 @@ void mal_listeners_remove(MalListeners *listeners, unsigned id)
 
 void mal_listeners_call(MalListeners *listeners, MalTicket through, const GError *error)
 {
-  guint count = listeners->entries->len;  /* who registers during the call hears of the next ticket */
+  /* Who registers during the call hears of the next ticket. */
+  guint count = listeners->entries->len;
   listeners->calling++;
   for (guint i = 0; i < count; i++) {
     Listener entry = g_array_index(listeners->entries, Listener, i);

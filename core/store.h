@@ -1,10 +1,11 @@
-/* The store: durable before acknowledged. An interface with backends: SQLite (production), memory (the
-   simulator, mallocctl --direct); a server database later.
+/* The store: durable before acknowledged. An interface with backends: SQLite (production), memory
+   (the simulator, mallocctl --direct); a server database later.
 
-   Changes are appended to the batch that is being gathered; each append returns the batch's ticket. A batch
-   is handed over when mal_store_flush is called (or at the end of the loop's turn); while one batch is
-   being written, the next gathers: group commit. Whoever must answer only once a change is durable keeps
-   the ticket until the listener is told of it. The caller's memory is copied at once. */
+   Changes are appended to the batch that is being gathered; each append returns the batch's ticket.
+   A batch is handed over when mal_store_flush is called (or at the end of the loop's turn); while
+   one batch is being written, the next gathers: group commit. Whoever must answer only once a
+   change is durable keeps the ticket until the listener is told of it. The caller's memory is
+   copied at once. */
 #ifndef MAL_STORE_H
 #define MAL_STORE_H
 
@@ -16,7 +17,8 @@ G_BEGIN_DECLS
 typedef struct MalStore MalStore;
 typedef uint64_t MalTicket;   /* counts batches from 1; 0: nothing */
 
-/* Everything that isn't a lease: OWNER is "core" or a plugin's name, KIND its own word ("reserve", "peer"). */
+/* Everything that isn't a lease: OWNER is "core" or a plugin's name, KIND its own word ("reserve",
+   "peer"). */
 typedef struct {
   const char *owner;
   const char *kind;
@@ -28,9 +30,10 @@ typedef struct {
 
 #define MAL_STORE_OCTETS_MAX ((size_t)16 << 20)   /* a record's key, and its value */
 
-/* ERROR NULL: all batches up to and with THROUGH are durable, except those that were told as failed before. Else:
-   batch THROUGH failed and none of its changes counts; later batches may succeed. Called in order of tickets. A
-   store that recovers calls once with the last durable ticket again and ERROR NULL: its state is OK from then on. */
+/* ERROR NULL: all batches up to and with THROUGH are durable, except those that were told as failed
+   before. Else: batch THROUGH failed and none of its changes counts; later batches may succeed.
+   Called in order of tickets. A store that recovers calls once with the last durable ticket again
+   and ERROR NULL: its state is OK from then on. */
 typedef void (*MalStoreFunc)(MalTicket through, const GError *error, void *data);
 
 typedef enum {
@@ -47,17 +50,20 @@ typedef struct {
   int64_t max_commit_us;
 } MalStoreCounters;
 
-/* ---- for users -------------------------------------------------------------------------------- */
+/* ---- for users ------------------------------------------------------------------------------- */
 
-/* Reads everything that lives, leases that ended before NOT_ENDED_BEFORE excepted (held_until counts).
-   Synchronous, before the first append, oldest change first. A callback that returns false stops with ERROR. */
+/* Reads everything that lives, leases that ended before NOT_ENDED_BEFORE excepted (held_until
+   counts). Synchronous, before the first append, oldest change first. A callback that returns false
+   stops with ERROR. */
 typedef bool (*MalStoreLeaseFunc)(const MalLease *lease, void *data, GError **error);
 typedef bool (*MalStoreRecordFunc)(const MalRecord *record, void *data, GError **error);
 MAL_API bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
                             MalStoreRecordFunc record, void *data, GError **error);
-/* The lease as it is from now on / its end. `reason` ("released", "expired", "revoked") is kept for people. */
+/* The lease as it is from now on / its end. `reason` ("released", "expired", "revoked") is kept for
+   people. */
 MAL_API MalTicket mal_store_put_lease(MalStore *store, const MalLease *lease);
-MAL_API MalTicket mal_store_drop_lease(MalStore *store, MalLeaseId id, MalTime at, const char *reason);
+MAL_API MalTicket mal_store_drop_lease(MalStore *store, MalLeaseId id, MalTime at,
+                                       const char *reason);
 MAL_API MalTicket mal_store_put_record(MalStore *store, const MalRecord *record);
 MAL_API MalTicket mal_store_drop_record(MalStore *store, const char *owner, const char *kind,
                                         const uint8_t *key, size_t key_length);
@@ -67,8 +73,9 @@ MAL_API void mal_store_flush(MalStore *store);
 MAL_API unsigned mal_store_listen(MalStore *store, MalStoreFunc func, void *data);
 MAL_API void mal_store_unlisten(MalStore *store, unsigned id);
 MAL_API MalTicket mal_store_durable(const MalStore *store);
-/* OUT_ERROR (may be NULL) borrows the last failure while the state is FAILING. While failing, appends still get
-   tickets, which fail; asks the disk again now and then (back-off 1 s to 30 s) and says so through FUNC. */
+/* OUT_ERROR (may be NULL) borrows the last failure while the state is FAILING. While failing,
+   appends still get tickets, which fail; asks the disk again now and then (back-off 1 s to 30 s)
+   and says so through FUNC. */
 MAL_API MalStoreState mal_store_state(const MalStore *store, const GError **out_error);
 MAL_API MalStoreCounters mal_store_counters(const MalStore *store);
 typedef void (*MalStoreDoneFunc)(const char *detail, const GError *error, void *data);
@@ -79,7 +86,7 @@ MAL_API void mal_store_check(MalStore *store, MalStoreDoneFunc done, void *data)
 /* Flushes, waits for what is on its way, closes. */
 MAL_API void mal_store_close(MalStore *store);
 
-/* ---- backends (not for plugins) ----------------------------------------------------------------- */
+/* ---- backends (not for plugins) -------------------------------------------------------------- */
 
 typedef struct MalStoreOps MalStoreOps;
 struct MalStore { const MalStoreOps *ops; };
@@ -100,14 +107,15 @@ struct MalStoreOps {
   void (*close)(MalStore *);
 };
 
-/* STATE_DIR is made (0700) if missing, and locked: a second daemon on it gets MAL_ERROR_STORE naming the process
-   that holds it. A newer schema, a corrupt or foreign file are refused with what to do. VFS: NULL, or the name of a
-   registered SQLite VFS (tests inject faults). */
-MAL_API MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const char *vfs, GError **error);
+/* STATE_DIR is made (0700) if missing, and locked: a second daemon on it gets MAL_ERROR_STORE
+   naming the process that holds it. A newer schema, a corrupt or foreign file are refused with what
+   to do. VFS: NULL, or the name of a registered SQLite VFS (tests inject faults). */
+MAL_API MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const char *vfs,
+                                        GError **error);
 /* Nothing survives; "durable" one turn of the loop later. */
 MAL_API MalStore *mal_store_memory_new(MalRuntime *rt);
-/* For tests of its users, on a memory store only. From now on batches fail with MESSAGE and the state is FAILING;
-   NULL: they succeed again, which listeners hear one turn later. */
+/* For tests of its users, on a memory store only. From now on batches fail with MESSAGE and the
+   state is FAILING; NULL: they succeed again, which listeners hear one turn later. */
 MAL_API void mal_store_memory_fail(MalStore *store, const char *message);
 /* While held, batches wait as if for a slow disk. */
 MAL_API void mal_store_memory_hold(MalStore *store, bool hold);

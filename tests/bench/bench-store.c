@@ -1,5 +1,6 @@
-/* How fast leases become durable, against a bare file that is appended to and synced in the same directory;
-   how long a million take to load; what one costs on disk. Usage: bench-store [DIRECTORY [SECONDS]] */
+/* How fast leases become durable, against a bare file that is appended to and synced in the same
+   directory; how long a million take to load; what one costs on disk. Usage: bench-store [DIRECTORY
+   [SECONDS]] */
 #define _GNU_SOURCE
 
 #include <fcntl.h>
@@ -33,7 +34,8 @@ static void die(const GError *error)
   exit(1);
 }
 
-/* As a MADCAP server of one IPv4 scope would store them: an identifier of 16 octets, one address. */
+/* As a MADCAP server of one IPv4 scope would store them: an identifier of 16 octets, one
+   address. */
 static void put(Bench *b)
 {
   uint8_t id[16];
@@ -193,9 +195,11 @@ int main(int argc, char **argv)
 {
   static const struct { uint32_t cycle, batch; } cases[] = {
     { MANY, 1 }, { MANY, 16 }, { MANY, 64 }, { MANY, 256 }, { MANY, 1024 },
-    { MANY / 100, 64 }, { MANY / 100, 256 }, { MANY / 100, 1024 },   /* few live: compaction goes along */
+    /* Few live: compaction goes along. */
+    { MANY / 100, 64 }, { MANY / 100, 256 }, { MANY / 100, 1024 },
   };
-  g_autofree char *template = g_build_filename(argc > 1 ? argv[1] : ".", "bench-store-XXXXXX", NULL);
+  g_autofree char *template =
+      g_build_filename(argc > 1 ? argv[1] : ".", "bench-store-XXXXXX", NULL);
   double seconds = argc > 2 ? g_ascii_strtod(argv[2], NULL) : 1;
   Bench b = { .context = g_main_context_new() };
   b.rt = mal_runtime_glib_new(b.context);
@@ -211,8 +215,8 @@ int main(int argc, char **argv)
     b.cycle = cases[i].cycle;
     double file = file_rate(&b, cases[i].batch, seconds);
     double store = store_rate(&b, cases[i].batch, seconds, &counters);
-    printf("%9u %8u %12.0f %12.0f %7.2f %10.1f %12" G_GUINT64_FORMAT "\n", b.cycle, cases[i].batch, store, file,
-           store / file, (double)counters.max_commit_us / 1000, counters.compactions);
+    printf("%9u %8u %12.0f %12.0f %7.2f %10.1f %12" G_GUINT64_FORMAT "\n", b.cycle, cases[i].batch,
+           store, file, store / file, (double)counters.max_commit_us / 1000, counters.compactions);
   }
   load_many(&b);
   remove_all(b.dir);

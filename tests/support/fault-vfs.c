@@ -133,7 +133,8 @@ static const sqlite3_io_methods fault_methods = {
   .xShmUnmap = fault_shm_unmap,
 };
 
-static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                      int *out_flags)
 {
   FaultFile *fault = (FaultFile *)file;
   (void)vfs;

@@ -1,5 +1,5 @@
-/* An SQLite VFS that passes everything on to the system's and fails when told to. For one process and one
-   test at a time: what it is told holds for all its files. */
+/* An SQLite VFS that passes everything on to the system's and fails when told to. For one process
+   and one test at a time: what it is told holds for all its files. */
 #ifndef FAULT_VFS_H
 #define FAULT_VFS_H
 
@@ -10,7 +10,7 @@
 
 typedef struct {
   int fail_write, fail_sync;  /* how many more succeed before all fail; negative: they don't fail */
-  int64_t room;               /* octets that may still be written until the disk is full; negative: no end */
+  int64_t room;               /* octets until the disk is full; negative: no end */
   bool read_only;
   int writes, syncs;          /* seen */
 } FaultVfs;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- a store in a directory of its own, and what it told ----------------------------------------------- */
+/* ---- a store in a directory of its own, and what it told ------------------------------------- */
 
 FakeRuntime *fake_rt;
 char *dir;
@@ -102,7 +102,7 @@ void run_sql(const char *sql)
   sqlite3_close(db);
 }
 
-/* ---- leases -------------------------------------------------------------------------------------------- */
+/* ---- leases ---------------------------------------------------------------------------------- */
 
 const MalLease *sample(Sample *s, uint32_t n, uint32_t version)
 {
@@ -145,9 +145,11 @@ char *lease_text(const MalLease *lease)
 {
   char client[MAL_ADDRESS_STRLEN];
   g_autofree char *blocks = mal_blocks_format(lease->blocks, lease->n_blocks);
-  return g_strdup_printf("%s %s %" PRId64 "-%" PRId64 " pad %" PRId64 " granted %" PRId64 " client %s by %s "
-                         "flags %u", lease->scope, blocks, lease->start, lease->end, lease->pad,
-                         lease->granted, lease->client.family ? mal_address_format(lease->client, client) : "",
+  return g_strdup_printf("%s %s %" PRId64 "-%" PRId64 " pad %" PRId64 " granted %" PRId64
+                         " client %s by %s "
+                         "flags %u",
+                         lease->scope, blocks, lease->start, lease->end, lease->pad, lease->granted,
+                         lease->client.family ? mal_address_format(lease->client, client) : "",
                          lease->origin, lease->flags);
 }
 
@@ -157,7 +159,8 @@ static bool load_lease(const MalLease *lease, void *data, GError **error)
   g_autofree char *hex = mal_lease_id_to_hex(lease->id);
   (void)error;
   char *key = g_strdup_printf("lease %s", hex);
-  g_string_append_printf(loaded->order, "%" PRId64 " ", (int64_t)((uint64_t)lease->start - (uint64_t)NOW));
+  g_string_append_printf(loaded->order, "%" PRId64 " ",
+                         (int64_t)((uint64_t)lease->start - (uint64_t)NOW));
   cr_assert(g_hash_table_insert(loaded->lives, key, lease_text(lease)), "%s came twice", key);
   return true;
 }
@@ -176,7 +179,8 @@ static bool load_record(const MalRecord *record, void *data, GError **error)
   Loaded *loaded = data;
   (void)error;
   char *name = record_name(record->owner, record->kind, record->key, record->key_length);
-  g_hash_table_insert(loaded->lives, name, g_strndup((const char *)record->value, record->value_length));
+  g_hash_table_insert(loaded->lives, name,
+                      g_strndup((const char *)record->value, record->value_length));
   return true;
 }
 
@@ -211,8 +215,12 @@ void expect_lease(const Loaded *loaded, uint32_t n, uint32_t version)
 
 void put_record(const char *owner, const char *kind, const char *key, const char *value)
 {
-  MalRecord record = { .owner = owner, .kind = kind, .key = (const uint8_t *)key, .key_length = strlen(key),
-                       .value = (const uint8_t *)value, .value_length = strlen(value) };
+  MalRecord record = { .owner = owner,
+                       .kind = kind,
+                       .key = (const uint8_t *)key,
+                       .key_length = strlen(key),
+                       .value = (const uint8_t *)value,
+                       .value_length = strlen(value) };
   mal_store_put_record(store, &record);
 }
 
@@ -221,7 +229,9 @@ void done(const char *detail, const GError *error, void *data)
   Done *d = data;
   g_free(d->detail);
   g_free(d->error);
-  *d = (Done){ .calls = d->calls + 1, .detail = g_strdup(detail), .error = error ? g_strdup(error->message) : NULL };
+  *d = (Done){ .calls = d->calls + 1,
+               .detail = g_strdup(detail),
+               .error = error ? g_strdup(error->message) : NULL };
 }
 
 void done_clear(Done *d)

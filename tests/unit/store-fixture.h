@@ -1,5 +1,5 @@
-/* A store in a directory of its own under a fake runtime, samples to put into it, and what it told and
-   loads. One test a process at a time: Criterion forks for each. */
+/* A store in a directory of its own under a fake runtime, samples to put into it, and what it told
+   and loads. One test a process at a time: Criterion forks for each. */
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 

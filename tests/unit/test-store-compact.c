@@ -3,7 +3,7 @@
 
 TestSuite(store_compact, .init = setup, .fini = teardown);
 
-/* ---- compaction ----------------------------------------------------------------------------------------------------- */
+/* ---- compaction ------------------------------------------------------------------------------ */
 
 #define KEYS 60
 
@@ -136,7 +136,8 @@ Test(store_compact, a_view_shows_what_lives)
   put_record("core", "reserve", "k", "v");
   fake_run(fake_rt);
   cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-  sqlite3_prepare_v2(db, "SELECT lease, addresses, starts, ends, held_until FROM leases", -1, &stmt, NULL);
+  sqlite3_prepare_v2(db, "SELECT lease, addresses, starts, ends, held_until FROM leases", -1, &stmt,
+                     NULL);
   cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
   sample(&s, 3, 0);
   g_autofree char *hex = mal_lease_id_to_hex(s.lease.id);

@@ -11,7 +11,7 @@
 
 TestSuite(store_faults, .init = setup, .fini = teardown);
 
-/* ---- failing and recovering ------------------------------------------------------------------------------------ */
+/* ---- failing and recovering ------------------------------------------------------------------ */
 
 static void set_fault(FaultVfs *faults, int which)
 {
@@ -175,7 +175,7 @@ Test(store_faults, a_row_of_somebody_else_in_the_way)
   cr_assert_eq(g_hash_table_size(loaded.lives), 2);
 }
 
-/* ---- a power cut -------------------------------------------------------------------------------------------- */
+/* ---- a power cut ----------------------------------------------------------------------------- */
 
 #define CUT_BATCHES 30
 
@@ -188,7 +188,8 @@ static void copy_torn(const char *from, const char *to, uint32_t length)
   cr_assert(g_file_set_contents(to, bytes, length ? (gssize)length : (gssize)whole, NULL));
 }
 
-/* Batch V put lease V, and lease 0 again as version V: a torn log gives the first so many batches. */
+/* Batch V put lease V, and lease 0 again as version V: a torn log gives the first so many
+   batches. */
 static uint32_t expect_prefix(void)
 {
   g_auto(Loaded) loaded = load_from(NOW);
@@ -236,7 +237,7 @@ Test(store_faults, a_torn_log_gives_the_batches_before)
   cr_assert_gt(different, 10);
 }
 
-/* ---- kill -9 ----------------------------------------------------------------------------------------------------------- */
+/* ---- kill -9 --------------------------------------------------------------------------------- */
 
 #define PER_BATCH 8
 
@@ -322,7 +323,7 @@ Test(store_faults, killed_at_any_instant_it_keeps_what_it_acknowledged, .timeout
       uint32_t found = version_in(&loaded, r * PER_BATCH);
       cr_assert_geq(found, reported[r], "round %u lost batch %u", r, (unsigned)reported[r]);
       for (uint32_t i = 0; i < PER_BATCH; i++)
-        expect_lease(&loaded, r * PER_BATCH + i, found);   /* a batch is there as a whole or not at all */
+        expect_lease(&loaded, r * PER_BATCH + i, found);   /* all of a batch, or nothing */
     }
     mal_store_close(g_steal_pointer(&store));
   }

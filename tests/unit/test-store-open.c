@@ -8,7 +8,7 @@
 
 TestSuite(store_open, .init = setup, .fini = teardown);
 
-/* ---- opening ------------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 Test(store_open, everything_is_private)
 {
@@ -120,7 +120,8 @@ Test(store_open, flipped_octets_never_crash)
     g_autofree char *copy = g_memdup2(bytes, length);
     g_autoptr(GError) error = NULL;
     for (int i = 0; i < 1 + round / 4; i++)
-      copy[mal_runtime_random_below(rt, (uint32_t)length)] = (char)mal_runtime_random_below(rt, 256);
+      copy[mal_runtime_random_below(rt, (uint32_t)length)] =
+          (char)mal_runtime_random_below(rt, 256);
     cr_assert(g_file_set_contents(path, copy, (gssize)length, NULL));
     store = mal_store_sqlite_open(rt, dir, NULL, &error);
     if (!store || !mal_store_load(store, NOW, NULL, NULL, NULL, &error)) {

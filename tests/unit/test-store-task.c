@@ -10,7 +10,7 @@
 
 TestSuite(store_task, .init = setup, .fini = teardown);
 
-/* ---- backup and check -------------------------------------------------------------------------------------------- */
+/* ---- backup and check ------------------------------------------------------------------------ */
 
 Test(store_task, a_backup_is_a_store)
 {
@@ -115,7 +115,8 @@ Test(store_task, check_finds_leases_that_meet)
     for (uint32_t n = 0; n < 2; n++) {
       Sample s;
       sample(&s, n, 0);
-      s.blocks[0] = mal_block_make(mal_address_ipv4(0xef000000u + cases[i].first[n]), cases[i].count[n]);
+      s.blocks[0] =
+          mal_block_make(mal_address_ipv4(0xef000000u + cases[i].first[n]), cases[i].count[n]);
       s.lease.n_blocks = 1;
       s.lease.start = NOW + 10 + cases[i].start[n];
       s.lease.end = NOW + 10 + cases[i].end[n];
@@ -139,7 +140,9 @@ Test(store_task, check_finds_damage)
   size_t length = make_plenty(&bytes);
   reopen(NULL);
   int fd = open(path, O_WRONLY);
-  cr_assert_eq(pwrite(fd, "\x55\xaa\x55\xaa\x55\xaa\x55\xaa\x55\xaa\x55", 11, (off_t)(length / 4096 / 2 * 4096)), 11);
+  cr_assert_eq(pwrite(fd, "\x55\xaa\x55\xaa\x55\xaa\x55\xaa\x55\xaa\x55", 11,
+                      (off_t)(length / 4096 / 2 * 4096)),
+               11);
   close(fd);
   mal_store_check(store, done, &result);
   fake_run(fake_rt);
@@ -147,7 +150,7 @@ Test(store_task, check_finds_damage)
   assert_says(result.error, "damaged");
 }
 
-/* ---- with threads ------------------------------------------------------------------------------------------ */
+/* ---- with threads ---------------------------------------------------------------------------- */
 
 static void count_told(MalTicket through, const GError *error, void *data)
 {
@@ -157,7 +160,8 @@ static void count_told(MalTicket through, const GError *error, void *data)
   *last = through;
 }
 
-/* Writing goes on while a backup and checks read; closing ends what is under way, and every DONE is called. */
+/* Writing goes on while a backup and checks read; closing ends what is under way, and every DONE is
+   called. */
 Test(store_task, threads)
 {
   g_autoptr(GMainContext) context = g_main_context_new();

@@ -3,7 +3,7 @@
 
 TestSuite(store, .init = setup, .fini = teardown);
 
-/* ---- what was stored comes back -------------------------------------------------------------------------- */
+/* ---- what was stored comes back -------------------------------------------------------------- */
 
 Test(store, leases_and_records_come_back)
 {
@@ -24,7 +24,8 @@ Test(store, leases_and_records_come_back)
     if (n != 4)
       expect_lease(&loaded, n, n == 3 ? 7 : 1);
   }
-  cr_assert_str_eq(g_hash_table_lookup(loaded.lives, "record core reserve 63616d657261"), "239.255.20.1");
+  cr_assert_str_eq(g_hash_table_lookup(loaded.lives, "record core reserve 63616d657261"),
+                   "239.255.20.1");
   cr_assert_str_eq(g_hash_table_lookup(loaded.lives, "record core reserve "), "");
   cr_assert_str_eq(g_hash_table_lookup(loaded.lives, "record other reserve 63616d657261"), "x");
 }
@@ -117,7 +118,7 @@ Test(store, a_load_stops_when_its_caller_says_so)
   cr_assert_eq(count, 2);
 }
 
-/* ---- tickets and group commit ----------------------------------------------------------------------------- */
+/* ---- tickets and group commit ---------------------------------------------------------------- */
 
 Test(store, one_turn_is_one_batch)
 {
@@ -197,7 +198,7 @@ Test(store, closing_writes_what_gathered)
   cr_assert_eq(g_hash_table_size(loaded.lives), 2);
 }
 
-/* ---- in memory ------------------------------------------------------------------------------------------------------------ */
+/* ---- in memory ------------------------------------------------------------------------------- */
 
 Test(store, memory_is_durable_one_turn_later)
 {
@@ -239,7 +240,7 @@ Test(store, memory_is_durable_one_turn_later)
   cr_assert_null(result.error);
 }
 
-/* ---- which row is the newest ------------------------------------------------------------------------------------------------ */
+/* ---- which row is the newest ----------------------------------------------------------------- */
 
 Test(store, latest_is_a_map)
 {
