@@ -57,7 +57,7 @@ static bool parse_options(Daemon *d, int *argc, char ***argv)
     { "foreground", 0, 0, G_OPTION_ARG_NONE, &foreground, "Stay in the foreground, log to standard error", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &check, "Check the configuration and exit", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL },
-    { NULL },
+    { 0 },
   };
   GOptionContext *context = g_option_context_new(NULL);
   g_option_context_set_summary(context, "Allocates multicast addresses: MADCAP, AAP and MASC in one daemon.");
