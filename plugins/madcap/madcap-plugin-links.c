@@ -292,7 +292,7 @@ static MalAddress address_for(const Link *link, MalAddress peer)
   return best;
 }
 
-static bool is_loopback(const MadcapLinks *l, uint32_t index)
+bool madcap_links_is_loopback(const MadcapLinks *l, uint32_t index)
 {
   for (guint i = 0; i < l->loopbacks->len; i++)
     if (g_array_index(l->loopbacks, uint32_t, i) == index)
@@ -306,7 +306,7 @@ MalAddress madcap_links_server_id(const MadcapLinks *l, const MalDatagram *d)
   const Link *link = find(l, d->ifindex);
 
   if (!mal_address_is_multicast(d->local) && has(l->addresses, d->local) &&
-      (link != NULL || l->names == NULL || l->names[0] == NULL || is_loopback(l, d->ifindex)))
+      (link != NULL || l->names == NULL || l->names[0] == NULL || madcap_links_is_loopback(l, d->ifindex)))
     return d->local;
   return link != NULL ? address_for(link, d->peer.address) : mal_address_none();
 }

@@ -23,6 +23,7 @@ void madcap_links_configure(MadcapLinks *links, char *const *names, const GArray
 /* Our address for an answer to what came from PEER to DESTINATION on interface IFINDEX; family NONE: not
    to be answered, since the interface is not served. */
 MalAddress madcap_links_server_id(const MadcapLinks *links, const MalDatagram *datagram);
+bool madcap_links_is_loopback(const MadcapLinks *links, uint32_t ifindex);
 /* All unicast addresses of this host: array of MalAddress, borrowed. */
 const GArray *madcap_links_addresses(const MadcapLinks *links);
 size_t madcap_links_count(const MadcapLinks *links);

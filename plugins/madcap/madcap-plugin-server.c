@@ -201,6 +201,20 @@ static const MadcapServerOps ops = {
 
 /* ---- datagrams ---------------------------------------------------------------------------------------------------- */
 
+/* Whom to answer. The kernel lets a multicast datagram on loopback go without a source address; anywhere else none,
+   like a multicast source or port 0, is a forgery. */
+static bool find_arrival(const ServerPart *p, const MalDatagram *d, MadcapArrival *from)
+{
+  *from = (MadcapArrival){
+    .peer = d->peer, .destination = d->local, .ifindex = d->ifindex,
+    .server_id = madcap_links_server_id(p->links, d),
+  };
+  if (from->peer.address.value == 0 && madcap_links_is_loopback(p->links, d->ifindex))
+    from->peer.address = from->server_id;
+  return from->server_id.family != MAL_FAMILY_NONE && from->peer.address.value != 0 && from->peer.port != 0 &&
+         !mal_address_is_multicast(from->peer.address);
+}
+
 static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
 {
   ServerPart *p = data;
@@ -210,13 +224,12 @@ static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, vo
   (void)udp;
   for (size_t i = 0; i < count; i++) {
     const MalDatagram *d = &datagrams[i];
-    MadcapArrival from = { .peer = d->peer, .destination = d->local, .ifindex = d->ifindex };
+    MadcapArrival from;
     if (d->truncated) {
       mal_count(p->host.metrics, MADCAP_M_IGNORED_TRUNCATED, 1);
       continue;
     }
-    from.server_id = madcap_links_server_id(p->links, d);
-    if (from.server_id.family == MAL_FAMILY_NONE) {
+    if (!find_arrival(p, d, &from)) {
       mal_count(p->host.metrics, MADCAP_M_IGNORED_ELSEWHERE, 1);
       continue;
     }

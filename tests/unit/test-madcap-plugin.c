@@ -335,6 +335,24 @@ Test(madcap_plugin, what_comes_in_elsewhere_is_not_served)
   daemon_free(&d);
 }
 
+Test(madcap_plugin, forged_sources_get_nothing_but_on_loopback_none_is_us)
+{
+  Daemon d = daemon_new("interfaces=lo; eth0\n");
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", "127.0.0.1", 60, NULL };
+  MalLease lease;
+
+  deliver(&d, "0.0.0.0", "239.255.255.254", &ask);
+  deliver(&d, "239.1.1.1", "239.255.255.254", &ask);
+  cr_assert_eq(fake_sent_count(d.fake), 0);
+  d.eth0 = d.lo;
+  deliver(&d, "0.0.0.0", "239.255.255.254", &ask);
+  answer(&d, 0);
+  cr_assert(mal_address_equal(fake_sent_at(d.fake, 0)->peer.address, address("127.0.0.1")));
+  cr_assert(mal_leases_get(mal_core_leases(d.core), (MalLeaseId){ one, sizeof one }, &lease));
+  cr_assert(mal_address_equal(lease.client, address("127.0.0.1")));
+  daemon_free(&d);
+}
+
 Test(madcap_plugin, one_commit_answers_a_batch)
 {
   Daemon d = daemon_new("");
