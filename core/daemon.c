@@ -27,6 +27,7 @@ typedef struct {
   MalRuntime *rt;
   MalCore *core;
   MalControlSocket *socket;
+  MalTimer *watchdog;
   GMainLoop *loop;
 } Daemon;
 
@@ -161,11 +162,11 @@ static gboolean on_hangup(gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean on_watchdog(gpointer data)
+static void on_watchdog(void *data)
 {
   Daemon *d = data;
   d->manager->notify("WATCHDOG=1");
-  return G_SOURCE_CONTINUE;
+  mal_timer_set(d->watchdog, mal_runtime_monotonic(d->rt) + d->manager->watchdog_us / 2);
 }
 
 static void watch_signals(Daemon *d)
@@ -173,8 +174,10 @@ static void watch_signals(Daemon *d)
   g_unix_signal_add(SIGTERM, on_terminate, d);
   g_unix_signal_add(SIGINT, on_terminate, d);
   g_unix_signal_add(SIGHUP, on_hangup, d);
-  if (d->manager->watchdog_us > 0)
-    g_timeout_add((unsigned)CLAMP(d->manager->watchdog_us / 2000, 100, 3600000), on_watchdog, d);
+  if (d->manager->watchdog_us > 0) {
+    d->watchdog = mal_timer_new(d->rt, on_watchdog, d);
+    on_watchdog(d);
+  }
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------------------- */
@@ -201,6 +204,7 @@ static int run(Daemon *d)
     report_ready(d);
     g_main_loop_run(d->loop);
     g_main_loop_unref(d->loop);
+    mal_timer_free(d->watchdog);
   }
   if (error)
     fprintf(stderr, "mallocd: %s\n", error->message);

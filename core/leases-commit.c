@@ -61,10 +61,12 @@ static void run_queued(MalLeases *l, Queued *q)
   MalLeaseId id = { q->id, q->id_length };
   MalRefusal why;
   MalAnswer answer;
+  /* Not the time at which it was asked: since then the lease may have lapsed, or the clock stepped. */
+  MalTime now = mal_runtime_now(l->rt);
   if (q->kind == OP_RENEW)
-    answer = mal_leases_renew(l, id, &q->renewal, q->now, q->done, q->user, q->cookie, &why);
+    answer = mal_leases_renew(l, id, &q->renewal, now, q->done, q->user, q->cookie, &why);
   else
-    answer = mal_leases_release(l, id, q->now, q->reason, q->done, q->user, q->cookie, &why);
+    answer = mal_leases_release(l, id, now, q->reason, q->done, q->user, q->cookie, &why);
   if (answer != MAL_ANSWER_REFUSED)
     return;
   g_autoptr(GError) error = refusal_of_queued(&why);

@@ -53,7 +53,6 @@ typedef struct {
   OpKind kind;
   MalRenewal renewal;
   const char *reason;
-  MalTime now;
   MalLeaseFunc done;
   void *user;
   uint64_t cookie;
@@ -155,6 +154,8 @@ void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *pe
 /* Marks or unmarks all blocks of the slot in the allocator, for [from, until). */
 void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until);
 void leases_give(MalLeases *l, uint32_t handle);
+/* The period before a renewal that is on its way. */
+void leases_take_old(const MalLeases *l, MalAllocator *a, const Op *op, MalTime now);
 void leases_remove(MalLeases *l, uint32_t handle);
 void leases_account(MalLeases *l, const Slot *slot, int sign);
 /* Could the slot's addresses be its own from start to end (padded, from NOW on)? */

@@ -163,6 +163,11 @@ static bool survives(const MalLeases *l, const MalPlan *plan, const MalRange *ow
   return false;
 }
 
+static int future_order(const void *a, const void *b)
+{
+  return mal_address_compare(((const Future *)a)->span.first, ((const Future *)b)->span.first);
+}
+
 static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirrored)
 {
   GArray *out = g_array_new(FALSE, FALSE, sizeof(Future));
@@ -178,6 +183,7 @@ static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirror
     if (mirrored ? strcmp(r->source, "config") != 0 : survives(l, plan, r, &until))
       add_future(out, mal_scope_set_find(plan->scopes, r->scope->id), r->span, until);
   }
+  g_array_sort(out, future_order);
   return out;
 }
 
@@ -250,9 +256,27 @@ static bool touches(const GArray *spans, MalSpan span)
   return low < spans->len && mal_span_overlaps(g_array_index(spans, MalSpan, low), span);
 }
 
+/* Does a range that holds part of SPAN end before UNTIL? */
+static bool ends_before(const GArray *future, MalSpan span, MalTime until)
+{
+  unsigned low = 0, high = future->len;
+  while (low < high) {
+    unsigned middle = low + (high - low) / 2;
+    if (mal_address_compare(g_array_index(future, Future, middle).span.last, span.first) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  for (; low < future->len && mal_span_overlaps(g_array_index(future, Future, low).span, span); low++)
+    if (g_array_index(future, Future, low).until < until)
+      return true;
+  return false;
+}
+
 typedef struct {
   MalLeases *l;
   const MalPlan *plan;
+  const GArray *future;
   MalAllocator *allocator;
   GArray *forbidden;
   MalTime now;
@@ -271,10 +295,21 @@ static bool has_place(Move *m, uint32_t handle)
   for (size_t i = 0; i < slot->n_blocks; i++) {
     MalSpan span = mal_span_of_block(leases_block(l, slot, i));
     if (!mal_span_contains(scope->span, span) || touches(m->forbidden, span) ||
+        ends_before(m->future, span, leases_held_until(slot)) ||
         !mal_allocator_take(m->allocator, leases_block(l, slot, i), from, leases_held_until(slot), handle))
       return false;
   }
   return true;
+}
+
+/* A renewal on its way may yet fail: then the period before it must still be there to go back to. */
+void leases_take_old(const MalLeases *l, MalAllocator *a, const Op *op, MalTime now)
+{
+  const Slot *slot = leases_slot(l, op->slot);
+  MalTime from = MAX(now, mal_time_add(op->old_start, -(int64_t)slot->pad));
+  MalTime until = mal_time_add(op->old_end, slot->pad);
+  for (size_t i = 0; from < until && i < slot->n_blocks; i++)
+    mal_allocator_take(a, leases_block(l, slot, i), from, until, op->slot);
 }
 
 static void move_leases(Move *m)
@@ -286,6 +321,11 @@ static void move_leases(Move *m)
       continue;
     if (m->homeless++ == 0)
       m->first = i;
+  }
+  for (size_t i = 0; i < l->ops_length; i++) {
+    const Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    if (op->kind == OP_RENEW)
+      leases_take_old(l, m->allocator, op, m->now);
   }
 }
 
@@ -353,7 +393,7 @@ bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy poli
   g_autoptr(GArray) taboo = forbidden(plan, reserves);
   if (!fill_allocator(allocator, future, plan, reserves, error))
     return false;
-  Move move = { .l = l, .plan = plan, .allocator = allocator, .forbidden = taboo, .now = now };
+  Move move = { .l = l, .plan = plan, .future = future, .allocator = allocator, .forbidden = taboo, .now = now };
   move_leases(&move);
   if (move.homeless > 0) {
     set_homeless_error(&move, error);
@@ -412,12 +452,21 @@ static bool all_free(MalLeases *l, const MalScope *scope, const MalLease *lease,
   return true;
 }
 
+static bool is_owned(const MalLeases *l, const MalScope *scope, const MalLease *lease)
+{
+  for (size_t i = 0; i < lease->n_blocks; i++)
+    if (!mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, mal_span_of_block(lease->blocks[i]),
+                          mal_lease_held_until(lease)))
+      return false;
+  return true;
+}
+
 static bool set_lost_error(const MalLease *lease, GError **error)
 {
   g_autofree char *blocks = mal_blocks_format(lease->blocks, lease->n_blocks);
   g_autofree char *id = mal_lease_id_to_hex(lease->id);
   g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-              "the store holds a live lease of %s (lease %s in scope %s), which no configured range covers: put the "
+              "the store holds a live lease of %s (lease %s in scope %s), which no range covers until its end: put the "
               "scope and range back into the configuration, or start with the old one and release the lease first",
               blocks, id, lease->scope);
   return false;
@@ -428,7 +477,7 @@ bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsign
   if (mal_lease_held_until(lease) <= now)
     return true;
   const MalScope *scope = mal_scope_set_find(l->scopes, lease->scope);
-  if (!scope)
+  if (!scope || !is_owned(l, scope, lease))
     return set_lost_error(lease, error);
   uint32_t old = leases_find(l, lease->id);
   if (old)

@@ -33,9 +33,36 @@ void mal_leases_expire(MalLeases *l, MalTime now)
 
 /* ---- steps of the wall clock ------------------------------------------------------------------------------- */
 
-static bool had_begun(const Slot *slot, MalTime before)
+/* What is over already moves, too, so that it stays over. A lease of which a renewal is on its way to the disk has
+   two periods for these moments: it is left as it is. */
+static bool had_begun(const MalLeases *l, uint32_t handle, MalTime before)
 {
-  return slot->start <= before && leases_held_until(slot) > before;
+  const Slot *slot = leases_slot(l, handle);
+  for (size_t i = 0; slot->flags & MAL_LEASE_PENDING && i < l->ops_length; i++) {
+    const Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    if (op->slot == handle && op->kind == OP_RENEW)
+      return MAX(leases_held_until(slot), mal_time_add(op->old_end, slot->pad)) <= before;
+  }
+  return slot->start <= before;
+}
+
+/* A period that is over by NOW, padding and all, is in nobody's way. */
+static bool could_end(MalLeases *l, uint32_t handle, MalTime now, MalTime end)
+{
+  const Slot *slot = leases_slot(l, handle);
+  return mal_time_add(end, slot->pad) <= now || leases_is_free(l, handle, now, slot->start, end);
+}
+
+/* What a renewal on its way would go back to moves with what it would become. */
+static void move_old_period(MalLeases *l, uint32_t handle, int64_t delta)
+{
+  for (size_t i = 0; i < l->ops_length; i++) {
+    Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    if (op->slot == handle && op->kind == OP_RENEW) {
+      op->old_start = mal_time_add(op->old_start, delta);
+      op->old_end = mal_time_add(op->old_end, delta);
+    }
+  }
 }
 
 /* Where the moved period meets one that keeps its absolute time, it is cut back, but never to before the end that was
@@ -44,11 +71,11 @@ static void fit_moved(MalLeases *l, uint32_t handle, MalTime now, MalTime least)
 {
   Slot *slot = leases_slot(l, handle);
   MalTime good = least, bad = slot->end;
-  if (leases_is_free(l, handle, now, slot->start, slot->end) || slot->end <= least)
+  if (could_end(l, handle, now, slot->end))
     return;
   while (good + 1 < bad) {
     MalTime middle = good + (bad - good) / 2;
-    if (leases_is_free(l, handle, now, slot->start, middle))
+    if (could_end(l, handle, now, middle))
       good = middle;
     else
       bad = middle;
@@ -59,7 +86,9 @@ static void fit_moved(MalLeases *l, uint32_t handle, MalTime now, MalTime least)
 static void retake(MalLeases *l, uint32_t handle, MalTime now)
 {
   const Slot *slot = leases_slot(l, handle);
-  leases_take(l, handle, MAX(now, leases_held_from(slot)), leases_held_until(slot));
+  MalTime from = MAX(now, leases_held_from(slot)), until = leases_held_until(slot);
+  if (from < until)
+    leases_take(l, handle, from, until);
 }
 
 static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTime now)
@@ -73,12 +102,32 @@ static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTi
     if (delta > 0)
       fit_moved(l, handle, now, said);
     retake(l, handle, now);
+    if (slot->flags & MAL_LEASE_PENDING)
+      move_old_period(l, handle, delta);
+    if (slot->flags & MAL_LEASE_HELD)
+      continue;
     MalLease view;
     leases_view(l, handle, &view);
     view.flags &= (uint32_t)~MAL_LEASE_PENDING;
     mal_store_put_lease(l->store, &view);
   }
   return begun->len;
+}
+
+/* Those that keep their time are entered anew: what was cut off them because it was past may be ahead again. */
+static void retake_others(MalLeases *l, const GArray *begun, MalTime now)
+{
+  for (uint32_t i = 1, next = 0; i < l->used_slots; i++) {
+    if (next < begun->len && g_array_index(begun, uint32_t, next) == i)
+      next++;
+    else if (leases_slot(l, i)->flags & SLOT_USED)
+      retake(l, i, now);
+  }
+  for (size_t i = 0; i < l->ops_length; i++) {
+    const Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    if (op->kind == OP_RENEW)
+      leases_take_old(l, l->allocator, op, now);
+  }
 }
 
 size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
@@ -89,13 +138,13 @@ size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
     Slot *slot = leases_slot(l, i);
     if (!(slot->flags & SLOT_USED))
       continue;
+    leases_give(l, i);
     if (slot->flags & MAL_LEASE_HELD)
       slot->granted = mal_time_add(slot->granted, delta);
-    else if (had_begun(slot, before) && !(slot->flags & SLOT_LEAVING))
+    if (had_begun(l, i, before))
       g_array_append_val(begun, i);
   }
-  for (unsigned i = 0; i < begun->len; i++)
-    leases_give(l, g_array_index(begun, uint32_t, i));
+  retake_others(l, begun, now);
   size_t moved = move_begun(l, begun, delta, now);
   g_array_set_size(l->heap, 0);
   for (uint32_t i = 1; i < l->used_slots; i++)
@@ -104,13 +153,6 @@ size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
   for (GList *i = l->waiting.head; i; i = i->next) {
     Waiting *w = i->data;
     w->give_up = mal_time_add(w->give_up, delta);
-  }
-  for (size_t i = 0; i < l->ops_length; i++) {
-    Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
-    if (op->kind == OP_RENEW && op->old_start <= before) {
-      op->old_start = mal_time_add(op->old_start, delta);
-      op->old_end = mal_time_add(op->old_end, delta);
-    }
   }
   return moved;
 }
@@ -164,13 +206,11 @@ static void check_slot(const MalLeases *l, uint32_t handle, MalTime now, GArray 
     Piece p = { mal_span_of_block(leases_block(l, slot, i)), MAX(now, leases_held_from(slot)),
                 leases_held_until(slot), handle };
     char text[MAL_SPAN_STRLEN];
-    const MalRange *owned = mal_space_containing(l->space, MAL_LEVEL_OWNED, p.span.first);
-    const MalRange *available = mal_space_containing(l->space, MAL_LEVEL_AVAILABLE, p.span.first);
     bool leaving = slot->flags & (SLOT_LEAVING | SLOT_QUEUED);
-    if (!leaving && (!owned || owned->scope != scope || !mal_span_contains(owned->span, p.span)))
+    if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, p.span, MAL_BEGINNING))
       g_error("leased %s is not owned", mal_span_format(p.span, text));
-    if (owned && (!available || !mal_span_contains(available->span, owned->span)))
-      g_error("owned %s is not available", mal_span_format(owned->span, text));
+    if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_AVAILABLE, scope, p.span, MAL_BEGINNING))
+      g_error("leased %s is not available", mal_span_format(p.span, text));
     if (!mal_span_contains(scope->span, p.span))
       g_error("leased %s is outside of scope %s", mal_span_format(p.span, text), scope->id);
     if (p.from < p.until)
@@ -192,8 +232,10 @@ void mal_leases_check(const MalLeases *l, MalTime now)
       if (mal_address_compare(b->span.first, a->span.last) > 0)
         break;
       if (a->slot != b->slot && a->from < b->until && b->from < a->until)
-        g_error("%s is leased twice at one instant (leases %u and %u)", mal_span_format(b->span, text), a->slot,
-                b->slot);
+        g_error("%s is leased twice at one instant: lease %u (flags %x) over %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT
+                ", lease %u (flags %x) over %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT ", now %" G_GINT64_FORMAT,
+                mal_span_format(b->span, text), a->slot, leases_slot(l, a->slot)->flags, a->from, a->until, b->slot,
+                leases_slot(l, b->slot)->flags, b->from, b->until, now);
     }
 }
 

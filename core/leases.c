@@ -143,7 +143,8 @@ static bool explain(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime
     return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_NAMED);
   if (longest(l, r, now, start) > 0)
     return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_LIFETIME);
-  if (r->max_start != MAL_FOREVER) {
+  /* Only who said that a later start would do is told that the start is what can't be had. */
+  if (r->max_start != MAL_FOREVER && r->max_start > start) {
     MalFit fit = fit_of(r, now, start, MAX(r->min_lifetime, 1), r->min);
     if (mal_allocator_earliest(l->allocator, &fit, MAL_FOREVER) != MAL_FOREVER)
       return refuse(why, MAL_ERROR_NO_SPACE, r->min > 1 ? MAL_REFUSED_COUNT : MAL_REFUSED_START);
@@ -394,6 +395,8 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
                            MalRefusal *why)
 {
   const Slot *slot = leases_slot(l, handle);
+  if (leases_held_until(slot) <= now)
+    return refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
   MalTime begin = r->start == MAL_BEGINNING ? MAX(slot->start, now) : MAX(r->start, now);
   MalTime start = begin > now ? begin : MIN(slot->start, now);
   if (r->lifetime <= 0 || r->min_lifetime > r->lifetime)
@@ -429,7 +432,7 @@ MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewa
   if (!handle)
     return MAL_ANSWER_REFUSED;
   if (in_line) {
-    Queued q = { .kind = OP_RENEW, .renewal = *renewal, .now = now, .done = done, .user = user, .cookie = cookie };
+    Queued q = { .kind = OP_RENEW, .renewal = *renewal, .done = done, .user = user, .cookie = cookie };
     leases_queue(l, handle, &q);
     return MAL_ANSWER_GRANTED;
   }
@@ -467,7 +470,7 @@ MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const cha
   if (!handle)
     return MAL_ANSWER_REFUSED;
   if (in_line) {
-    Queued q = { .kind = OP_RELEASE, .reason = reason, .now = now, .done = done, .user = user, .cookie = cookie };
+    Queued q = { .kind = OP_RELEASE, .reason = reason, .done = done, .user = user, .cookie = cookie };
     leases_queue(l, handle, &q);
     return MAL_ANSWER_GRANTED;
   }

@@ -152,6 +152,19 @@ const MalRange *mal_space_containing(const MalSpace *space, MalLevel level, MalA
   return space->scopes ? overlapping(space, level, (MalSpan){ address, address }) : NULL;
 }
 
+bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span, MalTime until)
+{
+  MalAddress at = span.first;
+  for (;;) {
+    const MalRange *r = overlapping_in(space, level, scope, (MalSpan){ at, at });
+    if (!r || r->until < until)
+      return false;
+    if (mal_address_compare(r->span.last, span.last) >= 0)
+      return true;
+    mal_address_add(r->span.last, 1, &at);
+  }
+}
+
 GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level)
 {
   GPtrArray *out = g_ptr_array_new();

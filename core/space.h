@@ -42,6 +42,9 @@ MAL_API bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first,
 /* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
 MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
 MAL_API const MalRange *mal_space_containing(const MalSpace *space, MalLevel level, MalAddress address);
+/* Is all of SPAN in ranges of LEVEL and SCOPE, several adjacent ones perhaps, that last until UNTIL at least? */
+MAL_API bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
+                              MalTime until);
 MAL_API unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data);
 MAL_API void mal_space_unwatch(MalSpace *space, unsigned id);
 /* Layer 2 and layer 3. NULL takes the registration back (owned mirrors available again). */
