@@ -120,6 +120,8 @@ typedef struct {
   const char *scope, *server;
   uint32_t lease_time;
   const uint8_t *id;
+  bool retry;                 /* knows Retry After */
+  uint16_t number;
 } Ask;
 
 static const uint8_t one[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -137,6 +139,10 @@ static size_t write_ask(const Ask *a, bool multicast, uint8_t *out)
   madcap_put_lease_id(&e, a->id != NULL ? a->id : one, sizeof one);
   if (a->scope != NULL)
     madcap_put_scope(&e, address(a->scope));
+  if (a->number > 0)
+    madcap_put_number(&e, a->number, a->number);
+  if (a->retry)
+    madcap_put_features(&e, (const uint16_t[]){ MADCAP_FEATURE_RETRY_AFTER }, 1, NULL, 0, NULL, 0);
   if (a->type == MADCAP_GETINFO)
     madcap_put_request_list(&e, (const uint16_t[]){ MADCAP_OPTION_SCOPE_LIST }, 1);
   return madcap_finish(&e);
@@ -213,7 +219,7 @@ Test(madcap_plugin, a_lease_from_discover_to_release_2_2)
   MalLeaseId id = { one, sizeof one };
   MalLease lease;
 
-  deliver(&d, peer, group, &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 7200, NULL });
+  deliver(&d, peer, group, &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 7200, NULL, false, 0 });
   MadcapMessage m = answer(&d, 0);
   cr_assert_eq(m.type, MADCAP_OFFER);
   cr_assert_eq(m.lease_time, 7200);
@@ -222,7 +228,7 @@ Test(madcap_plugin, a_lease_from_discover_to_release_2_2)
   cr_assert(mal_address_equal(fake_sent_at(d.fake, 0)->local, address("192.0.2.1")));
   cr_assert_eq(fake_sent_at(d.fake, 0)->peer.port, 4000);
 
-  deliver(&d, peer, group, &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL });
+  deliver(&d, peer, group, &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL, false, 0 });
   MadcapMessage ack = answer(&d, 1);
   cr_assert_eq(ack.type, MADCAP_ACK);
   cr_assert_eq(memcmp(ack.ranges.data, m.ranges.data, m.ranges.length), 0, "another address than offered");
@@ -231,19 +237,19 @@ Test(madcap_plugin, a_lease_from_discover_to_release_2_2)
   cr_assert(mal_address_equal(lease.client, address(peer)));
   cr_assert_eq(lease.pad, 3600);
 
-  deliver(&d, peer, group, &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL });
+  deliver(&d, peer, group, &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL, false, 0 });
   answer(&d, 2);
   cr_assert_eq(fake_sent_at(d.fake, 1)->length, fake_sent_at(d.fake, 2)->length);
   cr_assert_arr_eq(fake_sent_at(d.fake, 1)->data, fake_sent_at(d.fake, 2)->data, fake_sent_at(d.fake, 1)->length);
 
-  deliver(&d, peer, "192.0.2.1", &(Ask){ MADCAP_RENEW, 3, NULL, NULL, 9000, NULL });
+  deliver(&d, peer, "192.0.2.1", &(Ask){ MADCAP_RENEW, 3, NULL, NULL, 9000, NULL, false, 0 });
   m = answer(&d, 3);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_eq(m.lease_time, 9000);
-  deliver(&d, "192.0.2.66", "192.0.2.1", &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL });
+  deliver(&d, "192.0.2.66", "192.0.2.1", &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL, false, 0 });
   m = answer(&d, 4);
   cr_assert_eq(m.type, MADCAP_NAK);
-  deliver(&d, peer, "192.0.2.1", &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL });
+  deliver(&d, peer, "192.0.2.1", &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL, false, 0 });
   m = answer(&d, 5);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_not(mal_leases_get(mal_core_leases(d.core), id, &lease));
@@ -256,10 +262,10 @@ Test(madcap_plugin, offers_are_let_go_2_2_3)
   MalLeaseId first = { one, sizeof one }, second = { two, sizeof two };
   MalLease lease;
 
-  deliver(&d, "192.0.2.50", "239.255.255.254", &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, one });
-  deliver(&d, "192.0.2.51", "239.255.255.254", &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, two });
+  deliver(&d, "192.0.2.50", "239.255.255.254", &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, one, false, 0 });
+  deliver(&d, "192.0.2.51", "239.255.255.254", &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, two, false, 0 });
   cr_assert(mal_leases_get_hold(mal_core_leases(d.core), first, &lease));
-  deliver(&d, "192.0.2.50", "239.255.255.254", &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.9", 60, one });
+  deliver(&d, "192.0.2.50", "239.255.255.254", &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.9", 60, one, false, 0 });
   cr_assert_not(mal_leases_get_hold(mal_core_leases(d.core), first, &lease), "chose another");
   cr_assert(mal_leases_get_hold(mal_core_leases(d.core), second, &lease));
   fake_advance(d.fake, 61);
@@ -271,7 +277,7 @@ Test(madcap_plugin, offers_are_let_go_2_2_3)
 Test(madcap_plugin, ipv6_transport_and_addresses_3_3)
 {
   Daemon d = daemon_new("");
-  Ask ask = { MADCAP_DISCOVER, 1, "ff15::db8:8000:0", NULL, 60, NULL };
+  Ask ask = { MADCAP_DISCOVER, 1, "ff15::db8:8000:0", NULL, 60, NULL, false, 0 };
 
   deliver(&d, "2001:db8::50", "ff15::db8:8fff:fffe", &ask);
   MadcapMessage m = answer(&d, 0);
@@ -284,12 +290,12 @@ Test(madcap_plugin, ipv6_transport_and_addresses_3_3)
   cr_assert(mal_address_equal(m.server_id, address("fe80::1")));
   cr_assert_eq(fake_sent_at(d.fake, 1)->ifindex, d.eth0);
   /* IPv4 addresses over IPv6, and the other way round. */
-  deliver(&d, "2001:db8::50", "2001:db8::1", &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, NULL });
+  deliver(&d, "2001:db8::50", "2001:db8::1", &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, NULL, false, 0 });
   m = answer(&d, 2);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_eq(m.family, MAL_IPV4);
   cr_assert(mal_address_equal(m.server_id, address("2001:db8::1")));
-  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_REQUEST, 3, "ff15::db8:8000:0", NULL, 60, two });
+  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_REQUEST, 3, "ff15::db8:8000:0", NULL, 60, two, false, 0 });
   m = answer(&d, 3);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_eq(m.family, MAL_IPV6);
@@ -301,7 +307,7 @@ Test(madcap_plugin, an_interface_vanishes_and_returns)
   Daemon d = daemon_new("");
   MalUdp *v4 = udp_of(&d, MAL_IPV4);
   MalAddress group = address("239.255.255.254");
-  Ask ask = { MADCAP_GETINFO, 1, NULL, NULL, 0, NULL };
+  Ask ask = { MADCAP_GETINFO, 1, NULL, NULL, 0, NULL, false, 0 };
 
   cr_assert_eq(metric(&d, "interfaces-served"), 2);
   fake_set_interface_up(d.fake, d.eth0, false);
@@ -323,7 +329,7 @@ Test(madcap_plugin, an_interface_vanishes_and_returns)
 Test(madcap_plugin, what_comes_in_elsewhere_is_not_served)
 {
   Daemon d = daemon_new("interfaces=lo\n");
-  Ask ask = { MADCAP_GETINFO, 1, NULL, NULL, 0, NULL };
+  Ask ask = { MADCAP_GETINFO, 1, NULL, NULL, 0, NULL, false, 0 };
 
   deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
   deliver(&d, "192.0.2.50", "239.255.255.254", &ask);
@@ -338,7 +344,7 @@ Test(madcap_plugin, what_comes_in_elsewhere_is_not_served)
 Test(madcap_plugin, forged_sources_get_nothing_but_on_loopback_none_is_us)
 {
   Daemon d = daemon_new("interfaces=lo; eth0\n");
-  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", "127.0.0.1", 60, NULL };
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", "127.0.0.1", 60, NULL, false, 0 };
   MalLease lease;
 
   deliver(&d, "0.0.0.0", "239.255.255.254", &ask);
@@ -353,12 +359,144 @@ Test(madcap_plugin, forged_sources_get_nothing_but_on_loopback_none_is_us)
   daemon_free(&d);
 }
 
+static void bring_space(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+{
+  (void)level, (void)scope, (void)until;
+  *(uint64_t *)data += count;
+}
+
+/* Nothing is there of the scope; layer 3 is asked and takes its time. */
+Test(madcap_plugin, waits_for_space_2_13_2)
+{
+  Daemon d = daemon_new("retry-after=2m\n");
+  MalSpace *space = mal_core_space(d.core);
+  Ask ask = { MADCAP_REQUEST, 1, "239.192.0.0", NULL, 600, one, true, 0 };
+  uint64_t wanted = 0;
+  MalSpan span = { address("239.192.7.0"), address("239.192.7.255") };
+
+  mal_space_set_demand(space, MAL_LEVEL_AVAILABLE, bring_space, &wanted);
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  cr_assert_geq(wanted, 1);
+  cr_assert_eq(fake_sent_count(d.fake), 0);
+  fake_advance(d.fake, 3);
+  MadcapMessage m = answer(&d, 0);
+  cr_assert_eq(m.type, MADCAP_ACK);
+  cr_assert_eq(madcap_ranges_count(&m), 0);
+  cr_assert_eq(m.retry_time, m.current_time + 120);
+  cr_assert_eq(metric(&d, "transactions-pending"), 1);
+  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_RENEW, 2, NULL, NULL, 600, one, false, 0 });
+  m = answer(&d, 1);
+  cr_assert_eq(m.error_code, MADCAP_ERROR_INVALID_REQUEST);
+  cr_assert(mal_space_add(space, MAL_LEVEL_AVAILABLE, "org", span, MAL_FOREVER, "x", "test", NULL));
+  fake_run(d.fake);
+  cr_assert_eq(fake_sent_count(d.fake), 2, "who was told to come again is not sent anything");
+  ask.xid = 3;
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  m = answer(&d, 2);
+  cr_assert_eq(madcap_ranges_total(&m), 1);
+  cr_assert_eq(metric(&d, "transactions-pending"), 0);
+  mal_space_set_demand(space, MAL_LEVEL_AVAILABLE, NULL, NULL);
+  daemon_free(&d);
+}
+
+Test(madcap_plugin, what_waits_is_released_2_13_2)
+{
+  Daemon d = daemon_new("");
+  Ask ask = { MADCAP_REQUEST, 1, "239.192.0.0", NULL, 600, one, false, 0 };
+  uint64_t wanted = 0;
+
+  mal_space_set_demand(mal_core_space(d.core), MAL_LEVEL_AVAILABLE, bring_space, &wanted);
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_RELEASE, 2, NULL, NULL, 0, one, false, 0 });
+  cr_assert_eq(fake_sent_count(d.fake), 2, "the REQUEST is refused, the RELEASE done");
+  cr_assert_eq(fake_sent_at(d.fake, 0)->data[1], MADCAP_NAK);
+  cr_assert_eq(fake_sent_at(d.fake, 1)->data[1], MADCAP_ACK);
+  cr_assert_not(mal_leases_is_waiting(mal_core_leases(d.core), (MalLeaseId){ one, sizeof one }));
+  /* Once more, and nobody comes: given up with the client. */
+  ask.xid = 3;
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  fake_advance(d.fake, 61);
+  MadcapMessage m = answer(&d, 2);
+  cr_assert_eq(m.error_code, MADCAP_ERROR_NOT_COMPLETED);
+  cr_assert_not(mal_leases_is_waiting(mal_core_leases(d.core), (MalLeaseId){ one, sizeof one }));
+  mal_space_set_demand(mal_core_space(d.core), MAL_LEVEL_AVAILABLE, NULL, NULL);
+  daemon_free(&d);
+}
+
+Test(madcap_plugin, an_expired_lease_is_taken_up_again_3_11)
+{
+  Daemon d = daemon_new("");
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 0 };
+
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  fake_advance(d.fake, 300);
+  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_RENEW, 2, NULL, NULL, 60, one, false, 0 });
+  MadcapMessage m = answer(&d, 1);
+  cr_assert_eq(m.error_code, MADCAP_ERROR_LEASE_ID_UNKNOWN);
+  ask.xid = 3;
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  m = answer(&d, 2);
+  cr_assert_eq(m.type, MADCAP_ACK);
+  cr_assert_eq(m.lease_time, 60);
+  MadcapMessage first;
+  madcap_decode(fake_sent_at(d.fake, 0)->data, fake_sent_at(d.fake, 0)->length, &first, NULL);
+  cr_assert_arr_eq(m.ranges.data, first.ranges.data, m.ranges.length);
+  /* After the extra allocation time the identifier is nobody's. */
+  fake_advance(d.fake, 60 + 3601);
+  ask.xid = 4;
+  deliver(&d, "192.0.2.51", "192.0.2.1", &ask);
+  m = answer(&d, 3);
+  cr_assert_eq(m.type, MADCAP_ACK);
+  daemon_free(&d);
+}
+
+Test(madcap_plugin, limits_of_a_client)
+{
+  Daemon d = daemon_new("max-addresses-per-client=3\n");
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 2 };
+
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  cr_assert_eq(answer(&d, 0).type, MADCAP_ACK);
+  ask.id = two;
+  deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+  MadcapMessage m = answer(&d, 1);
+  uint16_t option = 0;
+  cr_assert_eq(m.type, MADCAP_NAK);
+  cr_assert(madcap_error_option(&m, &option));
+  cr_assert_eq(option, MADCAP_OPTION_NUMBER);
+  deliver(&d, "192.0.2.51", "192.0.2.1", &ask);
+  cr_assert_eq(answer(&d, 2).type, MADCAP_ACK);
+  daemon_free(&d);
+}
+
+static void told(json_object *result, const GError *error, void *data)
+{
+  cr_assert_null(error, "%s", error != NULL ? error->message : "");
+  g_string_assign(data, json_object_to_json_string_ext(result, JSON_C_TO_STRING_PLAIN));
+}
+
+Test(madcap_plugin, tells_what_it_serves)
+{
+  Daemon d = daemon_new("interfaces=eth0\n");
+  g_autoptr(GString) text = g_string_new(NULL);
+  json_object *params = json_object_new_object();
+
+  mal_control_call(mal_core_control(d.core), "madcap.servers", params, false, told, NULL, text);
+  fake_run(d.fake);
+  json_object_put(params);
+  cr_assert_not_null(strstr(text->str, "\"name\":\"eth0\""), "%s", text->str);
+  cr_assert_not_null(strstr(text->str, "{\"address\":\"239.255.255.254\",\"scope\":\"local\"}"), "%s", text->str);
+  cr_assert_not_null(strstr(text->str, "{\"address\":\"ff15::db8:8fff:fffe\",\"scope\":\"site6\"}"), "%s", text->str);
+  cr_assert_null(strstr(text->str, "\"name\":\"lo\""), "%s", text->str);
+  daemon_free(&d);
+}
+
 Test(madcap_plugin, one_commit_answers_a_batch)
 {
   Daemon d = daemon_new("");
   uint8_t bytes[2][512];
   MalDatagram batch[3];
-  const Ask asks[] = { { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one }, { MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, two } };
+  const Ask asks[] = { { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 0 }, { MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, two, false, 0 } };
 
   for (size_t i = 0; i < 2; i++)
     batch[i] = (MalDatagram){
@@ -380,7 +518,7 @@ Test(madcap_plugin, one_commit_answers_a_batch)
 Test(madcap_plugin, stopping_with_an_answer_on_its_way)
 {
   Daemon d;
-  const Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one };
+  const Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 0 };
 
   prepare(&d);
   d.on_disk = true;
@@ -400,7 +538,7 @@ Test(madcap_plugin, stopping_with_an_answer_on_its_way)
 Test(madcap_plugin, answers_leave_when_the_disk_says_so)
 {
   Daemon d;
-  const Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one };
+  const Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 0 };
 
   prepare(&d);
   d.on_disk = true;
@@ -418,7 +556,7 @@ Test(madcap_plugin, reload_changes_what_it_can)
 {
   g_autoptr(GError) error = NULL;
   Daemon d = daemon_new("");
-  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 7200, one };
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 7200, one, false, 0 };
 
   configure(&d, "max-lease-time=2m\ndefault-lease-time=1m\ninterfaces=lo\n");
   cr_assert(mal_core_reload(d.core, NULL, &error), "%s", error != NULL ? error->message : "");
