@@ -1,5 +1,5 @@
-/* Hashing of what strangers choose (lease identifiers, source addresses): keyed, so that nobody outside
-   can aim at one bucket. SipHash-2-4. */
+/* Hashing of what strangers choose (lease identifiers, source addresses): keyed, so that nobody
+   outside can aim at one bucket. SipHash-2-4. */
 #ifndef MAL_HASH_H
 #define MAL_HASH_H
 

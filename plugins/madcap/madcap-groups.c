@@ -26,8 +26,8 @@ static bool bad(GError **error, const MalConfSection *section, const char *item,
   return false;
 }
 
-static bool add_configured(const MalConfSection *section, const char *item, const MalScopeSet *scopes,
-                           GArray *out, GError **error)
+static bool add_configured(const MalConfSection *section, const char *item,
+                           const MalScopeSet *scopes, GArray *out, GError **error)
 {
   const char *equals = strchr(item, '=');
   if (equals == NULL)

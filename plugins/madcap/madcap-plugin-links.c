@@ -58,7 +58,7 @@ static MalUdp *socket_of(const MadcapLinks *l, MalFamily family)
   return family == MAL_IPV4 ? l->udp[0] : family == MAL_IPV6 ? l->udp[1] : NULL;
 }
 
-/* ---- groups ------------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static void join_one(MadcapLinks *l, Link *link, MalAddress group)
 {
@@ -76,9 +76,11 @@ static void join_one(MadcapLinks *l, Link *link, MalAddress group)
     return;
   g_array_append_val(link->failed, group);
   mal_count(l->host->metrics, MADCAP_M_JOIN_FAILURES, 1);
-  const MalField fields[] = { MAL_F_STRING("interface", link->name), MAL_F_ADDRESS("group", group) };
+  const MalField fields[] = { MAL_F_STRING("interface", link->name),
+                              MAL_F_ADDRESS("group", group) };
   MAL_EVENT(l->host->events, &madcap_event_join_failed, fields, "can't join %s on %s: %s",
-            mal_address_format(group, text), link->name, error != NULL ? error->message : "unknown");
+            mal_address_format(group, text), link->name,
+            error != NULL ? error->message : "unknown");
 }
 
 static bool is_wanted_group(const MadcapLinks *l, MalAddress address)
@@ -113,7 +115,7 @@ static void sync_groups(MadcapLinks *l, Link *link)
   }
 }
 
-/* ---- interfaces ------------------------------------------------------------------------------------------ */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 /* One that was named is served even where it says that it can't do multicast (loopback). */
 static bool is_wanted(const MadcapLinks *l, const MalInterface *i)
@@ -143,7 +145,8 @@ static void lose(MadcapLinks *l, guint n)
   while (link->joined->len > 0)
     leave_one(l, link, link->joined->len - 1);
   mal_count(l->host->metrics, MADCAP_M_INTERFACES_LOST, 1);
-  MAL_EVENT(l->host->events, &madcap_event_interface_lost, fields, "interface %s is no longer served", link->name);
+  MAL_EVENT(l->host->events, &madcap_event_interface_lost, fields,
+            "interface %s is no longer served", link->name);
   g_ptr_array_remove_index(l->links, n);
 }
 
@@ -180,9 +183,10 @@ static void add_or_update(MadcapLinks *l, const MalInterface *i)
   g_array_append_vals(link->addresses, i->addresses, (guint)i->n_addresses);
   sync_groups(l, link);
   if (is_new) {
-    const MalField fields[] = { MAL_F_STRING("interface", link->name), MAL_F_INT("groups", link->joined->len) };
-    MAL_EVENT(l->host->events, &madcap_event_listening, fields, "serving interface %s, %u groups joined",
-              link->name, link->joined->len);
+    const MalField fields[] = { MAL_F_STRING("interface", link->name),
+                                MAL_F_INT("groups", link->joined->len) };
+    MAL_EVENT(l->host->events, &madcap_event_listening, fields,
+              "serving interface %s, %u groups joined", link->name, link->joined->len);
   }
 }
 
@@ -224,9 +228,10 @@ static void interfaces_changed(void *data)
   l->changed(l->data);
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
-MadcapLinks *madcap_links_new(const MalHost *host, MalUdp *const udp[2], MalTimerFunc changed, void *data)
+MadcapLinks *madcap_links_new(const MalHost *host, MalUdp *const udp[2], MalTimerFunc changed,
+                              void *data)
 {
   MadcapLinks *l = g_new0(MadcapLinks, 1);
 
@@ -271,14 +276,15 @@ void madcap_links_configure(MadcapLinks *l, char *const *names, const GArray *gr
   refresh(l);
 }
 
-/* ---- questions ------------------------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static bool is_link_local(MalAddress a)
 {
   return a.family == MAL_IPV6 && (unsigned)(a.value >> 118) == 0xFE80u >> 6;
 }
 
-/* The first of the peer's family; for a link-local peer a link-local one, which is sure to reach him. */
+/* The first of the peer's family; for a link-local peer a link-local one, which is sure to reach
+   him. */
 static MalAddress address_for(const Link *link, MalAddress peer)
 {
   MalAddress best = mal_address_none();
@@ -286,7 +292,8 @@ static MalAddress address_for(const Link *link, MalAddress peer)
   for (guint i = 0; i < link->addresses->len; i++) {
     MalAddress a = g_array_index(link->addresses, MalAddress, i);
     if (a.family == peer.family &&
-        (best.family == MAL_FAMILY_NONE || (is_link_local(peer) && is_link_local(a) && !is_link_local(best))))
+        (best.family == MAL_FAMILY_NONE ||
+         (is_link_local(peer) && is_link_local(a) && !is_link_local(best))))
       best = a;
   }
   return best;
@@ -306,7 +313,8 @@ MalAddress madcap_links_server_id(const MadcapLinks *l, const MalDatagram *d)
   const Link *link = find(l, d->ifindex);
 
   if (!mal_address_is_multicast(d->local) && has(l->addresses, d->local) &&
-      (link != NULL || l->names == NULL || l->names[0] == NULL || madcap_links_is_loopback(l, d->ifindex)))
+      (link != NULL || l->names == NULL || l->names[0] == NULL ||
+       madcap_links_is_loopback(l, d->ifindex)))
     return d->local;
   return link != NULL ? address_for(link, d->peer.address) : mal_address_none();
 }
@@ -338,7 +346,8 @@ static json_object *groups_json(const MadcapLinks *l, const Link *link, const Ma
       continue;
     json_object *one = json_object_new_object();
     json_object_object_add(one, "address", address_json(group->address));
-    json_object_object_add(one, "scope", json_object_new_string(mal_scope_set_at(scopes, group->scope)->id));
+    json_object_object_add(one, "scope",
+                           json_object_new_string(mal_scope_set_at(scopes, group->scope)->id));
     json_object_array_add(out, one);
   }
   return out;

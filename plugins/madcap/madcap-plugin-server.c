@@ -1,4 +1,5 @@
-/* The server's actor: sockets, timer, interfaces and the lease engine around the machine. Nothing is decided here. */
+/* The server's actor: sockets, timer, interfaces and the lease engine around the machine. Nothing
+   is decided here. */
 #include "madcap-plugin.h"
 
 #include "madcap-plugin-links.h"
@@ -15,7 +16,7 @@ typedef struct {
   int64_t armed;              /* what the timer is set to */
 } ServerPart;
 
-/* ---- time ------------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static MalTime wall(const ServerPart *p)
 {
@@ -27,7 +28,8 @@ static int64_t monotonic(const ServerPart *p)
   return mal_runtime_monotonic(p->host.runtime);
 }
 
-/* After each step. Being woken too early is harmless, so a deadline that moved away is not followed. */
+/* After each step. Being woken too early is harmless, so a deadline that moved away is not
+   followed. */
 static void settle(ServerPart *p)
 {
   int64_t due = madcap_server_due(p->machine);
@@ -48,7 +50,7 @@ static void tick(void *data)
   settle(p);
 }
 
-/* ---- the machine's actions ------------------------------------------------------------------------------------ */
+/* ---- the machine's actions ------------------------------------------------------------------- */
 
 static bool needs_interface(MalAddress a)
 {
@@ -86,8 +88,8 @@ static bool act_waiting(void *user, MalLeaseId id)
   return mal_leases_is_waiting(((ServerPart *)user)->host.leases, id);
 }
 
-static bool act_hold(void *user, const MalLeaseRequest *request, MalTime now, MalTime until, MalLease *out,
-                     MalRefusal *why)
+static bool act_hold(void *user, const MalLeaseRequest *request, MalTime now, MalTime until,
+                     MalLease *out, MalRefusal *why)
 {
   return mal_leases_hold(((ServerPart *)user)->host.leases, request, now, until, out, why);
 }
@@ -97,22 +99,25 @@ static bool act_unhold(void *user, MalLeaseId id)
   return mal_leases_unhold(((ServerPart *)user)->host.leases, id);
 }
 
-static MalAnswer act_request(void *user, const MalLeaseRequest *request, MalTime now, uint64_t cookie,
+static MalAnswer act_request(void *user, const MalLeaseRequest *request, MalTime now,
+                             uint64_t cookie, MalRefusal *why)
+{
+  return mal_leases_request(((ServerPart *)user)->host.leases, request, now, engine_done, user,
+                            cookie, why);
+}
+
+static MalAnswer act_renew(void *user, MalLeaseId id, const MalRenewal *renewal, MalTime now,
+                           uint64_t cookie, MalRefusal *why)
+{
+  return mal_leases_renew(((ServerPart *)user)->host.leases, id, renewal, now, engine_done, user,
+                          cookie, why);
+}
+
+static MalAnswer act_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie,
                              MalRefusal *why)
 {
-  return mal_leases_request(((ServerPart *)user)->host.leases, request, now, engine_done, user, cookie, why);
-}
-
-static MalAnswer act_renew(void *user, MalLeaseId id, const MalRenewal *renewal, MalTime now, uint64_t cookie,
-                           MalRefusal *why)
-{
-  return mal_leases_renew(((ServerPart *)user)->host.leases, id, renewal, now, engine_done, user, cookie, why);
-}
-
-static MalAnswer act_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie, MalRefusal *why)
-{
-  return mal_leases_release(((ServerPart *)user)->host.leases, id, now, "released", engine_done, user, cookie,
-                            why);
+  return mal_leases_release(((ServerPart *)user)->host.leases, id, now, "released", engine_done,
+                            user, cookie, why);
 }
 
 static void act_when_durable(void *user, MalLeaseId id, uint64_t cookie)
@@ -120,7 +125,7 @@ static void act_when_durable(void *user, MalLeaseId id, uint64_t cookie)
   mal_leases_when_durable(((ServerPart *)user)->host.leases, id, engine_done, user, cookie);
 }
 
-/* ---- news ----------------------------------------------------------------------------------------------------- */
+/* ---- news ------------------------------------------------------------------------------------ */
 
 static const MalEventDef *event_of(MadcapNewsKind kind)
 {
@@ -138,14 +143,17 @@ static const MalEventDef *event_of(MadcapNewsKind kind)
 static void say_refused(ServerPart *p, const MadcapNews *news, const char *peer)
 {
   const MalField fields[] = {
-    MAL_F_ADDRESS("client", news->from->peer.address), MAL_F_STRING("type", madcap_type_name(news->type)),
-    MAL_F_INT("error", news->code), MAL_F_INT("option", news->option),
+    MAL_F_ADDRESS("client", news->from->peer.address),
+    MAL_F_STRING("type", madcap_type_name(news->type)),
+    MAL_F_INT("error", news->code),
+    MAL_F_INT("option", news->option),
   };
-  bool names_option = news->code <= MADCAP_ERROR_INVALID_REQUEST && news->option != MADCAP_NO_OPTION;
+  bool names_option =
+      news->code <= MADCAP_ERROR_INVALID_REQUEST && news->option != MADCAP_NO_OPTION;
 
   MAL_EVENT(p->host.events, &madcap_event_refused, fields, "%s from %s refused: %s%s%s",
-            madcap_type_name(news->type), peer, madcap_error_name(news->code), names_option ? ", " : "",
-            names_option ? madcap_option_name(news->option) : "");
+            madcap_type_name(news->type), peer, madcap_error_name(news->code),
+            names_option ? ", " : "", names_option ? madcap_option_name(news->option) : "");
 }
 
 static void say_ignored(ServerPart *p, const MadcapNews *news, const char *peer)
@@ -155,11 +163,14 @@ static void say_ignored(ServerPart *p, const MadcapNews *news, const char *peer)
                                                              : "not to be answered at this group";
   const char *type = news->type == 0 ? "datagram" : madcap_type_name(news->type);
   const MalField fields[] = {
-    MAL_F_ADDRESS("client", news->from->peer.address), MAL_F_ADDRESS("destination", news->from->destination),
-    MAL_F_STRING("type", type), MAL_F_STRING("reason", reason),
+    MAL_F_ADDRESS("client", news->from->peer.address),
+    MAL_F_ADDRESS("destination", news->from->destination),
+    MAL_F_STRING("type", type),
+    MAL_F_STRING("reason", reason),
   };
 
-  MAL_EVENT(p->host.events, &madcap_event_ignored, fields, "%s from %s ignored: %s", type, peer, reason);
+  MAL_EVENT(p->host.events, &madcap_event_ignored, fields, "%s from %s ignored: %s", type, peer,
+            reason);
 }
 
 static void act_news(void *user, const MadcapNews *news)
@@ -179,13 +190,15 @@ static void act_news(void *user, const MadcapNews *news)
   case MADCAP_NEWS_REFUSED: say_refused(p, news, peer); break;
   case MADCAP_NEWS_IGNORED: say_ignored(p, news, peer); break;
   case MADCAP_NEWS_SKEW:
-    mal_event(p->host.events, def, fields, 2, "the clock of %s is off by %" G_GINT64_FORMAT " s", peer, news->skew);
+    mal_event(p->host.events, def, fields, 2, "the clock of %s is off by %" G_GINT64_FORMAT " s",
+              peer, news->skew);
     break;
   case MADCAP_NEWS_RATE:
     mal_event(p->host.events, def, fields, 1, "%s sends more than rate-limit allows", peer);
     break;
   case MADCAP_NEWS_OVERLOAD:
-    mal_event(p->host.events, def, fields, 1, "no room for another transaction: dropped one from %s", peer);
+    mal_event(p->host.events, def, fields, 1,
+              "no room for another transaction: dropped one from %s", peer);
     break;
   case MADCAP_NEWS_WAITING:
     mal_event(p->host.events, def, fields, 3, "a request from %s waits for space", peer);
@@ -194,15 +207,22 @@ static void act_news(void *user, const MadcapNews *news)
 }
 
 static const MadcapServerOps ops = {
-  .send = act_send, .lease = act_lease, .waiting = act_waiting, .hold = act_hold, .unhold = act_unhold,
-  .request = act_request, .renew = act_renew, .release = act_release, .when_durable = act_when_durable,
+  .send = act_send,
+  .lease = act_lease,
+  .waiting = act_waiting,
+  .hold = act_hold,
+  .unhold = act_unhold,
+  .request = act_request,
+  .renew = act_renew,
+  .release = act_release,
+  .when_durable = act_when_durable,
   .news = act_news,
 };
 
-/* ---- datagrams ---------------------------------------------------------------------------------------------------- */
+/* ---- datagrams ------------------------------------------------------------------------------- */
 
-/* Whom to answer. The kernel lets a multicast datagram on loopback go without a source address; anywhere else none,
-   like a multicast source or port 0, is a forgery. */
+/* Whom to answer. The kernel lets a multicast datagram on loopback go without a source address;
+   anywhere else none, like a multicast source or port 0, is a forgery. */
 static bool find_arrival(const ServerPart *p, const MalDatagram *d, MadcapArrival *from)
 {
   *from = (MadcapArrival){
@@ -211,8 +231,8 @@ static bool find_arrival(const ServerPart *p, const MalDatagram *d, MadcapArriva
   };
   if (from->peer.address.value == 0 && madcap_links_is_loopback(p->links, d->ifindex))
     from->peer.address = from->server_id;
-  return from->server_id.family != MAL_FAMILY_NONE && from->peer.address.value != 0 && from->peer.port != 0 &&
-         !mal_address_is_multicast(from->peer.address);
+  return from->server_id.family != MAL_FAMILY_NONE && from->peer.address.value != 0 &&
+         from->peer.port != 0 && !mal_address_is_multicast(from->peer.address);
 }
 
 static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
@@ -238,7 +258,7 @@ static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, vo
   settle(p);
 }
 
-/* ---- configuration --------------------------------------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 static const MalConfSection *section_of(const MalConfig *config)
 {
@@ -277,7 +297,8 @@ static void addresses_changed(void *data)
   ServerPart *p = data;
   const GArray *addresses = madcap_links_addresses(p->links);
 
-  madcap_server_set_addresses(p->machine, (const MalAddress *)(const void *)addresses->data, addresses->len);
+  madcap_server_set_addresses(p->machine, (const MalAddress *)(const void *)addresses->data,
+                              addresses->len);
 }
 
 static bool apply(ServerPart *p, GError **error)
@@ -299,7 +320,7 @@ static bool apply(ServerPart *p, GError **error)
   return true;
 }
 
-/* ---- hooks ----------------------------------------------------------------------------------------------------------------- */
+/* ---- hooks ----------------------------------------------------------------------------------- */
 
 static void *open_part(const MalHost *host, GError **error)
 {
@@ -333,7 +354,9 @@ static bool open_socket(ServerPart *p, MalFamily family, GError **error)
 {
   g_autoptr(GError) problem = NULL;
   MalUdpOptions options = {
-    .family = family, .port = (uint16_t)mal_conf_integer(section_of(p->config), "port"), .multicast_ttl = 1,
+    .family = family,
+    .port = (uint16_t)mal_conf_integer(section_of(p->config), "port"),
+    .multicast_ttl = 1,
   };
   MalUdp **udp = &p->udp[family == MAL_IPV6];
 
@@ -420,7 +443,8 @@ static void describe(void *part, json_object *out)
     if (p->udp[f] != NULL)
       json_object_array_add(sockets, socket_json(f == 0 ? MAL_IPV4 : MAL_IPV6, p->udp[f]));
   madcap_server_gauges(p->machine);
-  json_object_object_add(cache, "entries", json_object_new_int64((int64_t)m[MADCAP_M_CACHE_ENTRIES]));
+  json_object_object_add(cache, "entries",
+                         json_object_new_int64((int64_t)m[MADCAP_M_CACHE_ENTRIES]));
   json_object_object_add(cache, "octets", json_object_new_int64((int64_t)m[MADCAP_M_CACHE_OCTETS]));
   json_object_object_add(cache, "pending", json_object_new_int64((int64_t)m[MADCAP_M_PENDING]));
   json_object_object_add(serving, "sockets", sockets);

@@ -1,5 +1,6 @@
-/* The seam between madcap.c and the two halves of the plugin: server (role maas) and client (role client).
-   Each half is one MadcapPart; madcap.c starts those whose role the daemon has, and knows nothing else of them. */
+/* The seam between madcap.c and the two halves of the plugin: server (role maas) and client (role
+   client). Each half is one MadcapPart; madcap.c starts those whose role the daemon has, and knows
+   nothing else of them. */
 #ifndef MADCAP_PLUGIN_H
 #define MADCAP_PLUGIN_H
 
@@ -12,7 +13,8 @@ typedef struct {
   uint32_t role;
   bool (*check)(const MalConfig *config, const MalPlan *plan, GError **error);  /* may be NULL */
   void *(*open)(const MalHost *host, GError **error);
-  bool (*restore)(void *part, const MalRecord *record, GError **error);         /* may be NULL: has no records */
+  bool (*restore)(void *part, const MalRecord *record,
+                  GError **error); /* may be NULL: has no records */
   bool (*start)(void *part, GError **error);
   MalReload (*reload)(void *part, const MalConfig *config);
   void (*stop)(void *part);
@@ -23,12 +25,12 @@ typedef struct {
 
 extern const MadcapPart madcap_server_part;
 
-/* ---- madcap.c, for the halves ------------------------------------------------------------------- */
+/* ---- madcap.c, for the halves ---------------------------------------------------------------- */
 
 typedef struct MadcapInstance MadcapInstance;
 
-/* The instance of the half with ROLE, or NULL where the daemon hasn't that role. USER of control methods and
-   the instance of client hooks are MadcapInstance. */
+/* The instance of the half with ROLE, or NULL where the daemon hasn't that role. USER of control
+   methods and the instance of client hooks are MadcapInstance. */
 void *madcap_instance_part(MadcapInstance *instance, uint32_t role);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
-/* What a client asks for, read from its message with the server's defaults and limits (RFC 2730 2.2.2, 2.2.4, 2.2.7).
-   Absolute times are 32 bits on the wire and 64 here: nothing wraps, and no start later than the wire can say is ever
-   asked of the engine. */
+/* What a client asks for, read from its message with the server's defaults and limits (RFC 2730
+   2.2.2, 2.2.4, 2.2.7). Absolute times are 32 bits on the wire and 64 here: nothing wraps, and no
+   start later than the wire can say is ever asked of the engine. */
 #include "madcap-server-private.h"
 
 static bool invalid(MadcapRefusal *why, uint16_t option)
@@ -15,7 +15,8 @@ static bool impossible(MadcapRefusal *why, uint16_t option)
   return false;
 }
 
-static bool ask_lifetime(const MadcapExchange *x, int64_t *lifetime, int64_t *least, MadcapRefusal *why)
+static bool ask_lifetime(const MadcapExchange *x, int64_t *lifetime, int64_t *least,
+                         MadcapRefusal *why)
 {
   const MadcapServerConfig *c = &x->s->config;
   const MadcapMessage *msg = x->msg;
@@ -70,7 +71,8 @@ static bool normalize(GArray *blocks)
 
   g_array_sort(blocks, by_address);
   for (guint i = 1; i < blocks->len; i++) {
-    MalBlock *last = &g_array_index(blocks, MalBlock, kept), next = g_array_index(blocks, MalBlock, i);
+    MalBlock *last = &g_array_index(blocks, MalBlock, kept),
+             next = g_array_index(blocks, MalBlock, i);
     MalU128 end = last->first.value + last->count;
     if (next.first.value < end)
       return false;
@@ -143,7 +145,8 @@ bool madcap_ask(const MadcapExchange *x, MalLeaseRequest *r, MadcapRefusal *why)
   };
   if (r->scope == NULL)
     return impossible(why, MADCAP_OPTION_SCOPE);
-  if (!ask_lifetime(x, &r->lifetime, &r->min_lifetime, why) || !ask_start(x, &r->start, &r->max_start, why))
+  if (!ask_lifetime(x, &r->lifetime, &r->min_lifetime, why) ||
+      !ask_start(x, &r->start, &r->max_start, why))
     return false;
   if (!ask_number(x, r, why))
     return false;
@@ -159,7 +162,7 @@ bool madcap_ask_renewal(const MadcapExchange *x, MalRenewal *renewal, MadcapRefu
          ask_start(x, &renewal->start, &renewal->max_start, why);
 }
 
-/* ---- refusals and features -------------------------------------------------------------------------------- */
+/* ---- refusals and features ------------------------------------------------------------------- */
 
 MadcapRefusal madcap_refusal_of(const MadcapMessage *msg, const MalRefusal *why)
 {
@@ -195,7 +198,8 @@ bool madcap_features_missing(const MadcapExchange *x, bool shared_too, MadcapRef
   g_array_set_size(missing, 0);
   for (size_t i = 0; i < madcap_codes_count(x->msg->required); i++) {
     uint16_t code = madcap_codes_at(x->msg->required, i);
-    bool have = code == MADCAP_FEATURE_RETRY_AFTER || (code == MADCAP_FEATURE_SHARED_LEASE_ID && !shared_too);
+    bool have = code == MADCAP_FEATURE_RETRY_AFTER ||
+                (code == MADCAP_FEATURE_SHARED_LEASE_ID && !shared_too);
     if (!have)
       g_array_append_val(missing, code);
   }

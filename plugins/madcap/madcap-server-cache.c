@@ -1,5 +1,6 @@
-/* The memory of the response cache comes in chunks that are never moved, so an entry's address and slot hold until it
-   is dropped. Cookies carry a generation, so that an answer for a dropped entry finds nothing. */
+/* The memory of the response cache comes in chunks that are never moved, so an entry's address and
+   slot hold until it is dropped. Cookies carry a generation, so that an answer for a dropped entry
+   finds nothing. */
 #include "madcap-server-cache.h"
 
 #include <string.h>
@@ -92,7 +93,7 @@ static void add_chunk(MadcapCache *cache)
   }
 }
 
-/* ---- the list of the done, by age; that of the waiting ------------------------------------------------ */
+/* ---- the list of the done, by age; that of the waiting --------------------------------------- */
 
 static void unlink_done(MadcapCache *cache, MadcapEntry *entry)
 {
@@ -144,7 +145,7 @@ MadcapEntry *madcap_cache_waiting_due(MadcapCache *cache, int64_t mono)
   return NULL;
 }
 
-/* ---- life of an entry ----------------------------------------------------------------------------------- */
+/* ---- life of an entry ------------------------------------------------------------------------ */
 
 void madcap_cache_drop(MadcapCache *cache, MadcapEntry *entry)
 {
@@ -180,17 +181,20 @@ static void evict_oldest(MadcapCache *cache)
 
 void madcap_cache_expire(MadcapCache *cache, int64_t mono)
 {
-  for (MadcapEntry *e = at(cache, cache->oldest); e != NULL && e->deadline <= mono; e = at(cache, cache->oldest))
+  for (MadcapEntry *e = at(cache, cache->oldest); e != NULL && e->deadline <= mono;
+       e = at(cache, cache->oldest))
     madcap_cache_drop(cache, e);
 }
 
-MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id, int64_t mono)
+MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
+                              int64_t mono)
 {
   madcap_cache_expire(cache, mono);
-  while (cache->done > 0 &&
-         (cache->entries >= cache->max_entries || cache->octets + sizeof(MadcapEntry) > cache->max_octets))
+  while (cache->done > 0 && (cache->entries >= cache->max_entries ||
+                             cache->octets + sizeof(MadcapEntry) > cache->max_octets))
     evict_oldest(cache);
-  if (cache->entries >= cache->max_entries || cache->octets + sizeof(MadcapEntry) > cache->max_octets)
+  if (cache->entries >= cache->max_entries ||
+      cache->octets + sizeof(MadcapEntry) > cache->max_octets)
     return NULL;
   if (cache->free_head == 0)
     add_chunk(cache);
@@ -219,11 +223,12 @@ MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, Ma
 
 static bool may_have(const MadcapEntry *entry, MalAddress source)
 {
-  return (entry->flags & MADCAP_ENTRY_PICKY) == 0 || mal_address_equal(entry->from.peer.address, source);
+  return (entry->flags & MADCAP_ENTRY_PICKY) == 0 ||
+         mal_address_equal(entry->from.peer.address, source);
 }
 
-MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id, MalAddress source,
-                               int64_t mono)
+MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
+                               MalAddress source, int64_t mono)
 {
   uint64_t hash = hash_of(cache, xid, type, id);
 

@@ -1,8 +1,10 @@
-/* Transactions and the answers kept for their retransmissions (RFC 2730 2.1.4), bounded in number and octets.
+/* Transactions and the answers kept for their retransmissions (RFC 2730 2.1.4), bounded in number
+   and octets.
 
-   An entry is under way until somebody calls madcap_cache_finish; then it is kept for the cache's interval and given
-   up earlier, oldest first, where room is wanted. Entries under way are never given up. Those that wait for space
-   (madcap_cache_wait) can besides be found by their lease identifier alone. */
+   An entry is under way until somebody calls madcap_cache_finish; then it is kept for the cache's
+   interval and given up earlier, oldest first, where room is wanted. Entries under way are never
+   given up. Those that wait for space (madcap_cache_wait) can besides be found by their lease
+   identifier alone. */
 #ifndef MADCAP_SERVER_CACHE_H
 #define MADCAP_SERVER_CACHE_H
 
@@ -60,21 +62,24 @@ typedef struct {
 void madcap_cache_init(MadcapCache *cache, const MalHashKey *key);
 void madcap_cache_clear(MadcapCache *cache);
 /* A smaller bound takes effect with the next entry. */
-void madcap_cache_bound(MadcapCache *cache, size_t entries, size_t octets, int64_t interval_seconds);
+void madcap_cache_bound(MadcapCache *cache, size_t entries, size_t octets,
+                        int64_t interval_seconds);
 
 /* What SOURCE's message with this triple is a retransmission of, or NULL. */
-MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id, MalAddress source,
-                               int64_t mono);
-/* A new one, under way, zeroed but for the key; NULL where all the room is taken by others under way. ID is copied. */
-MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id, int64_t mono);
+MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
+                               MalAddress source, int64_t mono);
+/* A new one, under way, zeroed but for the key; NULL where all the room is taken by others under
+   way. ID is copied. */
+MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
+                              int64_t mono);
 /* NULL where it isn't there (any more). */
 MadcapEntry *madcap_cache_by_cookie(MadcapCache *cache, uint64_t cookie);
 /* The model's answer to what was asked with the cookie is no longer wanted. */
 void madcap_cache_disown(MadcapEntry *entry);
 /* Keeps a copy of the answer. */
 void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *data, size_t length);
-/* It is over: with an answer it is kept for the interval, without one (or with no interval) dropped, and ENTRY is
-   gone. */
+/* It is over: with an answer it is kept for the interval, without one (or with no interval)
+   dropped, and ENTRY is gone. */
 void madcap_cache_finish(MadcapCache *cache, MadcapEntry *entry, int64_t mono);
 void madcap_cache_drop(MadcapCache *cache, MadcapEntry *entry);
 

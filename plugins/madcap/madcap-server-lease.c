@@ -1,9 +1,9 @@
 /* DISCOVER, REQUEST, RENEW, RELEASE (RFC 2730 2.2), and the life of their transactions:
 
      under way   an entry of the cache without an answer: the engine decided, the disk has not yet
-     waiting     the engine waits for space. A client that knows Retry After is told after 3 s to come again and
-                 then comes with a new xid; another one hears nothing until the space is there or it has
-                 given up (60 s)
+     waiting     the engine waits for space. A client that knows Retry After is told after 3 s to
+                 come again and then comes with a new xid; another one hears nothing until the
+                 space is there or it has given up (60 s)
      done        the answer is kept for retransmissions; see madcap-server-cache.h */
 #include "madcap-server-private.h"
 
@@ -12,7 +12,8 @@ static bool may_change(const MadcapServer *s, const MalLease *lease, const Madca
 {
   if (s->config.anyone_may_change || (lease->flags & MAL_LEASE_SHARED) != 0)
     return true;
-  return lease->client.family != MAL_FAMILY_NONE && mal_address_equal(lease->client, from->peer.address);
+  return lease->client.family != MAL_FAMILY_NONE &&
+         mal_address_equal(lease->client, from->peer.address);
 }
 
 static void refuse(const MadcapExchange *x, MadcapErrorCode code, uint16_t option)
@@ -63,7 +64,7 @@ static MadcapEntry *begin(const MadcapExchange *x, MalAddress scope, int64_t lea
   return entry;
 }
 
-/* ---- DISCOVER (2.2.2, 2.2.3) ---------------------------------------------------------------------------- */
+/* ---- DISCOVER (2.2.2, 2.2.3) ----------------------------------------------------------------- */
 
 static void stay_silent(const MadcapExchange *x)
 {
@@ -80,7 +81,8 @@ static void offer(const MadcapExchange *x, const MalLease *lease, uint32_t flags
   madcap_answer_now(x, length, false);
 }
 
-/* A client that starts over with the identifier of a lease it has (it lost our ACK) is offered that lease. */
+/* A client that starts over with the identifier of a lease it has (it lost our ACK) is offered that
+   lease. */
 void madcap_handle_discover(const MadcapExchange *x)
 {
   MadcapServer *s = x->s;
@@ -97,20 +99,22 @@ void madcap_handle_discover(const MadcapExchange *x)
     return;
   }
   if (live_lease(x, &lease)) {
-    if (may_change(s, &lease, x->from) && mal_scope_set_find(s->scopes, lease.scope) == request.scope)
+    if (may_change(s, &lease, x->from) &&
+        mal_scope_set_find(s->scopes, lease.scope) == request.scope)
       offer(x, &lease, lease.flags);
     else
       stay_silent(x);
     return;
   }
   if (s->ops->waiting(s->user, x->id) ||
-      !s->ops->hold(s->user, &request, x->now, mal_time_add(x->now, s->config.offer_hold), &lease, &engine_why))
+      !s->ops->hold(s->user, &request, x->now, mal_time_add(x->now, s->config.offer_hold), &lease,
+                    &engine_why))
     stay_silent(x);
   else
     offer(x, &lease, request.flags);
 }
 
-/* ---- REQUEST (2.2.4) ---------------------------------------------------------------------------------------- */
+/* ---- REQUEST (2.2.4) ------------------------------------------------------------------------- */
 
 static void answer_retry_later(MadcapServer *s, MadcapEntry *entry, MalTime now)
 {
@@ -136,8 +140,9 @@ static void request_again_waiting(const MadcapExchange *x)
   MadcapServer *s = x->s;
   MadcapEntry *first = madcap_cache_waiting(&s->changes, x->id);
 
-  if (first == NULL || !(mal_address_equal(first->from.peer.address, x->from->peer.address) ||
-                         s->config.anyone_may_change || (first->flags & MADCAP_ENTRY_SHARED) != 0)) {
+  if (first == NULL ||
+      !(mal_address_equal(first->from.peer.address, x->from->peer.address) ||
+        s->config.anyone_may_change || (first->flags & MADCAP_ENTRY_SHARED) != 0)) {
     refuse(x, MADCAP_ERROR_INVALID_REQUEST, MADCAP_OPTION_LEASE_ID);
     return;
   }
@@ -176,15 +181,19 @@ static void request_again_live(const MadcapExchange *x, const MalLease *lease)
 
 static void start_waiting(const MadcapExchange *x, MadcapEntry *entry)
 {
-  MadcapNews news = { .kind = MADCAP_NEWS_WAITING, .from = x->from, .type = x->msg->type, .id = x->id };
+  MadcapNews news = {
+    .kind = MADCAP_NEWS_WAITING, .from = x->from, .type = x->msg->type, .id = x->id
+  };
   bool tell = (entry->flags & MADCAP_ENTRY_RETRY) != 0;
 
-  madcap_cache_wait(&x->s->changes, entry, x->mono + (tell ? MADCAP_ANSWER_WITHIN : MADCAP_CLIENT_GIVES_UP));
+  madcap_cache_wait(&x->s->changes, entry,
+                    x->mono + (tell ? MADCAP_ANSWER_WITHIN : MADCAP_CLIENT_GIVES_UP));
   x->s->ops->news(x->s->user, &news);
 }
 
 /* The engine's answer to a call: what is granted is answered when it is durable. */
-static void follow(const MadcapExchange *x, MadcapEntry *entry, MalAnswer answer, const MalRefusal *engine_why)
+static void follow(const MadcapExchange *x, MadcapEntry *entry, MalAnswer answer,
+                   const MalRefusal *engine_why)
 {
   if (answer == MAL_ANSWER_GRANTED)
     return;
@@ -212,7 +221,8 @@ static bool answers(const MalLease *lease, const MalLeaseRequest *request)
   return true;
 }
 
-/* A lease that was allowed to expire is taken up again by its owner while its addresses still rest (3.11). */
+/* A lease that was allowed to expire is taken up again by its owner while its addresses still rest
+   (3.11). */
 static bool revive(const MadcapExchange *x, const MalLeaseRequest *request, const MalLease *lease)
 {
   MadcapServer *s = x->s;
@@ -222,15 +232,16 @@ static bool revive(const MadcapExchange *x, const MalLeaseRequest *request, cons
     .min_lifetime = request->min_lifetime,
   };
 
-  if (mal_scope_set_find(s->scopes, lease->scope) != request->scope || !may_change(s, lease, x->from) ||
-      !answers(lease, request))
+  if (mal_scope_set_find(s->scopes, lease->scope) != request->scope ||
+      !may_change(s, lease, x->from) || !answers(lease, request))
     return false;
   MadcapEntry *entry = begin(x, x->msg->scope, request->lifetime);
   if (entry == NULL)
     return true;
   if ((lease->flags & MAL_LEASE_SHARED) == 0)
     entry->flags &= (uint8_t)~MADCAP_ENTRY_SHARED;
-  follow(x, entry, s->ops->renew(s->user, x->id, &renewal, x->now, entry->cookie, &engine_why), &engine_why);
+  follow(x, entry, s->ops->renew(s->user, x->id, &renewal, x->now, entry->cookie, &engine_why),
+         &engine_why);
   return true;
 }
 
@@ -261,10 +272,11 @@ void madcap_handle_request(const MadcapExchange *x)
   if (entry == NULL)
     return;
   request.may_wait = s->changes.n_waits < MADCAP_MAX_WAITING;
-  follow(x, entry, s->ops->request(s->user, &request, x->now, entry->cookie, &engine_why), &engine_why);
+  follow(x, entry, s->ops->request(s->user, &request, x->now, entry->cookie, &engine_why),
+         &engine_why);
 }
 
-/* ---- RENEW (2.2.7), RELEASE (2.2.8) -------------------------------------------------------------------------- */
+/* ---- RENEW (2.2.7), RELEASE (2.2.8) ---------------------------------------------------------- */
 
 /* The lease that a RENEW or RELEASE is about, or a NAK was sent. */
 static bool lease_to_change(const MadcapExchange *x, MalLease *lease)
@@ -314,7 +326,8 @@ void madcap_handle_renew(const MadcapExchange *x)
     return;
   if ((lease.flags & MAL_LEASE_SHARED) == 0)
     entry->flags &= (uint8_t)~MADCAP_ENTRY_SHARED;
-  follow(x, entry, s->ops->renew(s->user, x->id, &renewal, x->now, entry->cookie, &engine_why), &engine_why);
+  follow(x, entry, s->ops->renew(s->user, x->id, &renewal, x->now, entry->cookie, &engine_why),
+         &engine_why);
 }
 
 /* What waits for space is released by the client for which it waits (2.13.2). */
@@ -322,8 +335,9 @@ static bool may_release_waiting(const MadcapExchange *x)
 {
   const MadcapEntry *first = madcap_cache_waiting(&x->s->changes, x->id);
 
-  return first != NULL && (x->s->config.anyone_may_change || (first->flags & MADCAP_ENTRY_SHARED) != 0 ||
-                           mal_address_equal(first->from.peer.address, x->from->peer.address));
+  return first != NULL &&
+         (x->s->config.anyone_may_change || (first->flags & MADCAP_ENTRY_SHARED) != 0 ||
+          mal_address_equal(first->from.peer.address, x->from->peer.address));
 }
 
 /* What only waits is taken back at once; its REQUEST is answered by the way, if it was not yet. */
@@ -360,13 +374,14 @@ void madcap_handle_release(const MadcapExchange *x)
     return;
   if ((lease.flags & MAL_LEASE_SHARED) == 0)
     entry->flags &= (uint8_t)~MADCAP_ENTRY_SHARED;
-  follow(x, entry, s->ops->release(s->user, x->id, x->now, entry->cookie, &engine_why), &engine_why);
+  follow(x, entry, s->ops->release(s->user, x->id, x->now, entry->cookie, &engine_why),
+         &engine_why);
 }
 
-/* ---- later ------------------------------------------------------------------------------------------------------ */
+/* ---- later ----------------------------------------------------------------------------------- */
 
-static void finish_with_nak(MadcapServer *s, MadcapEntry *entry, const MadcapRefusal *why, MalTime now,
-                            int64_t mono)
+static void finish_with_nak(MadcapServer *s, MadcapEntry *entry, const MadcapRefusal *why,
+                            MalTime now, int64_t mono)
 {
   MadcapReplyTo to = madcap_reply_to_entry(entry);
   size_t length = madcap_reply_nak(s, &to, why, now);
@@ -385,8 +400,8 @@ static MadcapRefusal refusal_of_error(const GError *error)
   return madcap_refusal(MADCAP_ERROR_NOT_COMPLETED, MADCAP_NO_OPTION);
 }
 
-void madcap_lease_answered(MadcapServer *s, MadcapEntry *entry, const MalLease *lease, const GError *error,
-                           MalTime now, int64_t mono)
+void madcap_lease_answered(MadcapServer *s, MadcapEntry *entry, const MalLease *lease,
+                           const GError *error, MalTime now, int64_t mono)
 {
   MadcapReplyTo to = madcap_reply_to_entry(entry);
   MadcapRefusal why;
@@ -408,11 +423,13 @@ void madcap_lease_answered(MadcapServer *s, MadcapEntry *entry, const MalLease *
   if (entry->type == MADCAP_RELEASE)
     length = madcap_reply_released(s, &to);
   else
-    length = madcap_reply_lease(s, &to, lease, entry->scope, (entry->flags & MADCAP_ENTRY_START) != 0,
-                                entry->decided, now);
+    length = madcap_reply_lease(s, &to, lease, entry->scope,
+                                (entry->flags & MADCAP_ENTRY_START) != 0, entry->decided, now);
   if (length == 0) {
-    /* More blocks than a datagram can name, or a start that it can't: nobody could use the lease. */
-    s->ops->release(s->user, madcap_entry_id(entry), now, 0, &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
+    /* More blocks than a datagram can name, or a start that it can't: nobody could use the
+       lease. */
+    s->ops->release(s->user, madcap_entry_id(entry), now, 0,
+                    &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
     why = madcap_refusal(MADCAP_ERROR_NOT_COMPLETED, MADCAP_NO_OPTION);
     finish_with_nak(s, entry, &why, now, mono);
     return;
@@ -433,7 +450,8 @@ void madcap_wait_due(MadcapServer *s, MadcapEntry *entry, MalTime now, int64_t m
     return;
   }
   madcap_cache_disown(entry);
-  s->ops->release(s->user, madcap_entry_id(entry), now, 0, &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
+  s->ops->release(s->user, madcap_entry_id(entry), now, 0,
+                  &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
   if (entry->reply == NULL)
     finish_with_nak(s, entry, &why, now, mono);
   else

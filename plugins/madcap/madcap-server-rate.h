@@ -1,5 +1,5 @@
-/* A token bucket for each source, in a table of fixed size: where it is full, the source that was silent longest among
-   a few neighbours gives way. */
+/* A token bucket for each source, in a table of fixed size: where it is full, the source that was
+   silent longest among a few neighbours gives way. */
 #ifndef MADCAP_SERVER_RATE_H
 #define MADCAP_SERVER_RATE_H
 

@@ -19,7 +19,8 @@ static void put_ids(MadcapEncoder *e, const MadcapReplyTo *to)
 /* RFC 2730 3.13. Server Mobility is not ours until several servers share a store. */
 void madcap_put_our_features(MadcapEncoder *e, const MadcapReplyTo *to, bool retry, bool unasked)
 {
-  static const uint16_t supported[] = { MADCAP_FEATURE_RETRY_AFTER, MADCAP_FEATURE_SHARED_LEASE_ID };
+  static const uint16_t supported[] = { MADCAP_FEATURE_RETRY_AFTER,
+                                        MADCAP_FEATURE_SHARED_LEASE_ID };
   uint16_t implemented[2];
   size_t n = 0;
 
@@ -32,7 +33,8 @@ void madcap_put_our_features(MadcapEncoder *e, const MadcapReplyTo *to, bool ret
   madcap_put_features(e, supported, G_N_ELEMENTS(supported), NULL, 0, implemented, n);
 }
 
-size_t madcap_reply_nak(MadcapServer *s, const MadcapReplyTo *to, const MadcapRefusal *why, MalTime now)
+size_t madcap_reply_nak(MadcapServer *s, const MadcapReplyTo *to, const MadcapRefusal *why,
+                        MalTime now)
 {
   MadcapEncoder e = begin(s, to, MADCAP_NAK);
   MadcapReplyTo nothing_implemented = *to;
@@ -49,7 +51,8 @@ size_t madcap_reply_nak(MadcapServer *s, const MadcapReplyTo *to, const MadcapRe
     madcap_put_error_clock_skew(&e, madcap_time32(now));
     break;
   case MADCAP_ERROR_FEATURE_UNSUPPORTED:
-    madcap_put_error_features(&e, (const uint16_t *)(const void *)why->features->data, why->features->len);
+    madcap_put_error_features(&e, (const uint16_t *)(const void *)why->features->data,
+                              why->features->len);
     break;
   case MADCAP_ERROR_LEASE_ID_UNKNOWN:
     madcap_put_error(&e, (uint16_t)why->code, NULL, 0);
@@ -58,10 +61,11 @@ size_t madcap_reply_nak(MadcapServer *s, const MadcapReplyTo *to, const MadcapRe
   return madcap_finish(&e);
 }
 
-/* The lease time counts from the start, or from the decision for a lease that had begun then: what is told to a
-   retransmission later is the same, and the extra allocation time covers the difference. */
-size_t madcap_reply_lease(MadcapServer *s, const MadcapReplyTo *to, const MalLease *lease, MalAddress scope,
-                          bool told_start, MalTime decided, MalTime now)
+/* The lease time counts from the start, or from the decision for a lease that had begun then: what
+   is told to a retransmission later is the same, and the extra allocation time covers the
+   difference. */
+size_t madcap_reply_lease(MadcapServer *s, const MadcapReplyTo *to, const MalLease *lease,
+                          MalAddress scope, bool told_start, MalTime decided, MalTime now)
 {
   MadcapEncoder e = begin(s, to, to->type == MADCAP_DISCOVER ? MADCAP_OFFER : MADCAP_ACK);
   bool with_start = told_start || lease->start > decided;
@@ -69,7 +73,8 @@ size_t madcap_reply_lease(MadcapServer *s, const MadcapReplyTo *to, const MalLea
 
   if (with_start && (lease->start < 0 || lease->start > UINT32_MAX))
     return 0;
-  madcap_put_lease_time(&e, madcap_time32(lease->end == MAL_FOREVER ? UINT32_MAX : lease->end - from));
+  madcap_put_lease_time(&e,
+                        madcap_time32(lease->end == MAL_FOREVER ? UINT32_MAX : lease->end - from));
   put_ids(&e, to);
   madcap_put_scope(&e, scope);
   if (with_start)
@@ -81,8 +86,8 @@ size_t madcap_reply_lease(MadcapServer *s, const MadcapReplyTo *to, const MalLea
   return madcap_finish(&e);
 }
 
-size_t madcap_reply_retry(MadcapServer *s, const MadcapReplyTo *to, MalAddress scope, int64_t lease_time,
-                          MalTime now)
+size_t madcap_reply_retry(MadcapServer *s, const MadcapReplyTo *to, MalAddress scope,
+                          int64_t lease_time, MalTime now)
 {
   MadcapEncoder e = begin(s, to, MADCAP_ACK);
 

@@ -1,10 +1,10 @@
-/* Scopes as clients see them: where a multicast message must arrive (RFC 2730 2.11), and GETINFO with the scope list
-   (3.10) and its nesting (RFC 2907). */
+/* Scopes as clients see them: where a multicast message must arrive (RFC 2730 2.11), and GETINFO
+   with the scope list (3.10) and its nesting (RFC 2907). */
 #include "madcap-server-private.h"
 
 #include <string.h>
 
-/* ---- arrival ------------------------------------------------------------------------------------------ */
+/* ---- arrival --------------------------------------------------------------------------------- */
 
 /* No other scope of its family nests inside, and it is not one of equals with an earlier one. */
 static bool is_innermost(const MadcapServer *s, const MalScope *scope)
@@ -28,8 +28,8 @@ static bool family_has_local(const GArray *groups, MalFamily family)
   return false;
 }
 
-/* Local Scope's group is the one to which clients send by default. Where no scope has it, the smallest scopes of the
-   family take its place. */
+/* Local Scope's group is the one to which clients send by default. Where no scope has it, the
+   smallest scopes of the family take its place. */
 void madcap_groups_set(MadcapServer *s, const GArray *groups)
 {
   g_array_set_size(s->groups, 0);
@@ -42,8 +42,8 @@ void madcap_groups_set(MadcapServer *s, const GArray *groups)
   }
 }
 
-/* Matches or encloses; between families nesting is known only where it is configured, and a client that reached us
-   in the local scope counts as being where we are. */
+/* Matches or encloses; between families nesting is known only where it is configured, and a client
+   that reached us in the local scope counts as being where we are. */
 static bool encloses(const MadcapServer *s, const MalScope *scope, const MadcapServedGroup *g)
 {
   const MalScope *of_group = mal_scope_set_at(s->scopes, g->group.scope);
@@ -69,13 +69,14 @@ bool madcap_getinfo_arrives_well(const MadcapServer *s, MalAddress destination)
 {
   for (guint i = 0; i < s->groups->len; i++) {
     const MadcapServedGroup *g = &g_array_index(s->groups, MadcapServedGroup, i);
-    if (mal_address_equal(g->group.address, destination) && (s->config.beyond_local_scope || g->local))
+    if (mal_address_equal(g->group.address, destination) &&
+        (s->config.beyond_local_scope || g->local))
       return true;
   }
   return false;
 }
 
-/* ---- the scope list ------------------------------------------------------------------------------------- */
+/* ---- the scope list -------------------------------------------------------------------------- */
 
 #define MAX_LISTED 255        /* the count is one octet */
 
@@ -129,7 +130,8 @@ void madcap_scope_tables_clear(MadcapServer *s)
 }
 
 /* One name for each scope (RFC 2730 3.10). LANGUAGE NULL: the default one. */
-static void choose_names(const MadcapScopeTable *t, const char *language, MadcapScope *scopes, MadcapName *names)
+static void choose_names(const MadcapScopeTable *t, const char *language, MadcapScope *scopes,
+                         MadcapName *names)
 {
   for (guint i = 0; i < t->order->len; i++) {
     const MalScope *scope = g_ptr_array_index(t->order, i);
@@ -158,7 +160,7 @@ static size_t how_many_fit(const MadcapScope *scopes, size_t n, bool nesting, si
   return fit;
 }
 
-/* ---- GETINFO ---------------------------------------------------------------------------------------------- */
+/* ---- GETINFO --------------------------------------------------------------------------------- */
 
 typedef struct {
   const MalScopeSet *set;
@@ -181,7 +183,8 @@ static const char *asked_language(const MadcapMessage *msg, char out[256])
   return out;
 }
 
-/* What does not fit with all names gets one name each; what does not fit even then is cut off at the largest. */
+/* What does not fit with all names gets one name each; what does not fit even then is cut off at
+   the largest. */
 static size_t chosen_list(const MadcapExchange *x, const MadcapScopeTable *t, bool nesting,
                           MadcapScope *scopes, MadcapName *names)
 {
@@ -204,8 +207,9 @@ void madcap_handle_getinfo(const MadcapExchange *x)
   const MadcapMessage *msg = x->msg;
   const MadcapScopeTable *t = &x->s->table[msg->family == MAL_IPV6];
   MadcapReplyTo to = madcap_reply_to(x);
-  MadcapEncoder e = madcap_encoder(x->s->buffer, sizeof x->s->buffer, MADCAP_ACK,
-                                   (MadcapContext){ .answers = MADCAP_GETINFO }, msg->family, msg->xid);
+  MadcapEncoder e =
+      madcap_encoder(x->s->buffer, sizeof x->s->buffer, MADCAP_ACK,
+                     (MadcapContext){ .answers = MADCAP_GETINFO }, msg->family, msg->xid);
   bool list = madcap_requests(msg, MADCAP_OPTION_SCOPE_LIST);
   bool nesting = list && madcap_requests(msg, MADCAP_OPTION_NESTING);
   size_t n = 0;

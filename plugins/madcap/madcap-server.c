@@ -1,11 +1,11 @@
-/* The server machine's entrance: what is ignored, what is refused for its form, what is a retransmission; then each
-   message type has its handler. The order of the checks:
+/* The server machine's entrance: what is ignored, what is refused for its form, what is a
+   retransmission; then each message type has its handler. The order of the checks:
 
-     source's rate; syntax; never answer a server (2.6); arrival (2.11); form (table 5); retransmission (2.1.4);
-     clock skew (2.12); required features (3.13); what the message is about */
+     source's rate; syntax; never answer a server (2.6); arrival (2.11); form (table 5);
+     retransmission (2.1.4); clock skew (2.12); required features (3.13); what it is about */
 #include "madcap-server-private.h"
 
-/* ---- life ---------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 MadcapServer *madcap_server_new(const MadcapServerOps *ops, void *user, MalMetricSet *metrics,
                                 const MalHashKey *key)
@@ -61,7 +61,8 @@ void madcap_server_configure(MadcapServer *s, const MadcapServerConfig *config, 
   madcap_groups_set(s, groups);
   madcap_cache_bound(&s->changes, config->cache_entries - config->cache_entries / 4,
                      config->cache_octets - config->cache_octets / 4, config->response_cache);
-  madcap_cache_bound(&s->others, config->cache_entries / 4, config->cache_octets / 4, config->response_cache);
+  madcap_cache_bound(&s->others, config->cache_entries / 4, config->cache_octets / 4,
+                     config->response_cache);
 }
 
 void madcap_server_set_addresses(MadcapServer *s, const MalAddress *addresses, size_t n)
@@ -81,7 +82,7 @@ static bool is_ours(const MadcapExchange *x, MalAddress server)
   return false;
 }
 
-/* ---- answers --------------------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 void madcap_emit(MadcapServer *s, const MadcapArrival *to, const uint8_t *data, size_t length)
 {
@@ -98,8 +99,12 @@ void madcap_emit(MadcapServer *s, const MadcapArrival *to, const uint8_t *data, 
 MadcapReplyTo madcap_reply_to(const MadcapExchange *x)
 {
   return (MadcapReplyTo){
-    .to = x->from, .type = x->msg->type, .xid = x->msg->xid, .family = (MalFamily)x->msg->raw_family,
-    .id = x->msg->lease_id, .features = madcap_has(x->msg, MADCAP_OPTION_FEATURES),
+    .to = x->from,
+    .type = x->msg->type,
+    .xid = x->msg->xid,
+    .family = (MalFamily)x->msg->raw_family,
+    .id = x->msg->lease_id,
+    .features = madcap_has(x->msg, MADCAP_OPTION_FEATURES),
   };
 }
 
@@ -135,10 +140,15 @@ void madcap_answer_now(const MadcapExchange *x, size_t length, bool picky)
   madcap_cache_finish(cache, entry, x->mono);
 }
 
-void madcap_news_refused(MadcapServer *s, const MadcapArrival *from, unsigned type, const MadcapRefusal *why)
+void madcap_news_refused(MadcapServer *s, const MadcapArrival *from, unsigned type,
+                         const MadcapRefusal *why)
 {
   MadcapNews news = {
-    .kind = MADCAP_NEWS_REFUSED, .from = from, .type = type, .code = why->code, .option = why->option,
+    .kind = MADCAP_NEWS_REFUSED,
+    .from = from,
+    .type = type,
+    .code = why->code,
+    .option = why->option,
   };
 
   madcap_server_count(s, (MadcapMetric)(MADCAP_M_ERROR_NOT_COMPLETED + (unsigned)why->code));
@@ -146,7 +156,8 @@ void madcap_news_refused(MadcapServer *s, const MadcapArrival *from, unsigned ty
     s->ops->news(s->user, &news);
 }
 
-/* A NAK is only for the source that earned it: else a stranger's bad message could answer the client's good one. */
+/* A NAK is only for the source that earned it: else a stranger's bad message could answer the
+   client's good one. */
 void madcap_refuse_now(const MadcapExchange *x, const MadcapRefusal *why)
 {
   MadcapReplyTo to = madcap_reply_to(x);
@@ -155,7 +166,8 @@ void madcap_refuse_now(const MadcapExchange *x, const MadcapRefusal *why)
   madcap_answer_now(x, madcap_reply_nak(x->s, &to, why, x->now), true);
 }
 
-/* For what breaks the protocol's form: the answer depends on nothing but the message, so none is kept. */
+/* For what breaks the protocol's form: the answer depends on nothing but the message, so none is
+   kept. */
 static void refuse_form(const MadcapExchange *x, uint16_t option)
 {
   MadcapRefusal why = madcap_refusal(MADCAP_ERROR_INVALID_REQUEST, option);
@@ -166,10 +178,10 @@ static void refuse_form(const MadcapExchange *x, uint16_t option)
   madcap_emit(x->s, x->from, x->s->buffer, length);
 }
 
-/* ---- the checks, in their order ------------------------------------------------------------------------------------ */
+/* ---- the checks, in their order -------------------------------------------------------------- */
 
-static void ignore(MadcapServer *s, MadcapMetric metric, MadcapNewsKind kind, const MadcapArrival *from,
-                   unsigned type, MadcapReason reason)
+static void ignore(MadcapServer *s, MadcapMetric metric, MadcapNewsKind kind,
+                   const MadcapArrival *from, unsigned type, MadcapReason reason)
 {
   MadcapNews news = { .kind = kind, .from = from, .type = type, .reason = reason };
 
@@ -189,7 +201,8 @@ static void count_received(MadcapServer *s, uint8_t type)
   }
 }
 
-/* RFC 2730 2.11. A message that is about no scope we know must at least have come to a group of ours. */
+/* RFC 2730 2.11. A message that is about no scope we know must at least have come to a group of
+   ours. */
 static bool arrives_well(const MadcapExchange *x)
 {
   const MalScope *scope = NULL;
@@ -203,8 +216,8 @@ static bool arrives_well(const MadcapExchange *x)
   return madcap_scope_arrives_well(x->s, x->from->destination, scope);
 }
 
-/* A multicast REQUEST that chose another server: what was offered is let go, and whatever else may be wrong with the
-   message is the other one's (2.2.3, 2.2.4). */
+/* A multicast REQUEST that chose another server: what was offered is let go, and whatever else may
+   be wrong with the message is the other one's (2.2.3, 2.2.4). */
 static bool chose_another(const MadcapExchange *x)
 {
   const MadcapMessage *msg = x->msg;
@@ -242,7 +255,8 @@ static bool form_is_good(const MadcapExchange *x, MadcapOutcome outcome, const M
     return x->multicast;
   if (msg->type == MADCAP_RENEW || msg->type == MADCAP_RELEASE)
     return !x->multicast;
-  if (msg->type == MADCAP_REQUEST && madcap_has(msg, MADCAP_OPTION_SERVER_ID) && !is_ours(x, msg->server_id)) {
+  if (msg->type == MADCAP_REQUEST && madcap_has(msg, MADCAP_OPTION_SERVER_ID) &&
+      !is_ours(x, msg->server_id)) {
     *option = MADCAP_OPTION_SERVER_ID;
     return false;
   }
@@ -252,8 +266,8 @@ static bool form_is_good(const MadcapExchange *x, MadcapOutcome outcome, const M
 static bool repeated(const MadcapExchange *x)
 {
   MadcapServer *s = x->s;
-  MadcapEntry *entry = madcap_cache_find(cache_for(s, x->msg->type), x->msg->xid, x->msg->type, x->id,
-                                         x->from->peer.address, x->mono);
+  MadcapEntry *entry = madcap_cache_find(cache_for(s, x->msg->type), x->msg->xid, x->msg->type,
+                                         x->id, x->from->peer.address, x->mono);
 
   if (entry == NULL)
     return false;
@@ -300,8 +314,8 @@ static void handle(const MadcapExchange *x)
   }
 }
 
-void madcap_server_receive(MadcapServer *s, const MadcapArrival *from, const uint8_t *data, size_t length,
-                           MalTime now, int64_t mono)
+void madcap_server_receive(MadcapServer *s, const MadcapArrival *from, const uint8_t *data,
+                           size_t length, MalTime now, int64_t mono)
 {
   MadcapMessage msg;
   MadcapFault fault = { .option = MADCAP_NO_OPTION };
@@ -318,7 +332,8 @@ void madcap_server_receive(MadcapServer *s, const MadcapArrival *from, const uin
     return;
   }
   if (madcap_type_from_server(msg.type)) {
-    ignore(s, MADCAP_M_IGNORED_FROM_SERVER, MADCAP_NEWS_IGNORED, from, msg.type, MADCAP_REASON_NONE);
+    ignore(s, MADCAP_M_IGNORED_FROM_SERVER, MADCAP_NEWS_IGNORED, from, msg.type,
+           MADCAP_REASON_NONE);
     return;
   }
   count_received(s, msg.type);
@@ -337,10 +352,10 @@ void madcap_server_receive(MadcapServer *s, const MadcapArrival *from, const uin
     refuse_form(&x, option);
 }
 
-/* ---- the engine's answers, and time ------------------------------------------------------------------------------- */
+/* ---- the engine's answers, and time ---------------------------------------------------------- */
 
-void madcap_server_answer(MadcapServer *s, uint64_t cookie, const MalLease *lease, const GError *error,
-                          MalTime now, int64_t mono)
+void madcap_server_answer(MadcapServer *s, uint64_t cookie, const MalLease *lease,
+                          const GError *error, MalTime now, int64_t mono)
 {
   MadcapEntry *entry = madcap_cache_by_cookie(&s->changes, cookie);
 

@@ -57,7 +57,7 @@ typedef enum {
 
 extern const MalMetricDef madcap_metrics[MADCAP_N_METRICS];
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 extern const MalEventDef madcap_event_ignored;        /* not MADCAP, or not for us */
 extern const MalEventDef madcap_event_refused;        /* a NAK was sent */

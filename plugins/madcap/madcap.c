@@ -1,15 +1,14 @@
 /* The MADCAP plugin (RFC 2730, RFC 2907): a descriptor and two halves.
 
-   madcap-wire-*      the codec: octets <-> MadcapMessage
-   madcap-groups      MADCAP Server Multicast Addresses of scopes (2.10)
-   madcap-server*     the server machine: a datagram and the model's answers in, replies and requests to the
+   madcap-wire-*      the codec: octets <-> MadcapMessage madcap-groups      MADCAP Server Multicast
+   Addresses of scopes (2.10) madcap-server*     the server machine: a datagram and the model's
+   answers in, replies and requests to the
                       model out. It owns the response cache, whose entries are the transactions.
-   madcap-plugin-server   its actor: sockets, interfaces, the lease engine
-   madcap-client*     the client machine; madcap-plugin-client its actor
-   madcap-tables      config keys, events, metrics
+   madcap-plugin-server   its actor: sockets, interfaces, the lease engine madcap-client*     the
+   client machine; madcap-plugin-client its actor madcap-tables      config keys, events, metrics
 
-   The halves share nothing but this file's instance: each opens its own sockets, so that one daemon may lease
-   to others and from others. */
+   The halves share nothing but this file's instance: each opens its own sockets, so that one daemon
+   may lease to others and from others. */
 #include <config.h>
 
 #include "madcap-plugin.h"
@@ -37,13 +36,15 @@ void *madcap_instance_part(MadcapInstance *instance, uint32_t role)
 
 static bool check_lease_times(const MalConfSection *s, GError **error)
 {
-  int64_t normal = mal_conf_integer(s, "default-lease-time"), most = mal_conf_integer(s, "max-lease-time");
+  int64_t normal = mal_conf_integer(s, "default-lease-time"),
+          most = mal_conf_integer(s, "max-lease-time");
 
   if (normal <= most)
     return true;
   g_autofree char *place = mal_conf_place(s, "default-lease-time");
   g_autofree char *a = mal_duration_format(normal), *b = mal_duration_format(most);
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: %s is longer than max-lease-time (%s)", place, a, b);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: %s is longer than max-lease-time (%s)",
+              place, a, b);
   return false;
 }
 
@@ -54,7 +55,8 @@ static bool check_interfaces(const MalConfSection *s, GError **error)
     if (*name != '\0' && strlen(name) <= 15 && strpbrk(name, "/ \t") == NULL)
       continue;
     g_autofree char *place = mal_conf_place(s, "interfaces");
-    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: \"%s\": not the name of an interface", place, name);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: \"%s\": not the name of an interface",
+                place, name);
     return false;
   }
   return true;
@@ -67,7 +69,8 @@ static bool check(const MalConfig *config, const MalPlan *plan, uint32_t roles, 
   if (!check_lease_times(s, error) || !check_interfaces(s, error))
     return false;
   for (size_t i = 0; i < N_PARTS; i++)
-    if ((roles & parts[i]->role) != 0 && parts[i]->check != NULL && !parts[i]->check(config, plan, error))
+    if ((roles & parts[i]->role) != 0 && parts[i]->check != NULL &&
+        !parts[i]->check(config, plan, error))
       return false;
   return true;
 }
@@ -99,7 +102,8 @@ static void *open_instance(const MalHost *host, GError **error)
   return instance;
 }
 
-/* A record of a half that isn't there now (the role was taken away) stays in the store for its return. */
+/* A record of a half that isn't there now (the role was taken away) stays in the store for its
+   return. */
 static bool restore(void *data, const MalRecord *record, GError **error)
 {
   MadcapInstance *instance = data;
@@ -132,7 +136,8 @@ static MalReload reload(void *data, const MalConfig *config)
   MalReload answer = MAL_RELOAD_DONE;
 
   for (size_t i = 0; i < N_PARTS; i++)
-    if (instance->part[i] != NULL && parts[i]->reload(instance->part[i], config) == MAL_RELOAD_RESTART)
+    if (instance->part[i] != NULL &&
+        parts[i]->reload(instance->part[i], config) == MAL_RELOAD_RESTART)
       answer = MAL_RELOAD_RESTART;
   return answer;
 }
@@ -146,7 +151,7 @@ static void stop(void *data)
       parts[i]->stop(instance->part[i]);
 }
 
-/* ---- control ------------------------------------------------------------------------------------- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static void servers(MalCall *call, json_object *params, void *user)
 {
@@ -161,8 +166,11 @@ static void servers(MalCall *call, json_object *params, void *user)
 }
 
 static const MalMethod methods[] = {
-  { .name = "madcap.servers", .access = MAL_ACCESS_READ, .handle = servers,
-    .help = "Role maas: `serving` with sockets, interfaces, and the groups joined on each. Role client: "
+  { .name = "madcap.servers",
+    .access = MAL_ACCESS_READ,
+    .handle = servers,
+    .help = "Role maas: `serving` with sockets, interfaces, and the groups joined on each. Role "
+            "client: "
             "`known`, the servers it has heard of." },
 };
 

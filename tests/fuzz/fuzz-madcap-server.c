@@ -1,4 +1,5 @@
-/* The server machine under arbitrary datagrams, model answers and time. The input is a list of steps:
+/* The server machine under arbitrary datagrams, model answers and time. The input is a list of
+   steps:
 
      0..5 LENGTH(2) OCTETS   a datagram: from one of two clients, to one of three destinations
      6 HOW                   all that is under way becomes durable, or fails
@@ -6,8 +7,8 @@
      8 MODE                  how the model answers from now on
      9                       what waits gets its space
 
-   What must hold: every answer decodes, keeps table 5, bears the xid, identifier and type that the message of its
-   transaction has, and goes to a client; servers' messages get none. */
+   What must hold: every answer decodes, keeps table 5, bears the xid, identifier and type that the
+   message of its transaction has, and goes to a client; servers' messages get none. */
 #include "plugins/madcap/madcap-server.h"
 #include "plugins/madcap/madcap-tables.h"
 
@@ -66,7 +67,8 @@ static void op_send(void *user, const MadcapArrival *to, const uint8_t *data, si
   MadcapFault fault = { .reason = MADCAP_REASON_NONE };
   MadcapOutcome outcome = madcap_decode(data, length, &m, &fault);
 
-  g_assert_true(outcome == MADCAP_OK || (m.type == MADCAP_NAK && fault.reason == MADCAP_REASON_FAMILY));
+  g_assert_true(outcome == MADCAP_OK ||
+                (m.type == MADCAP_NAK && fault.reason == MADCAP_REASON_FAMILY));
   g_assert_true(madcap_type_from_server(m.type));
   g_assert_false(w->receiving && w->from_server);
   g_assert_false(mal_address_is_multicast(to->peer.address));
@@ -91,7 +93,8 @@ static bool op_waiting(void *user, MalLeaseId id)
   return s != NULL && s->waiting;
 }
 
-static MalAnswer take(World *w, const MalLeaseRequest *r, MalTime now, uint64_t cookie, uint32_t flags, MalRefusal *why)
+static MalAnswer take(World *w, const MalLeaseRequest *r, MalTime now, uint64_t cookie,
+                      uint32_t flags, MalRefusal *why)
 {
   Slot *s = w->mode % 3 == 0 ? NULL : find_or_add(w, r->id);
 
@@ -113,7 +116,8 @@ static MalAnswer take(World *w, const MalLeaseRequest *r, MalTime now, uint64_t 
   return s->waiting ? MAL_ANSWER_WAITING : MAL_ANSWER_GRANTED;
 }
 
-static bool op_hold(void *user, const MalLeaseRequest *r, MalTime now, MalTime until, MalLease *out, MalRefusal *why)
+static bool op_hold(void *user, const MalLeaseRequest *r, MalTime now, MalTime until, MalLease *out,
+                    MalRefusal *why)
 {
   (void)until;
   if (take(user, r, now, 0, MAL_LEASE_HELD, why) != MAL_ANSWER_GRANTED)
@@ -132,12 +136,14 @@ static bool op_unhold(void *user, MalLeaseId id)
   return true;
 }
 
-static MalAnswer op_request(void *user, const MalLeaseRequest *r, MalTime now, uint64_t cookie, MalRefusal *why)
+static MalAnswer op_request(void *user, const MalLeaseRequest *r, MalTime now, uint64_t cookie,
+                            MalRefusal *why)
 {
   return take(user, r, now, cookie, MAL_LEASE_PENDING, why);
 }
 
-static MalAnswer op_renew(void *user, MalLeaseId id, const MalRenewal *r, MalTime now, uint64_t cookie, MalRefusal *why)
+static MalAnswer op_renew(void *user, MalLeaseId id, const MalRenewal *r, MalTime now,
+                          uint64_t cookie, MalRefusal *why)
 {
   World *w = user;
   Slot *s = find(w, id);
@@ -152,7 +158,8 @@ static MalAnswer op_renew(void *user, MalLeaseId id, const MalRenewal *r, MalTim
   return MAL_ANSWER_GRANTED;
 }
 
-static MalAnswer op_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie, MalRefusal *why)
+static MalAnswer op_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie,
+                            MalRefusal *why)
 {
   World *w = user;
   Slot *s = find(w, id);
@@ -210,8 +217,11 @@ static void receive(World *w, uint8_t kind, const uint8_t *octets, size_t length
 {
   static const uint32_t destinations[] = { 0xC0000201u, 0xEFFFFFFEu, 0xEFC3FFFEu };
   MadcapArrival from = {
-    .peer = { .address = mal_address_ipv4(kind % 2 == 0 ? 0xC0000232u : 0xC0000233u), .port = 4000 },
-    .destination = mal_address_ipv4(destinations[kind / 2]), .server_id = mal_address_ipv4(0xC0000201u), .ifindex = 1,
+    .peer = { .address = mal_address_ipv4(kind % 2 == 0 ? 0xC0000232u : 0xC0000233u),
+              .port = 4000 },
+    .destination = mal_address_ipv4(destinations[kind / 2]),
+    .server_id = mal_address_ipv4(0xC0000201u),
+    .ifindex = 1,
   };
   g_autofree uint8_t *exact = g_memdup2(octets, length);
 
@@ -270,8 +280,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   uint64_t values[MADCAP_N_METRICS] = { 0 };
   MalMetricSet metrics = { "madcap", madcap_metrics, MADCAP_N_METRICS, values };
   const MadcapServerConfig config = {
-    .default_lease_time = 3600, .max_lease_time = 86400, .offer_hold = 60, .response_cache = 60, .cache_entries = 32,
-    .cache_octets = 65536, .clock_skew_allowance = 1800, .retry_after = 60, .max_per_request = 64, .rate_limit = 0,
+    .default_lease_time = 3600,
+    .max_lease_time = 86400,
+    .offer_hold = 60,
+    .response_cache = 60,
+    .cache_entries = 32,
+    .cache_octets = 65536,
+    .clock_skew_allowance = 1800,
+    .retry_after = 60,
+    .max_per_request = 64,
+    .rate_limit = 0,
   };
   World w = { .now = 1767225600, .mono = 1000000000, .mode = 2 };
   g_autoptr(GPtrArray) scopes = g_ptr_array_new();

@@ -53,7 +53,7 @@ static MalAddress address(const char *text)
   return a;
 }
 
-/* ---- the fake model -------------------------------------------------------------------------------------- */
+/* ---- the fake model -------------------------------------------------------------------------- */
 
 static FakeLease *find(Script *t, MalLeaseId id)
 {
@@ -113,7 +113,8 @@ static bool op_waiting(void *user, MalLeaseId id)
   return f != NULL && f->waiting;
 }
 
-static bool op_hold(void *user, const MalLeaseRequest *r, MalTime now, MalTime until, MalLease *out, MalRefusal *why)
+static bool op_hold(void *user, const MalLeaseRequest *r, MalTime now, MalTime until, MalLease *out,
+                    MalRefusal *why)
 {
   Script *t = user;
 
@@ -143,7 +144,8 @@ static bool op_unhold(void *user, MalLeaseId id)
   return true;
 }
 
-static MalAnswer op_request(void *user, const MalLeaseRequest *r, MalTime now, uint64_t cookie, MalRefusal *why)
+static MalAnswer op_request(void *user, const MalLeaseRequest *r, MalTime now, uint64_t cookie,
+                            MalRefusal *why)
 {
   Script *t = user;
 
@@ -162,7 +164,8 @@ static MalAnswer op_request(void *user, const MalLeaseRequest *r, MalTime now, u
   return t->answer;
 }
 
-static MalAnswer op_renew(void *user, MalLeaseId id, const MalRenewal *r, MalTime now, uint64_t cookie, MalRefusal *why)
+static MalAnswer op_renew(void *user, MalLeaseId id, const MalRenewal *r, MalTime now,
+                          uint64_t cookie, MalRefusal *why)
 {
   Script *t = user;
   FakeLease *f = find(t, id);
@@ -180,7 +183,8 @@ static MalAnswer op_renew(void *user, MalLeaseId id, const MalRenewal *r, MalTim
   return MAL_ANSWER_GRANTED;
 }
 
-static MalAnswer op_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie, MalRefusal *why)
+static MalAnswer op_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie,
+                            MalRefusal *why)
 {
   Script *t = user;
   FakeLease *f = find(t, id);
@@ -230,7 +234,7 @@ static const MadcapServerOps ops = {
   .news = op_news,
 };
 
-/* ---- a message from its line ---------------------------------------------------------------------------------- */
+/* ---- a message from its line ----------------------------------------------------------------- */
 
 static void put(GByteArray *b, uint64_t v, size_t octets)
 {
@@ -304,10 +308,15 @@ static void put_list(GByteArray *b, unsigned code, const char *key, const char *
   put_option(b, code, body->data, body->len);
 }
 
-static const struct { const char *key; unsigned code; enum { U32, RELATIVE, LIST } form; } options[] = {
-  { "lease", 1, U32 }, { "minlease", 14, U32 }, { "start", 6, RELATIVE }, { "maxstart", 15, RELATIVE },
-  { "clock", 11, RELATIVE }, { "server", 2, LIST }, { "scope", 4, LIST }, { "list", 5, LIST },
-  { "number", 7, LIST }, { "ranges", 10, LIST }, { "feat", 12, LIST },
+static const struct {
+  const char *key;
+  unsigned code;
+  enum { U32, RELATIVE, LIST } form;
+} options[] = {
+  { "lease", 1, U32 },          { "minlease", 14, U32 },   { "start", 6, RELATIVE },
+  { "maxstart", 15, RELATIVE }, { "clock", 11, RELATIVE }, { "server", 2, LIST },
+  { "scope", 4, LIST },         { "list", 5, LIST },       { "number", 7, LIST },
+  { "ranges", 10, LIST },       { "feat", 12, LIST },
 };
 
 static void put_token(Script *t, GByteArray *b, const char *key, const char *value)
@@ -319,7 +328,8 @@ static void put_token(Script *t, GByteArray *b, const char *key, const char *val
       put_list(b, options[i].code, key, value);
       return;
     }
-    uint64_t v = (uint64_t)strtoll(value, NULL, 10) + (options[i].form == RELATIVE ? (uint64_t)t->now : 0);
+    uint64_t v =
+        (uint64_t)strtoll(value, NULL, 10) + (options[i].form == RELATIVE ? (uint64_t)t->now : 0);
     put(b, options[i].code, 2);
     put(b, 4, 2);
     put(b, v, 4);
@@ -395,7 +405,7 @@ static void send_line(Script *t, char *const *words)
   madcap_server_receive(t->server, &t->last, b->data, b->len, t->now, t->mono);
 }
 
-/* ---- an answer as a line ------------------------------------------------------------------------------------------ */
+/* ---- an answer as a line --------------------------------------------------------------------- */
 
 static void say_codes(GString *s, MadcapView codes)
 {
@@ -430,8 +440,9 @@ static void say_scopes(GString *s, const MadcapMessage *m)
     MadcapNameView name;
     g_string_append_printf(s, "%s%s/%u", comma, mal_address_format(scope.first, text), scope.ttl);
     while (madcap_names_next(&names, &name))
-      g_string_append_printf(s, "[%.*s%s:%.*s]", (int)name.language.length, (const char *)name.language.data,
-                             name.is_default ? "*" : "", (int)name.name.length, (const char *)name.name.data);
+      g_string_append_printf(s, "[%.*s%s:%.*s]", (int)name.language.length,
+                             (const char *)name.language.data, name.is_default ? "*" : "",
+                             (int)name.name.length, (const char *)name.name.data);
     comma = ",";
   }
 }
@@ -461,7 +472,8 @@ static char *describe(Script *t, const uint8_t *data, size_t length)
 
   /* A NAK for a message of an unknown family echoes that. */
   if (madcap_decode(data, length, &m, &fault) != MADCAP_OK && fault.reason != MADCAP_REASON_FAMILY)
-    cr_assert_fail("%s:%d: %s of option %u", t->name, t->line, madcap_reason_name(fault.reason), fault.option);
+    cr_assert_fail("%s:%d: %s of option %u", t->name, t->line, madcap_reason_name(fault.reason),
+                   fault.option);
   g_string_append(s, madcap_type_name(m.type));
   if (madcap_has(&m, MADCAP_OPTION_ERROR))
     say_error(s, &m, t->now);
@@ -507,8 +519,10 @@ static void check_common(Script *t, const Sent *sent, const uint8_t *data, size_
   cr_assert_eq(m.lease_id.length, asked.lease_id.length, "%s:%d: lease id", t->name, t->line);
   if (m.lease_id.length > 0)
     cr_assert_arr_eq(m.lease_id.data, asked.lease_id.data, m.lease_id.length);
-  cr_assert(mal_address_equal(m.server_id, t->last.server_id), "%s:%d: server id", t->name, t->line);
-  cr_assert(mal_endpoint_equal(sent->to.peer, t->last.peer), "%s:%d: sent to another", t->name, t->line);
+  cr_assert(mal_address_equal(m.server_id, t->last.server_id), "%s:%d: server id", t->name,
+            t->line);
+  cr_assert(mal_endpoint_equal(sent->to.peer, t->last.peer), "%s:%d: sent to another", t->name,
+            t->line);
 }
 
 static void expect_line(Script *t, const char *expected)
@@ -522,17 +536,19 @@ static void expect_line(Script *t, const char *expected)
   }
   const uint8_t *data = g_bytes_get_data(sent->bytes, &length);
   g_autofree char *got = describe(t, data, length);
-  cr_assert_str_eq(got, expected, "%s:%d: got \"%s\", expected \"%s\"", t->name, t->line, got, expected);
+  cr_assert_str_eq(got, expected, "%s:%d: got \"%s\", expected \"%s\"", t->name, t->line, got,
+                   expected);
   check_common(t, sent, data, length);
   g_bytes_unref(sent->bytes);
   g_free(sent);
 }
 
-/* ---- commands ------------------------------------------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 static void settle(Script *t, bool ok)
 {
-  g_autoptr(GError) error = ok ? NULL : g_error_new_literal(MAL_ERROR, MAL_ERROR_STORE, "disk full");
+  g_autoptr(GError) error =
+      ok ? NULL : g_error_new_literal(MAL_ERROR, MAL_ERROR_STORE, "disk full");
 
   for (guint i = 0; i < t->leases->len; i++) {
     FakeLease *f = g_ptr_array_index(t->leases, i);
@@ -543,8 +559,8 @@ static void settle(Script *t, bool ok)
     f->lease.flags &= ~(uint32_t)MAL_LEASE_PENDING;
     madcap_server_answer(t->server, cookie, ok ? &f->lease : NULL, error, t->now, t->mono);
     for (guint k = 0; k < t->durable->len; k++)
-      madcap_server_answer(t->server, g_array_index(t->durable, uint64_t, k), ok ? &f->lease : NULL, error, t->now,
-                           t->mono);
+      madcap_server_answer(t->server, g_array_index(t->durable, uint64_t, k), ok ? &f->lease : NULL,
+                           error, t->now, t->mono);
     g_array_set_size(t->durable, 0);
     if (f->release || !ok)
       g_ptr_array_remove_index(t->leases, i--);
@@ -618,7 +634,8 @@ static void check_count(Script *t, const char *metric, uint64_t n)
   madcap_server_gauges(t->server);
   for (size_t i = 0; i < MADCAP_N_METRICS; i++)
     if (strcmp(madcap_metrics[i].name, metric) == 0) {
-      cr_assert_eq(t->values[i], n, "%s:%d: %s is %u", t->name, t->line, metric, (unsigned)t->values[i]);
+      cr_assert_eq(t->values[i], n, "%s:%d: %s is %u", t->name, t->line, metric,
+                   (unsigned)t->values[i]);
       return;
     }
   cr_assert_fail("%s:%d: no metric %s", t->name, t->line, metric);
@@ -661,7 +678,8 @@ static void run_line(Script *t, const char *line)
     t->now = atoll(w[1]);
   } else if (strcmp(w[0], "calls") == 0) {
     const char *expected = line[5] == ' ' ? line + 5 : "";
-    cr_assert_str_eq(t->calls->str, expected, "%s:%d: model was asked \"%s\"", t->name, t->line, t->calls->str);
+    cr_assert_str_eq(t->calls->str, expected, "%s:%d: model was asked \"%s\"", t->name, t->line,
+                     t->calls->str);
     g_string_truncate(t->calls, 0);
   } else if (strcmp(w[0], "drain") == 0) {
     drain(t);
@@ -674,9 +692,10 @@ static void run_line(Script *t, const char *line)
   }
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
-static void add_scope(GPtrArray *out, const char *id, const char *span, unsigned ttl, const char *inside)
+static void add_scope(GPtrArray *out, const char *id, const char *span, unsigned ttl,
+                      const char *inside)
 {
   MalScope *scope = g_new0(MalScope, 1);
 

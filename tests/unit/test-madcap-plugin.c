@@ -1,4 +1,5 @@
-/* The plugin's server half in a whole daemon under the fake runtime: real core, lease engine and a store in memory. */
+/* The plugin's server half in a whole daemon under the fake runtime: real core, lease engine and a
+   store in memory. */
 #include "core/core.h"
 #include "plugins/madcap/madcap-wire.h"
 #include "tests/support/fake-runtime.h"
@@ -9,11 +10,12 @@
 
 extern const MalPlugin mal_plugin;
 
-#define SCOPES \
-  "[scope local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nttl=16\nnests-inside=org\n" \
-  "[scope org]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=64\n" \
-  "[scope site6]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\nttl=32\n" \
-  "[range a]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.255\n" \
+#define SCOPES                                                                                     \
+  "[scope "                                                                                        \
+  "local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nttl=16\nnests-inside=org\n"       \
+  "[scope org]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=64\n"                    \
+  "[scope site6]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\nttl=32\n"         \
+  "[range a]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.255\n"                                \
   "[range b]\nscope=site6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8000:ffff\n"
 #define DAEMON "[daemon]\nroles=maas\nplugins=madcap\n"
 
@@ -47,7 +49,8 @@ static char *config_path(const Daemon *d)
 
 static void configure(const Daemon *d, const char *madcap)
 {
-  g_autofree char *text = g_strconcat(DAEMON, SCOPES, "[madcap]\n", madcap, NULL), *path = config_path(d);
+  g_autofree char *text = g_strconcat(DAEMON, SCOPES, "[madcap]\n", madcap, NULL),
+                  *path = config_path(d);
 
   cr_assert(g_file_set_contents(path, text, -1, NULL));
 }
@@ -57,7 +60,11 @@ static bool daemon_try(Daemon *d, const char *madcap, GError **error)
   static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
   g_autofree char *path = config_path(d);
   MalCoreOptions options = {
-    .runtime = fake_runtime(d->fake), .config_file = path, .builtin = builtin, .log = log_line, .log_data = d->log,
+    .runtime = fake_runtime(d->fake),
+    .config_file = path,
+    .builtin = builtin,
+    .log = log_line,
+    .log_data = d->log,
   };
 
   configure(d, madcap);
@@ -112,7 +119,7 @@ static MalUdp *udp_of(const Daemon *d, MalFamily family)
   return NULL;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 typedef struct {
   MadcapType type;
@@ -130,7 +137,8 @@ static const uint8_t two[] = { 0, 2, 2, 3, 4, 5, 6, 7, 8 };
 static size_t write_ask(const Ask *a, bool multicast, uint8_t *out)
 {
   MalFamily family = a->scope != NULL ? address(a->scope).family : MAL_IPV4;
-  MadcapEncoder e = madcap_encoder(out, 512, a->type, (MadcapContext){ .multicast = multicast }, family, a->xid);
+  MadcapEncoder e =
+      madcap_encoder(out, 512, a->type, (MadcapContext){ .multicast = multicast }, family, a->xid);
 
   if (a->lease_time > 0)
     madcap_put_lease_time(&e, a->lease_time);
@@ -152,7 +160,10 @@ static void deliver(Daemon *d, const char *peer, const char *to, const Ask *a)
 {
   uint8_t bytes[512];
   MalDatagram datagram = {
-    .peer = { .address = address(peer), .port = 4000 }, .local = address(to), .ifindex = d->eth0, .data = bytes,
+    .peer = { .address = address(peer), .port = 4000 },
+    .local = address(to),
+    .ifindex = d->eth0,
+    .data = bytes,
   };
 
   datagram.length = write_ask(a, mal_address_is_multicast(datagram.local), bytes);
@@ -184,7 +195,7 @@ static uint64_t metric(Daemon *d, const char *name)
   return 0;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------ */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 Test(madcap_plugin, joins_the_group_of_each_scope_2_10)
 {
@@ -201,7 +212,8 @@ Test(madcap_plugin, joins_the_group_of_each_scope_2_10)
 
 Test(madcap_plugin, joins_configured_groups_on_configured_interfaces)
 {
-  Daemon d = daemon_new("interfaces=lo\nserver-groups=org=239.255.255.254; org=239.195.0.9\nport=4242\n");
+  Daemon d =
+      daemon_new("interfaces=lo\nserver-groups=org=239.255.255.254; org=239.195.0.9\nport=4242\n");
   MalUdp *v4 = udp_of(&d, MAL_IPV4);
 
   cr_assert_eq(fake_udp_options(v4)->port, 4242);
@@ -228,25 +240,30 @@ Test(madcap_plugin, a_lease_from_discover_to_release_2_2)
   cr_assert(mal_address_equal(fake_sent_at(d.fake, 0)->local, address("192.0.2.1")));
   cr_assert_eq(fake_sent_at(d.fake, 0)->peer.port, 4000);
 
-  deliver(&d, peer, group, &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL, false, 0 });
+  deliver(&d, peer, group,
+          &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL, false, 0 });
   MadcapMessage ack = answer(&d, 1);
   cr_assert_eq(ack.type, MADCAP_ACK);
-  cr_assert_eq(memcmp(ack.ranges.data, m.ranges.data, m.ranges.length), 0, "another address than offered");
+  cr_assert_eq(memcmp(ack.ranges.data, m.ranges.data, m.ranges.length), 0,
+               "another address than offered");
   cr_assert(mal_leases_get(mal_core_leases(d.core), id, &lease));
   cr_assert_eq(lease.flags & (MAL_LEASE_PENDING | MAL_LEASE_HELD), 0);
   cr_assert(mal_address_equal(lease.client, address(peer)));
   cr_assert_eq(lease.pad, 3600);
 
-  deliver(&d, peer, group, &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL, false, 0 });
+  deliver(&d, peer, group,
+          &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.1", 7200, NULL, false, 0 });
   answer(&d, 2);
   cr_assert_eq(fake_sent_at(d.fake, 1)->length, fake_sent_at(d.fake, 2)->length);
-  cr_assert_arr_eq(fake_sent_at(d.fake, 1)->data, fake_sent_at(d.fake, 2)->data, fake_sent_at(d.fake, 1)->length);
+  cr_assert_arr_eq(fake_sent_at(d.fake, 1)->data, fake_sent_at(d.fake, 2)->data,
+                   fake_sent_at(d.fake, 1)->length);
 
   deliver(&d, peer, "192.0.2.1", &(Ask){ MADCAP_RENEW, 3, NULL, NULL, 9000, NULL, false, 0 });
   m = answer(&d, 3);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_eq(m.lease_time, 9000);
-  deliver(&d, "192.0.2.66", "192.0.2.1", &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL, false, 0 });
+  deliver(&d, "192.0.2.66", "192.0.2.1",
+          &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL, false, 0 });
   m = answer(&d, 4);
   cr_assert_eq(m.type, MADCAP_NAK);
   deliver(&d, peer, "192.0.2.1", &(Ask){ MADCAP_RELEASE, 4, NULL, NULL, 0, NULL, false, 0 });
@@ -262,10 +279,13 @@ Test(madcap_plugin, offers_are_let_go_2_2_3)
   MalLeaseId first = { one, sizeof one }, second = { two, sizeof two };
   MalLease lease;
 
-  deliver(&d, "192.0.2.50", "239.255.255.254", &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, one, false, 0 });
-  deliver(&d, "192.0.2.51", "239.255.255.254", &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, two, false, 0 });
+  deliver(&d, "192.0.2.50", "239.255.255.254",
+          &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, one, false, 0 });
+  deliver(&d, "192.0.2.51", "239.255.255.254",
+          &(Ask){ MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, two, false, 0 });
   cr_assert(mal_leases_get_hold(mal_core_leases(d.core), first, &lease));
-  deliver(&d, "192.0.2.50", "239.255.255.254", &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.9", 60, one, false, 0 });
+  deliver(&d, "192.0.2.50", "239.255.255.254",
+          &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", "192.0.2.9", 60, one, false, 0 });
   cr_assert_not(mal_leases_get_hold(mal_core_leases(d.core), first, &lease), "chose another");
   cr_assert(mal_leases_get_hold(mal_core_leases(d.core), second, &lease));
   fake_advance(d.fake, 61);
@@ -290,12 +310,14 @@ Test(madcap_plugin, ipv6_transport_and_addresses_3_3)
   cr_assert(mal_address_equal(m.server_id, address("fe80::1")));
   cr_assert_eq(fake_sent_at(d.fake, 1)->ifindex, d.eth0);
   /* IPv4 addresses over IPv6, and the other way round. */
-  deliver(&d, "2001:db8::50", "2001:db8::1", &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, NULL, false, 0 });
+  deliver(&d, "2001:db8::50", "2001:db8::1",
+          &(Ask){ MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, NULL, false, 0 });
   m = answer(&d, 2);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_eq(m.family, MAL_IPV4);
   cr_assert(mal_address_equal(m.server_id, address("2001:db8::1")));
-  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_REQUEST, 3, "ff15::db8:8000:0", NULL, 60, two, false, 0 });
+  deliver(&d, "192.0.2.50", "192.0.2.1",
+          &(Ask){ MADCAP_REQUEST, 3, "ff15::db8:8000:0", NULL, 60, two, false, 0 });
   m = answer(&d, 3);
   cr_assert_eq(m.type, MADCAP_ACK);
   cr_assert_eq(m.family, MAL_IPV6);
@@ -359,7 +381,8 @@ Test(madcap_plugin, forged_sources_get_nothing_but_on_loopback_none_is_us)
   daemon_free(&d);
 }
 
-static void bring_space(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+static void bring_space(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                        void *data)
 {
   (void)level, (void)scope, (void)until;
   *(uint64_t *)data += count;
@@ -485,8 +508,10 @@ Test(madcap_plugin, tells_what_it_serves)
   fake_run(d.fake);
   json_object_put(params);
   cr_assert_not_null(strstr(text->str, "\"name\":\"eth0\""), "%s", text->str);
-  cr_assert_not_null(strstr(text->str, "{\"address\":\"239.255.255.254\",\"scope\":\"local\"}"), "%s", text->str);
-  cr_assert_not_null(strstr(text->str, "{\"address\":\"ff15::db8:8fff:fffe\",\"scope\":\"site6\"}"), "%s", text->str);
+  cr_assert_not_null(strstr(text->str, "{\"address\":\"239.255.255.254\",\"scope\":\"local\"}"),
+                     "%s", text->str);
+  cr_assert_not_null(strstr(text->str, "{\"address\":\"ff15::db8:8fff:fffe\",\"scope\":\"site6\"}"),
+                     "%s", text->str);
   cr_assert_null(strstr(text->str, "\"name\":\"lo\""), "%s", text->str);
   daemon_free(&d);
 }
@@ -496,12 +521,16 @@ Test(madcap_plugin, one_commit_answers_a_batch)
   Daemon d = daemon_new("");
   uint8_t bytes[2][512];
   MalDatagram batch[3];
-  const Ask asks[] = { { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 0 }, { MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, two, false, 0 } };
+  const Ask asks[] = { { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, one, false, 0 },
+                       { MADCAP_REQUEST, 2, "239.255.0.0", NULL, 60, two, false, 0 } };
 
   for (size_t i = 0; i < 2; i++)
     batch[i] = (MalDatagram){
-      .peer = { .address = address("192.0.2.50"), .port = 4000 }, .local = address("192.0.2.1"), .ifindex = d.eth0,
-      .data = bytes[i], .length = write_ask(&asks[i], false, bytes[i]),
+      .peer = { .address = address("192.0.2.50"), .port = 4000 },
+      .local = address("192.0.2.1"),
+      .ifindex = d.eth0,
+      .data = bytes[i],
+      .length = write_ask(&asks[i], false, bytes[i]),
     };
   batch[2] = batch[0];
   batch[2].truncated = true;
@@ -514,7 +543,8 @@ Test(madcap_plugin, one_commit_answers_a_batch)
   daemon_free(&d);
 }
 
-/* The disk is slow, and the daemon is stopped meanwhile: the answer never leaves, the lease is there. */
+/* The disk is slow, and the daemon is stopped meanwhile: the answer never leaves, the lease is
+   there. */
 Test(madcap_plugin, stopping_with_an_answer_on_its_way)
 {
   Daemon d;
@@ -609,7 +639,8 @@ Test(madcap_plugin, a_bad_configuration_names_its_place)
     Daemon d;
     prepare(&d);
     cr_assert_not(daemon_try(&d, bad[i].madcap, &error), "%s", bad[i].madcap);
-    cr_assert_not_null(strstr(error->message, bad[i].says), "%s: %s", bad[i].madcap, error->message);
+    cr_assert_not_null(strstr(error->message, bad[i].says), "%s: %s", bad[i].madcap,
+                       error->message);
     daemon_free(&d);
   }
 }
