@@ -169,6 +169,7 @@ static void settle(MalLeases *l, const Op *op, const GError *error)
     fail(l, op, error);
   else
     succeed(l, op);
+  leases_debug_check(l);
   if (line)
     next_in_line(l, id);
 }

@@ -110,6 +110,7 @@ struct MalLeases {
   unsigned last_watcher;
   unsigned store_listener, space_watch;
   bool replanning;
+  unsigned changes;             /* debug builds: since the last check */
   int64_t clock_offset;         /* wall - monotonic, microseconds, as last seen */
   MalClockStep on_step;
   void *on_step_data;
@@ -164,6 +165,8 @@ void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const
 /* leases-time.c: notices a step of the wall clock before anything is decided by it. Returns NOW, or where the clock
    stepped, what it says now. */
 MalTime leases_sync_clock(MalLeases *l, MalTime now);
+/* In debug builds: mal_leases_check after every change while the table is small, now and then when it is large. */
+void leases_debug_check(MalLeases *l);
 /* leases-commit.c */
 void leases_ops_push(MalLeases *l, const Op *op);
 void leases_settled(MalTicket through, const GError *error, void *data);

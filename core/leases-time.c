@@ -1,4 +1,6 @@
 /* The lease engine and time: expiry, steps of the wall clock, and the invariants at an instant. */
+#include <config.h>
+
 #include "leases-internal.h"
 
 #include <string.h>
@@ -27,8 +29,10 @@ void mal_leases_expire(MalLeases *l, MalTime now)
     freed = true;
   }
   leases_wait_expire(l, now);
-  if (freed)
+  if (freed) {
+    leases_debug_check(l);
     leases_wait_retry(l);
+  }
 }
 
 /* ---- steps of the wall clock ------------------------------------------------------------------------------- */
@@ -238,6 +242,24 @@ void mal_leases_check(const MalLeases *l, MalTime now)
                 leases_slot(l, b->slot)->flags, b->from, b->until, now);
     }
 }
+
+#ifdef MAL_DEBUG_CHECKS
+#define SMALL 64
+
+void leases_debug_check(MalLeases *l)
+{
+  uint64_t size = l->totals.leases + l->totals.holds;
+  if (++l->changes < size / SMALL * size / SMALL)
+    return;
+  l->changes = 0;
+  mal_leases_check(l, mal_runtime_now(l->rt));
+}
+#else
+void leases_debug_check(MalLeases *l)
+{
+  (void)l;
+}
+#endif
 
 /* ---- why not ------------------------------------------------------------------------------------------------------ */
 

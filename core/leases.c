@@ -232,6 +232,7 @@ void leases_enter(MalLeases *l, const MalLeaseRequest *r, const Period *period, 
   Op op = { .ticket = mal_store_put_lease(l->store, &view), .kind = OP_GRANT, .slot = handle,
             .done = done, .user = user, .cookie = cookie };
   leases_ops_push(l, &op);
+  leases_debug_check(l);
 }
 
 static bool check_request(const MalLeases *l, const MalLeaseRequest *r, MalRefusal *why)
@@ -344,6 +345,7 @@ bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTim
   slot->flags |= MAL_LEASE_HELD;
   slot->granted = hold_until;
   enter_slot(l, handle, now);
+  leases_debug_check(l);
   if (out)
     leases_view(l, handle, out);
   return true;
