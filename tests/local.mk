@@ -71,12 +71,15 @@ madcap_packets = tests/support/madcap-packets.c tests/support/madcap-packets.h \
   tests/support/hex.c tests/support/hex.h
 madcap_test_libs = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-plugin
+tests_unit_test_madcap_plugin_SOURCES = tests/unit/test-madcap-plugin.c \
+  tests/unit/madcap-daemon.c tests/unit/madcap-daemon.h
 tests_unit_test_madcap_plugin_LDADD = plugins/madcap/libmadcap.la tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-madcap-server-list
 tests_unit_test_madcap_server_list_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-server
 tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
-  tests/unit/madcap-script.c tests/unit/madcap-script.h
+  tests/unit/madcap-script.c tests/unit/madcap-script.h tests/unit/madcap-script-private.h \
+  tests/unit/madcap-script-model.c tests/unit/madcap-script-text.c
 tests_unit_test_madcap_server_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-wire
 tests_unit_test_madcap_wire_SOURCES = tests/unit/test-madcap-wire.c $(madcap_packets)
