@@ -100,6 +100,7 @@ tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-al
 test_scripts =
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_dissector.sh
+test_scripts += tests/e2e/test_server.py
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
 test_scripts += tests/packaging/files.sh
@@ -135,6 +136,9 @@ test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/madcap
 test_data += tests/e2e/madcap.py
 test_data += tests/e2e/dissector_fields.py
+test_data += tests/e2e/harness.py
+test_data += tests/e2e/madcap_site.py
+test_data += tests/e2e/netns.py
 test_data += tests/fuzz/corpus/conf
 test_data += tests/fuzz/corpus/madcap-server
 

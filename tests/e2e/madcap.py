@@ -492,7 +492,7 @@ class Endpoint:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
             if interface:
                 self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, self.index)
-        self.socket.bind((address or ("0.0.0.0" if version == 4 else "::"), port))
+        self.socket.bind(self._to(address or ("0.0.0.0" if version == 4 else "::"), port))
         self.socket.setblocking(False)
 
     def __enter__(self):
@@ -517,13 +517,14 @@ class Endpoint:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
                                    struct.pack("@16sI", raw, self.index))
 
-    def send(self, data, address, port=PORT):
-        address = str(address)
+    def _to(self, address, port):
         if self.version == 4:
-            self.socket.sendto(data, (address, port))
-        else:
-            zone = self.index if address.lower().startswith(("fe8", "ff")) else 0
-            self.socket.sendto(data, (address, port, 0, zone))
+            return address, port
+        zone = self.index if address.lower().startswith(("fe8", "ff")) else 0
+        return address, port, 0, zone
+
+    def send(self, data, address, port=PORT):
+        self.socket.sendto(data, self._to(str(address), port))
 
     def receive(self, until=1.0):
         """Yields (data, (address, port)) for as many seconds."""
