@@ -60,7 +60,7 @@ typedef struct {
   uint8_t type;               /* of what is answered */
   uint32_t xid;
   MalFamily family;
-  MadcapView id;              /* data NULL: none */
+  MadcapView id;              /* empty: none */
   bool features;              /* he sent a Feature List */
   bool shared;                /* Shared Lease Identifier was implemented */
 } MadcapReplyTo;

@@ -12,7 +12,7 @@ static MadcapEncoder begin(MadcapServer *s, const MadcapReplyTo *to, MadcapType 
 static void put_ids(MadcapEncoder *e, const MadcapReplyTo *to)
 {
   madcap_put_server_id(e, to->to->server_id);
-  if (to->id.data != NULL)
+  if (to->id.length > 0)
     madcap_put_lease_id(e, to->id.data, to->id.length);
 }
 
