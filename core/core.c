@@ -23,7 +23,7 @@ void core_checked_clear(Checked *c)
 
 static bool read_text(const MalCoreOptions *o, char **text, size_t *length, GError **error)
 {
-  if (!o->config_file) {
+  if (!o->config_file || o->config_text) {
     *text = g_strdup(o->config_text ? o->config_text : "");
     *length = strlen(*text);
     return true;

@@ -13,8 +13,8 @@ typedef struct MalCore MalCore;
 typedef struct {
   MalRuntime *runtime;
   MalStore *store;              /* taken over; NULL: SQLite in [daemon] state-dir */
-  const char *config_file;      /* read, and read again at reload; NULL: CONFIG_TEXT */
-  const char *config_text;
+  const char *config_file;      /* read, and read again at reload */
+  const char *config_text;      /* instead of the file, which then only lends its name to messages */
   const char *plugin_dir;       /* overrides [daemon] plugin-dir; may be NULL */
   const MalPlugin *const *builtin;   /* NULL-terminated; may be NULL */
   uint32_t roles;               /* not 0: instead of [daemon] roles (mallocctl --direct) */

@@ -292,7 +292,7 @@ static const MalParam stats_params[] = {
   { "owner", MAL_PARAM_STRING, false, "only the counters of \"core\" or of this plugin" },
 };
 static const MalParam check_params[] = {
-  { "file", MAL_PARAM_STRING, false, "path of a file that the daemon can read" },
+  { "file", MAL_PARAM_STRING, false, "path of a file that the daemon can read; with text, its name in messages" },
   { "text", MAL_PARAM_STRING, false, "the configuration itself" },
 };
 static const MalParam subscribe_params[] = {

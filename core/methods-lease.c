@@ -239,6 +239,16 @@ static void lease_request(MalCall *call, json_object *params, void *user)
     plugin.plugin->client->request(plugin.instance, call, params);
 }
 
+/* The plugin that "via" names; whether it knows the lease is for it to say. *FAILED: there is none, and the call was
+   told. */
+static bool named_plugin(MalCore *core, MalCall *call, json_object *params, MalPluginStatus *out, bool *failed)
+{
+  const char *via = mal_param_string(params, "via", "local");
+  bool local = strcmp(via, "local") == 0, found = !local && plugin_for(core, call, via, out);
+  *failed = !local && !found;
+  return found;
+}
+
 /* The plugin that holds this lease for a local program, if one does. */
 static bool held_by_plugin(MalCore *core, MalLeaseId id, MalPluginStatus *out)
 {
@@ -273,11 +283,13 @@ static void lease_renew(MalCall *call, json_object *params, void *user)
   MalLease lease;
   MalRefusal why;
   MalTime now = mal_runtime_now(mal_core_runtime(core));
-  bool here = mal_leases_get(mal_core_leases(core), id, &lease);
-  if ((!here || mal_param_given(params, "via")) && held_by_plugin(core, id, &plugin)) {
+  bool failed, here = mal_leases_get(mal_core_leases(core), id, &lease);
+  if (named_plugin(core, call, params, &plugin, &failed) || (!failed && !here && held_by_plugin(core, id, &plugin))) {
     plugin.plugin->client->renew(plugin.instance, call, params);
     return;
   }
+  if (failed)
+    return;
   int64_t lifetime = mal_param_integer(params, "lifetime", LIFETIME);
   MalRenewal renewal = { .start = mal_param_integer(params, "start", MAL_BEGINNING), .max_start = MAL_FOREVER,
                          .lifetime = lifetime,
@@ -295,11 +307,13 @@ static void lease_release(MalCall *call, json_object *params, void *user)
   MalPluginStatus plugin;
   MalLease lease;
   MalRefusal why;
-  bool here = mal_leases_get(mal_core_leases(core), id, &lease);
-  if ((!here || mal_param_given(params, "via")) && held_by_plugin(core, id, &plugin)) {
+  bool failed, here = mal_leases_get(mal_core_leases(core), id, &lease);
+  if (named_plugin(core, call, params, &plugin, &failed) || (!failed && !here && held_by_plugin(core, id, &plugin))) {
     plugin.plugin->client->release(plugin.instance, call, params);
     return;
   }
+  if (failed)
+    return;
   if (mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)), "released", on_changed,
                          core, (uintptr_t)call, &why) == MAL_ANSWER_REFUSED)
     fail_refused(call, params, &why);
@@ -339,12 +353,12 @@ static const MalParam renew_params[] = {
   { "lifetime", MAL_PARAM_DURATION, false, "from now, or from the start of a lease that hasn't begun; 1h" },
   { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter one, but not below this" },
   { "start", MAL_PARAM_TIME, false, "a new start" },
-  { "via", MAL_PARAM_STRING, false, "the plugin that holds it for a local program" },
+  { "via", MAL_PARAM_STRING, false, "\"local\", or the plugin that took it for a local program" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
 };
 static const MalParam release_params[] = {
   { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
-  { "via", MAL_PARAM_STRING, false, "the plugin that holds it for a local program" },
+  { "via", MAL_PARAM_STRING, false, "\"local\", or the plugin that took it for a local program" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
 };
 

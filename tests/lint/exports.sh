@@ -10,6 +10,7 @@ broken=0
 
 # What mallocd and mallocctl call and plugins must not.
 private='
+mal_ctl_main
 mal_daemon_main
 mal_runtime_glib_new
 mal_runtime_glib_free

@@ -72,7 +72,7 @@ for f in $(files core/*.c core/*.h); do
     forbid "core names no plugin" "(^|[^A-Za-z0-9_])($plugin_names)_[a-z]" "$f"
   fi
   case $f in
-    core/runtime-glib*|core/store-sqlite*|core/control*|core/mallocctl*|core/mallocd*|core/*-main.c) continue ;;
+    core/runtime-glib*|core/store-sqlite*|core/control*|core/ctl*|core/mallocctl*|core/mallocd*|core/*-main.c) continue ;;
   esac
   forbid "clocks are the runtime's" "$clocks" "$f"
   forbid "random numbers are the runtime's" "$randoms" "$f"
