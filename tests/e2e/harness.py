@@ -6,6 +6,7 @@ stopped by its process id, its log collected. Nothing waits for a fixed time.
 """
 
 import atexit
+import contextlib
 import ctypes
 import itertools
 import json
@@ -125,14 +126,13 @@ class Daemon:
     control-socket, which are put behind its "[daemon]" line. NETWORK: a context manager in which it
     is started (see netns.Namespace)."""
 
-    def __init__(self, config, folder=None, network=None, state_dir=None, start=True, wrap=()):
+    def __init__(self, config, folder=None, network=None, state_dir=None, start=True):
         self.folder = pathlib.Path(folder) if folder else temporary_folder()
         self.state_dir = pathlib.Path(state_dir) if state_dir else self.folder / "state"
         self.socket = self.folder / "control.sock"
         self.config_file = self.folder / "mallocd.conf"
         self.log_file = self.folder / "log"
         self.network = network
-        self.wrap = list(wrap)
         self.process = None
         self.state_dir.mkdir(exist_ok=True)
         self.configure(config)
@@ -153,12 +153,11 @@ class Daemon:
         self.config_file.write_text(text)
 
     def _spawn(self):
-        log = open(self.log_file, "ab")
-        command = self.wrap + [program("mallocd"), "-c", str(self.config_file), "--foreground"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                        preexec_fn=die_with_parent,
-                                        env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
-        log.close()
+        command = [program("mallocd"), "-c", str(self.config_file), "--foreground"]
+        with self.network or contextlib.nullcontext(), open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=die_with_parent,
+                                            env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
         _running.append(self.process)
 
     def _is_ready(self):
@@ -171,12 +170,18 @@ class Daemon:
 
     def start(self):
         """Returns when it serves; raises DaemonFailed where it ends instead."""
-        if self.network:
-            with self.network:
-                self._spawn()
-        else:
-            self._spawn()
+        self._spawn()
         wait_until(self._is_ready, "for the daemon:\n" + self.log())
+
+    def run(self):
+        """Starts it and waits for its end, that of a daemon which can't serve; its exit status."""
+        self._spawn()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("mallocd serves:\n" + self.log()) from None
+        return self._forget()
 
     def rpc(self, method, **params):
         with Client(self.socket) as client:
