@@ -65,6 +65,7 @@ typedef struct {
   MalBlock *named;
   char *scope;
   MalTime give_up;
+  GError *error;                /* it ended with this, and its DONE is still to be told */
   MalLeaseFunc done;
   void *user;
   uint64_t cookie;
@@ -102,6 +103,7 @@ struct MalLeases {
   size_t ops_capacity, ops_head, ops_length;
   GQueue queued;                /* Queued */
   GQueue waiting;               /* Waiting */
+  GQueue ended;                 /* Waiting that ended in vain */
   GQueue later;                 /* Queued: answers for the next turn */
   MalTimer *turn;
   GArray *found;                /* MalBlock: what the last search brought */
@@ -149,6 +151,8 @@ void leases_use(MalLeases *l, MalAddress client, int64_t addresses);
 /* What was decided of a request; the blocks are in l->found. */
 typedef struct { MalTime start, end; } Period;
 bool leases_decide(MalLeases *l, const MalLeaseRequest *request, MalTime now, Period *out, MalRefusal *why);
+/* Does PERIOD begin later than the request asked, only because nothing is free by then? */
+bool leases_is_late(const MalLeaseRequest *request, MalTime now, const Period *period);
 /* Enters what was decided as a new lease on its way to the disk. */
 void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *period, MalTime now, MalLeaseFunc done,
                   void *user, uint64_t cookie);
@@ -175,12 +179,14 @@ void leases_tell_later(MalLeases *l);
 /* leases-wait.c */
 bool leases_wait(MalLeases *l, const MalLeaseRequest *request, MalTime now, MalLeaseFunc done, void *user,
                  uint64_t cookie);
-bool leases_wait_cancel(MalLeases *l, MalLeaseId id, const GError *error);
+bool leases_wait_cancel(MalLeases *l, MalLeaseId id);
+/* Calls the DONE of those that ended: only from where callbacks may do anything. */
+void leases_wait_tell_ended(MalLeases *l);
 void leases_wait_retry(MalLeases *l);
 void leases_wait_retry_now(MalLeases *l, MalTime now);
 void leases_wait_expire(MalLeases *l, MalTime now);
 MalTime leases_wait_due(const MalLeases *l);
 void leases_wait_clear(MalLeases *l);
-void leases_wait_forget(MalLeases *l, void *user);
+void leases_wait_forget(MalLeases *l, const void *user);
 
 #endif

@@ -48,6 +48,7 @@ static void on_turn(void *data)
   MalLeases *l = data;
   leases_tell_later(l);
   leases_wait_retry_now(l, mal_runtime_now(l->rt));
+  leases_wait_tell_ended(l);
 }
 
 static uint64_t allocator_seed(MalLeases *l)

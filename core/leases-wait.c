@@ -8,6 +8,7 @@
 
 static void waiting_free(Waiting *w)
 {
+  g_clear_error(&w->error);
   g_free(w->named);
   g_free(w->scope);
   g_free(w);
@@ -54,21 +55,52 @@ bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFu
   return false;
 }
 
-static void end(MalLeases *l, GList *link, const GError *error)
+/* Takes over ERROR. Nobody is told yet: who is told may change anything. */
+static void end(MalLeases *l, GList *link, GError *error)
 {
   Waiting *w = link->data;
-  g_queue_delete_link(&l->waiting, link);
-  if (w->done)
-    w->done(NULL, error, w->user, w->cookie);
-  waiting_free(w);
+  w->error = error;
+  g_queue_unlink(&l->waiting, link);
+  g_queue_push_tail_link(&l->ended, link);
 }
 
-bool leases_wait_cancel(MalLeases *l, MalLeaseId id, const GError *error)
+void leases_wait_tell_ended(MalLeases *l)
+{
+  for (Waiting *w; (w = g_queue_pop_head(&l->ended));) {
+    if (w->done)
+      w->done(NULL, w->error, w->user, w->cookie);
+    waiting_free(w);
+  }
+}
+
+bool leases_wait_cancel(MalLeases *l, MalLeaseId id)
 {
   GList *link = find(l, id);
-  if (link)
-    end(l, link, error);
-  return link;
+  if (!link)
+    return false;
+  end(l, link, g_error_new_literal(MAL_ERROR, MAL_ERROR_NOT_FOUND, "taken back by its client"));
+  mal_timer_set(l->turn, mal_runtime_monotonic(l->rt));
+  return true;
+}
+
+/* Space or time came: who can have what it asked for gets it. A later start is only for who has waited in vain. */
+static void retry(MalLeases *l, GList *link, MalTime now)
+{
+  Waiting *w = link->data;
+  MalRefusal why;
+  Period period;
+  bool last = w->give_up <= now;
+  w->request.scope = mal_scope_set_find(l->scopes, w->scope);
+  if (!w->request.scope) {
+    end(l, link, g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "scope %s is gone", w->scope));
+  } else if (leases_decide(l, &w->request, now, &period, &why) &&
+             (last || !leases_is_late(&w->request, now, &period))) {
+    g_queue_delete_link(&l->waiting, link);
+    leases_enter(l, &w->request, &period, now, w->done, w->user, w->cookie);
+    waiting_free(w);
+  } else if (last) {
+    end(l, link, g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "no space came within ten minutes"));
+  }
 }
 
 void leases_wait_retry_now(MalLeases *l, MalTime now)
@@ -76,18 +108,7 @@ void leases_wait_retry_now(MalLeases *l, MalTime now)
   now = leases_sync_clock(l, now);
   for (GList *i = l->waiting.head; i;) {
     GList *next = i->next;
-    Waiting *w = i->data;
-    MalRefusal why;
-    Period period;
-    w->request.scope = mal_scope_set_find(l->scopes, w->scope);
-    if (!w->request.scope) {
-      g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "scope %s is gone", w->scope);
-      end(l, i, error);
-    } else if (leases_decide(l, &w->request, now, &period, &why)) {
-      g_queue_delete_link(&l->waiting, i);
-      leases_enter(l, &w->request, &period, now, w->done, w->user, w->cookie);
-      waiting_free(w);
-    }
+    retry(l, i, now);
     i = next;
   }
 }
@@ -104,13 +125,11 @@ void leases_wait_expire(MalLeases *l, MalTime now)
 {
   for (GList *i = l->waiting.head; i;) {
     GList *next = i->next;
-    if (((Waiting *)i->data)->give_up <= now) {
-      g_autoptr(GError) error = g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE,
-                                                    "no space came within ten minutes");
-      end(l, i, error);
-    }
+    if (((Waiting *)i->data)->give_up <= now)
+      retry(l, i, now);
     i = next;
   }
+  leases_wait_tell_ended(l);
 }
 
 MalTime leases_wait_due(const MalLeases *l)
@@ -121,21 +140,27 @@ MalTime leases_wait_due(const MalLeases *l)
   return due;
 }
 
-void leases_wait_clear(MalLeases *l)
+static void drop(GQueue *queue, const void *user)
 {
-  for (Waiting *w; (w = g_queue_pop_head(&l->waiting));)
-    waiting_free(w);
-}
-
-void leases_wait_forget(MalLeases *l, void *user)
-{
-  for (GList *i = l->waiting.head; i;) {
+  for (GList *i = queue->head; i;) {
     GList *next = i->next;
     Waiting *w = i->data;
-    if (w->user == user) {
-      g_queue_delete_link(&l->waiting, i);
+    if (!user || w->user == user) {
+      g_queue_delete_link(queue, i);
       waiting_free(w);
     }
     i = next;
   }
+}
+
+void leases_wait_clear(MalLeases *l)
+{
+  drop(&l->waiting, NULL);
+  drop(&l->ended, NULL);
+}
+
+void leases_wait_forget(MalLeases *l, const void *user)
+{
+  drop(&l->waiting, user);
+  drop(&l->ended, user);
 }

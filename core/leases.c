@@ -194,6 +194,11 @@ bool leases_decide(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *
   return explain(l, r, now, start, why);
 }
 
+bool leases_is_late(const MalLeaseRequest *r, MalTime now, const Period *period)
+{
+  return period->start > MAX(r->start, now);
+}
+
 /* ---- requests and holds ------------------------------------------------------------------------------------- */
 
 static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period)
@@ -317,6 +322,9 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *r, MalTime now
     return MAL_ANSWER_REFUSED;
   }
   if (decide_with_hold(l, r, now, &period, why)) {
+    /* "As soon as possible" (RFC 2730 2.2.4): space that others bring in a moment beats a later start. */
+    if (r->may_wait && leases_is_late(r, now, &period) && leases_wait(l, r, now, done, user, cookie))
+      return MAL_ANSWER_WAITING;
     leases_enter(l, r, &period, now, done, user, cookie);
     return MAL_ANSWER_GRANTED;
   }
@@ -338,7 +346,11 @@ bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTim
     return false;
   if (id_is_taken(l, r->id))
     return refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
-  if (!decide_with_hold(l, r, now, &period, why))
+  bool good = decide_with_hold(l, r, now, &period, why);
+  /* Nobody waits for an offer, but who asks again may find what this brings. */
+  if (r->may_wait && (good ? leases_is_late(r, now, &period) : why->code == MAL_ERROR_NO_SPACE))
+    mal_space_want(l->space, r->scope, r->desired, mal_time_add(MAX(r->start, now), r->lifetime + r->pad));
+  if (!good)
     return false;
   uint32_t handle = new_slot(l, r, &period);
   Slot *slot = leases_slot(l, handle);
@@ -463,11 +475,8 @@ MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const cha
   bool in_line;
   if (!why)
     why = &unused;
-  if (mal_leases_is_waiting(l, id)) {
-    g_autoptr(GError) error = g_error_new_literal(MAL_ERROR, MAL_ERROR_NOT_FOUND, "taken back by its client");
-    leases_wait_cancel(l, id, error);
+  if (leases_wait_cancel(l, id))
     return MAL_ANSWER_WAITING;
-  }
   uint32_t handle = find_for_change(l, id, &in_line, why);
   if (!handle)
     return MAL_ANSWER_REFUSED;

@@ -75,7 +75,7 @@ typedef struct {
 MAL_API MalAnswer mal_leases_renew(MalLeases *leases, MalLeaseId id, const MalRenewal *renewal, MalTime now,
                                    MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
 /* The address is free again when DONE comes. REASON is a static string. What only waits for space is taken back at
-   once: the answer is then WAITING, no DONE follows, and the request's own DONE is told NOT_FOUND. */
+   once: the answer is then WAITING, no DONE follows, and the request's own DONE is told NOT_FOUND a turn later. */
 MAL_API MalAnswer mal_leases_release(MalLeases *leases, MalLeaseId id, MalTime now, const char *reason,
                                      MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
 /* The sentence for a refusal, with the counts that explain it ("512 free, 509 share an Ethernet group with

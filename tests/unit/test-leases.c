@@ -516,6 +516,60 @@ Test(leases, demand_travels_outwards_and_what_it_brings_comes_back)
   bed_clear(&b);
 }
 
+static void bring_late(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+{
+  (void)level;
+  (void)scope;
+  (void)until;
+  *(uint64_t *)data += count;
+}
+
+Test(leases, rfc2730_2_2_4_space_on_its_way_beats_a_later_start)
+{
+  Bed b = bed_of(SCOPES "[range one]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.0\n");
+  MalRefusal why;
+  uint64_t wanted = 0;
+  MalSpan more = { mal_address_ipv4(0xefff0700), mal_address_ipv4(0xefff0703) };
+  mal_space_set_demand(b.space, MAL_LEVEL_AVAILABLE, bring_late, &wanted);
+  lease(&b, "a", 1, 5000, NULL);
+  MalLeaseRequest r = request_of(&b, "b", 1, 60);
+  r.max_start = MAL_FOREVER;
+  r.may_wait = true;
+  cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_WAITING);
+  cr_assert_eq(wanted, 1);
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", more, MAL_FOREVER, "more", "test", NULL));
+  fake_run(b.fake);
+  cr_assert(b.calls == 1 && b.start == FAKE_START);
+  r.id = id_of("c");
+  r.min = r.desired = 4;
+  cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_WAITING);
+  fake_advance(b.fake, 600);
+  mal_leases_expire(b.leases, mal_runtime_now(b.rt));
+  fake_run(b.fake);
+  cr_assert(b.calls == 1 && b.code == -1, "nobody brought any: after ten minutes what there is");
+  /* An offer waits for nothing, but who asks again may be luckier. */
+  wanted = 0;
+  r.id = id_of("d");
+  r.max_start = mal_runtime_now(b.rt);
+  cr_assert(!mal_leases_hold(b.leases, &r, r.max_start, r.max_start + 60, NULL, &why) && wanted == 4);
+  bed_clear(&b);
+}
+
+Test(leases, a_release_takes_back_what_waits)
+{
+  Bed b = bed_of(SCOPES);
+  uint64_t wanted = 0;
+  mal_space_set_demand(b.space, MAL_LEVEL_AVAILABLE, bring_late, &wanted);
+  MalLeaseRequest r = request_of(&b, "a", 1, 60);
+  r.may_wait = true;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
+  cr_assert_eq(mal_leases_release(b.leases, r.id, FAKE_START, "released", NULL, NULL, 0, NULL), MAL_ANSWER_WAITING);
+  cr_assert(!mal_leases_is_waiting(b.leases, r.id) && b.calls == 0);
+  fake_run(b.fake);
+  cr_assert(b.calls == 1 && b.code == MAL_ERROR_NOT_FOUND);
+  bed_clear(&b);
+}
+
 Test(leases, a_stored_lease_yields_to_a_later_one_on_its_address)
 {
   Bed b = bed_of(SCOPES LAB);

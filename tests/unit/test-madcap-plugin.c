@@ -238,9 +238,9 @@ Test(madcap_plugin, what_waits_is_released_2_13_2)
   mal_space_set_demand(mal_core_space(d.core), MAL_LEVEL_AVAILABLE, bring_space, &wanted);
   deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
   deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_RELEASE, 2, NULL, NULL, 0, one, false, 0 });
-  cr_assert_eq(fake_sent_count(d.fake), 2, "the REQUEST is refused, the RELEASE done");
-  cr_assert_eq(fake_sent_at(d.fake, 0)->data[1], MADCAP_NAK);
-  cr_assert_eq(fake_sent_at(d.fake, 1)->data[1], MADCAP_ACK);
+  cr_assert_eq(fake_sent_count(d.fake), 2, "the RELEASE is done, the REQUEST refused");
+  cr_assert_eq(fake_sent_at(d.fake, 0)->data[1], MADCAP_ACK);
+  cr_assert_eq(fake_sent_at(d.fake, 1)->data[1], MADCAP_NAK);
   cr_assert_not(mal_leases_is_waiting(mal_core_leases(d.core), (MalLeaseId){ one, sizeof one }));
   /* Once more, and nobody comes: given up with the client. */
   ask.xid = 3;
