@@ -146,14 +146,23 @@ static void fail(MalLeases *l, const Op *op, const GError *error)
   call(op, NULL, error);
 }
 
+/* By identifier: the slot may be another lease's by now. A later change may be on its way again; and the error, if
+   any, is that of a batch, not of this lease. */
+static void notify(MalLeases *l, const Op *op, const GError *error)
+{
+  MalLease view;
+  MalLeaseId id = { op->id, op->id_length };
+  bool there = mal_leases_get(l, id, &view);
+  if (there && view.flags & MAL_LEASE_PENDING)
+    mal_leases_when_durable(l, id, op->done, op->user, op->cookie);
+  else
+    call(op, there ? &view : NULL, there ? NULL : error);
+}
+
 static void settle(MalLeases *l, const Op *op, const GError *error)
 {
   if (op->kind == OP_NOTIFY) {
-    MalLease view;
-    bool there = op->slot && leases_slot(l, op->slot)->flags & SLOT_USED;
-    if (there)
-      leases_view(l, op->slot, &view);
-    call(op, error || !there ? NULL : &view, error);
+    notify(l, op, error);
     return;
   }
   const Slot *slot = leases_slot(l, op->slot);
@@ -180,6 +189,7 @@ void leases_settled(MalTicket through, const GError *error, void *data)
   while (l->ops_length > 0 && l->ops[l->ops_head].ticket <= through) {
     Op op = pop(l);
     settle(l, &op, error);
+    g_free(op.id);
   }
 }
 
@@ -204,8 +214,10 @@ void mal_leases_when_durable(MalLeases *l, MalLeaseId id, MalLeaseFunc done, voi
   uint32_t handle = leases_find(l, id);
   if (handle && leases_slot(l, handle)->flags & MAL_LEASE_PENDING) {
     /* The newest ticket on its way is not older than this lease's. */
-    Op notify = { .ticket = l->ops[(l->ops_head + l->ops_length - 1) & (l->ops_capacity - 1)].ticket,
-                  .kind = OP_NOTIFY, .slot = handle, .done = done, .user = user, .cookie = cookie };
+    Op notify = {
+      .ticket = l->ops[(l->ops_head + l->ops_length - 1) & (l->ops_capacity - 1)].ticket, .kind = OP_NOTIFY,
+      .id = g_memdup2(id.bytes, id.length), .id_length = id.length, .done = done, .user = user, .cookie = cookie,
+    };
     leases_ops_push(l, &notify);
     return;
   }

@@ -41,6 +41,8 @@ typedef struct {
   uint32_t slot;
   MalTime old_start, old_end;   /* OP_RENEW: what to go back to */
   const char *reason;           /* OP_RELEASE */
+  uint8_t *id;                  /* OP_NOTIFY, which has no slot; owned */
+  size_t id_length;
   MalLeaseFunc done;
   void *user;
   uint64_t cookie;

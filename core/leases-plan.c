@@ -116,6 +116,8 @@ void mal_leases_free(MalLeases *l)
   g_array_unref(l->watchers);
   g_clear_pointer(&l->scopes, mal_scope_set_unref);
   g_ptr_array_unref(l->old_scopes);
+  for (size_t i = 0; i < l->ops_length; i++)
+    g_free(l->ops[(l->ops_head + i) & (l->ops_capacity - 1)].id);
   g_free(l->ops);
   g_free(l);
 }

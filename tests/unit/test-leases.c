@@ -382,6 +382,50 @@ Test(leases, when_durable_waits_for_what_is_on_its_way)
   bed_clear(&b);
 }
 
+/* Asks for one more lease from within DONE, as a message that comes between two commits would. */
+static void done_and_ask(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
+{
+  Bed *b = user;
+  MalLeaseRequest r = request_of(b, "b", 1, 60);
+  (void)lease;
+  (void)error;
+  (void)cookie;
+  mal_leases_request(b->leases, &r, FAKE_START, NULL, NULL, 0, NULL);
+}
+
+Test(leases, when_durable_never_tells_of_another_lease)
+{
+  Bed b = bed_of(SCOPES LAB);
+  lease(&b, "a", 1, 100, NULL);
+  mal_store_memory_hold(b.store, true);
+  mal_leases_release(b.leases, id_of("a"), FAKE_START, "released", NULL, NULL, 0, NULL);
+  MalLeaseRequest r = request_of(&b, "c", 1, 60);
+  cr_assert_eq(mal_leases_request(b.leases, &r, FAKE_START, done_and_ask, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  b.calls = 0;
+  mal_leases_when_durable(b.leases, id_of("a"), done, &b, 0);
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  cr_assert_eq(b.calls, 1);
+  cr_assert_str_eq(b.text, "", "a is gone; %s belongs to b, which took its slot", b.text);
+  bed_clear(&b);
+}
+
+Test(leases, when_durable_tells_what_became_of_it_not_of_the_batch)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 900 };
+  lease(&b, "a", 1, 100, NULL);
+  mal_store_memory_hold(b.store, true);
+  mal_leases_renew(b.leases, id_of("a"), &renewal, FAKE_START, NULL, NULL, 0, NULL);
+  mal_leases_when_durable(b.leases, id_of("a"), done, &b, 0);
+  b.calls = 0;
+  mal_store_memory_fail(b.store, "disk full");
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  cr_assert(b.calls == 1 && b.code == -1 && b.end == FAKE_START + 100, "it lives on as it was");
+  bed_clear(&b);
+}
+
 /* ---- time --------------------------------------------------------------------------------------------------------------- */
 
 Test(leases, a_step_of_the_clock_takes_nothing_from_a_running_lease)
