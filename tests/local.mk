@@ -128,6 +128,9 @@ tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-madcap-server
 tests_fuzz_fuzz_madcap_server_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
 tests_fuzz_fuzz_madcap_server_LDFLAGS = $(fuzz_ldflags)
+fuzz_targets += tests/fuzz/fuzz-madcap-wire
+tests_fuzz_fuzz_madcap_wire_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
+tests_fuzz_fuzz_madcap_wire_LDFLAGS = $(fuzz_ldflags)
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
@@ -142,6 +145,7 @@ test_data += tests/e2e/madcap_site.py
 test_data += tests/e2e/netns.py
 test_data += tests/fuzz/corpus/conf
 test_data += tests/fuzz/corpus/madcap-server
+test_data += tests/fuzz/corpus/madcap-wire
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 if ENABLE_FUZZER
