@@ -300,6 +300,10 @@ static void handle_line(Connection *c, const char *text, size_t length)
     length--;
   if (length == 0)
     return;
+  if (memchr(text, '\0', length)) {
+    send_error(c, NULL, -32700, "not a line of JSON: it has a NUL", NULL);
+    return;
+  }
   json_tokener *tokener = json_tokener_new_ex(32);
   json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
   json_object *request = json_tokener_parse_ex(tokener, text, (int)length);
@@ -324,7 +328,7 @@ static void handle_lines(Connection *c)
     size_t length = (size_t)(newline - c->line->data);
     g_autofree char *text = g_strndup((const char *)c->line->data, length);
     g_byte_array_remove_range(c->line, 0, (unsigned)length + 1);
-    handle_line(c, text, strlen(text));
+    handle_line(c, text, length);
   }
   if (!c->dead && !c->closing && c->line->len > LINE_MOST) {
     c->server->counters.too_long++;

@@ -219,7 +219,7 @@ typedef struct {
 static json_object *find(const Params *p, const char *name)
 {
   g_autofree char *key = g_strdelimit(g_strdup(name), "-", '_');
-  for (size_t i = 0; i < json_object_array_length(p->known); i++) {
+  for (size_t i = 0; i < mal_ctl_length(p->known); i++) {
     json_object *o = json_object_array_get_idx(p->known, i);
     const char *known = mal_ctl_text(o, "name");
     if (known && (strcmp(known, name) == 0 || strcmp(known, key) == 0))
@@ -231,7 +231,7 @@ static json_object *find(const Params *p, const char *name)
 static bool unknown_option(const Params *p, const char *name, GError **error)
 {
   g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-  for (size_t i = 0; i < json_object_array_length(p->known); i++) {
+  for (size_t i = 0; i < mal_ctl_length(p->known); i++) {
     const char *known = mal_ctl_text(json_object_array_get_idx(p->known, i), "name");
     g_ptr_array_add(names, g_strdelimit(g_strdup(known ? known : ""), "_", '-'));
   }
@@ -302,7 +302,7 @@ static json_object *next_positional(Params *p)
     const char *name = p->positional[p->n_positional];
     return name ? p->n_positional++, find(p, name) : NULL;
   }
-  for (; p->n_positional < json_object_array_length(p->known); p->n_positional++) {
+  for (; p->n_positional < mal_ctl_length(p->known); p->n_positional++) {
     json_object *o = json_object_array_get_idx(p->known, p->n_positional);
     const char *name = mal_ctl_text(o, "name");
     if (name && json_object_get_boolean(mal_ctl_member(o, "required")) &&
@@ -314,7 +314,7 @@ static json_object *next_positional(Params *p)
 
 static bool check_required(const Params *p, GError **error)
 {
-  for (size_t i = 0; i < json_object_array_length(p->known); i++) {
+  for (size_t i = 0; i < mal_ctl_length(p->known); i++) {
     json_object *o = json_object_array_get_idx(p->known, i);
     const char *name = mal_ctl_text(o, "name"), *help = mal_ctl_text(o, "help");
     if (!name || !json_object_get_boolean(mal_ctl_member(o, "required")) ||

@@ -164,7 +164,7 @@ static bool find_command(Ctl *c, char **words, GError **error)
 
 static json_object *find_method(const Ctl *c, const char *name)
 {
-  for (size_t i = 0; i < json_object_array_length(c->methods); i++) {
+  for (size_t i = 0; i < mal_ctl_length(c->methods); i++) {
     json_object *o = json_object_array_get_idx(c->methods, i);
     if (g_strcmp0(mal_ctl_text(o, "name"), name) == 0)
       return o;
@@ -175,7 +175,7 @@ static json_object *find_method(const Ctl *c, const char *name)
 static bool no_such_method(const Ctl *c, GError **error)
 {
   g_autoptr(GPtrArray) names = g_ptr_array_new();
-  for (size_t i = 0; i < json_object_array_length(c->methods); i++) {
+  for (size_t i = 0; i < mal_ctl_length(c->methods); i++) {
     const char *name = mal_ctl_text(json_object_array_get_idx(c->methods, i), "name");
     if (name)
       g_ptr_array_add(names, (void *)(uintptr_t)name);
@@ -225,7 +225,7 @@ static bool open_link(Ctl *c, GError **error)
 static bool has_param(json_object *method, const char *name)
 {
   json_object *params = mal_ctl_member(method, "params");
-  for (size_t i = 0; i < json_object_array_length(params); i++)
+  for (size_t i = 0; i < mal_ctl_length(params); i++)
     if (g_strcmp0(mal_ctl_text(json_object_array_get_idx(params, i), "name"), name) == 0)
       return true;
   return false;
@@ -320,7 +320,7 @@ static MalAddress first_address(json_object *lease)
 {
   MalSpan span = { mal_address_none(), mal_address_none() };
   json_object *list = mal_ctl_member(lease, "addresses");
-  if (json_object_is_type(list, json_type_array) && json_object_array_length(list) > 0) {
+  if (json_object_is_type(list, json_type_array) && mal_ctl_length(list) > 0) {
     const char *text = json_object_get_string(json_object_array_get_idx(list, 0));
     if (text)
       mal_span_parse(text, &span, NULL);
@@ -340,7 +340,7 @@ static bool add_page(json_object *all, json_object *page, int64_t *next, GError 
   json_object *from = mal_ctl_member(page, "leases"), *to = mal_ctl_member(all, "leases");
   if (!json_object_is_type(from, json_type_array))
     return fail(error, MAL_CTL_FAILED, "the daemon's list of leases can't be read");
-  for (size_t i = 0; from != to && i < json_object_array_length(from); i++)
+  for (size_t i = 0; from != to && i < mal_ctl_length(from); i++)
     json_object_array_add(to, json_object_get(json_object_array_get_idx(from, i)));
   *next = mal_ctl_number(page, "next");
   json_object_object_add(all, "next", json_object_get(mal_ctl_member(page, "next")));
@@ -363,7 +363,7 @@ static json_object *all_leases(Ctl *c, json_object *params, int64_t limit, GErro
       json_object_put(all);
       return NULL;
     }
-    got = (int64_t)json_object_array_length(mal_ctl_member(all, "leases"));
+    got = (int64_t)mal_ctl_length(mal_ctl_member(all, "leases"));
     if (!next)
       break;
   }
@@ -382,7 +382,7 @@ static bool run_leases(Ctl *c, json_object *method, GError **error)
   print_result(c, all);
   if (!c->args.json && mal_ctl_member(all, "next"))
     fprintf(stderr, "%zu of %" G_GINT64_FORMAT " leases; --limit shows more\n",
-            json_object_array_length(mal_ctl_member(all, "leases")), mal_ctl_number(all, "total"));
+            mal_ctl_length(mal_ctl_member(all, "leases")), mal_ctl_number(all, "total"));
   json_object_put(all);
   return true;
 }
@@ -425,7 +425,7 @@ static bool fit_map(Ctl *c, json_object *params, GError **error)
   json_object *one = c->link->call(c->link, c->method, params, error),
               *cells = mal_ctl_member(one, "cells");
   uint64_t total = 1;
-  if (json_object_is_type(cells, json_type_array) && json_object_array_length(cells) > 0)
+  if (json_object_is_type(cells, json_type_array) && mal_ctl_length(cells) > 0)
     total = (uint64_t)mal_ctl_number(json_object_array_get_idx(cells, 0), "size");
   json_object_object_add(params, "cells",
                          json_object_new_int64(mal_ctl_map_cells(&c->term, MAX(total, 1))));

@@ -80,7 +80,7 @@ static void draw_cell(const MalCtlTerm *term, const Glyphs *g, const Counts *c)
 static unsigned widest_address(json_object *cells)
 {
   unsigned width = 0;
-  for (size_t i = 0; i < json_object_array_length(cells); i++) {
+  for (size_t i = 0; i < mal_ctl_length(cells); i++) {
     const char *first = mal_ctl_text(json_object_array_get_idx(cells, i), "first");
     width = MAX(width, first ? mal_ctl_width(first) : 0);
   }
@@ -112,7 +112,7 @@ void mal_ctl_map_draw(const MalCtlTerm *term, json_object *map)
 {
   const Glyphs *g = term->utf8 ? &drawn : &typed;
   json_object *cells = mal_ctl_member(map, "cells");
-  size_t n = json_object_is_type(cells, json_type_array) ? json_object_array_length(cells) : 0;
+  size_t n = json_object_is_type(cells, json_type_array) ? mal_ctl_length(cells) : 0;
   title(term, map);
   if (n == 0) {
     fputs("no addresses of this scope are owned: nothing to draw (mallocctl ranges shows what is "

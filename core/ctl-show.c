@@ -259,6 +259,11 @@ json_object *mal_ctl_member(json_object *o, const char *name)
   return value;
 }
 
+size_t mal_ctl_length(json_object *list)
+{
+  return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
 const char *mal_ctl_text(json_object *o, const char *name)
 {
   json_object *value = mal_ctl_member(o, name);

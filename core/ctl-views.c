@@ -40,7 +40,7 @@ static char *plain(json_object *value)
 static char *joined(json_object *list)
 {
   GString *out = g_string_new(NULL);
-  for (size_t i = 0; i < json_object_array_length(list); i++) {
+  for (size_t i = 0; i < mal_ctl_length(list); i++) {
     g_autofree char *item = plain(json_object_array_get_idx(list, i));
     g_string_append_printf(out, "%s%s", i > 0 ? ", " : "", item ? item : "");
   }
@@ -181,7 +181,7 @@ static void print_list(const MalCtlTerm *term, const List *l, json_object *list)
     columns[i] = (MalCtlColumn){ l->columns[i].title, l->columns[i].kind == NUMBER,
                                  l->columns[i].flexible };
   g_autoptr(MalCtlTable) table = mal_ctl_table_new(columns, l->n);
-  for (size_t r = 0; r < json_object_array_length(list); r++)
+  for (size_t r = 0; r < mal_ctl_length(list); r++)
     for (size_t c = 0; c < l->n; c++) {
       g_autofree char *text = cell_text(term, json_object_array_get_idx(list, r), &l->columns[c]);
       mal_ctl_table_add(table, text);
@@ -195,7 +195,7 @@ static void walk(const MalCtlTerm *term, json_object *value, unsigned depth);
 
 static bool is_table(json_object *value)
 {
-  return json_object_is_type(value, json_type_array) && json_object_array_length(value) > 0 &&
+  return json_object_is_type(value, json_type_array) && mal_ctl_length(value) > 0 &&
          json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
 }
 
@@ -215,7 +215,7 @@ static char *any_text(const MalCtlTerm *term, json_object *value)
 static void walk_table(const MalCtlTerm *term, json_object *list)
 {
   g_autoptr(GPtrArray) keys = g_ptr_array_new();
-  for (size_t r = 0; r < json_object_array_length(list); r++) {
+  for (size_t r = 0; r < mal_ctl_length(list); r++) {
     json_object *row = json_object_array_get_idx(list, r);
     if (!json_object_is_type(row, json_type_object))
       continue;
@@ -236,7 +236,7 @@ static void walk_table(const MalCtlTerm *term, json_object *list)
   if (keys->len == 0)
     return;
   g_autoptr(MalCtlTable) table = mal_ctl_table_new(columns, keys->len);
-  for (size_t r = 0; r < json_object_array_length(list); r++)
+  for (size_t r = 0; r < mal_ctl_length(list); r++)
     for (unsigned c = 0; c < keys->len; c++) {
       g_autofree char *text = any_text(
           term, mal_ctl_member(json_object_array_get_idx(list, r), keys->pdata[c]));
@@ -357,7 +357,7 @@ static void view_status(const MalCtlTerm *term, json_object *o)
   print_line(term, 0, 9, "scopes", scopes);
   print_line(term, 0, 9, "leases", lease_text);
   print_line(term, 0, 9, "store", store_text);
-  for (size_t i = 0; plugins && i < json_object_array_length(plugins); i++) {
+  for (size_t i = 0; i < mal_ctl_length(plugins); i++) {
     json_object *p = json_object_array_get_idx(plugins, i);
     g_autofree char *text = g_strdup_printf("%s, %s", mal_ctl_text(p, "name"),
                                             mal_ctl_text(p, "state"));
@@ -369,6 +369,8 @@ static void view_stats(const MalCtlTerm *term, json_object *o)
 {
   static const MalCtlColumn columns[] = { { "COUNTER", false, false }, { "VALUE", true, false } };
   g_autoptr(MalCtlTable) table = mal_ctl_table_new(columns, G_N_ELEMENTS(columns));
+  if (!json_object_is_type(o, json_type_object))
+    return;
   json_object_object_foreach(o, owner, values) {
     if (!json_object_is_type(values, json_type_object))
       continue;
@@ -394,7 +396,7 @@ static void view_list(const MalCtlTerm *term, const List *l, json_object *result
 {
   json_object *list = mal_ctl_member(result, l->member),
               *own = mal_ctl_member(result, "client_leases");
-  if (json_object_is_type(list, json_type_array) && json_object_array_length(list) > 0)
+  if (json_object_is_type(list, json_type_array) && mal_ctl_length(list) > 0)
     print_list(term, l, list);
   else if (!own)
     fprintf(term->out, "%s\n", l->none);
@@ -453,13 +455,14 @@ void mal_ctl_view_method(const MalCtlTerm *term, json_object *method)
   g_autofree char *safe = mal_ctl_clean(term, help ? help : ""),
                   *words = g_strdelimit(g_strdup(name ? name : ""), ".", ' ');
   fprintf(term->out, "%s\n%s\n", words, safe);
-  if (json_object_array_length(params) == 0)
+  if (mal_ctl_length(params) == 0)
     return;
   fputc('\n', term->out);
   g_autoptr(MalCtlTable) table = mal_ctl_table_new(columns, G_N_ELEMENTS(columns));
-  for (size_t i = 0; i < json_object_array_length(params); i++) {
+  for (size_t i = 0; i < mal_ctl_length(params); i++) {
     json_object *p = json_object_array_get_idx(params, i);
-    g_autofree char *option = g_strdelimit(g_strdup(mal_ctl_text(p, "name")), "_", '-');
+    const char *param = mal_ctl_text(p, "name");
+    g_autofree char *option = g_strdelimit(g_strdup(param ? param : ""), "_", '-');
     g_autofree char *shown = g_strconcat("--", option, NULL);
     mal_ctl_table_add(table, shown);
     mal_ctl_table_add(table, mal_ctl_text(p, "type"));

@@ -76,6 +76,8 @@ void mal_ctl_map_draw(const MalCtlTerm *term, json_object *map);
 
 /* NULL where there is no such member, or null. */
 json_object *mal_ctl_member(json_object *o, const char *name);
+/* 0 for what is no array. */
+size_t mal_ctl_length(json_object *list);
 const char *mal_ctl_text(json_object *o, const char *name);
 int64_t mal_ctl_number(json_object *o, const char *name);
 

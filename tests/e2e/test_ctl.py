@@ -1,0 +1,572 @@
+#!/usr/bin/env python3
+"""mallocctl and the control socket of a real daemon: every command with its exit status, lists of many
+pages, events, the map; and callers who mean no good."""
+
+import json
+import os
+import pathlib
+import pwd
+import re
+import select
+import socket
+import subprocess
+import threading
+import unittest
+
+import harness
+
+CONFIG = """[daemon]
+roles = maas
+ethernet = ignore
+
+[scope local]
+family = ipv4
+first = 239.255.0.0
+last = 239.255.255.255
+ttl = 16
+name[en] = Site local
+
+[scope wide]
+family = ipv4
+first = 239.192.0.0
+last = 239.195.255.255
+
+[range lab]
+scope = local
+first = 239.255.1.0
+last = 239.255.2.255
+
+[range big]
+scope = wide
+first = 239.192.16.0
+last = 239.192.47.255
+
+[reserve camera-7]
+scope = local
+addresses = 239.255.1.16-239.255.1.31
+comment = static sender
+"""
+DONE, FAILED, USAGE, NO_DAEMON = range(4)
+MAP = """local 239.255.0.0-239.255.255.255
+239.255.1.0    #...##..........xxxxxxxxxxxxxxxx................................
+239.255.1.64   ................................................................
+239.255.1.128  ................................................................
+239.255.1.192  ................................................................
+239.255.2.0    ................................................................
+239.255.2.64   ................................................................
+239.255.2.128  ................................................................
+239.255.2.192  ................................................................
+
+. free 493   1-# leased 3   x reserved 16   - never leased 0
+512 addresses, 1 to a character
+"""
+
+
+class Result:
+    def __init__(self, completed):
+        self.status, self.out, self.err = completed.returncode, completed.stdout, completed.stderr
+
+
+def ctl(*words, path=None, env=None, **options):
+    """mallocctl with WORDS, at the socket PATH."""
+    command = [harness.program("mallocctl")] + (["-s", str(path)] if path else []) + list(words)
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "MALLOCD_PLUGIN_DIR": harness.PLUGINS}
+    environment.pop("MALLOCD_SOCKET", None)
+    return Result(subprocess.run(command, stdin=subprocess.DEVNULL, text=True, capture_output=True,
+                                 timeout=120, env={**environment, **(env or {})}, **options))
+
+
+class WithDaemon(unittest.TestCase):
+    """One daemon for the tests of a class."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = harness.Daemon(CONFIG)
+
+    @classmethod
+    def tearDownClass(cls):
+        status, log = cls.daemon.stop(), cls.daemon.log()
+        assert status == 0 and "Sanitizer" not in log, log
+
+    def ctl(self, *words, expect=DONE, **options):
+        result = ctl(*words, path=self.daemon.socket, **options)
+        self.assertEqual(result.status, expect, result.err or result.out)
+        if expect != DONE:
+            self.assertRegex(result.err, r"(?m)^mallocctl: .", "it must say why")
+            self.assertEqual(result.out, "")
+        return result
+
+    def json(self, *words, **options):
+        out = self.ctl("--json", *words, **options).out
+        self.assertEqual(out.count("\n"), 1, "one line")
+        return json.loads(out)
+
+
+class Commands(WithDaemon):
+    def test_status(self):
+        self.assertRegex(self.ctl("status").out, r"^mallocd +ok, version [0-9.]+, up ")
+        answer = self.json("status")
+        self.assertEqual(answer.keys(), self.daemon.rpc("status").keys())
+        self.assertEqual(answer["state"], "ok")
+
+    def test_json_is_the_daemons_answer(self):
+        for words, method in ((("scopes",), "scope.list"), (("ranges",), "range.list"),
+                              (("reserves",), "reserve.list"), (("plugins",), "plugin.list"),
+                              (("rpc", "discover"), "rpc.discover")):
+            self.assertEqual(self.json(*words), self.daemon.rpc(method))
+
+    def test_lists(self):
+        for words, titles, row in (
+                ("scopes", "SCOPE +ADDRESSES +TTL", "local +239.255.0.0-239.255.255.255 +16 +Site"),
+                ("ranges", "RANGE +SCOPE +LEVEL", "lab +local +owned +239.255.1.0-239.255.2.255"),
+                ("reserves", "RESERVE +SCOPE", "camera-7 +local +239.255.1.16-239.255.1.31 +stat"),
+                ("usage", "SCOPE +AVAILABLE +OWNED", r"wide +8192 +8192"),
+                ("usage local", "SCOPE +AVAILABLE", r"local +512 +512"),
+                ("stats core", "COUNTER +VALUE", r"core\.leases-granted +\d+"),
+                ("discover", "METHOD +ACCESS", "lease request +write +Leases")):
+            lines = self.ctl(*words.split()).out.splitlines()
+            self.assertRegex(lines[0], f"^{titles}")
+            self.assertTrue(any(re.match(row, line) for line in lines), lines)
+        self.assertEqual(self.ctl("plugins").out, "no plugins are loaded\n")
+
+    def test_lease_and_back(self):
+        lease = self.json("request", "--scope", "local", "--count", "2", "--lifetime", "2h",
+                          "--address=239.255.2.8-239.255.2.9")
+        self.assertEqual(lease["addresses"], ["239.255.2.8-239.255.2.9"])
+        self.assertIn("239.255.2.8-239.255.2.9", self.ctl("lease", "get", lease["lease"]).out)
+        self.assertRegex(self.ctl("leases").out, f"{lease['lease']}  local  239.255.2.8-239.255.2.9")
+        renewed = self.json("renew", lease["lease"], "--lifetime", "1d")
+        self.assertGreater(renewed["end"], lease["end"])
+        self.assertIn(lease["lease"], self.ctl("release", lease["lease"]).out)
+        gone = self.ctl("release", lease["lease"], expect=FAILED)
+        self.assertIn("no live lease", gone.err)
+
+    def test_a_lease_for_later(self):
+        lease = self.json("request", "--scope=local", "--start", "+2h", "--lifetime", "30m",
+                          "--min", "1", "--max", "3", "--shared")
+        self.assertTrue(lease["shared"])
+        self.assertEqual(lease["count"], 3)
+        self.assertRegex(self.ctl("lease", "get", lease["lease"]).out, r"starts +\d.* \(in (2 h|119 min)\)")
+        self.ctl("release", lease["lease"])
+
+    def test_ranges_and_reserves_by_hand(self):
+        self.ctl("range", "add", "more", "--scope", "local", "--span", "239.255.9.0/24", "--until",
+                 "+1d")
+        self.assertRegex(self.ctl("ranges").out, r"more .*239\.255\.9\.0-239\.255\.9\.255 .*in 24 h")
+        lease = self.json("request", "--scope", "local", "--address", "239.255.9.7")
+        self.assertIn("lease", self.ctl("range", "remove", "more", expect=FAILED).err)
+        self.ctl("range", "remove", "more", "--force")
+        self.ctl("lease", "get", lease["lease"], expect=FAILED)
+        self.ctl("reserve", "add", "spare", "--scope", "local", "--addresses",
+                 "239.255.2.200-239.255.2.203;239.255.2.210", "--comment", "für später")
+        self.assertIn("für später", self.ctl("reserves").out)
+        self.assertRegex(self.ctl("reserves", env={"LC_ALL": "C"}).out, r"f\?r sp\?ter")
+        self.ctl("reserve", "remove", "spare")
+        self.assertNotIn("spare", self.ctl("reserves").out)
+
+    def test_refusals_say_why(self):
+        for words, status, text in (
+                ("request --scope lokal", FAILED, "did you mean local?"),
+                ("request --scope local --count 4000", FAILED, "free"),
+                ("request", FAILED, '"scope" is missing'),
+                ("request --scope local --count x", USAGE, '"x" is not an integer'),
+                ("request --scope local --lifetime soon", USAGE, "is not a duration"),
+                ("request --scope local --address 1.2.3", USAGE, "is not an address"),
+                ("request --scope local --start tomorrow", USAGE, "2030-01-31T18:00:00Z"),
+                ("request --scope local --cuont 3", USAGE, "did you mean --count?"),
+                ("request --scope local --scope local", USAGE, "said twice"),
+                ("request --scope", USAGE, "a value must follow"),
+                ("request --scope local --via nobody", FAILED, "no such plugin"),
+                ("renew", USAGE, "is missing"), ("renew zz", USAGE, "hexadecimal"),
+                ("release 00 11", USAGE, "one word too many"),
+                ("range add x --scope local", FAILED, "which addresses"),
+                ("range add x --span 239.255.9.0/24", USAGE, "--scope is missing"),
+                ("range remove lab", FAILED, ""), ("reserve remove nothing", FAILED, ""),
+                ("map", USAGE, "is missing"), ("map nowhere", FAILED, "no scope is called"),
+                ("leases --limit 0", USAGE, "above 0"), ("leases --scope nowhere", FAILED, "no scope"),
+                ("statsu", USAGE, 'did you mean "status"?'), ("xyzzy", USAGE, "mallocctl help"),
+                ("leese list", USAGE, 'did you mean "lease list"?'),
+                ("config", USAGE, "check, reload"), ("", USAGE, "say what to do"),
+                ("--wrong status", USAGE, "unknown option"), ("-s", USAGE, "a value must follow"),
+                ("store backup /proc/no/where", FAILED, ""), ("help xyzzy", USAGE, "")):
+            with self.subTest(words):
+                self.assertIn(text, self.ctl(*words.split(), expect=status).err)
+
+    def test_config(self):
+        good, bad = self.daemon.folder / "good.conf", self.daemon.folder / "bad.conf"
+        good.write_text(self.daemon.config_file.read_text())
+        bad.write_text(good.read_text().replace("ethernet =", "ethernit ="))
+        self.ctl("config", "check", str(good))
+        self.ctl("config", "check", "good.conf", cwd=self.daemon.folder)
+        self.ctl("config", "check")
+        err = self.ctl("config", "check", str(bad), expect=FAILED).err
+        self.assertRegex(err, r"bad\.conf:\d+: \[daemon\] ethernit: .*ethernet")
+        self.ctl("config", "check", "/nowhere/x", expect=FAILED)
+        bad.write_bytes(b"[daemon]\n\0\xff\n")
+        self.assertIn("UTF-8", self.ctl("config", "check", str(bad), expect=FAILED).err)
+        self.ctl("config", "reload")
+        try:
+            self.daemon.config_file.write_text("[daemon\n")
+            self.ctl("config", "reload", expect=FAILED)
+        finally:
+            self.daemon.config_file.write_text(good.read_text())
+        self.ctl("config", "reload")
+
+    def test_store(self):
+        checked = self.ctl("store", "check")
+        self.assertIn("is sound", checked.out)
+        self.assertEqual(checked.err, "checking the store\n", "progress")
+        self.ctl("store", "backup", "copy.db", cwd=self.daemon.folder)
+        copy = self.daemon.folder / "copy.db"
+        self.assertTrue(copy.read_bytes().startswith(b"SQLite format 3\0"))
+        self.ctl("store", "backup", str(copy), expect=FAILED)
+
+    def test_help(self):
+        for words in (("help",), ("--help",), ("-h",)):
+            self.assertIn("usage: mallocctl", ctl(*words).out)
+        for words in ("help lease request", "help request", "request --help"):
+            self.assertRegex(self.ctl(*words.split()).out, r"--lifetime +duration")
+        self.assertRegex(ctl("--version").out, r"^mallocctl \d")
+
+    def test_output_that_nobody_takes(self):
+        read, write = os.pipe()
+        os.close(read)
+        for words in (("scopes",), ("--json", "rpc", "discover")):
+            command = [harness.program("mallocctl"), "-s", str(self.daemon.socket), *words]
+            done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+        os.close(write)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(done.returncode, FAILED)
+        self.assertIn(b"No space left", done.stderr)
+
+    def test_tables_fit_the_terminal(self):
+        """Under a terminal of 60 columns: cut where need be, bold titles unless NO_COLOR."""
+        for no_color in ("", "1"):
+            main, side = os.openpty()
+            env = {**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "60", "TERM": "xterm",
+                   "NO_COLOR": no_color}
+            command = [harness.program("mallocctl"), "-s", str(self.daemon.socket), "discover"]
+            subprocess.run(command, stdout=side, env=env, timeout=60, check=True)
+            os.close(side)
+            text = b""
+            try:
+                while piece := os.read(main, 65536):
+                    text += piece
+            except OSError:
+                pass
+            os.close(main)
+            self.assertEqual(b"\033[" in text, not no_color)
+            if no_color:
+                lines = text.decode().splitlines()
+                self.assertLessEqual(max(map(len, lines)), 60)
+                self.assertTrue(any(line.endswith("…") for line in lines))
+
+
+class NoDaemon(unittest.TestCase):
+    def test_no_socket(self):
+        folder = harness.temporary_folder()
+        for path in (folder / "none.sock", folder / "none" / "x.sock"):
+            result = ctl("status", path=path)
+            self.assertEqual((result.status, result.out), (NO_DAEMON, ""))
+            self.assertIn(str(path), result.err)
+            self.assertIn("mallocd -c FILE", result.err)
+
+    def test_a_socket_left_behind(self):
+        path = harness.temporary_folder() / "left.sock"
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(path))
+        result = ctl("leases", env={"MALLOCD_SOCKET": str(path)})
+        self.assertEqual(result.status, NO_DAEMON)
+        self.assertIn("nobody listens", result.err)
+
+    def test_usage_comes_first(self):
+        self.assertEqual(ctl("statsu", path="/nowhere").status, USAGE)
+        self.assertEqual(ctl("status", path="/x" * 200).status, USAGE)
+
+    def test_a_configuration_is_checked_all_the_same(self):
+        folder = harness.temporary_folder()
+        (folder / "a.conf").write_text(CONFIG)
+        result = ctl("config", "check", str(folder / "a.conf"), path=folder / "none")
+        self.assertEqual((result.status, result.out), (DONE, "ok\n"))
+        self.assertIn("checked by mallocctl itself", result.err)
+        (folder / "b.conf").write_text(CONFIG.replace("last = 239.255.2.255", "last = 240.0.0.0"))
+        result = ctl("config", "check", str(folder / "b.conf"), path=folder / "none")
+        self.assertEqual(result.status, FAILED)
+        self.assertIn("b.conf", result.err)
+
+
+class Many(WithDaemon):
+    NUMBER = 1234
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with harness.Client(cls.daemon.socket) as client:
+            for start in range(0, cls.NUMBER, 50):
+                batch = range(start, min(start + 50, cls.NUMBER))
+                client.socket.sendall(b"".join(
+                    json.dumps({"jsonrpc": "2.0", "id": i, "method": "lease.request",
+                                "params": {"scope": "wide"}}).encode() + b"\n" for i in batch))
+                for _ in batch:
+                    assert "result" in client.read()
+
+    def test_all_pages(self):
+        answer = self.json("leases")
+        self.assertEqual(len({lease["lease"] for lease in answer["leases"]}), self.NUMBER)
+        self.assertIsNone(answer["next"])
+        addresses = [tuple(map(int, lease["addresses"][0].split("-")[0].split(".")))
+                     for lease in answer["leases"]]
+        self.assertEqual(addresses, sorted(addresses))
+        self.assertEqual(len(self.ctl("leases", "--scope", "wide").out.splitlines()),
+                         self.NUMBER + 1)
+        self.assertEqual(self.ctl("leases", "--scope", "local").out, "no leases\n")
+
+    def test_limit(self):
+        answer = self.json("leases", "--limit", "1100")
+        self.assertEqual(len(answer["leases"]), 1100)
+        self.assertIsNotNone(answer["next"])
+        self.assertIn(f"7 of {self.NUMBER} leases", self.ctl("leases", "--limit", "7").err)
+        page = self.json("lease", "list", "--limit", "3")
+        self.assertEqual(len(page["leases"]), 3)
+        rest = self.json("lease", "list", "--limit=3", "--cursor", str(page["next"]))
+        self.assertFalse({lease["lease"] for lease in page["leases"]} &
+                         {lease["lease"] for lease in rest["leases"]})
+
+    def test_the_first_lines_are_enough(self):
+        command = f"{harness.program('mallocctl')} -s {self.daemon.socket} leases | head -n 1"
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True,
+                              timeout=60, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(done.stdout.startswith("LEASE"))
+
+
+class Events(WithDaemon):
+    def follow(self, *words):
+        command = [harness.program("mallocctl"), "-s", str(self.daemon.socket), *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                                preexec_fn=harness.die_with_parent)
+
+    def lease_until(self, process):
+        """Leases one address after the other until PROCESS, which listens by then, writes."""
+        for _ in range(200):
+            self.daemon.rpc("lease.request", scope="local")
+            if select.select([process.stdout], [], [], 0.05)[0]:
+                return
+        self.fail("no event came")
+
+    def test_follow_and_count(self):
+        process = self.follow("events", "lease", "--count", "3")
+        self.lease_until(process)
+        self.daemon.rpc("lease.request", scope="local")
+        self.daemon.rpc("lease.request", scope="local")
+        out, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, DONE)
+        self.assertEqual(len(out.splitlines()), 3)
+        self.assertRegex(out, r"^\d{4}-\d\d-\d\dT[\d:]{8}Z  lease\.granted  granted 239\.255\.")
+
+    def test_follow_as_json_until_interrupted(self):
+        process = self.follow("--json", "events", "subscribe", "lease.granted")
+        self.lease_until(process)
+        event = json.loads(process.stdout.readline())
+        self.assertEqual(event["event"], "lease.granted")
+        self.assertEqual(event["fields"]["scope"], "local")
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()
+
+    def test_ends_when_nobody_reads(self):
+        process = self.follow("events")
+        process.stdout.close()
+        self.assertEqual(process.wait(60), DONE)
+
+
+class Map(WithDaemon):
+    def test_golden(self):
+        for address in ("239.255.1.0", "239.255.1.4-239.255.1.5"):
+            self.ctl("request", "--scope", "local", "--address", address)
+        self.assertEqual(self.ctl("map", "local", env={"LC_ALL": "C"}).out,
+                         MAP)
+        drawn = self.ctl("map", "local").out
+        self.assertIn("239.255.1.0    █···██··········××××××××××××××××····", drawn)
+        self.assertEqual(len(self.json("map", "local")["cells"]), 512)
+        self.assertEqual(len(self.json("space", "map", "local", "--cells", "7")["cells"]), 7)
+
+
+class Hostile(WithDaemon):
+    """Nothing that a caller does stops the daemon or makes it large."""
+
+    def tearDown(self):
+        self.assertEqual(self.daemon.rpc("status")["state"], "ok")
+        status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text()
+        size = int(status.split("VmRSS:")[1].split()[0])
+        self.assertLess(size, 512 * 1024, "KiB; a sanitizer keeps what was freed")
+
+    def raw(self, data, lines):
+        """The answers to DATA, as many LINES."""
+        with harness.Client(self.daemon.socket) as client:
+            client.socket.sendall(data)
+            return [client.read() for _ in range(lines)]
+
+    def test_what_is_not_a_request(self):
+        deep = b"[" * 5000 + b"]" * 5000
+        nested = b'{"jsonrpc":"2.0","id":1,"method":"status","params":{"a":' + deep + b"}}"
+        for line, code in ((b"garbage", -32700), (b"{", -32700), (b"\0\0\0", -32700), (b"1", -32700), (b'"x"', -32600),
+                           (b'{"jsonrpc":"2.0","id":1,\0"method":"status"}', -32700),
+                           (b"\xff\xfe\xfd", -32700), (b"{}", -32600), (deep, -32700),
+                           (nested, -32700), (b"{} {}", -32700), (b"null", -32700),
+                           (b'[{"jsonrpc":"2.0","id":1,"method":"status"}]', -32600),
+                           (b'{"jsonrpc":"1.0","id":1,"method":"status"}', -32600),
+                           (b'{"jsonrpc":"2.0","id":{},"method":"status"}', -32600),
+                           (b'{"jsonrpc":"2.0","id":1,"method":7}', -32600),
+                           (b'{"jsonrpc":"2.0","id":1,"method":"status","params":[1]}', -32602),
+                           (b'{"jsonrpc":"2.0","id":1,"method":"status","params":{"x":1}}', -32602),
+                           (b'{"jsonrpc":"2.0","id":1,"method":"no.such"}', -32601)):
+            with self.subTest(line[:60]):
+                answer = self.raw(line + b"\n", 1)[0]
+                self.assertEqual(answer["error"]["code"], code)
+                self.assertTrue(answer["error"]["message"])
+
+    def test_a_line_of_100_mb(self):
+        with harness.Client(self.daemon.socket) as client:
+            piece = b"x" * (1 << 20)
+            with self.assertRaises((BrokenPipeError, ConnectionResetError)):
+                for _ in range(100):
+                    client.socket.sendall(piece)
+
+    def test_a_line_that_is_too_long_is_told(self):
+        self.assertIn("1 MiB", self.raw(b"x" * ((1 << 20) + 1), 1)[0]["error"]["message"])
+
+    def test_a_caller_that_does_not_read(self):
+        """It loses its connection; the others notice nothing."""
+        line = b'{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}\n'
+        with harness.Client(self.daemon.socket) as client:
+            with self.assertRaises((BrokenPipeError, ConnectionResetError)):
+                for i in range(20000):
+                    client.socket.sendall(line)
+                    if i % 1000 == 0:
+                        self.daemon.rpc("status")
+
+    def test_too_many_connections(self):
+        clients = []
+        try:
+            for _ in range(200):
+                try:
+                    clients.append(harness.Client(self.daemon.socket))
+                except BlockingIOError:
+                    pass                # the queue of those who wait is full
+        finally:
+            for client in clients:
+                client.close()
+        harness.wait_until(lambda: ctl("status", path=self.daemon.socket).status == DONE)
+
+    def test_a_second_daemon(self):
+        other = harness.Daemon(CONFIG, state_dir=self.daemon.state_dir, start=False)
+        with self.assertRaises(harness.DaemonFailed) as failed:
+            other.start()
+        self.assertEqual(failed.exception.status, FAILED)
+        self.assertRegex(failed.exception.log, "(?s)mallocd: .*(in use|another|locked)")
+        third = harness.Daemon(CONFIG, start=False)
+        third.config_file.write_text(third.config_file.read_text().replace(
+            str(third.socket), str(self.daemon.socket)))
+        command = [harness.program("mallocd"), "-c", str(third.config_file), "--foreground"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, FAILED)
+        self.assertIn("is another mallocd running?", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+    def test_others_may_only_read(self):
+        nobody = pwd.getpwnam("nobody")
+        who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self.daemon.folder.chmod(0o755)
+        try:
+            seen = ctl("leases", path=self.daemon.socket, **who)
+        except PermissionError:
+            self.skipTest("nobody can't reach the build folder")
+        if seen.status not in range(4):
+            self.skipTest("nobody can't run the programs of the build folder")
+        self.assertEqual(seen.status, DONE, seen.err)
+        for words in ("request --scope local", "release 00", "config reload", "store check",
+                      "reserve add x --scope local --addresses 239.255.1.9"):
+            denied = ctl(*words.split(), path=self.daemon.socket, **who)
+            self.assertEqual(denied.status, FAILED, words)
+            self.assertIn("control-group", denied.err)
+        self.assertEqual(self.json("leases")["leases"], [])
+
+
+class StrangeDaemons(unittest.TestCase):
+    """mallocctl with somebody at the other end who is no mallocd."""
+
+    def against(self, *answers, words=("status",), hang=False):
+        """mallocctl, where ANSWERS (bytes) come to each of its requests in turn, then the end."""
+        path = harness.temporary_folder() / "s.sock"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        release = threading.Event()
+
+        def serve():
+            peer, _ = listener.accept()
+            with peer, peer.makefile("rb") as lines:
+                try:
+                    for answer in answers:
+                        lines.readline()
+                        peer.sendall(answer)
+                    if hang:
+                        release.wait(60)
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        result = ctl(*words, path=path)
+        release.set()
+        thread.join(60)
+        listener.close()
+        self.assertLess(result.status, 4, result.err)
+        return result
+
+    DISCOVERED = (b'{"jsonrpc":"2.0","id":1,"result":{"methods":[{"name":"status","params":[]},'
+                  b'{"name":"x.y","params":[{"name":"a_b","type":"colour","required":true}]}]}}\n')
+
+    def test_no_json(self):
+        for answer, text in ((b"", "closed the connection"), (b"hello\n", "does not speak JSON-RPC"),
+                             (b"[1]\n", "does not speak"), (b'{"id":1}', "closed the connection"),
+                             (b"[" * 100000 + b"\n", "does not speak"),
+                             (b'{"id":1,"result":{}}\n', "another version"),
+                             (b'{"id":1,"result":null}\n', "another version"),
+                             (b'{"id":1,"error":{}}\n', "without a reason"),
+                             (b'{"id":null,"error":{"message":"no \\u001b[2J more"}}\n', "no ?[2J more")):
+            with self.subTest(answer[:30]):
+                result = self.against(answer)
+                self.assertEqual((result.status, result.out), (FAILED, ""))
+                self.assertIn(text, result.err)
+
+    def test_answers_of_another_shape(self):
+        for answer in (b"{}", b"[]", b"1", b'"x"', b'{"leases":7,"store":[],"plugins":{}}', b"true",
+                       b'{"plugins":[1,null],"roles":{"a":1}}', b'{"uptime":"x","version":{}}'):
+            with self.subTest(answer):
+                line = b'{"jsonrpc":"2.0","id":2,"result":' + answer + b"}\n"
+                self.assertEqual(self.against(self.DISCOVERED, line).status, DONE)
+
+    def test_progress_is_shown(self):
+        progress = b'{"method":"progress","params":{"message":"half \\u0007way"}}\n'
+        result = self.against(self.DISCOVERED, progress + b'{"id":2,"result":{"colour":"red"}}\n',
+                              words=("x", "y", "--a-b", "green"))
+        self.assertEqual((result.status, result.out), (DONE, "colour  red\n"))
+        self.assertEqual(result.err, "half ?way\n")
+
+    def test_an_answer_without_end(self):
+        result = self.against(b"x" * (65 << 20))
+        self.assertEqual(result.status, FAILED)
+        self.assertIn("64 MiB", result.err)
+
+    def test_no_answer(self):
+        result = self.against(b"", hang=True, words=("--timeout", "1", "status"))
+        self.assertEqual(result.status, FAILED)
+        self.assertIn("gave no sign", result.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
