@@ -344,6 +344,7 @@ static const MalParam request_params[] = {
   { "pad", MAL_PARAM_DURATION, false, "hold the addresses so much longer on both sides; 0" },
   { "shared", MAL_PARAM_BOOL, false, "whoever knows the identifier may change the lease (RFC 2730 2.13.3)" },
   { "wait", MAL_PARAM_BOOL, false, "wait for space instead of failing, where a plugin can bring some" },
+  { "renew", MAL_PARAM_BOOL, false, "via a plugin: renew it until it is released; yes" },
   { "via", MAL_PARAM_STRING, false, "\"local\": from this server; a plugin's name: as its client" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
   { "interface", MAL_PARAM_STRING, false, "via a plugin: the interface to ask on" },

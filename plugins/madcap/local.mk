@@ -3,9 +3,22 @@
 
 madcap_sources =
 madcap_sources += plugins/madcap/madcap.c
+madcap_sources += plugins/madcap/madcap-client.c
+madcap_sources += plugins/madcap/madcap-client.h
+madcap_sources += plugins/madcap/madcap-client-held.c
+madcap_sources += plugins/madcap/madcap-client-held.h
+madcap_sources += plugins/madcap/madcap-client-message.c
+madcap_sources += plugins/madcap/madcap-client-private.h
+madcap_sources += plugins/madcap/madcap-client-reply.c
 madcap_sources += plugins/madcap/madcap-groups.c
 madcap_sources += plugins/madcap/madcap-groups.h
 madcap_sources += plugins/madcap/madcap-plugin.h
+madcap_sources += plugins/madcap/madcap-plugin-client.c
+madcap_sources += plugins/madcap/madcap-plugin-client.h
+madcap_sources += plugins/madcap/madcap-plugin-client-errand.c
+madcap_sources += plugins/madcap/madcap-plugin-client-held.c
+madcap_sources += plugins/madcap/madcap-plugin-client-lease.c
+madcap_sources += plugins/madcap/madcap-plugin-client-scopes.c
 madcap_sources += plugins/madcap/madcap-plugin-links.c
 madcap_sources += plugins/madcap/madcap-plugin-links.h
 madcap_sources += plugins/madcap/madcap-plugin-server.c

@@ -25,6 +25,11 @@ typedef struct {
 
 extern const MadcapPart madcap_server_part;
 
+/* madcap-plugin-client.c; USER and instance are the MadcapInstance, with or without the role. */
+extern const MadcapPart madcap_client_part;
+extern const MalClientHooks madcap_client_hooks;
+void madcap_client_scopes(MalCall *call, json_object *params, void *user);
+
 /* ---- madcap.c, for the halves ---------------------------------------------------------------- */
 
 typedef struct MadcapInstance MadcapInstance;

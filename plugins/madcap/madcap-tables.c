@@ -12,6 +12,20 @@ static const MalConfKey keys[] = {
             "2)." },
   { .key = "servers", .type = MAL_CONF_ENDPOINT, .list = true,
     .help = "Client: unicast servers to try before multicast ones." },
+  { .key = "client-groups", .type = MAL_CONF_ADDRESS, .list = true,
+    .help = "Client: MADCAP Server Multicast Addresses to ask at, all of one family at once. "
+            "Default: those of the IPv4 Local Scope, 239.255.255.254, and of IPv6 SCOP 3, "
+            "ff03:ffff:ffff:ffff:ffff:ffff:ffff:fffe and the same with the T flag, ff13:... (RFC "
+            "2730 2.10). Wider ones are not recommended (2.11)." },
+  { .key = "multicast-ttl", .type = MAL_CONF_INTEGER, .min = 1, .max = 255, .fallback = "16",
+    .help = "Client: TTL of what is sent to groups (RFC 2730 2.10)." },
+  { .key = "choose", .type = MAL_CONF_CHOICE, .choices = "first|best", .fallback = "first",
+    .help = "Client: first takes the first offer of all that was asked for at once, and waits "
+            "discover-delay for better ones only else; best always waits, and takes the longest "
+            "lease, then the most addresses, the earliest start, the lowest server address." },
+  { .key = "discover-delay", .type = MAL_CONF_DURATION, .min = 1, .max = 60,
+    .help = "Client: how long better offers are waited for after the first (DISCOVER-DELAY, RFC "
+            "2730 2.2.2). Default: the current retransmission timer, 4 s to 16 s." },
   { .key = "server-groups", .type = MAL_CONF_PAIR, .list = true,
     .help = "SCOPE=ADDRESS: the MADCAP Server Multicast Address of a scope where it is not the "
             "last address - 1 (RFC 2730 2.10). A scope may stand here several times and then "
@@ -116,6 +130,21 @@ const MalMetricDef madcap_metrics[MADCAP_N_METRICS] = {
   GAUGE(MADCAP_M_INTERFACES, "interfaces-served", "interfaces on which the server listens"),
   COUNTER(MADCAP_M_INTERFACES_LOST, "interfaces-lost", "times that a served interface went away"),
   COUNTER(MADCAP_M_JOIN_FAILURES, "join-failures", "multicast groups that could not be joined"),
+  COUNTER(MADCAP_M_CLIENT_SENT, "client-sent", "client: messages sent, retransmissions included"),
+  COUNTER(MADCAP_M_CLIENT_REPEATED, "client-retransmitted", "client: retransmissions sent"),
+  COUNTER(MADCAP_M_CLIENT_RECEIVED, "client-received", "client: answers received that count"),
+  COUNTER(MADCAP_M_CLIENT_STRAY, "client-stray", "client: datagrams that answer nothing asked"),
+  COUNTER(MADCAP_M_CLIENT_UNFIT, "client-unfit",
+          "client: answers ignored since they don't conform or fit"),
+  COUNTER(MADCAP_M_CLIENT_LEASED, "client-leased", "client: leases taken"),
+  COUNTER(MADCAP_M_CLIENT_REFUSED, "client-refused", "client: requests that got no lease"),
+  COUNTER(MADCAP_M_CLIENT_RENEWED, "client-renewed", "client: leases renewed"),
+  COUNTER(MADCAP_M_CLIENT_RENEWALS_FAILED, "client-renewals-failed",
+          "client: attempts to renew that failed"),
+  COUNTER(MADCAP_M_CLIENT_RELEASED, "client-released", "client: leases released"),
+  COUNTER(MADCAP_M_CLIENT_LOST, "client-lost", "client: leases that ended unreleased"),
+  GAUGE(MADCAP_M_CLIENT_LEASES, "client-leases", "client: leases held for local programs"),
+  GAUGE(MADCAP_M_CLIENT_ERRANDS, "client-errands", "client: transactions under way"),
 };
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -160,10 +189,34 @@ const MalEventDef madcap_event_join_failed = {
 const MalEventDef madcap_event_no_interface = {
   .name = "madcap.no-interface", .fault = MAL_FAULT_OPERATOR, .level = MAL_LOG_WARNING,
   .help = "No interface to serve is up. The server waits for one; unicast still works." };
+const MalEventDef madcap_event_leased = {
+  .name = "madcap.leased", .fault = MAL_FAULT_NOBODY, .level = MAL_LOG_INFO,
+  .help = "The client got a lease for a local program. It is renewed until it is released, unless "
+          "the program asked for no renewal." };
+const MalEventDef madcap_event_renewed = {
+  .name = "madcap.renewed", .fault = MAL_FAULT_NOBODY, .level = MAL_LOG_DEBUG,
+  .help = "A lease that the client holds was renewed." };
+const MalEventDef madcap_event_released = {
+  .name = "madcap.released", .fault = MAL_FAULT_NOBODY, .level = MAL_LOG_INFO,
+  .help = "A lease that the client held was given back." };
+const MalEventDef madcap_event_renewal_failed = {
+  .name = "madcap.renewal-failed", .fault = MAL_FAULT_PEER, .level = MAL_LOG_WARNING,
+  .help = "A lease that the client holds could not be renewed. It is tried again until the lease "
+          "ends; then the addresses may go to somebody else. Is the server up, and reachable?" };
+const MalEventDef madcap_event_lease_lost = {
+  .name = "madcap.lease-lost", .fault = MAL_FAULT_PEER, .level = MAL_LOG_WARNING,
+  .help = "A lease that the client held has ended: it was not renewed in time or not to be "
+          "renewed, or its server does not know it any more. Its addresses must not be used." };
+const MalEventDef madcap_event_answer_ignored = {
+  .name = "madcap.answer-ignored", .fault = MAL_FAULT_PEER, .level = MAL_LOG_DEBUG,
+  .help = "The client ignored a datagram: it is no MADCAP message, or it does not conform to RFC "
+          "2730 or to what was asked." };
 
 const MalEventDef *const madcap_events[MADCAP_N_EVENTS] = {
   &madcap_event_ignored, &madcap_event_refused, &madcap_event_skew, &madcap_event_rate,
   &madcap_event_overload, &madcap_event_waiting, &madcap_event_listening,
   &madcap_event_interface_lost,
   &madcap_event_join_failed, &madcap_event_no_interface,
+  &madcap_event_leased, &madcap_event_renewed, &madcap_event_released,
+  &madcap_event_renewal_failed, &madcap_event_lease_lost, &madcap_event_answer_ignored,
 };

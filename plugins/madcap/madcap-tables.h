@@ -51,7 +51,20 @@ typedef enum {
   MADCAP_M_INTERFACES,
   MADCAP_M_INTERFACES_LOST,
   MADCAP_M_JOIN_FAILURES,
-  /* client: append here */
+  /* client */
+  MADCAP_M_CLIENT_SENT,
+  MADCAP_M_CLIENT_REPEATED,
+  MADCAP_M_CLIENT_RECEIVED,
+  MADCAP_M_CLIENT_STRAY,
+  MADCAP_M_CLIENT_UNFIT,
+  MADCAP_M_CLIENT_LEASED,
+  MADCAP_M_CLIENT_REFUSED,
+  MADCAP_M_CLIENT_RENEWED,
+  MADCAP_M_CLIENT_RENEWALS_FAILED,
+  MADCAP_M_CLIENT_RELEASED,
+  MADCAP_M_CLIENT_LOST,
+  MADCAP_M_CLIENT_LEASES,
+  MADCAP_M_CLIENT_ERRANDS,
   MADCAP_N_METRICS,
 } MadcapMetric;
 
@@ -69,8 +82,14 @@ extern const MalEventDef madcap_event_listening;      /* an interface is served 
 extern const MalEventDef madcap_event_interface_lost; /* a served interface went away */
 extern const MalEventDef madcap_event_join_failed;
 extern const MalEventDef madcap_event_no_interface;
+extern const MalEventDef madcap_event_leased;         /* client: got a lease */
+extern const MalEventDef madcap_event_renewed;
+extern const MalEventDef madcap_event_released;
+extern const MalEventDef madcap_event_renewal_failed;
+extern const MalEventDef madcap_event_lease_lost;
+extern const MalEventDef madcap_event_answer_ignored;
 
-#define MADCAP_N_EVENTS 10
+#define MADCAP_N_EVENTS 16
 extern const MalEventDef *const madcap_events[MADCAP_N_EVENTS];
 
 G_END_DECLS

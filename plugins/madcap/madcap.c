@@ -18,6 +18,7 @@
 
 static const MadcapPart *const parts[] = {
   &madcap_server_part,
+  &madcap_client_part,
 };
 #define N_PARTS G_N_ELEMENTS(parts)
 
@@ -165,7 +166,22 @@ static void servers(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, out);
 }
 
+static const MalParam scopes_params[] = {
+  { "family", MAL_PARAM_STRING, false, "ipv4 or ipv6; both" },
+  { "language", MAL_PARAM_STRING, false, "of the names, such as \"en\"; all" },
+  { "server", MAL_PARAM_STRING, false, "the server to ask; those configured, then the multicast groups" },
+  { "interface", MAL_PARAM_STRING, false, "the interface to ask on; all" },
+};
+
 static const MalMethod methods[] = {
+  { .name = "madcap.scopes",
+    .access = MAL_ACCESS_WRITE,
+    .params = scopes_params,
+    .n_params = G_N_ELEMENTS(scopes_params),
+    .handle = madcap_client_scopes,
+    .help = "Role client: asks MADCAP servers for the scopes in effect here (GETINFO, RFC 2730 "
+            "2.2.1), with names by language and nesting (RFC 2907), and answers with `scopes` and "
+            "`servers`." },
   { .name = "madcap.servers",
     .access = MAL_ACCESS_READ,
     .handle = servers,
@@ -180,7 +196,7 @@ const MalPlugin mal_plugin = {
   .name = "madcap",
   .version = PACKAGE_VERSION,
   .summary = "Multicast Address Dynamic Client Allocation Protocol (RFC 2730, RFC 2907)",
-  .roles = MAL_ROLE_MAAS,
+  .roles = MAL_ROLE_MAAS | MAL_ROLE_CLIENT,
   .groups = madcap_conf_groups,
   .n_groups = MADCAP_N_CONF_GROUPS,
   .methods = methods,
@@ -196,4 +212,5 @@ const MalPlugin mal_plugin = {
   .reload = reload,
   .stop = stop,
   .close = close_instance,
+  .client = &madcap_client_hooks,
 };

@@ -1,0 +1,511 @@
+/* MADCAP clients against real servers, whole daemons on a simulated network: what a program asks of
+   the client's daemon, and what the server's lease engine then holds. Sections are RFC 2730's. */
+#include "core/core.h"
+#include "tests/sim/sim.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+extern const MalPlugin mal_plugin;
+
+#define SCOPES                                                                                     \
+  "[scope local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nttl=16\n"                  \
+  "name[en]=Site local\nname[fr]=Site\ndefault-language=en\nnests-inside=org\n"                    \
+  "[scope org]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=64\nname[en]=Org\n"      \
+  "[scope site6]\nfamily=ipv6\nfirst=ff13::8000:0\nlast=ff13:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n" \
+  "ttl=32\n"
+
+#define SERVER(range) "[daemon]\nroles=maas\nplugins=madcap\n" SCOPES range "[madcap]\n"
+#define RANGE_A "[range a]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.255\n"
+#define RANGE_B "[range b]\nscope=local\nfirst=239.255.2.0\nlast=239.255.2.255\n"
+#define CLIENT "[daemon]\nroles=client\nplugins=madcap\n[madcap]\n"
+#define SECOND MAL_US
+
+typedef struct {
+  MalSim *sim;
+  MalSimNode *node;
+  MalCore *core;
+  char *config;
+  GString *log;
+} Host;
+
+typedef struct {
+  MalSim *sim;
+  MalSimLink *link;
+  Host hosts[8];
+  size_t n;
+} World;
+
+typedef struct {
+  bool done;
+  json_object *result;
+  int code;
+  char *text;
+  GString *progress;
+} Answer;
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+static void log_line(MalLogLevel level, const char *line, void *data)
+{
+  (void)level;
+  g_string_append_printf(data, "%s\n", line);
+}
+
+static void boot(Host *h)
+{
+  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
+  MalRuntime *rt = mal_sim_node_runtime(h->node);
+  MalCoreOptions options = {
+    .runtime = rt,
+    .store = mal_store_memory_new(rt),
+    .config_text = h->config,
+    .builtin = builtin,
+    .log = log_line,
+    .log_data = h->log,
+  };
+  g_autoptr(GError) error = NULL;
+
+  h->core = mal_core_new(&options, &error);
+  cr_assert_not_null(h->core, "%s", error ? error->message : "");
+  cr_assert(mal_core_start(h->core, &error), "%s", error ? error->message : "");
+}
+
+static World world_new(uint64_t seed)
+{
+  World w = { .sim = mal_sim_new(seed) };
+
+  w.link = mal_sim_link_new(w.sim, "lan");
+  return w;
+}
+
+static Host *add_host(World *w, const char *name, const char *address, const char *config)
+{
+  Host *h = &w->hosts[w->n++];
+
+  h->sim = w->sim;
+  h->node = mal_sim_node_new(w->sim, name);
+  h->config = g_strdup(config);
+  h->log = g_string_new(NULL);
+  MalSimIface *eth0 = mal_sim_iface_new(h->node, w->link, "eth0");
+  mal_sim_iface_add(eth0, address);
+  g_autofree char *six = g_strdup_printf("2001:db8::%s", strrchr(address, '.') + 1);
+  mal_sim_iface_add(eth0, six);
+  boot(h);
+  return h;
+}
+
+static void world_free(World *w)
+{
+  cr_assert_null(mal_sim_failure(w->sim));
+  for (size_t i = 0; i < w->n; i++) {
+    if (w->hosts[i].core != NULL)
+      mal_core_free(w->hosts[i].core);
+    g_free(w->hosts[i].config);
+    g_string_free(w->hosts[i].log, TRUE);
+  }
+  mal_sim_free(w->sim);
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static void on_done(json_object *result, const GError *error, void *data)
+{
+  Answer *a = data;
+
+  cr_assert_not(a->done, "answered twice");
+  a->done = true;
+  if (result != NULL)
+    a->result = json_object_get(result);
+  if (error != NULL) {
+    a->code = error->code;
+    a->text = g_strdup(error->message);
+  }
+}
+
+static void on_progress(const char *message, void *data)
+{
+  g_string_append_printf(((Answer *)data)->progress, "%s\n", message);
+}
+
+static Answer *begin(Host *h, const char *method, const char *json)
+{
+  Answer *a = g_new0(Answer, 1);
+  json_object *params = json_tokener_parse(json);
+
+  a->progress = g_string_new(NULL);
+  cr_assert_not_null(params, "%s", json);
+  mal_control_call(mal_core_control(h->core), method, params, true, on_done, on_progress, a);
+  json_object_put(params);
+  return a;
+}
+
+static bool is_open(void *data)
+{
+  return !((Answer *)data)->done;
+}
+
+static Answer *wait_for(World *w, Answer *a, int64_t seconds)
+{
+  mal_sim_run_while(w->sim, is_open, a, mal_sim_now(w->sim) + seconds * SECOND);
+  return a;
+}
+
+static Answer *call(World *w, Host *h, const char *method, const char *json)
+{
+  Answer *a = wait_for(w, begin(h, method, json), 1000);
+
+  cr_assert(a->done, "%s %s is not answered:\n%s", method, json, a->progress->str);
+  return a;
+}
+
+static Answer *must(World *w, Host *h, const char *method, const char *json)
+{
+  Answer *a = call(w, h, method, json);
+
+  cr_assert_not_null(a->result, "%s %s: %s\n%s%s", method, json, a->text, a->progress->str,
+                     h->log->str);
+  return a;
+}
+
+static void answer_free(Answer *a)
+{
+  if (a->result != NULL)
+    json_object_put(a->result);
+  g_free(a->text);
+  g_string_free(a->progress, TRUE);
+  g_free(a);
+}
+
+static const char *text_of(const Answer *a, const char *name)
+{
+  json_object *o = json_object_object_get(a->result, name);
+
+  cr_assert_not_null(o, "%s is not in %s", name, json_object_to_json_string(a->result));
+  return json_object_get_string(o);
+}
+
+static uint64_t leases_at(const Host *h)
+{
+  return mal_leases_totals(mal_core_leases(h->core), NULL).leases;
+}
+
+static uint64_t metric(const Host *h, const char *name)
+{
+  for (size_t i = 0; i < mal_metrics_size(mal_core_metrics(h->core)); i++) {
+    const MalMetricSet *set = mal_metrics_at(mal_core_metrics(h->core), i);
+    for (size_t k = 0; k < set->n; k++)
+      if (strcmp(set->owner, "madcap") == 0 && strcmp(set->defs[k].name, name) == 0)
+        return set->values[k];
+  }
+  cr_assert_fail("no metric %s", name);
+  return 0;
+}
+
+#define REQUEST "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"lifetime\":3600}"
+
+static char *about(const Answer *lease, const char *more)
+{
+  return g_strdup_printf("{\"lease\":\"%s\"%s}", text_of(lease, "lease"), more);
+}
+
+/* ---- the ordinary course --------------------------------------------------------------------- */
+
+Test(madcap_client_sim, a_lease_from_request_to_release_2_2)
+{
+  World w = world_new(1);
+  Host *server = add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+
+  cr_assert_eq(leases_at(server), 1);
+  cr_assert_str_eq(text_of(a, "server"), "192.0.2.1:2535");
+  cr_assert_not_null(strstr(a->progress->str, "DISCOVER"), "%s", a->progress->str);
+  cr_assert_not_null(strstr(a->progress->str, "OFFER"), "%s", a->progress->str);
+  cr_assert_not_null(strstr(a->progress->str, "ACK"), "%s", a->progress->str);
+  cr_assert_eq(metric(client, "client-leases"), 1);
+
+  g_autofree char *longer = about(a, ",\"lifetime\":7200"), *it = about(a, "");
+  answer_free(must(&w, client, "lease.renew", longer));
+  cr_assert_eq(metric(client, "client-renewed"), 1);
+  answer_free(must(&w, client, "lease.release", it));
+  cr_assert_eq(leases_at(server), 0);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  Answer *again = call(&w, client, "lease.release", it);
+  cr_assert_not_null(again->text);
+  answer_free(again);
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, both_roles_in_one_daemon)
+{
+  World w = world_new(2);
+  Host *both = add_host(&w, "both", "192.0.2.1",
+                        "[daemon]\nroles=maas; client\nplugins=madcap\n" SCOPES RANGE_A
+                        "[madcap]\n");
+  Answer *a = must(&w, both, "lease.request", REQUEST);
+
+  cr_assert_eq(leases_at(both), 1);
+  g_autofree char *it = about(a, ",\"via\":\"madcap\"");
+  answer_free(must(&w, both, "lease.release", it));
+  cr_assert_eq(leases_at(both), 0);
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, the_network_tells_scopes_with_names_and_nesting_3_10)
+{
+  World w = world_new(3);
+  add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "madcap.scopes", "{}");
+  json_object *scopes = json_object_object_get(a->result, "scopes");
+
+  cr_assert_eq(json_object_array_length(scopes), 3, "%s", json_object_to_json_string(a->result));
+  const char *text = json_object_to_json_string_ext(json_object_array_get_idx(scopes, 0),
+                                                    JSON_C_TO_STRING_NOSLASHESCAPE);
+  cr_assert_not_null(strstr(text, "\"Site local\""), "%s", text);
+  cr_assert_not_null(strstr(text, "\"nests_inside\":[\"239.192.0.0\"]"), "%s", text);
+  answer_free(a);
+  a = must(&w, client, "madcap.servers", "{}");
+  cr_assert_not_null(strstr(json_object_to_json_string(a->result), "192.0.2.1"));
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_scope_by_its_learned_name)
+{
+  World w = world_new(4);
+  Host *server = add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"site LOCAL\"}");
+
+  cr_assert_eq(leases_at(server), 1);
+  answer_free(a);
+  a = call(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"mars\"}");
+  cr_assert_eq(a->code, MAL_ERROR_NOT_FOUND);
+  cr_assert_not_null(strstr(a->text, "\"Site local\""), "%s", a->text);
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, over_ipv6)
+{
+  World w = world_new(5);
+  Host *server =
+      add_host(&w, "server", "192.0.2.1",
+               SERVER("[range six]\nscope=site6\nfirst=ff13::8000:0\nlast=ff13::8000:ffff\n"));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a =
+      must(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"ff13::8000:0\",\"count\":4}");
+
+  cr_assert_eq(leases_at(server), 1);
+  cr_assert_str_eq(text_of(a, "server"), "[2001:db8::1]:2535");
+  g_autofree char *foreign = about(a, ",\"via\":\"madcap\",\"server\":\"2001:db8::1\"");
+  answer_free(must(&w, client, "lease.renew", foreign));
+  answer_free(a);
+  world_free(&w);
+}
+
+/* ---- a lease that this process doesn't hold ---------------------------------------------------- */
+
+Test(madcap_client_sim, renew_and_release_need_only_identifier_and_server)
+{
+  World w = world_new(6);
+  Host *server = add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+  g_autofree char *it = about(a, ""), *there = about(a, ",\"via\":\"madcap\",\"server\":\"192.0.2.1\"");
+
+  mal_core_free(client->core);
+  boot(client);
+  Answer *unknown = call(&w, client, "lease.renew", it);
+  cr_assert_eq(unknown->code, MAL_ERROR_NOT_FOUND);
+  answer_free(unknown);
+  answer_free(must(&w, client, "lease.renew", there));
+  cr_assert_eq(leases_at(server), 1);
+  answer_free(must(&w, client, "lease.release", there));
+  cr_assert_eq(leases_at(server), 0);
+  answer_free(a);
+  world_free(&w);
+}
+
+/* ---- choosing --------------------------------------------------------------------------------- */
+
+Test(madcap_client_sim, one_of_two_servers_gives_and_the_other_lets_its_hold_go_2_2_3)
+{
+  World w = world_new(7);
+  Host *a = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *b = add_host(&w, "b", "192.0.2.2", SERVER(RANGE_B));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT "choose=best\n");
+  Answer *got = must(&w, client, "lease.request", REQUEST);
+
+  cr_assert_str_eq(text_of(got, "server"), "192.0.2.1:2535", "the lowest address among equals");
+  cr_assert_eq(leases_at(a), 1);
+  cr_assert_eq(leases_at(b), 0);
+  mal_sim_run_for(w.sim, SECOND);
+  cr_assert_eq(mal_leases_totals(mal_core_leases(b->core), NULL).holds, 0);
+  answer_free(got);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_configured_server_comes_first)
+{
+  World w = world_new(8);
+  Host *a = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *b = add_host(&w, "b", "192.0.2.2", SERVER(RANGE_B));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT "servers=192.0.2.2\n");
+
+  answer_free(must(&w, client, "lease.request", REQUEST));
+  cr_assert_eq(leases_at(a), 0);
+  cr_assert_eq(leases_at(b), 1);
+  answer_free(must(&w, client, "lease.request",
+                   "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"server\":\"192.0.2.1\"}"));
+  cr_assert_eq(leases_at(a), 1);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_full_server_s_refusal_leads_to_the_next)
+{
+  World w = world_new(9);
+  Host *a = add_host(&w, "a", "192.0.2.1",
+                     SERVER("[range a]\nscope=local\nfirst=239.255.1.1\nlast=239.255.1.1\n"));
+  Host *b = add_host(&w, "b", "192.0.2.2", SERVER(RANGE_B));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT "servers=192.0.2.1; 192.0.2.2\n");
+
+  answer_free(must(&w, client, "lease.request", REQUEST));
+  answer_free(must(&w, client, "lease.request", REQUEST));
+  cr_assert_eq(leases_at(a), 1);
+  cr_assert_eq(leases_at(b), 1);
+  world_free(&w);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------- */
+
+Test(madcap_client_sim, nobody_answers_for_60_s_2_3)
+{
+  World w = world_new(10);
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = call(&w, client, "lease.request", REQUEST);
+
+  cr_assert_eq(a->code, MAL_ERROR_TIMEOUT);
+  cr_assert(mal_sim_now(w.sim) >= 60 * SECOND && mal_sim_now(w.sim) < 61 * SECOND);
+  cr_assert_eq(metric(client, "client-sent"), 4);
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_refusal_names_the_option_at_fault_3_17)
+{
+  World w = world_new(11);
+  add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = call(&w, client, "lease.request",
+                   "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"min\":600,\"max\":700,"
+                   "\"server\":\"192.0.2.1\"}");
+
+  cr_assert_eq(a->code, MAL_ERROR_NO_SPACE);
+  cr_assert_not_null(strstr(a->text, "Number of Addresses"), "%s", a->text);
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_wrong_clock_is_told_2_12)
+{
+  World w = world_new(12);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  mal_sim_node_set_clock(client->node, -7200 * SECOND, 0);
+  Answer *a = call(&w, client, "lease.request",
+                   "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"server\":\"192.0.2.1\"}");
+  cr_assert_not_null(a->text);
+  cr_assert_not_null(strstr(a->text, "7200 s ahead of ours"), "%s", a->text);
+  cr_assert_eq(leases_at(server), 0);
+  answer_free(a);
+  world_free(&w);
+}
+
+/* ---- renewal ----------------------------------------------------------------------------------- */
+
+Test(madcap_client_sim, a_held_lease_is_renewed_until_it_is_released)
+{
+  World w = world_new(13);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+
+  mal_sim_run_for(w.sim, 10 * 3600 * SECOND);
+  cr_assert_eq(leases_at(server), 1);
+  cr_assert_eq(metric(client, "client-leases"), 1);
+  cr_assert(metric(client, "client-renewed") >= 18 && metric(client, "client-renewed") <= 25,
+            "%d", (int)metric(client, "client-renewed"));
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, not_renewed_where_the_program_does_not_want_it)
+{
+  World w = world_new(14);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A) "extra-allocation-time=0\n");
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  answer_free(must(&w, client, "lease.request",
+                   "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"renew\":false}"));
+  mal_sim_run_for(w.sim, 3700 * SECOND);
+  cr_assert_eq(metric(client, "client-renewed"), 0);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  cr_assert_eq(leases_at(server), 0);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_server_that_is_gone_is_told_of_before_the_end)
+{
+  World w = world_new(15);
+  add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  answer_free(must(&w, client, "lease.request", REQUEST));
+  mal_sim_link_set_up(w.link, false);
+  mal_sim_run_for(w.sim, 2100 * SECOND);
+  cr_assert_eq(metric(client, "client-renewals-failed"), 1);
+  cr_assert_not_null(strstr(client->log->str, "could not be renewed"), "%s", client->log->str);
+  mal_sim_run_for(w.sim, 1600 * SECOND);
+  cr_assert(metric(client, "client-renewals-failed") >= 3);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  cr_assert_not_null(strstr(client->log->str, "has ended"), "%s", client->log->str);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_server_that_forgot_the_lease_loses_it)
+{
+  World w = world_new(16);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  answer_free(must(&w, client, "lease.request", REQUEST));
+  mal_core_free(server->core);
+  boot(server);
+  mal_sim_run_for(w.sim, 1900 * SECOND);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  cr_assert_eq(metric(client, "client-lost"), 1);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_step_of_the_wall_clock_loses_no_lease)
+{
+  static const int64_t steps[] = { 86400, -86400 };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+    World w = world_new(17 + i);
+    Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+    Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+    answer_free(must(&w, client, "lease.request", REQUEST));
+    mal_sim_node_step_clock(client->node, steps[i] * SECOND);
+    mal_sim_run_for(w.sim, 3 * 3600 * SECOND);
+    cr_assert_eq(metric(client, "client-leases"), 1, "step %d", (int)steps[i]);
+    cr_assert_eq(leases_at(server), 1, "step %d", (int)steps[i]);
+    world_free(&w);
+  }
+}
