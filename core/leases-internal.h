@@ -74,7 +74,8 @@ typedef struct {
 } Waiting;
 
 typedef struct {
-  uint64_t high, low, hash, addresses;
+  uint64_t high, low, hash;
+  uint64_t addresses, held;     /* leased; offered */
   uint8_t family;
 } ClientUse;
 
@@ -146,7 +147,9 @@ uint8_t leases_origin(MalLeases *l, const char *origin);
 MalAddress leases_client(const Slot *slot);
 void leases_set_client(Slot *slot, MalAddress client);
 void leases_view(const MalLeases *l, uint32_t handle, MalLease *out);
-void leases_use(MalLeases *l, MalAddress client, int64_t addresses);
+/* HELD: of a hold. */
+void leases_use(MalLeases *l, MalAddress client, bool held, int64_t addresses);
+uint64_t leases_held_for(const MalLeases *l, MalAddress client);
 
 /* ---- leases.c -------------------------------------------------------------------------------------- */
 

@@ -328,7 +328,7 @@ static ClientUse client_key(const MalLeases *l, MalAddress client)
   return key;
 }
 
-void leases_use(MalLeases *l, MalAddress client, int64_t addresses)
+void leases_use(MalLeases *l, MalAddress client, bool held, int64_t addresses)
 {
   if (client.family == MAL_FAMILY_NONE || addresses == 0)
     return;
@@ -338,8 +338,8 @@ void leases_use(MalLeases *l, MalAddress client, int64_t addresses)
     use = g_memdup2(&key, sizeof key);
     g_hash_table_add(l->clients, use);
   }
-  use->addresses += (uint64_t)addresses;
-  if (use->addresses == 0)
+  *(held ? &use->held : &use->addresses) += (uint64_t)addresses;
+  if (use->addresses == 0 && use->held == 0)
     g_hash_table_remove(l->clients, use);
 }
 
@@ -348,6 +348,13 @@ uint64_t mal_leases_client_addresses(const MalLeases *l, MalAddress client)
   ClientUse key = client_key(l, client);
   const ClientUse *use = g_hash_table_lookup(l->clients, &key);
   return use ? use->addresses : 0;
+}
+
+uint64_t leases_held_for(const MalLeases *l, MalAddress client)
+{
+  ClientUse key = client_key(l, client);
+  const ClientUse *use = g_hash_table_lookup(l->clients, &key);
+  return use ? use->held : 0;
 }
 
 void leases_table_init(MalLeases *l)

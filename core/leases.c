@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#define HOLDS_MOST (1 << 17)
+
 static bool refuse(MalRefusal *why, MalErrorCode code, MalRefusedPart part)
 {
   *why = (MalRefusal){ code, part };
@@ -39,13 +41,14 @@ void leases_give(MalLeases *l, uint32_t handle)
 void leases_account(MalLeases *l, const Slot *slot, int sign)
 {
   uint64_t addresses = leases_slot_addresses(l, slot);
-  if (slot->flags & MAL_LEASE_HELD) {
+  bool held = slot->flags & MAL_LEASE_HELD;
+  leases_use(l, leases_client(slot), held, sign * (int64_t)addresses);
+  if (held) {
     l->totals.holds += (uint64_t)sign;
     return;
   }
   l->totals.leases += (uint64_t)sign;
   l->totals.addresses += (uint64_t)(sign * (int64_t)addresses);
-  leases_use(l, leases_client(slot), sign * (int64_t)addresses);
 }
 
 void leases_remove(MalLeases *l, uint32_t handle)
@@ -154,6 +157,14 @@ static bool explain(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime
   return refuse(why, MAL_ERROR_NO_SPACE, r->min > 1 ? MAL_REFUSED_COUNT : MAL_REFUSED_OTHER);
 }
 
+static uint64_t addresses_asked(const MalLeaseRequest *r)
+{
+  uint64_t n = r->n_named ? 0 : r->min;
+  for (size_t i = 0; i < r->n_named; i++)
+    n += r->named[i].count;
+  return n;
+}
+
 static bool apply_limit(MalLeases *l, const MalLeaseRequest *r, uint32_t *desired, MalRefusal *why)
 {
   *desired = r->desired;
@@ -161,11 +172,7 @@ static bool apply_limit(MalLeases *l, const MalLeaseRequest *r, uint32_t *desire
     return true;
   uint64_t has = mal_leases_client_addresses(l, r->client);
   uint64_t left = has >= r->client_limit ? 0 : r->client_limit - has;
-  uint64_t wants = r->min;
-  if (r->n_named)
-    for (size_t i = wants = 0; i < r->n_named; i++)
-      wants += r->named[i].count;
-  if (wants > left)
+  if (addresses_asked(r) > left)
     return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
   *desired = (uint32_t)MIN(r->desired, left);
   return true;
@@ -334,6 +341,30 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *r, MalTime now
   return MAL_ANSWER_REFUSED;
 }
 
+/* A DISCOVER costs its sender nothing, so what is offered is bounded: as a whole, that memory is; for one client by
+   its limit and, beyond its first offer, to a quarter of the scope, that there is something left for others. */
+static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequest *bounded, MalRefusal *why)
+{
+  uint64_t held = leases_held_for(l, r->client);
+  uint32_t old = leases_find(l, r->id);
+  *bounded = *r;
+  if (old && mal_address_equal(leases_client(leases_slot(l, old)), r->client))
+    held -= leases_slot_addresses(l, leases_slot(l, old));
+  if (!old && l->totals.holds >= HOLDS_MOST)
+    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
+  if (r->client.family == MAL_FAMILY_NONE || held == 0)
+    return true;
+  if (r->client_limit > 0 && held >= r->client_limit)
+    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
+  if (r->client_limit > 0)
+    bounded->client_limit -= (uint32_t)held;
+  uint64_t most = mal_allocator_stats(l->allocator, (int)r->scope->index).owned / 4;
+  if (held + addresses_asked(r) > most)
+    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
+  bounded->desired = (uint32_t)MIN(r->desired, most - held);
+  return true;
+}
+
 bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime hold_until, MalLease *out,
                      MalRefusal *why)
 {
@@ -346,7 +377,10 @@ bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTim
     return false;
   if (id_is_taken(l, r->id))
     return refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
-  bool good = decide_with_hold(l, r, now, &period, why);
+  MalLeaseRequest bounded;
+  if (!may_offer(l, r, &bounded, why))
+    return false;
+  bool good = decide_with_hold(l, &bounded, now, &period, why);
   /* Nobody waits for an offer, but who asks again may find what this brings. */
   if (r->may_wait && (good ? leases_is_late(r, now, &period) : why->code == MAL_ERROR_NO_SPACE))
     mal_space_want(l->space, r->scope, r->desired, mal_time_add(MAX(r->start, now), r->lifetime + r->pad));

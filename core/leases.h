@@ -61,7 +61,8 @@ typedef void (*MalLeaseFunc)(const MalLease *lease, const GError *error, void *u
 MAL_API MalAnswer mal_leases_request(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
                                      MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
 /* Keeps addresses for REQUEST until HOLD_UNTIL, in memory. OUT is a view of the hold. Holding again under the same
-   identifier replaces the hold. */
+   identifier replaces the hold. Refused with LIMIT where too much is held already: client_limit counts what is held
+   for the client, too, and beyond his first hold no client gets more than a quarter of a scope held. */
 MAL_API bool mal_leases_hold(MalLeases *leases, const MalLeaseRequest *request, MalTime now, MalTime hold_until,
                              MalLease *out, MalRefusal *why);
 /* Lets a hold go; harmless where there is none. True where there was one. */

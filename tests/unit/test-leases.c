@@ -295,6 +295,53 @@ Test(leases, rfc2730_2_2_3_a_hold_becomes_the_lease_or_lapses)
   bed_clear(&b);
 }
 
+Test(leases, offers_count_against_the_limit_of_a_client_too)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalRefusal why;
+  MalLease view;
+  MalLeaseRequest r = request_of(&b, "a", 3, 60);
+  r.client_limit = 4;
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why));
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "replaces the first");
+  r.id = id_of("b");
+  cr_assert(!mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why));
+  cr_assert(why.code == MAL_ERROR_LIMIT && why.part == MAL_REFUSED_COUNT);
+  r.min = 1;
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, &view, &why));
+  cr_assert_eq(mal_lease_addresses(&view), 1, "what is left of it");
+  r = request_of(&b, "a", 3, 60);
+  r.client_limit = 4;
+  cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_GRANTED, "an offer is no obstacle to a request");
+  r = request_of(&b, "c", 1, 60);
+  r.client_limit = 4;
+  cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_GRANTED, "nor another offer");
+  bed_clear(&b);
+}
+
+/* DISCOVERs cost a client nothing, so offers to one of them must not keep the scope from the others. */
+Test(leases, rfc2730_2_2_3_one_client_gets_no_more_than_a_quarter_of_a_scope_offered)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalRefusal why;
+  MalLeaseRequest r = request_of(&b, "x", 1, 60);
+  unsigned held = 0;
+  for (char id[] = "a"; id[0] <= 'p'; id[0]++) {
+    r.id = id_of(id);
+    held += mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why);
+  }
+  cr_assert_eq(held, 4);
+  cr_assert_eq(why.code, MAL_ERROR_LIMIT);
+  r = request_of(&b, "other", 8, 60);
+  r.client = mal_address_ipv4(0xc0000208);
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "the first may be of any size");
+  fake_advance(b.fake, 61);
+  expire(&b);
+  r = request_of(&b, "y", 1, 60);
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START + 61, FAKE_START + 121, NULL, &why));
+  bed_clear(&b);
+}
+
 /* ---- changes ---------------------------------------------------------------------------------------------------------- */
 
 Test(leases, rfc2730_2_2_7_renewal_counts_from_now)
