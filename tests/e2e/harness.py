@@ -203,9 +203,9 @@ class Daemon:
         self.process.send_signal(number)
 
     def stop(self):
-        """Ends it with SIGTERM; its exit status."""
+        """Ends it with SIGTERM, which must end it well."""
         if self.process is None:
-            return None
+            return
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -213,7 +213,9 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError("mallocd does not end:\n" + self.log()) from None
-        return self._forget()
+        status = self._forget()
+        if status != 0:
+            raise AssertionError(f"mallocd ended with status {status}:\n{self.log()}")
 
     def kill(self):
         """SIGKILL, as if the power had gone."""
