@@ -29,6 +29,33 @@ static bool live_lease(const MadcapExchange *x, MalLease *out)
   return x->s->ops->lease(x->s->user, x->id, out) && out->end > x->now;
 }
 
+/* A lease that is there already binds us as a new one would: what the client calls its least or
+   latest (2.2.2, 2.2.4) and how many it asks for (3.8) are MUSTs. What a client's retransmissions
+   take, which the extra allocation time covers, is forgiven: it was granted for the same words. */
+static bool falls_short(const MadcapExchange *x, const MalLease *lease, MadcapRefusal *why)
+{
+  const MadcapMessage *msg = x->msg;
+  uint64_t n = mal_lease_addresses(lease);
+  int64_t left = lease->end - MAX(lease->start, x->now) + MADCAP_CLIENT_GIVES_UP / 1000000;
+  uint16_t option = MADCAP_NO_OPTION;
+
+  if (madcap_has(msg, MADCAP_OPTION_NUMBER) &&
+      (n < msg->min_addresses || n > msg->desired_addresses))
+    option = MADCAP_OPTION_NUMBER;
+  else if (madcap_has(msg, MADCAP_OPTION_MIN_LEASE_TIME) && left < msg->min_lease_time)
+    option = MADCAP_OPTION_MIN_LEASE_TIME;
+  else if (madcap_has(msg, MADCAP_OPTION_MAX_START_TIME) && lease->start > x->now &&
+           lease->start > msg->max_start_time)
+    option = MADCAP_OPTION_MAX_START_TIME;
+  *why = madcap_refusal(MADCAP_ERROR_NOT_COMPLETED, option);
+  return option != MADCAP_NO_OPTION;
+}
+
+static bool lacks_shared(const MadcapExchange *x, const MalLease *lease, MadcapRefusal *why)
+{
+  return madcap_features_missing(x, (lease->flags & MAL_LEASE_SHARED) == 0, why);
+}
+
 static uint8_t entry_flags(const MadcapMessage *msg)
 {
   uint8_t flags = 0;
@@ -99,11 +126,13 @@ void madcap_handle_discover(const MadcapExchange *x)
     return;
   }
   if (live_lease(x, &lease)) {
-    if (may_change(s, &lease, x->from) &&
-        mal_scope_set_find(s->scopes, lease.scope) == request.scope)
-      offer(x, &lease, lease.flags);
-    else
+    if (!may_change(s, &lease, x->from) ||
+        mal_scope_set_find(s->scopes, lease.scope) != request.scope || falls_short(x, &lease, &why))
       stay_silent(x);
+    else if (lacks_shared(x, &lease, &why))
+      madcap_refuse_now(x, &why);
+    else
+      offer(x, &lease, lease.flags);
     return;
   }
   if (s->ops->waiting(s->user, x->id) ||
@@ -162,10 +191,15 @@ static void request_again_live(const MadcapExchange *x, const MalLease *lease)
 {
   MadcapServer *s = x->s;
   const MalScope *scope = mal_scope_set_find(s->scopes, lease->scope);
+  MadcapRefusal why;
 
   if (scope == NULL || !mal_address_equal(scope->span.first, x->msg->scope) ||
       !may_change(s, lease, x->from)) {
     refuse(x, MADCAP_ERROR_INVALID_REQUEST, MADCAP_OPTION_LEASE_ID);
+    return;
+  }
+  if (lacks_shared(x, lease, &why) || falls_short(x, lease, &why)) {
+    madcap_refuse_now(x, &why);
     return;
   }
   MadcapEntry *entry = begin(x, x->msg->scope, 0);
@@ -227,6 +261,7 @@ static bool revive(const MadcapExchange *x, const MalLeaseRequest *request, cons
 {
   MadcapServer *s = x->s;
   MalRefusal engine_why = { .code = MAL_ERROR_INTERNAL };
+  MadcapRefusal why;
   MalRenewal renewal = {
     .start = request->start, .max_start = request->max_start, .lifetime = request->lifetime,
     .min_lifetime = request->min_lifetime,
@@ -235,6 +270,10 @@ static bool revive(const MadcapExchange *x, const MalLeaseRequest *request, cons
   if (mal_scope_set_find(s->scopes, lease->scope) != request->scope ||
       !may_change(s, lease, x->from) || !answers(lease, request))
     return false;
+  if (lacks_shared(x, lease, &why)) {
+    madcap_refuse_now(x, &why);
+    return true;
+  }
   MadcapEntry *entry = begin(x, x->msg->scope, request->lifetime);
   if (entry == NULL)
     return true;
@@ -291,7 +330,7 @@ static bool lease_to_change(const MadcapExchange *x, MalLease *lease)
     refuse(x, MADCAP_ERROR_INVALID_REQUEST, MADCAP_OPTION_LEASE_ID);
     return false;
   }
-  if (madcap_features_missing(x, (lease->flags & MAL_LEASE_SHARED) == 0, &why)) {
+  if (lacks_shared(x, lease, &why)) {
     madcap_refuse_now(x, &why);
     return false;
   }

@@ -80,6 +80,16 @@ static Case cases[] = {
   { "2.2.2 DISCOVER with a live lease's identifier is offered that lease",
     "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> DISCOVER @m " L "\n"
     "< OFFER lease=500 " L " ranges=239.255.7.0/2\ncalls" },
+  { "2.2.3 but not where it is shorter than the client's minimum",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> DISCOVER @m " L " minlease=561 lease=900\n<\n"
+    "calls\ncount unsatisfiable-ignored 1\n> DISCOVER @m xid=2 " L " minlease=500 lease=900\n"
+    "< OFFER lease=500 " L " ranges=239.255.7.0/2" },
+  { "3.8 nor where it has not the number asked for",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> DISCOVER @m " L " number=3-4\n<\n"
+    "> DISCOVER @m xid=2 " L " number=1-1\n<\ncalls" },
+  { "2.13.3 a lease that is not shared can't be offered as shared",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> DISCOVER @m " L " feat=2//2\n"
+    "< NAK 4/2 feat=1,2//" },
   { "2.2.2 but not to another client",
     "lease 00aabbccdd 192.0.2.51 239.255.7.0/2 500\n> DISCOVER @m " L "\n<\ncalls" },
 
@@ -149,6 +159,29 @@ static Case cases[] = {
   { "2.13.3 unless it is shared",
     "lease 00aabbccdd 192.0.2.51 239.255.7.0/2 500 shared\n> REQUEST " L "\n"
     "< ACK lease=500 " L " ranges=239.255.7.0/2\ncalls" },
+  { "2.13.3 a live lease that is not shared can't become it by REQUEST",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> REQUEST " L " feat=2//2\n"
+    "< NAK 4/2 feat=1,2//\ncalls\n> REQUEST xid=2 " L " feat=2/2/\n"
+    "< ACK lease=500 " L " ranges=239.255.7.0/2 feat=1,2//" },
+  { "2.13.3 nor one that has expired",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\nadvance 501\n> REQUEST " L
+    " number=2-2 feat=2//2\n< NAK 4/2 feat=1,2//\ncalls" },
+  { "2.2.4 never a lease time under the minimum, but for what retransmission takes",
+    "> REQUEST " L " lease=3600 minlease=3600\ncommit\n"
+    "< ACK lease=3600 " L " ranges=239.255.0.0/1\nadvance 60\n"
+    "> REQUEST xid=2 " L " lease=3600 minlease=3600\n< ACK lease=3540 " L " ranges=239.255.0.0/1\n"
+    "advance 1\n> REQUEST xid=3 " L " lease=3600 minlease=3600\n< NAK 0/14\n"
+    "> REQUEST xid=4 " L " lease=3600\n< ACK lease=3539 " L " ranges=239.255.0.0/1" },
+  { "3.8 nor a number that was not asked for",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> REQUEST " L " number=3-9\n< NAK 0/7\n"
+    "> REQUEST xid=2 " L " number=1-1\n< NAK 0/7\n> REQUEST xid=3 " L " number=1-2\n"
+    "< ACK lease=500 " L " ranges=239.255.7.0/2\ncalls" },
+  { "2.2.4 nor a start after the latest",
+    "> REQUEST " L " start=600 clock=0\ncommit\n"
+    "< ACK lease=3600 " L " start=+600 ranges=239.255.0.0/1 clock=+0\n"
+    "> REQUEST xid=2 " L " maxstart=599 clock=0\n< NAK 0/15\n"
+    "> REQUEST xid=3 " L " maxstart=600 clock=0\n"
+    "< ACK lease=3600 " L " start=+600 ranges=239.255.0.0/1 clock=+0" },
   { "3.11 a lease that was allowed to expire is taken up again",
     "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\nadvance 501\n> REQUEST " L
     " ranges=239.255.7.0/2\ncalls renew\n"
