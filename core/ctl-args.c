@@ -263,7 +263,6 @@ static bool set_value(Params *p, json_object *param, const char *shown, const ch
 static bool set_extra(Params *p, MalCtlExtra *extra, char *const *words, size_t *i, GError **error)
 {
   const char *text = value_of(words, i, error);
-  g_autofree char *expected = NULL;
   if (!text)
     return false;
   json_object *value = integer_value(text);

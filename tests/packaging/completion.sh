@@ -12,9 +12,10 @@ socket=default
 [ "$1" = --json ] && shift
 [ "$socket" = none ] && exit 3
 case "$socket $*" in
-  "default scopes") echo '[{"scope":"local","names":{"en":"Site local"}},{"scope" : "org"}]' ;;
-  "other scopes") echo '[{"scope":"far"}]' ;;
-  "default leases") echo '{"leases":[{"lease":"00ff01","scope":"local"},{"lease":"a1b2"}]}' ;;
+  "default scopes") echo '{"scopes":[{"scope":"local","names":{"en":"Site local"}},{"scope" : "org"}]}' ;;
+  "other scopes") echo '{"scopes":[{"scope":"far"}]}' ;;
+  "default leases --limit 500") echo '{"leases":[{"lease":"00ff01","scope":"local"},{"lease":"a1b2"}]}' ;;
+  "default ranges") echo '{"ranges":[{"range":"lab","scope":"local"}]}' ;;
   "default reserves") echo '{"reserves":[{"reserve":"camera-7","scope":"local"}]}' ;;
   "default rpc discover") echo '{"methods":[{"name":"madcap.servers"},{"name":"lease.list","params":[{"name":"scope"}]}]}' ;;
   *) exit 1 ;;
@@ -63,7 +64,13 @@ complete_case "mallocctl request --" --scope --count --min --max --lifetime --st
 complete_case "mallocctl lease request --scope local --" --via
 complete_case "mallocctl request --via " local madcap
 complete_case "mallocctl map o" org '!local'
-complete_case "mallocctl reserve remove " camera-7
+complete_case "mallocctl usage o" org
+complete_case "mallocctl reserve remove " camera-7 '!local'
+complete_case "mallocctl range remove " lab '!local'
+complete_case "mallocctl range add x --" --span --until --scope
+complete_case "mallocctl release a1b2 --" --server '!--lifetime'
+complete_case "mallocctl --timeout 5 leases --" --limit --holds
+complete_case "mallocctl help " lease request
 complete_case "mallocctl config " check reload
 complete_case "mallocctl config check $top_srcdir/contrib/mallocd.conf.s" "$top_srcdir/contrib/mallocd.conf.sample"
 complete_case "mallocd --" --foreground --check --version
