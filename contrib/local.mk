@@ -49,6 +49,7 @@ EXTRA_DIST += contrib/completion/mallocd
 EXTRA_DIST += contrib/completion/mallocctl
 EXTRA_DIST += contrib/install-deps.sh
 EXTRA_DIST += contrib/run-tests.sh
+EXTRA_DIST += contrib/quickstart.sh
 # To be copied into the personal Lua plugin folder of Wireshark.
 wiresharkdir = $(pkgdatadir)/wireshark
 dist_wireshark_DATA = contrib/wireshark/madcap.lua

@@ -112,6 +112,7 @@ test_scripts += tests/packaging/files.sh
 test_scripts += tests/packaging/hardening.sh
 test_scripts += tests/packaging/headers.sh
 test_scripts += tests/packaging/manuals.sh
+test_scripts += tests/packaging/quickstart.sh
 
 # make lint runs these alone.
 lints = tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
