@@ -82,6 +82,10 @@ tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
   tests/unit/madcap-script.c tests/unit/madcap-script.h tests/unit/madcap-script-private.h \
   tests/unit/madcap-script-model.c tests/unit/madcap-script-text.c
 tests_unit_test_madcap_server_LDADD = plugins/madcap/libmadcap.la $(LDADD)
+unit_tests += tests/unit/test-madcap-client
+tests_unit_test_madcap_client_SOURCES = tests/unit/test-madcap-client.c \
+  tests/unit/test-madcap-client-held.c
+tests_unit_test_madcap_client_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-client-sim
 tests_unit_test_madcap_client_sim_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-wire

@@ -7,6 +7,7 @@
 /* An errand whose caller may go away is looked at this often. */
 #define LOOK_AT_CALLERS (2 * MAL_US)
 #define GATHER MAL_US
+#define RELEASE_ATTEMPTS 5
 
 /* ---- small things ---------------------------------------------------------------------------- */
 
@@ -419,20 +420,38 @@ bool client_errand_start(ClientErrand *e, MadcapClientAsk *ask, const MalEndpoin
   return true;
 }
 
-void client_send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
-                         MalLeaseId id)
+static void send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
+                         MalLeaseId id, unsigned attempts);
+
+/* The network that lost the answer may lose the RELEASE, too. */
+static void stray_released(ClientErrand *e, const MadcapClientResult *r)
+{
+  if (!r->done && r->nak < 0 && e->part->running && e->attempts + 1 < RELEASE_ATTEMPTS)
+    send_release(e->part, &e->server, e->interface, madcap_client_id(e->machine), e->attempts + 1);
+}
+
+static void send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
+                         MalLeaseId id, unsigned attempts)
 {
   MadcapClientAsk ask = { .errand = MADCAP_RELEASE,
                           .family = MAL_IPV4,
                           .id = id,
                           .start = MAL_BEGINNING,
                           .max_start = MAL_FOREVER };
-  ClientErrand *e = client_errand_new(p, MADCAP_RELEASE, NULL, NULL, NULL);
+  ClientErrand *e = client_errand_new(p, MADCAP_RELEASE, NULL, NULL, stray_released);
 
   if (e == NULL)
     return;
   g_strlcpy(e->interface, interface, sizeof e->interface);
+  e->server = *server;
+  e->attempts = attempts;
   client_errand_start(e, &ask, server);
+}
+
+void client_send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
+                         MalLeaseId id)
+{
+  send_release(p, server, interface, id, 0);
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */

@@ -33,6 +33,8 @@ struct ClientErrand {
   char *scope;         /* REQUEST: as the program named it */
   int64_t lifetime;
   bool renew, second;  /* SECOND: the errand that follows another one for the same call */
+  MalEndpoint server;  /* stray lease: where */
+  unsigned attempts;   /* stray lease: so many before */
   ClientFinish finish; /* may be NULL */
 };
 
@@ -85,6 +87,7 @@ void client_errand_free(ClientErrand *e);
 void client_fail(MalCall *call, MalErrorCode code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Parameter "server"; false: the call was failed. OUT's family is NONE where it isn't given. */
 bool client_param_server(ClientPart *p, MalCall *call, json_object *params, MalEndpoint *out);
+/* Gives back what a server may have leased to nobody, with patience. */
 void client_send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
                          MalLeaseId id);
 

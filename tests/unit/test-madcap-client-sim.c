@@ -4,6 +4,7 @@
 #include "tests/sim/sim.h"
 
 #include <criterion/criterion.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 extern const MalPlugin mal_plugin;
@@ -27,6 +28,7 @@ typedef struct {
   MalCore *core;
   char *config;
   GString *log;
+  char *dir; /* its state-dir; NULL: a store in memory */
 } Host;
 
 typedef struct {
@@ -56,16 +58,17 @@ static void boot(Host *h)
 {
   static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
   MalRuntime *rt = mal_sim_node_runtime(h->node);
+  g_autoptr(GError) error = NULL;
   MalCoreOptions options = {
     .runtime = rt,
-    .store = mal_store_memory_new(rt),
+    .store = h->dir ? mal_store_sqlite_open(rt, h->dir, NULL, &error) : mal_store_memory_new(rt),
     .config_text = h->config,
     .builtin = builtin,
     .log = log_line,
     .log_data = h->log,
   };
-  g_autoptr(GError) error = NULL;
 
+  cr_assert_not_null(options.store, "%s", error ? error->message : "");
   h->core = mal_core_new(&options, &error);
   cr_assert_not_null(h->core, "%s", error ? error->message : "");
   cr_assert(mal_core_start(h->core, &error), "%s", error ? error->message : "");
@@ -95,12 +98,26 @@ static Host *add_host(World *w, const char *name, const char *address, const cha
   return h;
 }
 
+static void drop_dir(char *dir)
+{
+  g_autoptr(GDir) open = g_dir_open(dir, 0, NULL);
+
+  for (const char *name; (name = g_dir_read_name(open)) != NULL;) {
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_unlink(path);
+  }
+  g_rmdir(dir);
+  g_free(dir);
+}
+
 static void world_free(World *w)
 {
   cr_assert_null(mal_sim_failure(w->sim));
   for (size_t i = 0; i < w->n; i++) {
     if (w->hosts[i].core != NULL)
       mal_core_free(w->hosts[i].core);
+    if (w->hosts[i].dir != NULL)
+      drop_dir(w->hosts[i].dir);
     g_free(w->hosts[i].config);
     g_string_free(w->hosts[i].log, TRUE);
   }
@@ -293,12 +310,12 @@ Test(madcap_client_sim, a_scope_by_its_learned_name)
 Test(madcap_client_sim, over_ipv6)
 {
   World w = world_new(5);
-  Host *server =
-      add_host(&w, "server", "192.0.2.1",
-               SERVER("[range six]\nscope=site6\nfirst=ff13::8000:0\nlast=ff13::8000:ffff\n"));
+  Host *server = add_host(
+      &w, "server", "192.0.2.1",
+      SERVER("[range six]\nscope=site6\nfirst=ff13::8000:0\nlast=ff13::8000:ffff\n"));
   Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
-  Answer *a =
-      must(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"ff13::8000:0\",\"count\":4}");
+  Answer *a = must(&w, client, "lease.request",
+                   "{\"via\":\"madcap\",\"scope\":\"ff13::8000:0\",\"count\":4}");
 
   cr_assert_eq(leases_at(server), 1);
   cr_assert_str_eq(text_of(a, "server"), "[2001:db8::1]:2535");
@@ -308,7 +325,8 @@ Test(madcap_client_sim, over_ipv6)
   world_free(&w);
 }
 
-/* ---- a lease that this process doesn't hold ---------------------------------------------------- */
+/* ---- a lease that this process doesn't hold ----------------------------------------------------
+ */
 
 Test(madcap_client_sim, renew_and_release_need_only_identifier_and_server)
 {
@@ -316,7 +334,8 @@ Test(madcap_client_sim, renew_and_release_need_only_identifier_and_server)
   Host *server = add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
   Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
   Answer *a = must(&w, client, "lease.request", REQUEST);
-  g_autofree char *it = about(a, ""), *there = about(a, ",\"via\":\"madcap\",\"server\":\"192.0.2.1\"");
+  g_autofree char *it = about(a, ""),
+                  *there = about(a, ",\"via\":\"madcap\",\"server\":\"192.0.2.1\"");
 
   mal_core_free(client->core);
   boot(client);
@@ -331,7 +350,8 @@ Test(madcap_client_sim, renew_and_release_need_only_identifier_and_server)
   world_free(&w);
 }
 
-/* ---- choosing --------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------------
+ */
 
 Test(madcap_client_sim, one_of_two_servers_gives_and_the_other_lets_its_hold_go_2_2_3)
 {
@@ -381,7 +401,8 @@ Test(madcap_client_sim, a_full_server_s_refusal_leads_to_the_next)
   world_free(&w);
 }
 
-/* ---- refusals --------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------------------
+ */
 
 Test(madcap_client_sim, nobody_answers_for_60_s_2_3)
 {
@@ -427,7 +448,8 @@ Test(madcap_client_sim, a_wrong_clock_is_told_2_12)
   world_free(&w);
 }
 
-/* ---- renewal ----------------------------------------------------------------------------------- */
+/* ---- renewal -----------------------------------------------------------------------------------
+ */
 
 Test(madcap_client_sim, a_held_lease_is_renewed_until_it_is_released)
 {
@@ -439,8 +461,8 @@ Test(madcap_client_sim, a_held_lease_is_renewed_until_it_is_released)
   mal_sim_run_for(w.sim, 10 * 3600 * SECOND);
   cr_assert_eq(leases_at(server), 1);
   cr_assert_eq(metric(client, "client-leases"), 1);
-  cr_assert(metric(client, "client-renewed") >= 18 && metric(client, "client-renewed") <= 25,
-            "%d", (int)metric(client, "client-renewed"));
+  cr_assert(metric(client, "client-renewed") >= 18 && metric(client, "client-renewed") <= 25, "%d",
+            (int)metric(client, "client-renewed"));
   answer_free(a);
   world_free(&w);
 }
@@ -508,4 +530,149 @@ Test(madcap_client_sim, a_step_of_the_wall_clock_loses_no_lease)
     cr_assert_eq(leases_at(server), 1, "step %d", (int)steps[i]);
     world_free(&w);
   }
+}
+
+/* ---- the store
+   ----------------------------------------------------------------------------------- */
+
+Test(madcap_client_sim, leases_outlive_the_daemon_s_restart)
+{
+  World w = world_new(20);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  mal_core_free(client->core);
+  client->dir = g_dir_make_tmp("mal-client-XXXXXX", NULL);
+  boot(client);
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+  Answer *b = must(&w, client, "lease.request", REQUEST);
+  g_autofree char *it = about(b, "");
+  answer_free(must(&w, client, "lease.release", it));
+  mal_core_free(client->core);
+  mal_sim_run_for(w.sim, 600 * SECOND);
+  boot(client);
+  cr_assert_eq(metric(client, "client-leases"), 1);
+  mal_sim_run_for(w.sim, 3 * 3600 * SECOND);
+  cr_assert_eq(leases_at(server), 1, "renewed in time");
+  cr_assert_eq(metric(client, "client-leases"), 1);
+  g_autofree char *that = about(a, "");
+  answer_free(must(&w, client, "lease.release", that));
+  cr_assert_eq(leases_at(server), 0);
+  mal_core_free(client->core);
+  boot(client);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  answer_free(a);
+  answer_free(b);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, what_cannot_be_kept_goes_back)
+{
+  World w = world_new(21);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  mal_store_memory_fail(mal_core_store(client->core), "the disk is full");
+  Answer *a = call(&w, client, "lease.request", REQUEST);
+  cr_assert_not_null(a->text);
+  cr_assert_not_null(strstr(a->text, "the disk is full"), "%s", a->text);
+  mal_sim_run_for(w.sim, SECOND);
+  cr_assert_eq(leases_at(server), 0);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  answer_free(a);
+  world_free(&w);
+}
+
+Test(madcap_client_sim, a_daemon_that_stops_fails_who_waits)
+{
+  World w = world_new(22);
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = begin(client, "lease.request", REQUEST);
+
+  mal_sim_run_for(w.sim, 2 * SECOND);
+  mal_core_stop(client->core);
+  cr_assert(a->done);
+  cr_assert_not_null(a->text);
+  answer_free(a);
+  world_free(&w);
+}
+
+/* ---- a bad network ------------------------------------------------------------------------------
+ */
+
+static const MalSimFaults bad = {
+  .latency_min = 1000,
+  .latency_max = 50000,
+  .jitter = 20000,
+  .loss = MAL_SIM_PERCENT(30),
+  .duplicate = MAL_SIM_PERCENT(20),
+  .reorder = MAL_SIM_PERCENT(30),
+  .reorder_delay = 5 * MAL_US,
+};
+
+static bool leased_at(const Host *h, const Answer *a, MalLease *out)
+{
+  uint8_t bytes[MAL_LEASE_ID_MAX];
+  MalLeaseId id = { bytes, mal_lease_id_from_hex(text_of(a, "lease"), bytes, NULL) };
+
+  return mal_leases_get(mal_core_leases(h->core), id, out);
+}
+
+/* Each program that got a lease has it at exactly one server, and nothing is leased to nobody. */
+static void check_leases(const World *w, const GPtrArray *answers, uint64_t seed)
+{
+  uint64_t granted = 0, live = 0;
+
+  for (guint i = 0; i < answers->len; i++) {
+    const Answer *a = g_ptr_array_index(answers, i);
+    unsigned at = 0;
+    cr_assert(a->done, "seed %d", (int)seed);
+    if (a->result == NULL)
+      continue;
+    granted++;
+    for (size_t k = 0; k < 2; k++) {
+      MalLease lease;
+      at += leased_at(&w->hosts[k], a, &lease);
+    }
+    cr_assert_eq(at, 1, "seed %d: leased at %u servers", (int)seed, at);
+  }
+  for (size_t k = 0; k < 2; k++)
+    live += leases_at(&w->hosts[k]);
+  cr_assert_eq(live, granted, "seed %d: %d leases for %d grants", (int)seed, (int)live,
+               (int)granted);
+}
+
+static unsigned bad_network(uint64_t seed, const char *servers)
+{
+  World w = world_new(seed);
+  g_autoptr(GPtrArray) answers = g_ptr_array_new();
+  unsigned granted = 0;
+
+  add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  add_host(&w, "b", "192.0.2.2", SERVER(RANGE_B));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Host *other = add_host(&w, "other", "192.0.2.51", servers);
+  mal_sim_link_set_faults(w.link, &bad);
+  for (unsigned i = 0; i < 8; i++)
+    g_ptr_array_add(answers, begin(i % 2 ? client : other, "lease.request",
+                                   "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\","
+                                   "\"lifetime\":86400,\"renew\":false}"));
+  mal_sim_run_for(w.sim, 1200 * SECOND);
+  check_leases(&w, answers, seed);
+  for (guint i = 0; i < answers->len; i++) {
+    Answer *a = g_ptr_array_index(answers, i);
+    granted += a->result != NULL;
+    answer_free(a);
+  }
+  world_free(&w);
+  return granted;
+}
+
+Test(madcap_client_sim, gets_its_lease_and_never_two_on_a_bad_network, .timeout = 300)
+{
+  unsigned granted = 0;
+
+  for (uint64_t seed = 1; seed <= 40; seed++)
+    granted += bad_network(seed, CLIENT "servers=192.0.2.1; 192.0.2.2\n");
+  cr_assert(granted >= 300, "only %u of 320 requests got a lease", granted);
 }
