@@ -1,21 +1,19 @@
 #include <config.h>
 
 #include "control-socket.h"
+#include "events-line.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LINE_MOST (1024 * 1024)         /* a longer request ends the connection */
 #define QUEUE_MOST (8 * 1024 * 1024)    /* so does an answer that nobody reads */
+#define QUEUES_MOST (64 * 1024 * 1024)  /* of all connections */
 #define CONNECTIONS_MOST 128
 #define CALLS_MOST 64                   /* waiting at once, of one connection */
 
@@ -34,10 +32,10 @@ typedef struct {
 } Connection;
 
 typedef struct {
-  Connection *connection;       /* NULL: gone */
+  Connection *connection;       /* NULL: it ended while the call was being begun */
   json_object *id;              /* NULL for a notification: no answer */
   bool is_notification;
-  MalCall *call;
+  MalCall *call;                /* NULL: being begun */
 } Pending;
 
 struct MalControlSocket {
@@ -46,8 +44,11 @@ struct MalControlSocket {
   MalEvents *events;
   char *path, *group;
   int fd;
+  dev_t device;                 /* of the file, so that nobody else's is removed */
+  ino_t inode;
   GSource *source;
   GPtrArray *connections;
+  size_t queued;                /* octets in all queues */
   unsigned subscription;
   MalControlSocketCounters counters;
 };
@@ -63,6 +64,12 @@ static void drop_source(GSource **source)
   *source = NULL;
 }
 
+static void pending_free(Pending *p)
+{
+  json_object_put(p->id);
+  g_free(p);
+}
+
 static void connection_free(Connection *c)
 {
   g_byte_array_unref(c->line);
@@ -70,6 +77,16 @@ static void connection_free(Connection *c)
   g_ptr_array_unref(c->calls);
   g_free(c->prefix);
   g_free(c);
+}
+
+/* As long as nobody listens, no event is made into text for nobody. */
+static void drop_subscription(MalControlSocket *s)
+{
+  for (unsigned i = 0; i < s->connections->len; i++)
+    if (((const Connection *)g_ptr_array_index(s->connections, i))->prefix)
+      return;
+  mal_events_unsubscribe(s->events, s->subscription);
+  s->subscription = 0;
 }
 
 /* Frees it at once, or when the last function that uses it returns. */
@@ -80,16 +97,19 @@ static void connection_end(Connection *c)
     drop_source(&c->in);
     drop_source(&c->out);
     close(c->fd);
+    c->server->queued -= c->queue->len;
     for (unsigned i = 0; i < c->calls->len; i++) {
       Pending *p = g_ptr_array_index(c->calls, i);
       p->connection = NULL;
-      if (p->call)
-        mal_call_abandon(p->call);
-      json_object_put(p->id);
-      g_free(p);
+      /* A call whose method runs right now may still answer, or tell of progress: begin() frees it. */
+      if (!p->call)
+        continue;
+      mal_call_abandon(p->call);
+      pending_free(p);
     }
     g_ptr_array_set_size(c->calls, 0);
     g_ptr_array_remove_fast(c->server->connections, c);
+    drop_subscription(c->server);
   }
   if (c->busy == 0)
     connection_free(c);
@@ -114,6 +134,7 @@ static void flush(Connection *c)
     ssize_t n = send(c->fd, c->queue->data, c->queue->len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n > 0) {
       g_byte_array_remove_range(c->queue, 0, (unsigned)n);
+      c->server->queued -= (size_t)n;
     } else if (n < 0 && errno == EINTR) {
       continue;
     } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -140,7 +161,7 @@ static gboolean on_writable(int fd, GIOCondition condition, gpointer data)
   (void)condition;
   enter(c);
   flush(c);
-  bool more = c->out;
+  bool more = !c->dead && c->out;
   leave(c);
   return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
@@ -152,13 +173,14 @@ static void send_json(Connection *c, json_object *message)
   size_t length = strlen(text);
   if (c->dead)
     return;
-  if (c->queue->len + length > QUEUE_MOST) {
+  if (c->queue->len + length > QUEUE_MOST || c->server->queued + length > QUEUES_MOST) {
     c->server->counters.slow++;
     connection_end(c);
     return;
   }
   g_byte_array_append(c->queue, (const uint8_t *)text, (unsigned)length);
   g_byte_array_append(c->queue, (const uint8_t *)"\n", 1);
+  c->server->queued += length + 1;
   flush(c);
 }
 
@@ -175,7 +197,9 @@ static void send_error(Connection *c, json_object *id, int code, const char *mes
 {
   json_object *o = envelope(), *e = json_object_new_object();
   json_object_object_add(e, "code", json_object_new_int(code));
-  json_object_object_add(e, "message", json_object_new_string(message));
+  /* A message may quote the request, cut in the middle of a character. */
+  g_autofree char *valid = g_utf8_make_valid(message, -1);
+  json_object_object_add(e, "message", json_object_new_string(valid));
   if (kind) {
     json_object *data = json_object_new_object();
     json_object_object_add(data, "kind", json_object_new_string(kind));
@@ -209,38 +233,50 @@ static void on_done(json_object *result, const GError *error, void *data)
 {
   Pending *p = data;
   Connection *c = p->connection;
+  if (!c)
+    return;
   enter(c);
+  g_ptr_array_remove_fast(c->calls, p);
   answer(p, result, error);
-  if (!c->dead) {
-    g_ptr_array_remove_fast(c->calls, p);
-    json_object_put(p->id);
-    g_free(p);
-    if (c->closing && c->calls->len == 0)
-      flush(c);
-  }
+  if (p->call)
+    pending_free(p);
+  else
+    p->connection = NULL;
+  if (!c->dead && c->closing && c->calls->len == 0)
+    flush(c);
   leave(c);
 }
 
 static void on_progress(const char *message, void *data)
 {
   Pending *p = data;
+  Connection *c = p->connection;
+  if (!c)
+    return;
   json_object *o = envelope(), *params = json_object_new_object();
   json_object_object_add(o, "method", json_object_new_string("progress"));
   json_object_object_add(params, "id", json_object_get(p->id));
   json_object_object_add(params, "message", json_object_new_string(message));
   json_object_object_add(o, "params", params);
-  enter(p->connection);
-  Connection *c = p->connection;
+  enter(c);
   send_json(c, o);
   leave(c);
   json_object_put(o);
 }
 
+static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n, const char *message,
+                     void *data);
+
 static void on_subscribe(void *data, const char *prefix)
 {
   Connection *c = ((Pending *)data)->connection;
+  if (!c)
+    return;
+  MalControlSocket *s = c->server;
   g_free(c->prefix);
   c->prefix = g_strdup(prefix);
+  if (!s->subscription)
+    s->subscription = mal_events_subscribe(s->events, on_event, s);
 }
 
 /* ---- requests -------------------------------------------------------------------------------------------------------- */
@@ -248,17 +284,26 @@ static void on_subscribe(void *data, const char *prefix)
 static void begin(Connection *c, const char *method, json_object *params, json_object *id, bool is_notification)
 {
   Pending *p = g_new0(Pending, 1);
-  *p = (Pending){ c, json_object_get(id), is_notification, NULL };
+  *p = (Pending){ .connection = c, .id = json_object_get(id), .is_notification = is_notification };
   g_ptr_array_add(c->calls, p);
   c->server->counters.calls++;
   MalCaller caller = { .done = on_done, .progress = is_notification ? NULL : on_progress, .subscribe = on_subscribe,
                        .data = p };
   MalCall *call = mal_control_begin(c->server->control, method, params, c->may_write, &caller);
-  /* NULL: answered, and P is gone. The connection may have died meanwhile. */
-  if (call && c->dead)
-    mal_call_abandon(call);
-  else if (call)
+  /* The connection may have died meanwhile. */
+  if (call && p->connection) {
     p->call = call;
+    return;
+  }
+  if (call)
+    mal_call_abandon(call);
+  pending_free(p);
+}
+
+static bool is_plain_text(json_object *value)
+{
+  return json_object_is_type(value, json_type_string) &&
+         strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value);
 }
 
 static void handle_request(Connection *c, json_object *request)
@@ -279,16 +324,18 @@ static void handle_request(Connection *c, json_object *request)
     send_error(c, id, -32600, "\"jsonrpc\" must be \"2.0\"", NULL);
     return;
   }
-  if (!json_object_object_get_ex(request, "method", &method) || !json_object_is_type(method, json_type_string)) {
+  if (!json_object_object_get_ex(request, "method", &method) || !is_plain_text(method)) {
     send_error(c, id, -32600, "\"method\" must be a string", NULL);
     return;
   }
   if (params && !json_object_is_type(params, json_type_object)) {
-    send_error(c, id, -32602, "\"params\" must be an object with named parameters", NULL);
+    if (has_id)
+      send_error(c, id, -32602, "\"params\" must be an object with named parameters", NULL);
     return;
   }
   if (c->calls->len >= CALLS_MOST) {
-    send_error(c, id, -32000 - MAL_ERROR_LIMIT, "too many calls of this connection wait for their answers", "limit");
+    if (has_id)
+      send_error(c, id, -32000 - MAL_ERROR_LIMIT, "too many calls of this connection wait for their answers", "limit");
     return;
   }
   begin(c, json_object_get_string(method), params, id, !has_id);
@@ -305,7 +352,7 @@ static void handle_line(Connection *c, const char *text, size_t length)
     return;
   }
   json_tokener *tokener = json_tokener_new_ex(32);
-  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
   json_object *request = json_tokener_parse_ex(tokener, text, (int)length);
   enum json_tokener_error error = json_tokener_get_error(tokener);
   if (error == json_tokener_success && json_tokener_get_parse_end(tokener) == length && request) {
@@ -319,81 +366,85 @@ static void handle_line(Connection *c, const char *text, size_t length)
   json_tokener_free(tokener);
 }
 
+static void refuse_long(Connection *c)
+{
+  c->server->counters.too_long++;
+  c->closing = true;
+  drop_source(&c->in);
+  send_error(c, NULL, -32600, "a request may have at most 1 MiB; the connection is closed", "limit");
+  if (!c->dead)
+    flush(c);
+}
+
+/* What was handled is taken off once, at the end: a client may send a newline in every octet. */
 static void handle_lines(Connection *c)
 {
-  for (;;) {
-    const uint8_t *newline = c->dead || c->closing ? NULL : memchr(c->line->data, '\n', c->line->len);
+  size_t done = 0;
+  while (!c->dead && !c->closing) {
+    const char *text = (const char *)c->line->data + done;
+    const char *newline = memchr(text, '\n', c->line->len - done);
+    size_t length = newline ? (size_t)(newline - text) : c->line->len - done;
+    if (length > LINE_MOST)
+      refuse_long(c);
+    else if (newline)
+      handle_line(c, text, length);
     if (!newline)
       break;
-    size_t length = (size_t)(newline - c->line->data);
-    g_autofree char *text = g_strndup((const char *)c->line->data, length);
-    g_byte_array_remove_range(c->line, 0, (unsigned)length + 1);
-    handle_line(c, text, length);
+    done += length + 1;
   }
-  if (!c->dead && !c->closing && c->line->len > LINE_MOST) {
-    c->server->counters.too_long++;
-    c->closing = true;
-    drop_source(&c->in);
-    send_error(c, NULL, -32600, "a request may have at most 1 MiB; the connection is closed", "limit");
-    if (!c->dead)
-      flush(c);
+  if (!c->dead)
+    g_byte_array_remove_range(c->line, 0, (unsigned)MIN(done, c->line->len));
+}
+
+static gboolean on_hung_up(int fd, GIOCondition condition, gpointer data)
+{
+  (void)fd;
+  (void)condition;
+  connection_end(data);
+  return G_SOURCE_REMOVE;
+}
+
+/* It asks no more, but may wait for answers; unless it closed the other direction, too. */
+static void end_of_requests(Connection *c, GIOCondition condition)
+{
+  c->closing = true;
+  drop_source(&c->in);
+  if (condition & (G_IO_HUP | G_IO_ERR)) {
+    connection_end(c);
+    return;
   }
+  flush(c);
+  if (c->dead)
+    return;
+  c->in = g_unix_fd_source_new(c->fd, G_IO_HUP | G_IO_ERR);
+  g_source_set_callback(c->in, G_SOURCE_FUNC(on_hung_up), c, NULL);
+  g_source_attach(c->in, c->server->context);
 }
 
 static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
 {
   Connection *c = data;
   uint8_t buffer[65536];
-  (void)condition;
   enter(c);
   ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
   if (n > 0) {
     g_byte_array_append(c->line, buffer, (unsigned)n);
     handle_lines(c);
   } else if (n == 0) {
-    /* It asks no more, but may wait for answers. */
-    c->closing = true;
-    drop_source(&c->in);
-    flush(c);
+    end_of_requests(c, condition);
   } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
     connection_end(c);
   }
-  bool more = c->in;
+  bool more = !c->dead && !c->closing;
   leave(c);
   return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-/* ---- who it is --------------------------------------------------------------------------------------------------------- */
+/* ---- who comes ---------------------------------------------------------------------------------------------------- */
 
-static bool in_group(uid_t uid, gid_t gid, const char *name)
-{
-  struct group *g = name && *name ? getgrnam(name) : NULL;
-  if (!g)
-    return false;
-  gid_t wanted = g->gr_gid;
-  if (gid == wanted)
-    return true;
-  struct passwd *p = getpwuid(uid);
-  if (!p)
-    return false;
-  gid_t groups[256];
-  int n = G_N_ELEMENTS(groups);
-  if (getgrouplist(p->pw_name, p->pw_gid, groups, &n) < 0)
-    return false;
-  for (int i = 0; i < n; i++)
-    if (groups[i] == wanted)
-      return true;
-  return false;
-}
-
-static bool may_write(const MalControlSocket *s, int fd)
-{
-  struct ucred who;
-  socklen_t length = sizeof who;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
-    return false;
-  return who.uid == 0 || who.uid == geteuid() || in_group(who.uid, who.gid, s->group);
-}
+static const char too_many[] =
+  "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32005,\"message\":\"too many connections to the control socket\","
+  "\"data\":{\"kind\":\"limit\"}},\"id\":null}\n";
 
 static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
 {
@@ -404,12 +455,13 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
   if (s->connections->len >= CONNECTIONS_MOST) {
     s->counters.refused++;
+    send(peer, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(peer);
     return G_SOURCE_CONTINUE;
   }
   Connection *c = g_new0(Connection, 1);
   *c = (Connection){ .server = s, .fd = peer, .line = g_byte_array_new(), .queue = g_byte_array_new(),
-                     .calls = g_ptr_array_new(), .may_write = may_write(s, peer) };
+                     .calls = g_ptr_array_new(), .may_write = mal_control_peer_may_write(peer, s->group) };
   c->in = g_unix_fd_source_new(peer, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_callback(c->in, G_SOURCE_FUNC(on_readable), c, NULL);
   g_source_attach(c->in, s->context);
@@ -419,26 +471,6 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------------- */
-
-static json_object *field_json(const MalField *f)
-{
-  char text[MAL_ADDRESS_STRLEN];
-  switch (f->type) {
-  case MAL_FIELD_STRING:
-    return f->string ? json_object_new_string(f->string) : NULL;
-  case MAL_FIELD_INTEGER:
-    return json_object_new_int64(f->integer);
-  case MAL_FIELD_TIME:
-    return mal_json_time(f->integer);
-  case MAL_FIELD_ADDRESS:
-    return f->address.family == MAL_FAMILY_NONE ? NULL : json_object_new_string(mal_address_format(f->address, text));
-  case MAL_FIELD_BYTES: {
-    g_autofree char *hex = mal_lease_id_to_hex((MalLeaseId){ f->bytes, f->length });
-    return json_object_new_string(hex);
-  }
-  }
-  return NULL;
-}
 
 static void publish(MalControlSocket *s, const char *topic, json_object *params)
 {
@@ -459,15 +491,7 @@ static void publish(MalControlSocket *s, const char *topic, json_object *params)
 static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n, const char *message,
                      void *data)
 {
-  json_object *o = json_object_new_object(), *values = json_object_new_object();
-  json_object_object_add(o, "event", json_object_new_string(def->name));
-  json_object_object_add(o, "time", mal_json_time(at));
-  json_object_object_add(o, "level", json_object_new_string(mal_log_level_name(def->level)));
-  json_object_object_add(o, "fault", json_object_new_string(mal_fault_name(def->fault)));
-  json_object_object_add(o, "message", json_object_new_string(message));
-  for (size_t i = 0; i < n; i++)
-    json_object_object_add(values, fields[i].name, field_json(&fields[i]));
-  json_object_object_add(o, "fields", values);
+  json_object *o = mal_event_to_json(&(MalEventView){ def, at, fields, n, message });
   publish(data, def->name, o);
   json_object_put(o);
 }
@@ -479,99 +503,38 @@ static void on_notify(const char *topic, json_object *params, void *data)
 
 /* ---- the socket ------------------------------------------------------------------------------------------------------------ */
 
-static bool fail(GError **error, const char *path, const char *what)
-{
-  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: %s: %s", path, what, g_strerror(errno));
-  return false;
-}
-
-static bool set_address(const char *path, struct sockaddr_un *address, GError **error)
-{
-  *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-  if (strlen(path) < sizeof address->sun_path) {
-    memcpy(address->sun_path, path, strlen(path) + 1);
-    return true;
-  }
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "control socket %s: the path is longer than %zu octets", path,
-              sizeof address->sun_path - 1);
-  return false;
-}
-
-/* A file that nobody listens on was left behind by a crash. */
-static bool clear_stale(const char *path, const struct sockaddr_un *address, GError **error)
-{
-  struct stat st;
-  if (lstat(path, &st) != 0)
-    return true;
-  if (!S_ISSOCK(st.st_mode)) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: a file that is no socket is in its place",
-                path);
-    return false;
-  }
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  bool alive = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN);
-  if (fd >= 0)
-    close(fd);
-  if (alive) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,
-                "control socket %s is in use: is another mallocd running? Give this one another [daemon] control-socket",
-                path);
-    return false;
-  }
-  return unlink(path) == 0 || fail(error, path, "can't remove the old one");
-}
-
-static int listen_on(const char *path, GError **error)
-{
-  struct sockaddr_un address;
-  g_autofree char *dir = g_path_get_dirname(path);
-  if (!set_address(path, &address, error))
-    return -1;
-  if (g_mkdir_with_parents(dir, 0755) != 0) {
-    fail(error, path, "can't make its directory");
-    return -1;
-  }
-  if (!clear_stale(path, &address, error))
-    return -1;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  /* Anybody who gets at the directory may connect: what a caller may do is decided by who it is. */
-  mode_t old = umask(0111);
-  bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-  umask(old);
-  if (bound && listen(fd, 64) == 0)
-    return fd;
-  fail(error, path, bound ? "listen" : "bind");
-  if (fd >= 0)
-    close(fd);
-  return -1;
-}
-
 MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *o, GError **error)
 {
-  int fd = listen_on(o->path, error);
+  struct stat st;
+  int fd = mal_control_listen(o->path, error);
   if (fd < 0)
     return NULL;
   MalControlSocket *s = g_new0(MalControlSocket, 1);
   *s = (MalControlSocket){ .context = o->context ? g_main_context_ref(o->context) : NULL, .control = o->control,
                            .events = o->events, .path = g_strdup(o->path), .group = g_strdup(o->group), .fd = fd,
                            .connections = g_ptr_array_new() };
+  if (lstat(s->path, &st) == 0) {
+    s->device = st.st_dev;
+    s->inode = st.st_ino;
+  }
   s->source = g_unix_fd_source_new(fd, G_IO_IN);
   g_source_set_callback(s->source, G_SOURCE_FUNC(on_connection), s, NULL);
   g_source_attach(s->source, s->context);
-  s->subscription = mal_events_subscribe(s->events, on_event, s);
   mal_control_set_notify(s->control, on_notify, s);
   return s;
 }
 
 void mal_control_socket_close(MalControlSocket *s)
 {
+  struct stat st;
   if (!s)
     return;
-  mal_events_unsubscribe(s->events, s->subscription);
   mal_control_set_notify(s->control, NULL, NULL);
   drop_source(&s->source);
   close(s->fd);
-  g_unlink(s->path);
+  /* Another daemon's, where ours was removed by hand and it came instead, stays. */
+  if (lstat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
+    g_unlink(s->path);
   while (s->connections->len > 0)
     connection_end(g_ptr_array_index(s->connections, 0));
   g_ptr_array_unref(s->connections);

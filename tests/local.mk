@@ -45,6 +45,7 @@ unit_tests += tests/unit/test-allocator
 unit_tests += tests/unit/test-allocator-model
 unit_tests += tests/unit/test-conf
 unit_tests += tests/unit/test-ctl
+unit_tests += tests/unit/test-control-socket
 unit_tests += tests/unit/test-error
 unit_tests += tests/unit/test-events
 tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)

@@ -1,0 +1,115 @@
+/* The control socket's place in the file system, and who it is that connects. */
+#include <config.h>
+
+#include "control-socket.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* ---- who it is --------------------------------------------------------------------------------------------------------- */
+
+static bool in_group(uid_t uid, gid_t gid, const char *name)
+{
+  struct group *g = name && *name ? getgrnam(name) : NULL;
+  if (!g)
+    return false;
+  gid_t wanted = g->gr_gid;
+  if (gid == wanted)
+    return true;
+  struct passwd *p = getpwuid(uid);
+  if (!p)
+    return false;
+  gid_t groups[256];
+  int n = G_N_ELEMENTS(groups);
+  if (getgrouplist(p->pw_name, p->pw_gid, groups, &n) < 0)
+    return false;
+  for (int i = 0; i < n; i++)
+    if (groups[i] == wanted)
+      return true;
+  return false;
+}
+
+bool mal_control_peer_may_write(int fd, const char *group)
+{
+  struct ucred who;
+  socklen_t length = sizeof who;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
+    return false;
+  return who.uid == 0 || who.uid == geteuid() || in_group(who.uid, who.gid, group);
+}
+
+/* ---- the socket ------------------------------------------------------------------------------------------------------------ */
+
+static bool fail(GError **error, const char *path, const char *what)
+{
+  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: %s: %s", path, what, g_strerror(errno));
+  return false;
+}
+
+static bool set_address(const char *path, struct sockaddr_un *address, GError **error)
+{
+  *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+  if (strlen(path) < sizeof address->sun_path) {
+    memcpy(address->sun_path, path, strlen(path) + 1);
+    return true;
+  }
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "control socket %s: the path is longer than %zu octets", path,
+              sizeof address->sun_path - 1);
+  return false;
+}
+
+/* A file that nobody listens on was left behind by a crash. */
+static bool clear_stale(const char *path, const struct sockaddr_un *address, GError **error)
+{
+  struct stat st;
+  if (lstat(path, &st) != 0)
+    return true;
+  if (!S_ISSOCK(st.st_mode)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: a file that is no socket is in its place",
+                path);
+    return false;
+  }
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  /* Any other failure (no permission, another type of socket) says that it is somebody's. */
+  bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
+  if (fd >= 0)
+    close(fd);
+  if (!stale) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,
+                "control socket %s is in use: is another mallocd running? Give this one another [daemon] control-socket",
+                path);
+    return false;
+  }
+  return unlink(path) == 0 || fail(error, path, "can't remove the old one");
+}
+
+int mal_control_listen(const char *path, GError **error)
+{
+  struct sockaddr_un address;
+  g_autofree char *dir = g_path_get_dirname(path);
+  if (!set_address(path, &address, error))
+    return -1;
+  if (g_mkdir_with_parents(dir, 0755) != 0) {
+    fail(error, path, "can't make its directory");
+    return -1;
+  }
+  if (!clear_stale(path, &address, error))
+    return -1;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  /* Anybody who gets at the directory may connect: what a caller may do is decided by who it is. Not by umask, which is
+     the process's, and the store's thread makes files, too. */
+  if (bound && chmod(path, 0666) == 0 && listen(fd, 64) == 0)
+    return fd;
+  fail(error, path, bound ? "listen" : "bind");
+  if (fd >= 0)
+    close(fd);
+  return -1;
+}
