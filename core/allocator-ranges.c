@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define FLOOD_PRONE 256 /* first groups of each 2^23: those of x.0.0.0/24 and x.128.0.0/24 */
-#define RELATIVE 256    /* last addresses of an IPv4 scope (RFC 2365 section 9) */
+#define RELATIVE 256    /* last addresses of a scope (RFC 2365 section 9; RFC 2730 2.10 for IPv6) */
 #define MAX_PLANES 256
 
 static guint hash_base(gconstpointer key)
@@ -221,9 +221,9 @@ GArray *mal_range_cut(const MalAllocator *a, const OwnedRange *range, bool keep_
       MalU128 base = mal_piece(range->areas, i)->first >> 23 << 23;
       subtract(pieces, base, base + FLOOD_PRONE - 1);
     }
-    MalU128 below = range->scope_last >= RELATIVE ? range->scope_last - RELATIVE : 0;
-    subtract(pieces, below + 1, range->scope_last);
   }
+  MalU128 below = range->scope_last >= RELATIVE ? range->scope_last - RELATIVE : 0;
+  subtract(pieces, below + 1, range->scope_last);
   for (guint i = 0; i < a->blocked->len; i++) {
     const BlockOut *b = &g_array_index(a->blocked, BlockOut, i);
     if (mal_span_overlaps(b->span, range->span) && !(b->reserved && keep_reserves))

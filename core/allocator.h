@@ -44,8 +44,8 @@ void mal_allocator_free(MalAllocator *a);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalAllocator, mal_allocator_free)
 
 /* Adds an owned range of SCOPE that ends at UNTIL. Never given out from it: the Ethernet groups of
-   link-local blocks (x.0.0.0/24 and x.128.0.0/24), the highest 256 addresses of an IPv4 scope
-   (RFC 2365 section 9), and IPv6 group ids outside the scope's (RFC 3307, RFC 10028). Overlap with another
+   link-local blocks (x.0.0.0/24 and x.128.0.0/24), the highest 256 addresses of a scope (RFC 2365
+   section 9; IPv6 scopes have their server groups there, too: RFC 2730 2.10), and IPv6 group ids outside the scope's (RFC 3307, RFC 10028). Overlap with another
    range of the allocator, or an IPv6 range over more than 256 /96 prefixes, is an error. */
 bool mal_allocator_add_range(MalAllocator *a, const MalScope *scope, MalSpan span, MalTime until,
                                      GError **error);

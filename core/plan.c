@@ -362,18 +362,17 @@ static bool build_reserve(Build *b, size_t n)
 /* ---- what is left to lease ------------------------------------------------------------------- */
 
 #define FLOODED 256u          /* of every 2^23 IPv4 addresses: on the Ethernet, 224.0.0.x */
-#define TOP_KEPT_FREE 256u    /* of every IPv4 scope: RFC 2365 section 9 */
+#define TOP_KEPT_FREE 256u    /* of every scope: RFC 2365 section 9, RFC 2730 2.10 */
 
 /* Is any address of SPAN one that the allocator gives out? */
 static bool any_usable(const MalScope *scope, MalSpan span)
 {
   MalU128 first = span.first.value, last = span.last.value;
+  MalU128 top = scope->span.last.value - (TOP_KEPT_FREE - 1);
+  if (scope->span.last.value - scope->span.first.value < TOP_KEPT_FREE || first >= top)
+    return false;
+  last = MIN(last, top - 1);
   if (span.first.family == MAL_IPV4) {
-    MalU128 top = scope->span.last.value - (TOP_KEPT_FREE - 1);
-    if (mal_span_size(scope->span) <= TOP_KEPT_FREE)
-      return false;
-    if (last >= top)
-      last = top - 1;
     uint32_t low = (uint32_t) first & 0x7fffff;
     return first + (low < FLOODED ? FLOODED - low : 0) <= last;
   }
@@ -443,7 +442,8 @@ static bool check_useful(Build *b, size_t n)
     return fail(
         b, s, NULL,
         "%s holds nothing to lease: none of its group identifiers (the low 32 bits) is within "
-        "%08x-%08x; choose others, or set group-ids in %s",
+        "%08x-%08x, or only the highest 256 addresses of the scope, which are kept free; choose others, "
+        "or set group-ids in %s",
         text, scope->group_id_first, scope->group_id_last, other);
   return fail(
       b, s, NULL,

@@ -78,3 +78,52 @@ GArray *madcap_groups_new(const MalConfSection *section, const MalScopeSet *scop
   g_array_sort(out, by_scope);
   return g_steal_pointer(&out);
 }
+
+/* ---- what clients could lease ---------------------------------------------------------------- */
+
+#define NOT_LEASED 256        /* the last addresses of a scope (core/allocator.h) */
+
+static bool has(const GArray *spans, MalAddress address)
+{
+  for (guint i = 0; spans != NULL && i < spans->len; i++)
+    if (mal_span_has(g_array_index(spans, MalSpan, i), address))
+      return true;
+  return false;
+}
+
+static bool is_reserved(const MalPlan *plan, MalAddress address)
+{
+  for (guint i = 0; i < plan->reserves->len; i++)
+    if (has(((const MalReserve *)g_ptr_array_index(plan->reserves, i))->spans, address))
+      return true;
+  return false;
+}
+
+static bool could_be_leased(const MalPlan *plan, const MalStaticRange *range, MalAddress address)
+{
+  const MalScope *scope = mal_scope_set_at(plan->scopes, range->scope);
+
+  return mal_span_has(range->span, address) &&
+         scope->span.last.value - address.value >= NOT_LEASED && !has(range->excludes, address) &&
+         !is_reserved(plan, address);
+}
+
+bool madcap_groups_check(const GArray *groups, const MalConfSection *section, const MalPlan *plan,
+                         GError **error)
+{
+  char text[MAL_ADDRESS_STRLEN];
+
+  for (guint i = 0; i < groups->len; i++) {
+    MalAddress address = g_array_index(groups, MadcapGroup, i).address;
+    for (guint k = 0; k < plan->ranges->len; k++) {
+      const MalStaticRange *range = g_ptr_array_index(plan->ranges, k);
+      g_autofree char *what = NULL;
+      if (!could_be_leased(plan, range, address))
+        continue;
+      what = g_strdup_printf("clients could lease it, since it is in [range %s]; exclude it there",
+                             range->name);
+      return bad(error, section, mal_address_format(address, text), what);
+    }
+  }
+  return true;
+}

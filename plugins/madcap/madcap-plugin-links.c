@@ -307,7 +307,9 @@ bool madcap_links_is_loopback(const MadcapLinks *l, uint32_t index)
   return false;
 }
 
-/* Local clients reach any of our addresses by way of loopback, which counts as served for them. */
+/* Local clients reach any of our addresses by way of loopback, which counts as served for them, and
+   all of its prefix is ours. What else is neither a group nor ours is a broadcast: MADCAP knows none
+   (RFC 2730 2), and a REQUEST in one would be a unicast REQUEST to every server. */
 MalAddress madcap_links_server_id(const MadcapLinks *l, const MalDatagram *d)
 {
   const Link *link = find(l, d->ifindex);
@@ -316,6 +318,9 @@ MalAddress madcap_links_server_id(const MadcapLinks *l, const MalDatagram *d)
       (link != NULL || l->names == NULL || l->names[0] == NULL ||
        madcap_links_is_loopback(l, d->ifindex)))
     return d->local;
+  if (!mal_address_is_multicast(d->local) && !has(l->addresses, d->local) &&
+      !madcap_links_is_loopback(l, d->ifindex))
+    return mal_address_none();
   return link != NULL ? address_for(link, d->peer.address) : mal_address_none();
 }
 

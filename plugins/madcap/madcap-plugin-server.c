@@ -267,9 +267,10 @@ static const MalConfSection *section_of(const MalConfig *config)
 
 static bool check(const MalConfig *config, const MalPlan *plan, GError **error)
 {
-  g_autoptr(GArray) groups = madcap_groups_new(section_of(config), plan->scopes, error);
+  const MalConfSection *s = section_of(config);
+  g_autoptr(GArray) groups = madcap_groups_new(s, plan->scopes, error);
 
-  return groups != NULL;
+  return groups != NULL && madcap_groups_check(groups, s, plan, error);
 }
 
 static MadcapServerConfig read_config(const MalConfSection *s)

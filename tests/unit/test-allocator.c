@@ -515,16 +515,18 @@ Test(allocator, bounds_of_the_address_space)
   MalScope scope = { .index = 0, .group_id_first = 0, .group_id_last = UINT32_MAX };
   scope.span = span("ffff:ffff:ffff:ffff:ffff:ffff::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
   cr_assert(mal_allocator_add_range(a, &scope, scope.span, MAL_FOREVER, NULL));
-  MalFit fit = fit_of(0, 0, MAL_FOREVER, UINT32_MAX);
-  MalBlock got, last = block("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+  MalFit fit = fit_of(0, 0, MAL_FOREVER, UINT32_MAX - 256);
+  /* The highest 256 are kept free. */
+  MalBlock got, last = block("ffff:ffff:ffff:ffff:ffff:ffff:ffff:feff");
   cr_expect(mal_allocator_find_run(a, &fit, &got));
   cr_expect(mal_allocator_is_free(a, &fit, last));
   cr_expect_not(mal_allocator_is_free(a, &fit, mal_block_make(last.first, 2)));
-  cr_expect_not(mal_allocator_take(a, mal_block_make(last.first, 2), 0, 1, 1));
+  cr_expect_not(mal_allocator_is_free(a, &fit, mal_block_make(scope.span.last, 2)));
+  cr_expect_not(mal_allocator_take(a, mal_block_make(scope.span.last, 2), 0, 1, 1));
   cr_expect(mal_allocator_take(a, last, 0, MAL_FOREVER, 1));
   cr_expect(mal_allocator_take(a, mal_block_make(scope.span.first, 1), 0, MAL_FOREVER, 2));
   cr_expect_not(mal_allocator_is_free(a, &fit, last));
-  fit.count = UINT32_MAX - 1;
+  fit.count = UINT32_MAX - 257;
   cr_expect(mal_allocator_find_run(a, &fit, &got));
   cr_expect(mal_allocator_take(a, got, 0, MAL_FOREVER, 3));
   fit.count = 1;

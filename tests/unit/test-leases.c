@@ -208,6 +208,27 @@ Test(leases, rfc2730_3_11_named_addresses_or_nothing)
   bed_clear(&b);
 }
 
+/* There are the groups of MADCAP and other protocols, in IPv6 scopes as well. */
+Test(leases, rfc2730_2_10_the_end_of_a_scope_is_not_leased)
+{
+  Bed b = bed_of("[scope six]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\n"
+                 "[range all]\nscope=six\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\n");
+  static const struct { const char *address; MalAnswer answer; } cases[] = {
+    { "ff15::db8:8fff:fffe", MAL_ANSWER_REFUSED }, { "ff15::db8:8fff:ff00", MAL_ANSWER_REFUSED },
+    { "ff15::db8:8fff:feff", MAL_ANSWER_GRANTED },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    MalBlock block = { .count = 1 };
+    cr_assert(mal_address_parse(cases[i].address, &block.first, NULL));
+    MalLeaseRequest r = request_of(&b, "a", 1, 60);
+    r.scope = mal_scope_set_find(mal_leases_scopes(b.leases), "six");
+    r.named = &block;
+    r.n_named = 1;
+    cr_assert_eq(ask(&b, &r, NULL), cases[i].answer, "%s", cases[i].address);
+  }
+  bed_clear(&b);
+}
+
 Test(leases, rfc2730_2_12_padding_keeps_both_sides)
 {
   Bed b = bed_of(SCOPES "[range one]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.0\n");

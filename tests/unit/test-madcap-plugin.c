@@ -31,6 +31,23 @@ Test(madcap_plugin, joins_configured_groups_on_configured_interfaces)
   daemon_free(&d);
 }
 
+Test(madcap_plugin, a_broadcast_is_neither_multicast_nor_ours)
+{
+  Daemon d = daemon_new("");
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 0, NULL, false, 0 };
+
+  deliver(&d, "192.0.2.50", "192.0.2.255", &ask);
+  deliver(&d, "192.0.2.50", "255.255.255.255", &ask);
+  fake_run(d.fake);
+  cr_assert_eq(fake_sent_count(d.fake), 0);
+  cr_assert_eq(daemon_metric(&d, "elsewhere-ignored"), 2);
+  d.eth0 = d.lo;
+  deliver(&d, "127.0.0.1", "127.0.0.2", &ask);
+  fake_run(d.fake);
+  cr_assert_eq(answer(&d, 0).type, MADCAP_ACK, "all of 127/8 is ours");
+  daemon_free(&d);
+}
+
 Test(madcap_plugin, a_lease_from_discover_to_release_2_2)
 {
   Daemon d = daemon_new("");
@@ -435,6 +452,8 @@ Test(madcap_plugin, a_bad_configuration_names_its_place)
     { "server-groups=nowhere=239.1.1.1\n", "no such [scope]" },
     { "server-groups=org=192.0.2.1\n", "expected a multicast address" },
     { "server-groups=org=ff15::1\n", "family" },
+    { "server-groups=local=239.255.1.9\n", "[range a]" },
+    { "server-groups=org=239.255.1.9\n", "[range a]" },
     { "interfaces=far-too-long-a-name-for-one\n", "not the name of an interface" },
     { "response-cache=301\n", "response-cache" },
     { "lease-owner=nobody\n", "lease-owner" },
