@@ -37,11 +37,24 @@ static char *plain(json_object *value)
                                                             JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
+/* What an object among others says in words: "en: Site local". */
+static char *words_of(json_object *o)
+{
+  GString *out = g_string_new(NULL);
+  json_object_object_foreach(o, key, value) {
+    (void)key;
+    if (json_object_is_type(value, json_type_string))
+      g_string_append_printf(out, "%s%s", out->len ? ": " : "", json_object_get_string(value));
+  }
+  return g_string_free(out, FALSE);
+}
+
 static char *joined(json_object *list)
 {
   GString *out = g_string_new(NULL);
   for (size_t i = 0; i < mal_ctl_length(list); i++) {
-    g_autofree char *item = plain(json_object_array_get_idx(list, i));
+    json_object *o = json_object_array_get_idx(list, i);
+    g_autofree char *item = json_object_is_type(o, json_type_object) ? words_of(o) : plain(o);
     g_string_append_printf(out, "%s%s", i > 0 ? ", " : "", item ? item : "");
   }
   return g_string_free(out, FALSE);

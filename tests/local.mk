@@ -108,6 +108,7 @@ tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-al
 test_scripts =
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_ctl.py
+test_scripts += tests/e2e/test_ctl_direct.py
 test_scripts += tests/e2e/test_dissector.sh
 test_scripts += tests/e2e/test_operation.py
 test_scripts += tests/e2e/test_server.py
