@@ -291,12 +291,15 @@ static void print_json(const Ctl *c, json_object *o)
       json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
+/* The answer may have taken a while: what is "in 5 s" counts from now. */
 static void print_result(const Ctl *c, json_object *result)
 {
+  MalCtlTerm term = c->term;
+  term.now = g_get_real_time() / G_USEC_PER_SEC;
   if (c->args.json)
     print_json(c, result);
   else
-    mal_ctl_view(&c->term, c->method, result);
+    mal_ctl_view(&term, c->method, result);
 }
 
 static bool reader_gone(FILE *out)

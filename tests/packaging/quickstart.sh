@@ -30,6 +30,7 @@ try()
   ran=$((ran + 1))
   quickstart >"$work/out" 2>&1 || { complain "start fails:" "$(cat "$work/out")"; return; }
   expect DISCOVER OFFER REQUEST ACK 'Site local' '239.255.' 'leases     1 with 2 addresses' 'ok, version'
+  grep -q '^starts' "$work/out" && complain "a lease from now on is shown as one that has not begun"
   first=$(sed -n 's/^lease  *//p' "$work/out" | head -n 1)
   quickstart lease --scope 'Organization local' --count 16 >"$work/out" 2>&1 || complain "lease fails"
   expect 239.192. 'state      leased'
