@@ -112,7 +112,8 @@ enum { RECORD_RENEW = 1 << 0, RECORD_SHARED = 1 << 1 };
 static void write_address(MalWriter *w, MalAddress address)
 {
   mal_write_u16(w, (uint16_t)address.family);
-  mal_write_address(w, address);
+  if (address.family != MAL_FAMILY_NONE)
+    mal_write_address(w, address);
 }
 
 static void write_text(MalWriter *w, const char *text)
@@ -137,6 +138,7 @@ GByteArray *madcap_held_write(const MadcapHeld *held)
   write_address(&w, held->scope_first);
   write_address(&w, held->server.address);
   mal_write_u16(&w, held->server.port);
+  write_address(&w, held->local);
   write_text(&w, held->interface);
   mal_write_u64(&w, (uint64_t)held->start);
   mal_write_u64(&w, (uint64_t)held->end);
@@ -153,10 +155,12 @@ GByteArray *madcap_held_write(const MadcapHeld *held)
   return out;
 }
 
-static MalAddress read_address(MalReader *r)
+static MalAddress read_address(MalReader *r, bool may_lack)
 {
   uint16_t family = mal_read_u16(r);
 
+  if (may_lack && family == MAL_FAMILY_NONE)
+    return mal_address_none();
   if (family != MAL_IPV4 && family != MAL_IPV6) {
     mal_reader_fail(r);
     return mal_address_none();
@@ -201,9 +205,10 @@ static void read_body(MalReader *r, MadcapHeld *held)
   held->renew = (flags & RECORD_RENEW) != 0;
   held->shared = (flags & RECORD_SHARED) != 0;
   held->scope = read_text(r);
-  held->scope_first = read_address(r);
-  held->server.address = read_address(r);
+  held->scope_first = read_address(r, false);
+  held->server.address = read_address(r, false);
   held->server.port = mal_read_u16(r);
+  held->local = read_address(r, true);
   g_autofree char *interface = read_text(r);
   g_strlcpy(held->interface, interface, sizeof held->interface);
   held->start = (MalTime)mal_read_u64(r);

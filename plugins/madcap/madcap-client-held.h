@@ -14,6 +14,7 @@ typedef struct {
   MalAddress scope_first;
   GArray *blocks; /* MalBlock */
   MalEndpoint server;
+  MalAddress local;           /* ours, by which the server knows us; family NONE: any */
   char interface[16]; /* of a link-local server, else "" */
   MalTime start, end, granted;
   int64_t lifetime; /* to ask for again */

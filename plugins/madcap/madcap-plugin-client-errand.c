@@ -121,6 +121,29 @@ static void act_id(void *user, uint8_t out[16])
   mal_runtime_random(((ClientErrand *)user)->part->host.runtime, out, 16);
 }
 
+static MalAddress first_address(const MalInterface *interface, MalFamily family)
+{
+  for (size_t i = 0; i < interface->n_addresses; i++)
+    if (interface->addresses[i].family == family)
+      return interface->addresses[i];
+  return mal_address_none();
+}
+
+static bool is_ours(const ClientPart *p, MalAddress address)
+{
+  g_autoptr(GArray) all = mal_runtime_interfaces(p->host.runtime);
+
+  for (guint i = 0; i < all->len; i++) {
+    const MalInterface *interface = &g_array_index(all, MalInterface, i);
+    for (size_t k = 0; interface->up && k < interface->n_addresses; k++)
+      if (mal_address_equal(interface->addresses[k], address))
+        return true;
+  }
+  return false;
+}
+
+/* From each interface's own address: the system would take another one's for loopback, and the
+   server knows its client by the address. */
 static void send_on_all(const ClientErrand *e, MalDatagram *d)
 {
   MalUdp *udp = e->part->udp[d->peer.address.family == MAL_IPV6];
@@ -131,6 +154,7 @@ static void send_on_all(const ClientErrand *e, MalDatagram *d)
     if (!is_asked_on(e, interface, d->peer.address.family))
       continue;
     d->ifindex = interface->index;
+    d->local = first_address(interface, d->peer.address.family);
     mal_udp_send(udp, d);
     mal_count(e->part->host.metrics, MADCAP_M_CLIENT_SENT, 1);
   }
@@ -167,6 +191,8 @@ static void act_send(void *user, const MalEndpoint *to, const uint8_t *data, siz
   if (mal_address_is_multicast(to->address)) {
     send_on_all(e, &d);
   } else {
+    if (e->source.family == to->address.family && is_ours(e->part, e->source))
+      d.local = e->source;
     mal_udp_send(udp, &d);
     mal_count(e->part->host.metrics, MADCAP_M_CLIENT_SENT, 1);
   }
@@ -269,6 +295,19 @@ static void arm(ClientPart *p, int64_t due)
   mal_timer_set(p->timer, due);
 }
 
+static void note_path(ClientErrand *e, const MalDatagram *d)
+{
+  e->paths[e->n_paths++ % CLIENT_MAX_PATHS] = (ClientPath){ d->peer.address, d->local };
+}
+
+MalAddress client_errand_local(const ClientErrand *e, MalAddress peer)
+{
+  for (unsigned i = MIN(e->n_paths, CLIENT_MAX_PATHS); i-- > 0;)
+    if (mal_address_equal(e->paths[i].peer, peer))
+      return e->paths[i].local;
+  return e->source;
+}
+
 static MalLeaseId silent_id(const MadcapClientSilent *silent)
 {
   return (MalLeaseId){ silent->id, silent->id_length };
@@ -281,7 +320,8 @@ static void release_silent(ClientErrand *e, const MadcapClientResult *r)
   for (guint i = 0; i < r->silent->len; i++) {
     const MadcapClientSilent *silent = &g_array_index(r->silent, MadcapClientSilent, i);
     if (!r->done || !mal_lease_id_equal(silent_id(silent), madcap_client_id(e->machine)))
-      client_send_release(e->part, &silent->server, e->interface, silent_id(silent));
+      client_send_release(e->part, &silent->server, e->interface,
+                          client_errand_local(e, silent->server.address), silent_id(silent));
   }
 }
 
@@ -344,9 +384,7 @@ static void add_group(const ClientPart *p, GArray *out, const char *text, MalFam
   g_array_append_val(out, group);
 }
 
-/* The groups of FAMILY; where the host can't ask there, those of the other one, since the family of
-   what is leased is the header's (RFC 2730 3.3). */
-static GArray *groups_for(const ClientErrand *e, MalFamily family)
+static void add_groups(const ClientErrand *e, GArray *out, MalFamily family)
 {
   static const char *const standard[] = {
     "239.255.255.254",
@@ -355,16 +393,25 @@ static GArray *groups_for(const ClientErrand *e, MalFamily family)
   };
   const MalConfSection *s = client_section(e->part);
   size_t given = mal_conf_length(s, "client-groups");
-  GArray *out = g_array_new(FALSE, FALSE, sizeof(MalEndpoint));
 
   if (count_interfaces(e, family) == 0)
-    family = family == MAL_IPV4 ? MAL_IPV6 : MAL_IPV4;
-  if (count_interfaces(e, family) == 0)
-    return out;
+    return;
   for (size_t i = 0; i < given; i++)
     add_group(e->part, out, mal_conf_item(s, "client-groups", i), family);
   for (size_t i = 0; given == 0 && i < G_N_ELEMENTS(standard); i++)
     add_group(e->part, out, standard[i], family);
+}
+
+/* A lease is asked for over its own family where the host can, else over the other, since what is
+   leased is the header's matter (RFC 2730 3.3); never over both, since the server knows the client
+   by its address. Questions go out over both. */
+static GArray *groups_for(const ClientErrand *e, MalFamily family)
+{
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(MalEndpoint));
+
+  add_groups(e, out, family);
+  if (out->len == 0 || e->kind == MADCAP_GETINFO)
+    add_groups(e, out, family == MAL_IPV4 ? MAL_IPV6 : MAL_IPV4);
   return out;
 }
 
@@ -420,18 +467,17 @@ bool client_errand_start(ClientErrand *e, MadcapClientAsk *ask, const MalEndpoin
   return true;
 }
 
-static void send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
-                         MalLeaseId id, unsigned attempts);
+static void send_release(ClientPart *p, const ClientErrand *like, MalLeaseId id);
 
 /* The network that lost the answer may lose the RELEASE, too. */
 static void stray_released(ClientErrand *e, const MadcapClientResult *r)
 {
-  if (!r->done && r->nak < 0 && e->part->running && e->attempts + 1 < RELEASE_ATTEMPTS)
-    send_release(e->part, &e->server, e->interface, madcap_client_id(e->machine), e->attempts + 1);
+  e->attempts++;
+  if (!r->done && r->nak < 0 && e->part->running && e->attempts < RELEASE_ATTEMPTS)
+    send_release(e->part, e, madcap_client_id(e->machine));
 }
 
-static void send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
-                         MalLeaseId id, unsigned attempts)
+static void send_release(ClientPart *p, const ClientErrand *like, MalLeaseId id)
 {
   MadcapClientAsk ask = { .errand = MADCAP_RELEASE,
                           .family = MAL_IPV4,
@@ -442,16 +488,20 @@ static void send_release(ClientPart *p, const MalEndpoint *server, const char *i
 
   if (e == NULL)
     return;
-  g_strlcpy(e->interface, interface, sizeof e->interface);
-  e->server = *server;
-  e->attempts = attempts;
-  client_errand_start(e, &ask, server);
+  g_strlcpy(e->interface, like->interface, sizeof e->interface);
+  e->server = like->server;
+  e->source = like->source;
+  e->attempts = like->attempts;
+  client_errand_start(e, &ask, &e->server);
 }
 
 void client_send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
-                         MalLeaseId id)
+                         MalAddress local, MalLeaseId id)
 {
-  send_release(p, server, interface, id, 0);
+  ClientErrand like = { .server = *server, .source = local };
+
+  g_strlcpy(like.interface, interface, sizeof like.interface);
+  send_release(p, &like, id);
 }
 
 /* ---- datagrams ------------------------------------------------------------------------------- */
@@ -472,6 +522,8 @@ static void receive_one(ClientPart *p, const MalDatagram *d)
     return;
   }
   ClientErrand *e = g_hash_table_lookup(p->by_xid, GUINT_TO_POINTER(msg.xid));
+  if (e != NULL)
+    note_path(e, d);
   if (e == NULL ||
       !madcap_client_receive(e->machine, &d->peer, &msg, client_now(p), client_mono(p))) {
     mal_count(p->host.metrics, MADCAP_M_CLIENT_STRAY, 1);

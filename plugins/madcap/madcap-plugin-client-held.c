@@ -157,7 +157,7 @@ void client_held_await(ClientPart *p, MalTicket ticket, MalCall *call, json_obje
 
 static void give_back(ClientPart *p, MadcapHeld *held)
 {
-  client_send_release(p, &held->server, held->interface, madcap_held_id(held));
+  client_send_release(p, &held->server, held->interface, held->local, madcap_held_id(held));
   client_held_forget(p, held);
 }
 

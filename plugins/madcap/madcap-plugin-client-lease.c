@@ -103,7 +103,7 @@ static void requested(ClientErrand *e, const MadcapClientResult *r)
     return;
   }
   if (mal_call_is_gone(e->call)) {
-    client_send_release(p, &r->server, e->interface, id);
+    client_send_release(p, &r->server, e->interface, client_errand_local(e, r->server.address), id);
     client_fail(e->call, MAL_ERROR_TIMEOUT, "the caller went away");
     return;
   }
@@ -113,6 +113,7 @@ static void requested(ClientErrand *e, const MadcapClientResult *r)
   held->scope = g_strdup(e->scope);
   held->lifetime = e->lifetime;
   held->renew = e->renew;
+  held->local = client_errand_local(e, r->server.address);
   madcap_held_granted(held, r, client_now(p), client_mono(p), client_jitter(p));
   client_held_note_interface(p, held);
   client_held_add(p, held);
@@ -262,6 +263,7 @@ void client_renew_by_itself(ClientPart *p, MadcapHeld *held)
   client_held_note_interface(p, held);
   held->busy = true;
   e->lifetime = held->lifetime;
+  e->source = held->local;
   if (!client_errand_start(e, &ask, &held->server))
     held->busy = false;
 }
@@ -276,10 +278,23 @@ static json_object *foreign_json(const ClientErrand *e, const MadcapClientResult
   memcpy(lease->id, id.bytes, id.length);
   lease->id_length = id.length;
   lease->server = r->server;
-  if (r->blocks != NULL)
-    madcap_held_granted(lease, r, client_now(e->part), client_mono(e->part), 0);
-  lease->scope = g_strdup(r->blocks != NULL ? mal_address_format(r->scope, text) : "");
+  madcap_held_granted(lease, r, client_now(e->part), client_mono(e->part), 0);
+  lease->scope = g_strdup(mal_address_format(r->scope, text));
   return client_held_json(lease);
+}
+
+static json_object *released_json(const ClientErrand *e, const MadcapClientResult *r)
+{
+  g_autofree char *hex = mal_lease_id_to_hex(madcap_client_id(e->machine));
+  char server[MAL_ENDPOINT_STRLEN];
+  json_object *o = json_object_new_object();
+
+  json_object_object_add(o, "lease", json_object_new_string(hex));
+  json_object_object_add(o, "state", json_object_new_string("released"));
+  json_object_object_add(o, "via", json_object_new_string("madcap"));
+  json_object_object_add(o, "server",
+                         json_object_new_string(mal_endpoint_format(r->server, server)));
+  return o;
 }
 
 static void begin_foreign(ClientPart *p, MalCall *call, json_object *params, MadcapType kind,
@@ -289,7 +304,7 @@ static void begin_foreign(ClientPart *p, MalCall *call, json_object *params, Mad
 static void foreign_done(ClientErrand *e, const MadcapClientResult *r)
 {
   if (r->done)
-    mal_call_reply(e->call, foreign_json(e, r));
+    mal_call_reply(e->call, e->kind == MADCAP_RENEW ? foreign_json(e, r) : released_json(e, r));
   else if (e->family == MAL_IPV4 && e->kind == MADCAP_RENEW &&
            r->nak == MADCAP_ERROR_INVALID_REQUEST && e->part->running)
     begin_foreign(e->part, e->call, e->params, e->kind, MAL_IPV6);
@@ -354,6 +369,7 @@ void client_renew(ClientPart *p, MalCall *call, json_object *params)
   client_held_note_interface(p, held);
   held->busy = true;
   e->lifetime = lifetime;
+  e->source = held->local;
   if (!client_errand_start(e, &ask, &held->server))
     held->busy = false;
 }
@@ -379,6 +395,7 @@ static void released(ClientErrand *e, const MadcapClientResult *r)
   mal_count(p->host.metrics, MADCAP_M_CLIENT_RELEASED, 1);
   client_held_say(p, &madcap_event_released, held, "released", r->done ? NULL : r->text);
   json_object *reply = client_held_json(held);
+  json_object_object_add(reply, "state", json_object_new_string("released"));
   client_held_await(p, client_held_unsave(p, madcap_held_id(held)), e->call, reply, false,
                     madcap_held_id(held));
   client_held_forget(p, held);
@@ -407,6 +424,7 @@ void client_release(ClientPart *p, MalCall *call, json_object *params)
   held->due_mono = INT64_MAX;
   held->busy = true;
   client_held_save(p, held);
+  e->source = held->local;
   if (!client_errand_start(e, &ask, &held->server))
     held->busy = false;
 }

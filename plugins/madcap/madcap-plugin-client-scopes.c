@@ -149,16 +149,41 @@ static const char *name_of(const ClientScope *scope, char fallback[MAL_ADDRESS_S
   return mal_address_format(scope->first, fallback);
 }
 
-static bool is_called(const ClientScope *scope, const char *name)
+typedef enum { CALLED_NOT, CALLED_PARTLY, CALLED_SO } Called;
+
+/* Any of its names, in any language, without regard to case. */
+static Called is_called(const ClientScope *scope, const char *name)
 {
   g_autofree char *wanted = g_utf8_casefold(name, -1);
+  Called best = CALLED_NOT;
 
   for (guint i = 1; i < scope->names->len; i += 2) {
     g_autofree char *known = g_utf8_casefold(g_ptr_array_index(scope->names, i), -1);
     if (strcmp(known, wanted) == 0)
-      return true;
+      return CALLED_SO;
+    if (strstr(known, wanted) != NULL)
+      best = CALLED_PARTLY;
   }
-  return false;
+  return best;
+}
+
+/* The one with this name; else the only one with this in a name. */
+static const ClientScope *find_called(const ClientPart *p, const char *name)
+{
+  const ClientScope *partly = NULL;
+  guint n = 0;
+
+  for (guint i = 0; i < p->scopes->len && *name != '\0'; i++) {
+    const ClientScope *scope = g_ptr_array_index(p->scopes, i);
+    Called called = is_called(scope, name);
+    if (called == CALLED_SO)
+      return scope;
+    if (called == CALLED_PARTLY) {
+      partly = scope;
+      n++;
+    }
+  }
+  return n == 1 ? partly : NULL;
 }
 
 char *client_known_scopes(const ClientPart *p)
@@ -195,10 +220,7 @@ static bool find_named(ClientPart *p, const char *text, MalAddress *first, char 
     *name = g_strdup(text);
     return mal_address_is_multicast(*first);
   }
-  for (guint i = 0; i < p->scopes->len; i++)
-    if (is_called(g_ptr_array_index(p->scopes, i), text))
-      return take(g_ptr_array_index(p->scopes, i), first, name);
-  return false;
+  return take(find_called(p, text), first, name);
 }
 
 static bool find_containing(ClientPart *p, MalAddress address, MalAddress *first, char **name)

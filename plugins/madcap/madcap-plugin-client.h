@@ -19,6 +19,12 @@ typedef struct ClientErrand ClientErrand;
 /* RESULT is the machine's; the errand is freed after the call. */
 typedef void (*ClientFinish)(ClientErrand *errand, const MadcapClientResult *result);
 
+/* Who answered, and at which of our addresses: the one by which he knows us. */
+typedef struct {
+  MalAddress peer, local;
+} ClientPath;
+#define CLIENT_MAX_PATHS 16
+
 /* One errand of the machine with who waits for it. */
 struct ClientErrand {
   ClientPart *part;
@@ -35,6 +41,9 @@ struct ClientErrand {
   bool renew, second;  /* SECOND: the errand that follows another one for the same call */
   MalEndpoint server;  /* stray lease: where */
   unsigned attempts;   /* stray lease: so many before */
+  MalAddress source;          /* to send from; family NONE: the system's choice */
+  ClientPath paths[CLIENT_MAX_PATHS];
+  unsigned n_paths;           /* so far; the newest ones are kept */
   ClientFinish finish; /* may be NULL */
 };
 
@@ -87,9 +96,12 @@ void client_errand_free(ClientErrand *e);
 void client_fail(MalCall *call, MalErrorCode code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Parameter "server"; false: the call was failed. OUT's family is NONE where it isn't given. */
 bool client_param_server(ClientPart *p, MalCall *call, json_object *params, MalEndpoint *out);
-/* Gives back what a server may have leased to nobody, with patience. */
+/* Our address as PEER knows it from this errand; family NONE: not known. */
+MalAddress client_errand_local(const ClientErrand *e, MalAddress peer);
+/* Gives back what a server may have leased to nobody, with patience. LOCAL: our address as it knows us,
+   or none. */
 void client_send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
-                         MalLeaseId id);
+                         MalAddress local, MalLeaseId id);
 
 void client_received(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data);
 void client_tick(void *data);

@@ -89,6 +89,7 @@ Test(madcap_held, what_is_written_is_read)
   g_autoptr(MadcapHeld) held = a_lease(true, 3600, 0);
   g_strlcpy(held->interface, "eth0", sizeof held->interface);
   held->shared = true;
+  held->local = address("192.0.2.50");
   g_autoptr(GByteArray) record = madcap_held_write(held);
   g_autoptr(GError) error = NULL;
   g_autoptr(MadcapHeld)
@@ -99,6 +100,7 @@ Test(madcap_held, what_is_written_is_read)
   cr_assert_str_eq(back->scope, "Site local");
   cr_assert_str_eq(back->interface, "eth0");
   cr_assert(mal_endpoint_equal(back->server, held->server));
+  cr_assert(mal_address_equal(back->local, held->local));
   cr_assert_eq(back->start, held->start);
   cr_assert_eq(back->end, held->end);
   cr_assert_eq(back->granted, held->granted);

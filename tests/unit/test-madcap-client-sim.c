@@ -277,6 +277,7 @@ Test(madcap_client_sim, the_network_tells_scopes_with_names_and_nesting_3_10)
   add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
   Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
   Answer *a = must(&w, client, "madcap.scopes", "{}");
+  cr_assert_lt(mal_sim_now(w.sim), 5 * SECOND, "both families are answered at once");
   json_object *scopes = json_object_object_get(a->result, "scopes");
 
   cr_assert_eq(json_object_array_length(scopes), 3, "%s", json_object_to_json_string(a->result));
@@ -299,6 +300,9 @@ Test(madcap_client_sim, a_scope_by_its_learned_name)
   Answer *a = must(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"site LOCAL\"}");
 
   cr_assert_eq(leases_at(server), 1);
+  answer_free(a);
+  a = must(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"local\"}");
+  cr_assert_str_eq(text_of(a, "scope"), "Site local");
   answer_free(a);
   a = call(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"mars\"}");
   cr_assert_eq(a->code, MAL_ERROR_NOT_FOUND);
