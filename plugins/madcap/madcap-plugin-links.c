@@ -278,22 +278,28 @@ void madcap_links_configure(MadcapLinks *l, char *const *names, const GArray *gr
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-static bool is_link_local(MalAddress a)
+/* How many leading bits two addresses share, of those that may name a network: the true length of
+   our prefixes is not known here. */
+static unsigned shared_bits(MalAddress a, MalAddress b)
 {
-  return a.family == MAL_IPV6 && (unsigned)(a.value >> 118) == 0xFE80u >> 6;
+  unsigned most = a.family == MAL_IPV4 ? 24 : 64, width = a.family == MAL_IPV4 ? 32 : 128;
+  unsigned n = 0;
+
+  while (n < most && (a.value ^ b.value) >> (width - 1 - n) == 0)
+    n++;
+  return n;
 }
 
-/* The first of the peer's family; for a link-local peer a link-local one, which is sure to reach
-   him. */
+/* The one nearest to the peer, which is sure to reach him where it is of his network; the first
+   among equals. */
 static MalAddress address_for(const Link *link, MalAddress peer)
 {
   MalAddress best = mal_address_none();
 
   for (guint i = 0; i < link->addresses->len; i++) {
     MalAddress a = g_array_index(link->addresses, MalAddress, i);
-    if (a.family == peer.family &&
-        (best.family == MAL_FAMILY_NONE ||
-         (is_link_local(peer) && is_link_local(a) && !is_link_local(best))))
+    if (a.family == peer.family && (best.family == MAL_FAMILY_NONE ||
+                                    shared_bits(a, peer) > shared_bits(best, peer)))
       best = a;
   }
   return best;

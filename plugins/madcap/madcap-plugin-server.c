@@ -52,8 +52,11 @@ static void tick(void *data)
 
 /* ---- the machine's actions ------------------------------------------------------------------- */
 
+/* Link-local: it means nothing to the routing table. */
 static bool needs_interface(MalAddress a)
 {
+  if (a.family == MAL_IPV4)
+    return (unsigned)(a.value >> 16) == 0xA9FE;
   return a.family == MAL_IPV6 && (unsigned)(a.value >> 118) == 0xFE80u >> 6;
 }
 

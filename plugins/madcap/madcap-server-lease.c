@@ -98,14 +98,18 @@ static void stay_silent(const MadcapExchange *x)
   madcap_server_count(x->s, MADCAP_M_IGNORED_UNSATISFIABLE);
 }
 
-static void offer(const MadcapExchange *x, const MalLease *lease, uint32_t flags)
+/* False where it can't be said in a message. */
+static bool offer(const MadcapExchange *x, const MalLease *lease, uint32_t flags)
 {
   MadcapReplyTo to = madcap_reply_to(x);
 
   to.shared = (flags & MAL_LEASE_SHARED) != 0 && madcap_wants_shared(x->msg);
   size_t length = madcap_reply_lease(x->s, &to, lease, x->msg->scope,
                                      madcap_has(x->msg, MADCAP_OPTION_START_TIME), x->now, x->now);
+  if (length == 0)
+    stay_silent(x);
   madcap_answer_now(x, length, false);
+  return length > 0;
 }
 
 /* A client that starts over with the identifier of a lease it has (it lost our ACK) is offered that
@@ -139,8 +143,8 @@ void madcap_handle_discover(const MadcapExchange *x)
       !s->ops->hold(s->user, &request, x->now, mal_time_add(x->now, s->config.offer_hold), &lease,
                     &engine_why))
     stay_silent(x);
-  else
-    offer(x, &lease, request.flags);
+  else if (!offer(x, &lease, request.flags))
+    s->ops->unhold(s->user, x->id);
 }
 
 /* ---- REQUEST (2.2.4) ------------------------------------------------------------------------- */
@@ -175,8 +179,10 @@ static void request_again_waiting(const MadcapExchange *x)
     refuse(x, MADCAP_ERROR_INVALID_REQUEST, MADCAP_OPTION_LEASE_ID);
     return;
   }
-  if ((entry_flags(x->msg) & MADCAP_ENTRY_RETRY) == 0)
+  if ((entry_flags(x->msg) & MADCAP_ENTRY_RETRY) == 0) {
+    madcap_server_count(s, MADCAP_M_REPEATED_PENDING);
     return;
+  }
   MadcapEntry *entry = begin(x, first->scope, first->lease_time);
   if (entry == NULL)
     return;
@@ -360,6 +366,10 @@ void madcap_handle_renew(const MadcapExchange *x)
     madcap_refuse_now(x, &why);
     return;
   }
+  /* Who names no time gets the default, but loses nothing by it. */
+  if (!madcap_has(x->msg, MADCAP_OPTION_LEASE_TIME))
+    renewal.lifetime = MAX(renewal.lifetime, MIN(lease.end - MAX(lease.start, x->now),
+                                                 s->config.max_lease_time));
   MadcapEntry *entry = begin(x, scope->span.first, renewal.lifetime);
   if (entry == NULL)
     return;

@@ -31,6 +31,35 @@ Test(madcap_plugin, joins_configured_groups_on_configured_interfaces)
   daemon_free(&d);
 }
 
+/* Server Identifier and source: the address of the interface that is nearest to the client. */
+Test(madcap_plugin, the_address_of_the_clients_network_3_3)
+{
+  static const struct { const char *peer, *to, *server; bool here; } cases[] = {
+    { "198.51.100.50", "239.255.255.254", "198.51.100.1", false },
+    { "203.0.113.50", "239.255.255.254", "192.0.2.1", false },
+    { "192.0.2.50", "239.255.255.254", "192.0.2.1", false },
+    { "169.254.7.7", "239.255.255.254", "192.0.2.1", true },
+    { "2001:db8:2::50", "ff15::db8:8fff:fffe", "2001:db8:2::1", false },
+    { "fe80::50", "ff15::db8:8fff:fffe", "fe80::1", true },
+  };
+  Daemon d;
+
+  daemon_prepare(&d);
+  d.eth0 = fake_add_interface(
+      d.fake, "eth1", "192.0.2.1 198.51.100.1 2001:db8::1 2001:db8:2::1 fe80::1");
+  cr_assert(daemon_try(&d, "interfaces=eth1\nbeyond-local-scope=yes\n", NULL));
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Ask ask = { MADCAP_GETINFO, (uint32_t)i, NULL, NULL, 0, NULL, false, 0 };
+    deliver(&d, cases[i].peer, cases[i].to, &ask);
+    cr_assert(mal_address_equal(answer(&d, i).server_id, an_address(cases[i].server)), "%s",
+              cases[i].peer);
+    const FakeSent *sent = fake_sent_at(d.fake, i);
+    cr_assert(mal_address_equal(sent->local, an_address(cases[i].server)), "%s", cases[i].peer);
+    cr_assert_eq(sent->ifindex, cases[i].here ? d.eth0 : 0, "%s", cases[i].peer);
+  }
+  daemon_free(&d);
+}
+
 Test(madcap_plugin, a_broadcast_is_neither_multicast_nor_ours)
 {
   Daemon d = daemon_new("");

@@ -60,6 +60,9 @@ static Case cases[] = {
     "> DISCOVER @m " L "\n< OFFER lease=3600 " L " ranges=239.255.0.0/1\ncalls hold:60\nadvance 4\n"
     "> DISCOVER @m " L "\n< OFFER lease=3600 " L
     " ranges=239.255.0.0/1\ncalls\ncount retransmissions-answered 1" },
+  { "2.2.3 what can't be said is not held either",
+    "wall 4294967296\n> DISCOVER @m " L " start=-1 clock=-1\n<\ncalls hold:60 unhold\n"
+    "count unsatisfiable-ignored 1" },
   { "2.2.3 an offer with a start says it",
     "> DISCOVER @m " L " start=600 clock=0\n< OFFER lease=3600 " L
     " start=+600 ranges=239.255.0.0/1 clock=+0" },
@@ -263,6 +266,12 @@ static Case cases[] = {
   { "2.2.7 RENEW with the default",
     "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> RENEW\ncommit\n"
     "< ACK lease=3600 " L " ranges=239.255.7.0/2" },
+  { "2.2.7 RENEW without a lease time takes nothing away",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 9000\nadvance 1000\n> RENEW\ncommit\n"
+    "< ACK lease=8000 " L " ranges=239.255.7.0/2" },
+  { "2.2.7 but for what is over the most",
+    "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 999999\n> RENEW\ncommit\n"
+    "< ACK lease=86400 " L " ranges=239.255.7.0/2" },
   { "2.2.7 RENEW is done once",
     "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500\n> RENEW lease=900\n> RENEW lease=900\n"
     "commit\n< ACK lease=900 " L " ranges=239.255.7.0/2\n> RENEW lease=900\n"
@@ -331,6 +340,8 @@ static Case cases[] = {
     "> DISCOVER @m " L " feat=2/2/\n< OFFER lease=3600 " L " ranges=239.255.0.0/1 feat=1,2//2" },
 
   /* ---- Retry After ---- */
+  { "2.13.2 a client must not request or require Retry After",
+    "> REQUEST " L " feat=1/1/\n< NAK 1/12\n> REQUEST xid=2 " L " feat=1//1\n< NAK 1/12\ncalls" },
   { "2.13.2 before the first retransmission the client is told to come again",
     "model waiting\n> REQUEST " L " lease=900 feat=1//\n<\nadvance 2\n<\nadvance 1\n"
     "< ACK lease=900 " L " ranges= clock=+0 feat=1,2//1 retry=+120\ncount retry-later-sent 1\n"
