@@ -119,6 +119,7 @@ test_scripts += tests/packaging/hardening.sh
 test_scripts += tests/packaging/headers.sh
 test_scripts += tests/packaging/manuals.sh
 test_scripts += tests/packaging/quickstart.sh
+test_scripts += tests/packaging/readme.sh
 
 # make lint runs these alone.
 lints = tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
