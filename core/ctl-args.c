@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define TIMEOUT 120
-
 static bool usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 static bool usage(GError **error, const char *format, ...)
@@ -75,7 +73,7 @@ static bool one_word(MalCtlArgs *args, char **words, size_t *i, GError **error)
 
 bool mal_ctl_args_parse(int argc, char **argv, MalCtlArgs *args, GError **error)
 {
-  *args = (MalCtlArgs){ .timeout = TIMEOUT, .words = g_ptr_array_new_with_free_func(g_free) };
+  *args = (MalCtlArgs){ .timeout = -1, .words = g_ptr_array_new_with_free_func(g_free) };
   for (size_t i = 1; i < (size_t)argc; i++)
     if (!one_word(args, argv, &i, error))
       return false;

@@ -6,6 +6,7 @@
 #include "methods.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define PAGE 1000
+#define TIMEOUT 120             /* seconds, unless --timeout says otherwise */
 #define LEASES_MOST 10000       /* unless --limit says otherwise */
 #define TEXT_MOST (512 * 1024)  /* of a configuration that is sent, not named */
 
@@ -213,10 +215,11 @@ static bool open_link(Ctl *c, GError **error)
 {
   g_autofree char *via = NULL;
   c->link = c->args.direct ? mal_ctl_direct_open(c->args.words, &via, error)
-                           : mal_ctl_rpc_open(socket_path(c), c->args.timeout, error);
+                           : mal_ctl_rpc_open(socket_path(c), error);
   if (!c->link)
     return false;
   c->link->progress = print_progress;
+  c->link->timeout = c->args.timeout >= 0 ? c->args.timeout : TIMEOUT;
   return true;
 }
 
@@ -437,11 +440,20 @@ static bool fit_map(Ctl *c, json_object *params, GError **error)
   return good;
 }
 
+/* What may take as long as it takes, without that anything is wrong. */
+static bool takes_long(const Ctl *c, json_object *params)
+{
+  return g_str_has_prefix(c->method, "store.") ||
+         json_object_get_boolean(mal_ctl_member(params, "wait"));
+}
+
 static bool run_call(Ctl *c, json_object *method, GError **error)
 {
   json_object *params = params_of(c, method, NULL, error), *result = NULL;
   bool map = strcmp(c->method, "space.map") == 0 && params &&
              !json_object_object_get_ex(params, "cells", NULL);
+  if (c->args.timeout < 0 && takes_long(c, params))
+    c->link->timeout = 0;
   if (params && complete_params(c, params, error) && (!map || fit_map(c, params, error)))
     result = c->link->call(c->link, c->method, params, error);
   json_object_put(params);
@@ -529,10 +541,22 @@ static bool run(Ctl *c, GError **error)
   return run_command(c, error);
 }
 
+/* A socket must not become our standard output because somebody closed that. */
+static void open_standard_streams(void)
+{
+  int fd;
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    close(fd);
+}
+
 int mal_ctl_main(int argc, char **argv)
 {
   Ctl c = { 0 };
   g_autoptr(GError) error = NULL;
+  open_standard_streams();
   setlocale(LC_ALL, "");
   signal(SIGPIPE, SIG_IGN);
   mal_ctl_term_init(&c.term, stdout);

@@ -14,7 +14,6 @@ typedef struct {
   MalCtlLink link;
   int fd;
   char *path;
-  int64_t timeout;
   GByteArray *in;
   size_t seen;                  /* of IN: holds no newline */
   int64_t last_id;
@@ -68,15 +67,17 @@ static bool connect_to(Rpc *r, GError **error)
 static bool wait_for(Rpc *r, short events, int watch, bool limited, GError **error)
 {
   struct pollfd fds[2] = { { .fd = r->fd, .events = events }, { .fd = watch } };
+  int most = limited && r->link.timeout > 0 ? (int)MIN(r->link.timeout, G_MAXINT / 1000) * 1000
+                                            : -1;
   for (;;) {
-    int n = poll(fds, 2, limited && r->timeout > 0 ? (int)MIN(r->timeout * 1000, G_MAXINT) : -1);
+    int n = poll(fds, 2, most);
     if (n > 0)
       return !(fds[1].revents & (POLLERR | POLLHUP | POLLNVAL));
     if (n == 0) {
       g_set_error(error, MAL_CTL_ERROR, MAL_CTL_FAILED,
                   "the daemon at %s gave no sign for %" G_GINT64_FORMAT
                   " s; --timeout allows it more",
-                  r->path, r->timeout);
+                  r->path, r->link.timeout);
       return false;
     }
     if (errno != EINTR)
@@ -242,13 +243,12 @@ static void rpc_free(MalCtlLink *link)
   g_free(r);
 }
 
-MalCtlLink *mal_ctl_rpc_open(const char *path, int64_t timeout, GError **error)
+MalCtlLink *mal_ctl_rpc_open(const char *path, GError **error)
 {
   Rpc *r = g_new0(Rpc, 1);
   *r = (Rpc){ .link = { .call = rpc_call, .free = rpc_free },
               .fd = -1,
               .path = g_strdup(path),
-              .timeout = timeout,
               .in = g_byte_array_new() };
   if (connect_to(r, error))
     return &r->link;

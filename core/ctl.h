@@ -86,7 +86,7 @@ int64_t mal_ctl_number(json_object *o, const char *name);
 typedef struct {
   char *socket;
   bool json, direct, help, version;
-  int64_t timeout;              /* seconds without a sign of the daemon */
+  int64_t timeout;              /* seconds without a sign of the daemon; -1: not said */
   GPtrArray *words;             /* the command and what follows, untouched; NULL-terminated */
 } MalCtlArgs;
 bool mal_ctl_args_parse(int argc, char **argv, MalCtlArgs *args, GError **error);
@@ -116,12 +116,13 @@ struct MalCtlLink {
   json_object *(*call)(MalCtlLink *link, const char *method, json_object *params, GError **error);
   void (*free)(MalCtlLink *link);
   void (*progress)(const char *message);
+  int64_t timeout;              /* seconds without a sign of the daemon; 0: none is too long */
   /* Parameters that every call gets that has them and doesn't say them itself, or NULL: char * by
    * char *. */
   GHashTable *defaults;
 };
 
-MalCtlLink *mal_ctl_rpc_open(const char *path, int64_t timeout, GError **error);
+MalCtlLink *mal_ctl_rpc_open(const char *path, GError **error);
 /* After events.subscribe: the next event, to be put. NULL without ERROR: whoever reads our output
    (descriptor WATCH) is gone. */
 json_object *mal_ctl_rpc_event(MalCtlLink *link, int watch, GError **error);

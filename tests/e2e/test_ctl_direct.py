@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""mallocctl as a client on the network: --direct without any daemon on its host, and --via through one.
-The server is on the other end of a link between two namespaces (RFC 2730 2.2, appendix A)."""
+"""mallocctl as a client on the network: --direct without any daemon on its host, and --via through
+one. The server is on the other end of a link between two namespaces (RFC 2730 2.2, appendix A)."""
 
 import json
 import os
@@ -29,7 +29,8 @@ class Host(unittest.TestCase):
 
     def ctl(self, *words, expect=0, **env):
         """mallocctl in the client's namespace."""
-        environment = {**os.environ, "MALLOCD_PLUGIN_DIR": harness.PLUGINS, "LC_ALL": "C.UTF-8", **env}
+        environment = {**os.environ, "MALLOCD_PLUGIN_DIR": harness.PLUGINS, "LC_ALL": "C.UTF-8",
+                       **env}
         with self.site.client.space:
             done = subprocess.run([harness.program("mallocctl"), *words], capture_output=True,
                                   text=True, env=environment, timeout=120)

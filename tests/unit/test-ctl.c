@@ -136,6 +136,11 @@ Test(ctl_args, own_options_anywhere)
   cr_expect_str_eq(left, "leases --scope x");
   mal_ctl_args_clear(&args);
 
+  char *plain[] = { "mallocctl", "status" };
+  cr_assert(mal_ctl_args_parse(2, plain, &args, NULL));
+  cr_expect_eq(args.timeout, -1);
+  mal_ctl_args_clear(&args);
+
   char *bad[] = { "mallocctl", "--timeout", "never" };
   GError *error = NULL;
   cr_assert_not(mal_ctl_args_parse(G_N_ELEMENTS(bad), bad, &args, &error));
