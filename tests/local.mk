@@ -85,9 +85,12 @@ tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
 tests_unit_test_madcap_server_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-client
 tests_unit_test_madcap_client_SOURCES = tests/unit/test-madcap-client.c \
-  tests/unit/test-madcap-client-held.c
+  tests/unit/test-madcap-client-held.c tests/unit/madcap-client-script.c \
+  tests/unit/madcap-client-script.h
 tests_unit_test_madcap_client_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-client-sim
+tests_unit_test_madcap_client_sim_SOURCES = tests/unit/test-madcap-client-sim.c \
+  tests/unit/madcap-world.c tests/unit/madcap-world.h
 tests_unit_test_madcap_client_sim_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-wire
 tests_unit_test_madcap_wire_SOURCES = tests/unit/test-madcap-wire.c $(madcap_packets)

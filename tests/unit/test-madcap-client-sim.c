@@ -1,230 +1,9 @@
 /* MADCAP clients against real servers, whole daemons on a simulated network: what a program asks of
    the client's daemon, and what the server's lease engine then holds. Sections are RFC 2730's. */
-#include "core/core.h"
-#include "tests/sim/sim.h"
+#include "madcap-world.h"
 
 #include <criterion/criterion.h>
-#include <glib/gstdio.h>
 #include <string.h>
-
-extern const MalPlugin mal_plugin;
-
-#define SCOPES                                                                                     \
-  "[scope local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nttl=16\n"                  \
-  "name[en]=Site local\nname[fr]=Site\ndefault-language=en\nnests-inside=org\n"                    \
-  "[scope org]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=64\nname[en]=Org\n"      \
-  "[scope site6]\nfamily=ipv6\nfirst=ff13::8000:0\nlast=ff13:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n" \
-  "ttl=32\n"
-
-#define SERVER(range) "[daemon]\nroles=maas\nplugins=madcap\n" SCOPES range "[madcap]\n"
-#define RANGE_A "[range a]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.255\n"
-#define RANGE_B "[range b]\nscope=local\nfirst=239.255.2.0\nlast=239.255.2.255\n"
-#define CLIENT "[daemon]\nroles=client\nplugins=madcap\n[madcap]\n"
-#define SECOND MAL_US
-
-typedef struct {
-  MalSim *sim;
-  MalSimNode *node;
-  MalCore *core;
-  char *config;
-  GString *log;
-  char *dir; /* its state-dir; NULL: a store in memory */
-} Host;
-
-typedef struct {
-  MalSim *sim;
-  MalSimLink *link;
-  Host hosts[8];
-  size_t n;
-} World;
-
-typedef struct {
-  bool done;
-  json_object *result;
-  int code;
-  char *text;
-  GString *progress;
-} Answer;
-
-/* ---- the world ------------------------------------------------------------------------------- */
-
-static void log_line(MalLogLevel level, const char *line, void *data)
-{
-  (void)level;
-  g_string_append_printf(data, "%s\n", line);
-}
-
-static void boot(Host *h)
-{
-  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
-  MalRuntime *rt = mal_sim_node_runtime(h->node);
-  g_autoptr(GError) error = NULL;
-  MalCoreOptions options = {
-    .runtime = rt,
-    .store = h->dir ? mal_store_sqlite_open(rt, h->dir, NULL, &error) : mal_store_memory_new(rt),
-    .config_text = h->config,
-    .builtin = builtin,
-    .log = log_line,
-    .log_data = h->log,
-  };
-
-  cr_assert_not_null(options.store, "%s", error ? error->message : "");
-  h->core = mal_core_new(&options, &error);
-  cr_assert_not_null(h->core, "%s", error ? error->message : "");
-  cr_assert(mal_core_start(h->core, &error), "%s", error ? error->message : "");
-}
-
-static World world_new(uint64_t seed)
-{
-  World w = { .sim = mal_sim_new(seed) };
-
-  w.link = mal_sim_link_new(w.sim, "lan");
-  return w;
-}
-
-static Host *add_host(World *w, const char *name, const char *address, const char *config)
-{
-  Host *h = &w->hosts[w->n++];
-
-  h->sim = w->sim;
-  h->node = mal_sim_node_new(w->sim, name);
-  h->config = g_strdup(config);
-  h->log = g_string_new(NULL);
-  MalSimIface *eth0 = mal_sim_iface_new(h->node, w->link, "eth0");
-  mal_sim_iface_add(eth0, address);
-  g_autofree char *six = g_strdup_printf("2001:db8::%s", strrchr(address, '.') + 1);
-  mal_sim_iface_add(eth0, six);
-  boot(h);
-  return h;
-}
-
-static void drop_dir(char *dir)
-{
-  g_autoptr(GDir) open = g_dir_open(dir, 0, NULL);
-
-  for (const char *name; (name = g_dir_read_name(open)) != NULL;) {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_unlink(path);
-  }
-  g_rmdir(dir);
-  g_free(dir);
-}
-
-static void world_free(World *w)
-{
-  cr_assert_null(mal_sim_failure(w->sim));
-  for (size_t i = 0; i < w->n; i++) {
-    if (w->hosts[i].core != NULL)
-      mal_core_free(w->hosts[i].core);
-    if (w->hosts[i].dir != NULL)
-      drop_dir(w->hosts[i].dir);
-    g_free(w->hosts[i].config);
-    g_string_free(w->hosts[i].log, TRUE);
-  }
-  mal_sim_free(w->sim);
-}
-
-/* ---- calls ----------------------------------------------------------------------------------- */
-
-static void on_done(json_object *result, const GError *error, void *data)
-{
-  Answer *a = data;
-
-  cr_assert_not(a->done, "answered twice");
-  a->done = true;
-  if (result != NULL)
-    a->result = json_object_get(result);
-  if (error != NULL) {
-    a->code = error->code;
-    a->text = g_strdup(error->message);
-  }
-}
-
-static void on_progress(const char *message, void *data)
-{
-  g_string_append_printf(((Answer *)data)->progress, "%s\n", message);
-}
-
-static Answer *begin(Host *h, const char *method, const char *json)
-{
-  Answer *a = g_new0(Answer, 1);
-  json_object *params = json_tokener_parse(json);
-
-  a->progress = g_string_new(NULL);
-  cr_assert_not_null(params, "%s", json);
-  mal_control_call(mal_core_control(h->core), method, params, true, on_done, on_progress, a);
-  json_object_put(params);
-  return a;
-}
-
-static bool is_open(void *data)
-{
-  return !((Answer *)data)->done;
-}
-
-static Answer *wait_for(World *w, Answer *a, int64_t seconds)
-{
-  mal_sim_run_while(w->sim, is_open, a, mal_sim_now(w->sim) + seconds * SECOND);
-  return a;
-}
-
-static Answer *call(World *w, Host *h, const char *method, const char *json)
-{
-  Answer *a = wait_for(w, begin(h, method, json), 1000);
-
-  cr_assert(a->done, "%s %s is not answered:\n%s", method, json, a->progress->str);
-  return a;
-}
-
-static Answer *must(World *w, Host *h, const char *method, const char *json)
-{
-  Answer *a = call(w, h, method, json);
-
-  cr_assert_not_null(a->result, "%s %s: %s\n%s%s", method, json, a->text, a->progress->str,
-                     h->log->str);
-  return a;
-}
-
-static void answer_free(Answer *a)
-{
-  if (a->result != NULL)
-    json_object_put(a->result);
-  g_free(a->text);
-  g_string_free(a->progress, TRUE);
-  g_free(a);
-}
-
-static const char *text_of(const Answer *a, const char *name)
-{
-  json_object *o = json_object_object_get(a->result, name);
-
-  cr_assert_not_null(o, "%s is not in %s", name, json_object_to_json_string(a->result));
-  return json_object_get_string(o);
-}
-
-static uint64_t leases_at(const Host *h)
-{
-  return mal_leases_totals(mal_core_leases(h->core), NULL).leases;
-}
-
-static uint64_t metric(const Host *h, const char *name)
-{
-  for (size_t i = 0; i < mal_metrics_size(mal_core_metrics(h->core)); i++) {
-    const MalMetricSet *set = mal_metrics_at(mal_core_metrics(h->core), i);
-    for (size_t k = 0; k < set->n; k++)
-      if (strcmp(set->owner, "madcap") == 0 && strcmp(set->defs[k].name, name) == 0)
-        return set->values[k];
-  }
-  cr_assert_fail("no metric %s", name);
-  return 0;
-}
-
-#define REQUEST "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"lifetime\":3600}"
-
-static char *about(const Answer *lease, const char *more)
-{
-  return g_strdup_printf("{\"lease\":\"%s\"%s}", text_of(lease, "lease"), more);
-}
 
 /* ---- the ordinary course --------------------------------------------------------------------- */
 
@@ -329,8 +108,7 @@ Test(madcap_client_sim, over_ipv6)
   world_free(&w);
 }
 
-/* ---- a lease that this process doesn't hold ----------------------------------------------------
- */
+/* ---- a lease that this process doesn't hold -------------------------------------------------- */
 
 Test(madcap_client_sim, renew_and_release_need_only_identifier_and_server)
 {
@@ -354,8 +132,7 @@ Test(madcap_client_sim, renew_and_release_need_only_identifier_and_server)
   world_free(&w);
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------
- */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 Test(madcap_client_sim, one_of_two_servers_gives_and_the_other_lets_its_hold_go_2_2_3)
 {
@@ -405,8 +182,7 @@ Test(madcap_client_sim, a_full_server_s_refusal_leads_to_the_next)
   world_free(&w);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------
- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 Test(madcap_client_sim, nobody_answers_for_60_s_2_3)
 {
@@ -452,8 +228,7 @@ Test(madcap_client_sim, a_wrong_clock_is_told_2_12)
   world_free(&w);
 }
 
-/* ---- renewal -----------------------------------------------------------------------------------
- */
+/* ---- renewal --------------------------------------------------------------------------------- */
 
 Test(madcap_client_sim, a_held_lease_is_renewed_until_it_is_released)
 {
@@ -536,8 +311,7 @@ Test(madcap_client_sim, a_step_of_the_wall_clock_loses_no_lease)
   }
 }
 
-/* ---- the store
-   ----------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 Test(madcap_client_sim, leases_outlive_the_daemon_s_restart)
 {
@@ -601,8 +375,29 @@ Test(madcap_client_sim, a_daemon_that_stops_fails_who_waits)
   world_free(&w);
 }
 
-/* ---- a bad network ------------------------------------------------------------------------------
- */
+/* ---- addresses of ours ----------------------------------------------------------------------- */
+
+/* The system's choice of a source may be another address than the interface's first one. */
+Test(madcap_client_sim, with_two_interfaces_the_server_knows_us_by_one_address)
+{
+  World w = world_new(23);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  MalSimLink *second = mal_sim_link_new(w.sim, "second");
+
+  mal_sim_iface_add(mal_sim_iface_new(client->node, second, "eth1"), "198.51.100.50");
+  mal_sim_iface_add(mal_sim_iface_new(client->node, w.link, "eth2"), "192.0.2.51");
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+  mal_sim_run_for(w.sim, 3 * 3600 * SECOND);
+  cr_assert_eq(metric(client, "client-renewals-failed"), 0, "%s", client->log->str);
+  g_autofree char *it = about(a, "");
+  answer_free(must(&w, client, "lease.release", it));
+  cr_assert_eq(leases_at(server), 0);
+  answer_free(a);
+  world_free(&w);
+}
+
+/* ---- a bad network --------------------------------------------------------------------------- */
 
 static const MalSimFaults bad = {
   .latency_min = 1000,

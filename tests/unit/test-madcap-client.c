@@ -1,257 +1,11 @@
 /* The client machine alone, by scripts: what it sends when, and what it makes of answers. Sections
    are RFC 2730's. */
-#include "plugins/madcap/madcap-client.h"
+#include "madcap-client-script.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define US INT64_C(1000000)
-#define NOW INT64_C(1767225600) /* the wall clock at monotonic 0 */
-#define MAX_SENT 64
-
-typedef struct {
-  int64_t at; /* seconds */
-  MadcapType type;
-  MalAddress to;
-  uint32_t xid;
-  uint8_t data[1500];
-  size_t length;
-} Sent;
-
-typedef struct {
-  MadcapClient *client;
-  MadcapClientAsk ask;
-  int64_t mono;
-  uint32_t next_xid;
-  uint8_t next_id;
-  Sent sent[MAX_SENT];
-  size_t n_sent;
-  unsigned heard, unfit, infos;
-  MalEndpoint servers[4], groups[2];
-} Script;
-
-static const uint8_t own_id[17] = { 0, 1, 2, 3 };
-
-static MalAddress address(const char *text)
-{
-  MalAddress a = mal_address_none();
-
-  cr_assert(mal_address_parse(text, &a, NULL), "%s", text);
-  return a;
-}
-
-static uint32_t act_xid(void *user)
-{
-  return ++((Script *)user)->next_xid;
-}
-
-static void act_id(void *user, uint8_t out[16])
-{
-  memset(out, 0xA0 + ((Script *)user)->next_id++, 16);
-}
-
-static void act_send(void *user, const MalEndpoint *to, const uint8_t *data, size_t length,
-                     unsigned transmission)
-{
-  Script *t = user;
-  Sent *s = &t->sent[t->n_sent++];
-  MadcapMessage msg;
-  MadcapFault fault;
-
-  (void)transmission;
-  cr_assert(t->n_sent < MAX_SENT && length <= sizeof s->data);
-  cr_assert_eq(madcap_decode(data, length, &msg, &fault), MADCAP_OK);
-  cr_assert(madcap_check(&msg,
-                         (MadcapContext){ .multicast = mal_address_is_multicast(to->address) },
-                         &fault),
-            "option %u", fault.option);
-  s->at = t->mono / US;
-  s->type = (MadcapType)msg.type;
-  s->to = to->address;
-  s->xid = msg.xid;
-  memcpy(s->data, data, length);
-  s->length = length;
-}
-
-static void act_news(void *user, MadcapClientNews what, const MalEndpoint *who,
-                     const MadcapMessage *msg, const char *why)
-{
-  Script *t = user;
-
-  (void)who;
-  (void)msg;
-  (void)why;
-  t->heard += what == MADCAP_CLIENT_HEARD || what == MADCAP_CLIENT_LATER;
-  t->unfit += what == MADCAP_CLIENT_UNFIT;
-}
-
-static void act_info(void *user, const MalEndpoint *from, const MadcapMessage *msg)
-{
-  (void)from;
-  (void)msg;
-  ((Script *)user)->infos++;
-}
-
-static const MadcapClientOps ops = {
-  .xid = act_xid,
-  .id = act_id,
-  .send = act_send,
-  .news = act_news,
-  .info = act_info,
-};
-
-static Script *script(MadcapType errand, const char *servers, bool group)
-{
-  Script *t = g_new0(Script, 1);
-  g_auto(GStrv) list = g_strsplit(servers, " ", -1);
-
-  t->ask = (MadcapClientAsk){
-    .errand = errand,
-    .family = MAL_IPV4,
-    .id = { own_id, sizeof own_id },
-    .scope = address("239.255.0.0"),
-    .min = 1,
-    .desired = 1,
-    .lifetime = 3600,
-    .start = MAL_BEGINNING,
-    .max_start = MAL_FOREVER,
-    .take_first = true,
-    .gather = US,
-    .servers = t->servers,
-    .groups = t->groups,
-  };
-  if (errand == MADCAP_RELEASE || errand == MADCAP_GETINFO)
-    t->ask.lifetime = 0;
-  for (char **s = list; *s != NULL && **s != '\0'; s++)
-    t->servers[t->ask.n_servers++] = (MalEndpoint){ .address = address(*s), .port = 2535 };
-  if (group)
-    t->groups[t->ask.n_groups++] = (MalEndpoint){ .address = address("239.255.255.254"),
-                                                  .port = 2535 };
-  return t;
-}
-
-static void run(Script *t)
-{
-  g_autoptr(GError) error = NULL;
-
-  t->client = madcap_client_new(&t->ask, &ops, t, &error);
-  cr_assert_not_null(t->client, "%s", error ? error->message : "");
-  madcap_client_start(t->client, NOW, 0);
-}
-
-/* Time passes, to SECONDS since the start, with every deadline on the way. */
-static void until(Script *t, int64_t seconds)
-{
-  while (madcap_client_due(t->client) <= seconds * US) {
-    t->mono = MAX(t->mono, madcap_client_due(t->client));
-    madcap_client_tick(t->client, NOW + t->mono / US, t->mono);
-  }
-  t->mono = seconds * US;
-}
-
-static void end(Script *t)
-{
-  madcap_client_free(t->client);
-  g_free(t);
-}
-
-static const Sent *last(const Script *t)
-{
-  cr_assert(t->n_sent > 0);
-  return &t->sent[t->n_sent - 1];
-}
-
-/* ---- answers
-   ------------------------------------------------------------------------------------- */
-
-typedef struct {
-  MadcapType type;
-  const char *from; /* server identifier, and source unless SOURCE */
-  const char *source;
-  uint32_t lease_time; /* 0: 3600 */
-  const char *first;   /* of the addresses; NULL: 239.255.1.1, in an OFFER: no list */
-  uint32_t count;      /* 0: 1 */
-  uint32_t start;
-  uint32_t retry_in; /* not 0: an empty list and Retry After */
-  uint16_t error, option;
-  const char *scope;
-  bool other_xid, other_id, no_lease_time;
-} Reply;
-
-static void put_lease(MadcapEncoder *e, const Reply *r)
-{
-  static const uint16_t retry = MADCAP_FEATURE_RETRY_AFTER;
-  MalBlock block = mal_block_make(address(r->first ? r->first : "239.255.1.1"),
-                                  r->count ? r->count : 1);
-  bool list = r->type == MADCAP_ACK || r->first != NULL;
-
-  madcap_put_scope(e, address(r->scope ? r->scope : "239.255.0.0"));
-  if (r->start != 0)
-    madcap_put_start_time(e, r->start);
-  if (list)
-    madcap_put_ranges(e, &block, r->retry_in ? 0 : 1);
-  if (r->start != 0 || r->retry_in != 0)
-    madcap_put_current_time(e, (uint32_t)NOW + 500);
-  if (r->retry_in != 0) {
-    madcap_put_features(e, &retry, 1, NULL, 0, &retry, 1);
-    madcap_put_retry_time(e, (uint32_t)NOW + 500 + r->retry_in);
-  }
-}
-
-/* To the newest message. */
-static bool answer(Script *t, const Reply *r)
-{
-  const Sent *to = last(t);
-  uint8_t buffer[1500];
-  MadcapMessage sent, msg;
-  MadcapContext context = { .answers = to->type };
-
-  cr_assert_eq(madcap_decode(to->data, to->length, &sent, NULL), MADCAP_OK);
-  MadcapEncoder e = madcap_encoder(buffer, sizeof buffer, r->type, context, MAL_IPV4,
-                                   r->other_xid ? to->xid + 1000 : to->xid);
-  bool lease = r->type == MADCAP_OFFER ||
-               (r->type == MADCAP_ACK && to->type != MADCAP_RELEASE && to->type != MADCAP_GETINFO);
-  if (lease && !r->no_lease_time)
-    madcap_put_lease_time(&e, r->lease_time ? r->lease_time : 3600);
-  madcap_put_server_id(&e, address(r->from));
-  madcap_put_lease_id(&e, r->other_id ? (const uint8_t *)"other" : sent.lease_id.data,
-                      r->other_id ? 5 : sent.lease_id.length);
-  if (lease)
-    put_lease(&e, r);
-  if (r->type == MADCAP_NAK && r->error == MADCAP_ERROR_CLOCK_SKEW)
-    madcap_put_error_clock_skew(&e, (uint32_t)NOW + 9000);
-  else if (r->type == MADCAP_NAK && r->error == MADCAP_ERROR_LEASE_ID_UNKNOWN)
-    madcap_put_error(&e, r->error, NULL, 0);
-  else if (r->type == MADCAP_NAK)
-    madcap_put_error_option(&e, (MadcapErrorCode)r->error, r->option);
-  size_t length = madcap_finish(&e);
-  if (length == 0) { /* a required option is left out on purpose */
-    cr_assert(r->no_lease_time);
-    mal_write_u32(&e.writer, 0);
-    length = e.writer.offset;
-  }
-  cr_assert_eq(madcap_decode(buffer, length, &msg, NULL), MADCAP_OK);
-  MalEndpoint peer = { .address = address(r->source ? r->source : r->from), .port = 2535 };
-  return madcap_client_receive(t->client, &peer, &msg, NOW + t->mono / US, t->mono);
-}
-
-#define ANSWER(t, ...) answer((t), &(Reply){ __VA_ARGS__ })
-
-static const MadcapClientResult *over(const Script *t)
-{
-  const MadcapClientResult *r = madcap_client_result(t->client);
-
-  cr_assert_not_null(r, "not over");
-  return r;
-}
-
-static bool is_open(const Script *t)
-{
-  return madcap_client_result(t->client) == NULL;
-}
-
-/* ---- 2.3: retransmission -----------------------------------------------------------------------
- */
+/* ---- 2.3: retransmission --------------------------------------------------------------------- */
 
 Test(madcap_client, retransmits_at_4_12_28_and_gives_up_at_60_2_3)
 {
@@ -334,8 +88,7 @@ Test(madcap_client, an_identifier_of_the_program_s_stays)
   end(t);
 }
 
-/* ---- 2.5: which answers concern it
-   --------------------------------------------------------------- */
+/* ---- 2.5: which answers concern it ----------------------------------------------------------- */
 
 Test(madcap_client, ignores_what_is_not_an_answer_2_5)
 {
@@ -386,8 +139,7 @@ Test(madcap_client, a_server_may_answer_from_another_of_its_addresses)
   end(t);
 }
 
-/* ---- 2.2.2: choosing
-   ------------------------------------------------------------------------------- */
+/* ---- 2.2.2: choosing ------------------------------------------------------------------------- */
 
 Test(madcap_client, takes_the_first_full_offer_at_once)
 {
@@ -520,8 +272,7 @@ Test(madcap_client, a_chosen_server_s_silence_leads_to_another_discover_2_2_4)
   end(t);
 }
 
-/* ---- 3.17: NAK
-   ------------------------------------------------------------------------------------- */
+/* ---- 3.17: NAK ------------------------------------------------------------------------------- */
 
 Test(madcap_client, a_refusal_says_which_option_and_is_not_retransmitted_3_17)
 {
@@ -585,8 +336,7 @@ Test(madcap_client, only_a_request_goes_to_the_next_server_2_13_1)
   end(t);
 }
 
-/* ---- 2.13.2: Retry After
-   ---------------------------------------------------------------------------- */
+/* ---- 2.13.2: Retry After --------------------------------------------------------------------- */
 
 Test(madcap_client, comes_again_after_the_retry_time_with_the_same_options_2_13_2)
 {
@@ -631,8 +381,7 @@ Test(madcap_client, given_up_while_it_waits_it_is_to_be_released_2_13_2)
   end(t);
 }
 
-/* ---- results
-   ------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 Test(madcap_client, a_lease_is_counted_from_when_it_was_first_asked_for)
 {
@@ -711,7 +460,7 @@ Test(madcap_client, what_madcap_cannot_say_is_refused)
     t->ask.min = rows[i].min;
     t->ask.desired = rows[i].desired;
     t->ask.start = rows[i].start;
-    cr_assert_null(madcap_client_new(&t->ask, &ops, t, &error), "row %zu", i);
+    cr_assert_null(madcap_client_new(&t->ask, &script_ops, t, &error), "row %zu", i);
     cr_assert_eq(error->code, MAL_ERROR_INVALID);
     g_free(t);
   }
