@@ -5,6 +5,8 @@
 #include "allocator.h"
 #include "leases-core.h"
 
+#include <limits.h>
+
 #define SLOT_ID_INLINE 24
 #define VIEWS 8
 #define CHUNK_BITS 12
@@ -73,11 +75,15 @@ typedef struct {
   uint64_t cookie;
 } Waiting;
 
+/* What a client has, in all (ALL_SCOPES), and of offers also in each scope. */
 typedef struct {
   uint64_t high, low, hash;
   uint64_t addresses, held;     /* leased; offered */
+  unsigned scope;
   uint8_t family;
 } ClientUse;
+
+#define ALL_SCOPES UINT_MAX
 
 typedef struct { unsigned id; MalLeaseWatch func; void *data; } LeaseWatcher;
 
@@ -147,9 +153,9 @@ uint8_t leases_origin(MalLeases *l, const char *origin);
 MalAddress leases_client(const Slot *slot);
 void leases_set_client(Slot *slot, MalAddress client);
 void leases_view(const MalLeases *l, uint32_t handle, MalLease *out);
-/* HELD: of a hold. */
-void leases_use(MalLeases *l, MalAddress client, bool held, int64_t addresses);
-uint64_t leases_held_for(const MalLeases *l, MalAddress client);
+/* The slot's addresses, once more (SIGN 1) or no longer (-1). */
+void leases_use(MalLeases *l, const Slot *slot, int sign);
+uint64_t leases_held_for(const MalLeases *l, MalAddress client, unsigned scope);
 
 /* ---- leases.c -------------------------------------------------------------------------------------- */
 

@@ -315,46 +315,58 @@ static unsigned client_hash(const void *data)
 static gboolean client_equal(const void *a, const void *b)
 {
   const ClientUse *x = a, *y = b;
-  return x->high == y->high && x->low == y->low && x->family == y->family;
+  return x->high == y->high && x->low == y->low && x->family == y->family && x->scope == y->scope;
 }
 
-static ClientUse client_key(const MalLeases *l, MalAddress client)
+static ClientUse client_key(const MalLeases *l, MalAddress client, unsigned scope)
 {
-  ClientUse key = { .family = (uint8_t)client.family };
-  uint8_t bytes[16], out[crypto_shorthash_BYTES];
+  ClientUse key = { .family = (uint8_t)client.family, .scope = scope };
+  uint8_t bytes[16 + sizeof scope], out[crypto_shorthash_BYTES];
+  size_t n = mal_address_to_bytes(client, bytes);
   split(client.value, &key.high, &key.low);
-  crypto_shorthash(out, bytes, mal_address_to_bytes(client, bytes), l->hash_key);
+  memcpy(bytes + n, &scope, sizeof scope);
+  crypto_shorthash(out, bytes, n + sizeof scope, l->hash_key);
   memcpy(&key.hash, out, sizeof key.hash);
   return key;
 }
 
-void leases_use(MalLeases *l, MalAddress client, bool held, int64_t addresses)
+static void use(MalLeases *l, MalAddress client, unsigned scope, bool held, uint64_t addresses)
 {
-  if (client.family == MAL_FAMILY_NONE || addresses == 0)
-    return;
-  ClientUse key = client_key(l, client);
-  ClientUse *use = g_hash_table_lookup(l->clients, &key);
-  if (!use) {
-    use = g_memdup2(&key, sizeof key);
-    g_hash_table_add(l->clients, use);
+  ClientUse key = client_key(l, client, scope);
+  ClientUse *found = g_hash_table_lookup(l->clients, &key);
+  if (!found) {
+    found = g_memdup2(&key, sizeof key);
+    g_hash_table_add(l->clients, found);
   }
-  *(held ? &use->held : &use->addresses) += (uint64_t)addresses;
-  if (use->addresses == 0 && use->held == 0)
-    g_hash_table_remove(l->clients, use);
+  *(held ? &found->held : &found->addresses) += addresses;
+  if (found->addresses == 0 && found->held == 0)
+    g_hash_table_remove(l->clients, found);
+}
+
+void leases_use(MalLeases *l, const Slot *slot, int sign)
+{
+  MalAddress client = leases_client(slot);
+  bool held = slot->flags & MAL_LEASE_HELD;
+  uint64_t addresses = (uint64_t)(sign * (int64_t)leases_slot_addresses(l, slot));
+  if (client.family == MAL_FAMILY_NONE)
+    return;
+  use(l, client, ALL_SCOPES, held, addresses);
+  if (held)
+    use(l, client, slot->scope, held, addresses);
 }
 
 uint64_t mal_leases_client_addresses(const MalLeases *l, MalAddress client)
 {
-  ClientUse key = client_key(l, client);
-  const ClientUse *use = g_hash_table_lookup(l->clients, &key);
-  return use ? use->addresses : 0;
+  ClientUse key = client_key(l, client, ALL_SCOPES);
+  const ClientUse *found = g_hash_table_lookup(l->clients, &key);
+  return found ? found->addresses : 0;
 }
 
-uint64_t leases_held_for(const MalLeases *l, MalAddress client)
+uint64_t leases_held_for(const MalLeases *l, MalAddress client, unsigned scope)
 {
-  ClientUse key = client_key(l, client);
-  const ClientUse *use = g_hash_table_lookup(l->clients, &key);
-  return use ? use->held : 0;
+  ClientUse key = client_key(l, client, scope);
+  const ClientUse *found = g_hash_table_lookup(l->clients, &key);
+  return found ? found->held : 0;
 }
 
 void leases_table_init(MalLeases *l)

@@ -41,9 +41,8 @@ void leases_give(MalLeases *l, uint32_t handle)
 void leases_account(MalLeases *l, const Slot *slot, int sign)
 {
   uint64_t addresses = leases_slot_addresses(l, slot);
-  bool held = slot->flags & MAL_LEASE_HELD;
-  leases_use(l, leases_client(slot), held, sign * (int64_t)addresses);
-  if (held) {
+  leases_use(l, slot, sign);
+  if (slot->flags & MAL_LEASE_HELD) {
     l->totals.holds += (uint64_t)sign;
     return;
   }
@@ -345,23 +344,27 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *r, MalTime now
    its limit and, beyond its first offer, to a quarter of the scope, that there is something left for others. */
 static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequest *bounded, MalRefusal *why)
 {
-  uint64_t held = leases_held_for(l, r->client);
+  uint64_t held = leases_held_for(l, r->client, ALL_SCOPES);
+  uint64_t here = leases_held_for(l, r->client, r->scope->index);
   uint32_t old = leases_find(l, r->id);
+  const Slot *slot = leases_slot(l, old);
   *bounded = *r;
-  if (old && mal_address_equal(leases_client(leases_slot(l, old)), r->client))
-    held -= leases_slot_addresses(l, leases_slot(l, old));
   if (!old && l->totals.holds >= HOLDS_MOST)
     return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
-  if (r->client.family == MAL_FAMILY_NONE || held == 0)
-    return true;
+  if (old && mal_address_equal(leases_client(slot), r->client)) {
+    held -= leases_slot_addresses(l, slot);
+    here -= slot->scope == r->scope->index ? leases_slot_addresses(l, slot) : 0;
+  }
   if (r->client_limit > 0 && held >= r->client_limit)
     return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
   if (r->client_limit > 0)
     bounded->client_limit -= (uint32_t)held;
+  if (here == 0)
+    return true;
   uint64_t most = mal_allocator_stats(l->allocator, (int)r->scope->index).owned / 4;
-  if (held + addresses_asked(r) > most)
+  if (here + addresses_asked(r) > most)
     return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
-  bounded->desired = (uint32_t)MIN(r->desired, most - held);
+  bounded->desired = (uint32_t)MIN(r->desired, most - here);
   return true;
 }
 

@@ -343,7 +343,7 @@ Test(leases, offers_count_against_the_limit_of_a_client_too)
 /* DISCOVERs cost a client nothing, so offers to one of them must not keep the scope from the others. */
 Test(leases, rfc2730_2_2_3_one_client_gets_no_more_than_a_quarter_of_a_scope_offered)
 {
-  Bed b = bed_of(SCOPES LAB);
+  Bed b = bed_of(SCOPES LAB "[range few]\nscope=org\nfirst=239.192.1.0\nlast=239.192.1.7\n");
   MalRefusal why;
   MalLeaseRequest r = request_of(&b, "x", 1, 60);
   unsigned held = 0;
@@ -353,6 +353,9 @@ Test(leases, rfc2730_2_2_3_one_client_gets_no_more_than_a_quarter_of_a_scope_off
   }
   cr_assert_eq(held, 4);
   cr_assert_eq(why.code, MAL_ERROR_LIMIT);
+  r.scope = mal_scope_set_find(mal_leases_scopes(b.leases), "org");
+  r.id = id_of("elsewhere");
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "each scope by itself");
   r = request_of(&b, "other", 8, 60);
   r.client = mal_address_ipv4(0xc0000208);
   cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "the first may be of any size");
