@@ -109,6 +109,7 @@ tests_support_madcap_json_SOURCES = tests/support/madcap-json.c
 tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
 
 test_scripts =
+test_scripts += tests/e2e/test_client.py
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_ctl.py
 test_scripts += tests/e2e/test_ctl_direct.py
