@@ -46,8 +46,6 @@ void core_apply_log(MalCore *core);
 bool core_plugin_open(MalCore *core, PluginRun *run, const MalConfig *config, GError **error);
 bool core_plugin_start(MalCore *core, PluginRun *run, GError **error);
 void core_plugin_stop(MalCore *core, PluginRun *run);
-/* Stored records of OWNER, each through FUNC. */
-bool core_each_record(MalCore *core, const char *owner, MalStoreRecordFunc func, void *data, GError **error);
 
 /* core-hand.c */
 bool core_hand_restore(MalCore *core, const MalRecord *record, GError **error);

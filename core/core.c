@@ -160,24 +160,6 @@ static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
     mal_space_set_demand(core->space, MAL_LEVEL_AVAILABLE, demand, run);
 }
 
-typedef struct {
-  const char *owner;
-  MalStoreRecordFunc func;
-  void *data;
-} EachRecord;
-
-static bool one_record(const MalRecord *record, void *data, GError **error)
-{
-  EachRecord *each = data;
-  return strcmp(record->owner, each->owner) != 0 || each->func(record, each->data, error);
-}
-
-bool core_each_record(MalCore *core, const char *owner, MalStoreRecordFunc func, void *data, GError **error)
-{
-  EachRecord each = { owner, func, data };
-  return mal_store_load(core->store, mal_runtime_now(core->rt), NULL, one_record, &each, error);
-}
-
 static bool restore_record(const MalRecord *record, void *data, GError **error)
 {
   PluginRun *run = data;
@@ -192,7 +174,8 @@ bool core_plugin_open(MalCore *core, PluginRun *run, const MalConfig *config, GE
     g_prefix_error(error, "plugin %s: ", run->plugin->name);
     return false;
   }
-  if (!run->plugin->restore || core_each_record(core, run->plugin->name, restore_record, run, error))
+  if (!run->plugin->restore || 
+      mal_store_each_record(core->store, run->plugin->name, restore_record, run, error))
     return true;
   g_prefix_error(error, "plugin %s: ", run->plugin->name);
   core_plugin_stop(core, run);
@@ -275,7 +258,8 @@ static bool load_hand_made(const MalRecord *record, void *data, GError **error)
 static bool load_state(MalCore *core, GError **error)
 {
   Loading loading = { .core = core, .now = mal_runtime_now(core->rt) };
-  if (!core_each_record(core, "core", load_hand_made, core, error))
+  if (!mal_store_load(core->store, loading.now, NULL, NULL, NULL, error) ||
+      !mal_store_each_record(core->store, "core", load_hand_made, core, error))
     return false;
   for (unsigned i = 0; i < core->plugins->len; i++) {
     PluginRun *run = g_ptr_array_index(core->plugins, i);

@@ -69,25 +69,45 @@ static void run_queued(MalLeases *l, Queued *q)
     answer = mal_leases_release(l, id, now, q->reason, q->done, q->user, q->cookie, &why);
   if (answer != MAL_ANSWER_REFUSED)
     return;
+  if (why.code == MAL_ERROR_STORE && q->kind == OP_RELEASE && strcmp(q->reason, "revoked") == 0) {
+    leases_revoke_at_once(l, leases_find(l, id), NULL);
+    return;
+  }
   g_autoptr(GError) error = refusal_of_queued(&why);
   if (q->done)
     q->done(NULL, error, q->user, q->cookie);
 }
 
-/* Those in line for this identifier take their turn; who finds another change on its way goes to the end. */
+static GList *first_in_line(const MalLeases *l, MalLeaseId id)
+{
+  for (GList *i = l->queued.head; i; i = i->next) {
+    const Queued *q = i->data;
+    if (mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id))
+      return i;
+  }
+  return NULL;
+}
+
+static unsigned length_of_line(const MalLeases *l, MalLeaseId id)
+{
+  unsigned n = 0;
+  for (const GList *i = l->queued.head; i; i = i->next) {
+    const Queued *q = i->data;
+    n += mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id);
+  }
+  return n;
+}
+
+/* Those in line for this identifier take their turn; who finds another change on its way goes to the end. Each stays in
+   the queue until its turn, where mal_leases_forget finds it. */
 static void next_in_line(MalLeases *l, MalLeaseId id)
 {
-  GQueue mine = G_QUEUE_INIT;
-  for (GList *i = l->queued.head; i;) {
-    GList *next = i->next;
-    Queued *q = i->data;
-    if (mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id)) {
-      g_queue_unlink(&l->queued, i);
-      g_queue_push_tail_link(&mine, i);
-    }
-    i = next;
-  }
-  for (Queued *q; (q = g_queue_pop_head(&mine));) {
+  for (unsigned n = length_of_line(l, id); n > 0; n--) {
+    GList *link = first_in_line(l, id);
+    if (!link)
+      return;
+    Queued *q = link->data;
+    g_queue_delete_link(&l->queued, link);
     run_queued(l, q);
     g_free(q);
   }
@@ -106,6 +126,7 @@ static void succeed(MalLeases *l, const Op *op)
 {
   Slot *slot = leases_slot(l, op->slot);
   MalLease view;
+  bool revoked = op->kind == OP_RELEASE && strcmp(op->reason, "revoked") == 0;
   slot->flags &= (uint8_t)~MAL_LEASE_PENDING;
   switch (op->kind) {
   case OP_GRANT:
@@ -120,11 +141,7 @@ static void succeed(MalLeases *l, const Op *op)
     call(op, &view, NULL);
     break;
   case OP_RELEASE:
-    leases_view(l, op->slot, &view);
-    leases_tell(l, strcmp(op->reason, "revoked") == 0 ? MAL_LEASE_REVOKED : MAL_LEASE_RELEASED, &view, op->reason);
-    call(op, &view, NULL);
-    leases_remove(l, op->slot);
-    leases_wait_retry(l);
+    leases_end(l, op->slot, revoked ? MAL_LEASE_REVOKED : MAL_LEASE_RELEASED, op->reason, op);
     break;
   case OP_NOTIFY:
     break;
@@ -135,6 +152,10 @@ static void fail(MalLeases *l, const Op *op, const GError *error)
 {
   Slot *slot = leases_slot(l, op->slot);
   slot->flags &= (uint8_t)~(MAL_LEASE_PENDING | SLOT_LEAVING);
+  if (op->kind == OP_RELEASE && strcmp(op->reason, "revoked") == 0) {
+    leases_revoke_at_once(l, op->slot, op);
+    return;
+  }
   if (op->kind == OP_GRANT) {
     leases_remove(l, op->slot);
   } else if (op->kind == OP_RENEW) {
@@ -178,9 +199,9 @@ static void settle(MalLeases *l, const Op *op, const GError *error)
     fail(l, op, error);
   else
     succeed(l, op);
-  leases_debug_check(l);
   if (line)
     next_in_line(l, id);
+  leases_debug_check(l);
 }
 
 void leases_settled(MalTicket through, const GError *error, void *data)
@@ -191,6 +212,7 @@ void leases_settled(MalTicket through, const GError *error, void *data)
     settle(l, &op, error);
     g_free(op.id);
   }
+  leases_drop_again(l, through, error);
 }
 
 /* ---- when_durable --------------------------------------------------------------------------------------------- */
@@ -198,9 +220,8 @@ void leases_settled(MalTicket through, const GError *error, void *data)
 /* What is due on a turn of the loop's own: answers about leases on which nothing is on its way. */
 void leases_tell_later(MalLeases *l)
 {
-  GQueue mine = l->later;
-  g_queue_init(&l->later);
-  for (Queued *q; (q = g_queue_pop_head(&mine));) {
+  for (unsigned n = l->later.length; n > 0 && l->later.length > 0; n--) {
+    Queued *q = g_queue_pop_head(&l->later);
     MalLease view;
     bool there = mal_leases_get(l, (MalLeaseId){ q->id, q->id_length }, &view);
     if (q->done)

@@ -118,6 +118,10 @@ struct MalLeases {
   GArray *found;                /* MalBlock: what the last search brought */
   MalBlock *views;              /* VIEWS single blocks that views borrow in turn; then the turn */
   GArray *watchers;
+  unsigned telling;             /* watchers, now */
+  GPtrArray *undropped;         /* GBytes: identifiers of leases that were revoked, but not yet on the disk */
+  GPtrArray *dropping;          /* of these, what is on its way to it */
+  MalTicket drop_ticket;
   unsigned last_watcher;
   unsigned store_listener, space_watch;
   bool replanning;
@@ -182,6 +186,23 @@ void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const
 MalTime leases_sync_clock(MalLeases *l, MalTime now);
 /* In debug builds: mal_leases_check after every change while the table is small, now and then when it is large. */
 void leases_debug_check(MalLeases *l);
+#define LEASES_TIME_MOST ((int64_t)1 << 55)
+bool leases_store_works(const MalLeases *l);
+
+/* ---- leases-reserve.c ------------------------------------------------------------------------------- */
+
+void leases_reserve_free(void *reserve);
+GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GError **error);
+
+/* ---- leases-end.c: the lease goes first, so that who is told finds its addresses free ---------------- */
+
+void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *reason, const Op *op);
+/* Its addresses were withdrawn: nothing keeps it, not even a disk that fails. */
+void leases_revoke(MalLeases *l, uint32_t handle);
+void leases_revoke_at_once(MalLeases *l, uint32_t handle, const Op *op);
+void leases_drop_again(MalLeases *l, MalTicket through, const GError *error);
+/* Nothing settles any more: who still waits for an answer gets one. */
+void leases_tell_stopping(MalLeases *l);
 /* leases-commit.c */
 void leases_ops_push(MalLeases *l, const Op *op);
 void leases_settled(MalTicket through, const GError *error, void *data);
@@ -197,7 +218,8 @@ void leases_wait_retry(MalLeases *l);
 void leases_wait_retry_now(MalLeases *l, MalTime now);
 void leases_wait_expire(MalLeases *l, MalTime now);
 MalTime leases_wait_due(const MalLeases *l);
-void leases_wait_clear(MalLeases *l);
+/* False where nothing waits. */
+bool leases_wait_end_first(MalLeases *l, const GError *error);
 void leases_wait_forget(MalLeases *l, const void *user);
 
 #endif

@@ -8,18 +8,10 @@
 /* The range is gone; leases in it must end, and their holders be told. */
 static void revoke_in(MalLeases *l, MalSpan span)
 {
-  MalTime now = mal_runtime_now(l->rt);
   MalLeaseFilter filter = { .span = span, .holds = true };
   MalLease lease;
-  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);) {
-    if (lease.flags & MAL_LEASE_HELD)
-      mal_leases_unhold(l, lease.id);
-    else if (mal_leases_release(l, lease.id, now, "revoked", NULL, NULL, 0, NULL) == MAL_ANSWER_REFUSED) {
-      /* The disk fails: the row will end by its own time; in memory the lease ends now. */
-      leases_tell(l, MAL_LEASE_REVOKED, &lease, "revoked");
-      leases_remove(l, (uint32_t)cursor);
-    }
-  }
+  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);)
+    leases_revoke(l, (uint32_t)cursor);
 }
 
 static void on_space(MalSpaceChange what, const MalRange *range, void *data)
@@ -58,25 +50,6 @@ static uint64_t allocator_seed(MalLeases *l)
   return seed;
 }
 
-static void reserve_free(void *data)
-{
-  MalReserve *r = data;
-  g_free(r->name);
-  g_free(r->comment);
-  g_array_unref(r->spans);
-  g_free(r);
-}
-
-static MalReserve *reserve_copy(const MalReserve *from)
-{
-  MalReserve *r = g_new0(MalReserve, 1);
-  r->name = g_strdup(from->name);
-  r->comment = g_strdup(from->comment);
-  r->scope = from->scope;
-  r->spans = g_array_ref(from->spans);
-  return r;
-}
-
 MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
 {
   MalLeases *l = g_new0(MalLeases, 1);
@@ -87,8 +60,10 @@ MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
   l->scopes = mal_scope_set_new(none, NULL);
   l->old_scopes = g_ptr_array_new_with_free_func((GDestroyNotify)mal_scope_set_unref);
   l->allocator = mal_allocator_new(MAL_ETHERNET_DISTINCT, allocator_seed(l));
-  l->reserves = g_ptr_array_new_with_free_func(reserve_free);
+  l->reserves = g_ptr_array_new_with_free_func(leases_reserve_free);
   l->found = g_array_new(FALSE, FALSE, sizeof(MalBlock));
+  l->undropped = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+  l->dropping = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
   l->watchers = g_array_new(FALSE, FALSE, sizeof(LeaseWatcher));
   l->turn = mal_timer_new(rt, on_turn, l);
   l->clock_offset = mal_runtime_wall(rt) - mal_runtime_monotonic(rt);
@@ -105,10 +80,9 @@ void mal_leases_free(MalLeases *l)
   mal_space_unwatch(l->space, l->space_watch);
   if (l->store)
     mal_store_unlisten(l->store, l->store_listener);
+  l->store = NULL;
+  leases_tell_stopping(l);
   mal_timer_free(l->turn);
-  leases_wait_clear(l);
-  g_queue_clear_full(&l->queued, g_free);
-  g_queue_clear_full(&l->later, g_free);
   leases_table_clear(l);
   mal_allocator_free(l->allocator);
   g_ptr_array_unref(l->reserves);
@@ -116,8 +90,8 @@ void mal_leases_free(MalLeases *l)
   g_array_unref(l->watchers);
   g_clear_pointer(&l->scopes, mal_scope_set_unref);
   g_ptr_array_unref(l->old_scopes);
-  for (size_t i = 0; i < l->ops_length; i++)
-    g_free(l->ops[(l->ops_head + i) & (l->ops_capacity - 1)].id);
+  g_ptr_array_unref(l->undropped);
+  g_ptr_array_unref(l->dropping);
   g_free(l->ops);
   g_free(l);
 }
@@ -294,6 +268,9 @@ static bool has_place(Move *m, uint32_t handle)
   const MalScope *scope = mal_scope_set_find(m->plan->scopes, mal_scope_set_at(l->scopes, slot->scope)->id);
   if (!scope)
     return false;
+  /* It lapses within moments, wherever its addresses are. */
+  if (leases_held_until(slot) <= m->now && !(slot->flags & MAL_LEASE_PENDING))
+    return true;
   MalTime from = MAX(m->now, leases_held_from(slot));
   for (size_t i = 0; i < slot->n_blocks; i++) {
     MalSpan span = mal_span_of_block(leases_block(l, slot, i));
@@ -363,32 +340,11 @@ static void adopt(Move *m, MalScopeSet *scopes)
   l->allocator = g_steal_pointer(&m->allocator);
 }
 
-/* The plan's reserves, and those made by hand, which must still have their place. */
-static GPtrArray *future_reserves(const MalLeases *l, const MalPlan *plan, GError **error)
-{
-  g_autoptr(GPtrArray) out = g_ptr_array_new_with_free_func(reserve_free);
-  for (unsigned i = 0; i < plan->reserves->len; i++)
-    g_ptr_array_add(out, reserve_copy(g_ptr_array_index(plan->reserves, i)));
-  for (unsigned i = 0; i < l->by_hand; i++) {
-    const MalReserve *r = g_ptr_array_index(l->reserves, l->reserves->len - l->by_hand + i);
-    const MalScope *scope = mal_scope_set_find(plan->scopes, mal_scope_set_at(l->scopes, r->scope)->id);
-    if (!scope) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                  "reserve %s, made by hand, is in scope %s, which would be gone: remove the reserve first "
-                  "(mallocctl reserve remove %s)", r->name, mal_scope_set_at(l->scopes, r->scope)->id, r->name);
-      return NULL;
-    }
-    MalReserve *copy = reserve_copy(r);
-    copy->scope = scope->index;
-    g_ptr_array_add(out, copy);
-  }
-  return g_steal_pointer(&out);
-}
-
 bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
 {
+  mal_leases_expire(l, now);
   bool mirrored = mal_space_is_mirrored(l->space);
-  g_autoptr(GPtrArray) reserves = future_reserves(l, plan, error);
+  g_autoptr(GPtrArray) reserves = leases_future_reserves(l, plan, error);
   if (!reserves)
     return false;
   g_autoptr(GArray) future = future_owned(l, plan, mirrored);
@@ -508,99 +464,4 @@ bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsign
       return set_lost_error(lease, error);
     }
   return true;
-}
-
-/* ---- reserves made by hand ------------------------------------------------------------------------------------------ */
-
-const GPtrArray *mal_leases_reserves(const MalLeases *l)
-{
-  return l->reserves;
-}
-
-size_t mal_leases_touching(const MalLeases *l, MalSpan span, MalLease *first)
-{
-  MalLeaseFilter filter = { .span = span };
-  MalLease lease;
-  size_t n = 0;
-  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);)
-    if (n++ == 0 && first)
-      *first = lease;
-  return n;
-}
-
-static bool check_reserve(const MalLeases *l, const MalReserve *reserve, GError **error)
-{
-  char text[MAL_SPAN_STRLEN];
-  for (unsigned i = 0; i < l->reserves->len; i++) {
-    const MalReserve *r = g_ptr_array_index(l->reserves, i);
-    if (strcmp(r->name, reserve->name) == 0) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "a reserve is already called %s", r->name);
-      return false;
-    }
-    for (unsigned a = 0; a < r->spans->len; a++)
-      for (unsigned b = 0; b < reserve->spans->len; b++)
-        if (mal_span_overlaps(g_array_index(r->spans, MalSpan, a), g_array_index(reserve->spans, MalSpan, b))) {
-          g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s overlaps reserve %s",
-                      mal_span_format(g_array_index(reserve->spans, MalSpan, b), text), r->name);
-          return false;
-        }
-  }
-  for (unsigned b = 0; b < reserve->spans->len; b++) {
-    MalSpan span = g_array_index(reserve->spans, MalSpan, b);
-    MalLease lease;
-    size_t n = mal_leases_touching(l, span, &lease);
-    if (n > 0) {
-      g_autofree char *id = mal_lease_id_to_hex(lease.id);
-      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
-                  "%s is leased (%zu live lease%s, the first %s): release first, or choose other addresses",
-                  mal_span_format(span, text), n, n == 1 ? "" : "s", id);
-      return false;
-    }
-  }
-  return true;
-}
-
-bool mal_leases_reserve_add(MalLeases *l, const MalReserve *reserve, MalTime now, GError **error)
-{
-  (void)now;
-  char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
-  const MalScope *scope = mal_scope_set_at(l->scopes, reserve->scope);
-  for (unsigned i = 0; i < reserve->spans->len; i++) {
-    MalSpan span = g_array_index(reserve->spans, MalSpan, i);
-    if (!mal_span_contains(scope->span, span)) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "%s is not inside scope %s (%s)", mal_span_format(span, a),
-                  scope->id, mal_span_format(scope->span, b));
-      return false;
-    }
-  }
-  if (!check_reserve(l, reserve, error))
-    return false;
-  g_ptr_array_add(l->reserves, reserve_copy(reserve));
-  l->by_hand++;
-  for (unsigned i = 0; i < reserve->spans->len; i++)
-    mal_allocator_block_out(l->allocator, g_array_index(reserve->spans, MalSpan, i), true);
-  return true;
-}
-
-bool mal_leases_reserve_remove(MalLeases *l, const char *name, GError **error)
-{
-  unsigned hand = l->reserves->len - l->by_hand;
-  for (unsigned i = 0; i < l->reserves->len; i++) {
-    MalReserve *r = g_ptr_array_index(l->reserves, i);
-    if (strcmp(r->name, name) != 0)
-      continue;
-    if (i < hand) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
-                  "reserve %s stands in the configuration: take it out there and reload", name);
-      return false;
-    }
-    for (unsigned j = 0; j < r->spans->len; j++)
-      mal_allocator_unblock(l->allocator, g_array_index(r->spans, MalSpan, j), true);
-    g_ptr_array_remove_index(l->reserves, i);
-    l->by_hand--;
-    leases_wait_retry(l);
-    return true;
-  }
-  g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no reserve is called %s", name);
-  return false;
 }

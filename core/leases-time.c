@@ -20,12 +20,10 @@ void mal_leases_expire(MalLeases *l, MalTime now)
     /* A change of it is on its way to the disk: the outcome comes within moments, and then it lapses. */
     if (leases_slot(l, top)->flags & MAL_LEASE_PENDING)
       break;
-    if (!(leases_slot(l, top)->flags & MAL_LEASE_HELD)) {
-      MalLease view;
-      leases_view(l, top, &view);
-      leases_tell(l, MAL_LEASE_EXPIRED, &view, "expired");
-    }
-    leases_remove(l, top);
+    if (leases_slot(l, top)->flags & MAL_LEASE_HELD)
+      leases_remove(l, top);
+    else
+      leases_end(l, top, MAL_LEASE_EXPIRED, "expired", NULL);
     freed = true;
   }
   leases_wait_expire(l, now);
@@ -210,7 +208,7 @@ static void check_slot(const MalLeases *l, uint32_t handle, MalTime now, GArray 
     Piece p = { mal_span_of_block(leases_block(l, slot, i)), MAX(now, leases_held_from(slot)),
                 leases_held_until(slot), handle };
     char text[MAL_SPAN_STRLEN];
-    bool leaving = slot->flags & (SLOT_LEAVING | SLOT_QUEUED);
+    bool leaving = slot->flags & (SLOT_LEAVING | SLOT_QUEUED) || p.from >= p.until;
     if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, p.span, MAL_BEGINNING))
       g_error("leased %s is not owned", mal_span_format(p.span, text));
     if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_AVAILABLE, scope, p.span, MAL_BEGINNING))
@@ -294,7 +292,7 @@ static const char *part_text(MalRefusedPart part)
 GError *mal_leases_refusal_error(MalLeases *l, const MalLeaseRequest *r, MalTime now, const MalRefusal *why)
 {
   const GError *failing = NULL;
-  if (why->code == MAL_ERROR_STORE && mal_store_state(l->store, &failing) != MAL_STORE_OK)
+  if (why->code == MAL_ERROR_STORE && l->store && mal_store_state(l->store, &failing) != MAL_STORE_OK)
     return g_error_new(MAL_ERROR, MAL_ERROR_STORE, "nothing is leased while the store can't be written: %s",
                        failing ? failing->message : "unknown cause");
   if (why->code == MAL_ERROR_EXISTS)

@@ -145,7 +145,7 @@ static void drop(GQueue *queue, const void *user)
   for (GList *i = queue->head; i;) {
     GList *next = i->next;
     Waiting *w = i->data;
-    if (!user || w->user == user) {
+    if (w->user == user) {
       g_queue_delete_link(queue, i);
       waiting_free(w);
     }
@@ -153,10 +153,12 @@ static void drop(GQueue *queue, const void *user)
   }
 }
 
-void leases_wait_clear(MalLeases *l)
+bool leases_wait_end_first(MalLeases *l, const GError *error)
 {
-  drop(&l->waiting, NULL);
-  drop(&l->ended, NULL);
+  if (l->waiting.length == 0)
+    return false;
+  end(l, l->waiting.head, g_error_copy(error));
+  return true;
 }
 
 void leases_wait_forget(MalLeases *l, const void *user)

@@ -9,7 +9,11 @@
    leases.c         requests, holds, renewals, releases
    leases-commit.c  what waits for the disk
    leases-wait.c    what waits for space
-   leases-plan.c    configuration, loading, time, invariants */
+   leases-plan.c    configuration, loading
+   leases-reserve.c addresses that nobody gets
+   leases-time.c    expiry, steps of the clock, invariants
+   leases-end.c     how leases end, revoked ones above all
+   leases-ask.c     what is asked about leases, who watches them */
 #include "leases-internal.h"
 
 #include <string.h>
@@ -57,14 +61,6 @@ void leases_remove(MalLeases *l, uint32_t handle)
   leases_slot_free(l, handle);
 }
 
-void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const char *reason)
-{
-  for (unsigned i = 0; i < l->watchers->len; i++) {
-    LeaseWatcher w = g_array_index(l->watchers, LeaseWatcher, i);
-    w.func(what, lease, reason, w.data);
-  }
-}
-
 /* ---- deciding --------------------------------------------------------------------------------------------- */
 
 static MalFit fit_of(const MalLeaseRequest *r, MalTime now, MalTime start, int64_t lifetime, uint32_t count)
@@ -90,7 +86,7 @@ static bool fits(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTi
   MalFit fit = fit_of(r, now, start, lifetime, desired);
   g_array_set_size(l->found, 0);
   if (!r->n_named)
-    return mal_allocator_find(l->allocator, &fit, r->min, l->found) >= r->min;
+    return mal_allocator_find(l->allocator, &fit, r->min, l->found) >= r->min && l->found->len <= UINT16_MAX;
   if (!named_fit(l, r, &fit))
     return false;
   g_array_append_vals(l->found, r->named, (unsigned)r->n_named);
@@ -246,18 +242,46 @@ void leases_enter(MalLeases *l, const MalLeaseRequest *r, const Period *period, 
   leases_debug_check(l);
 }
 
-static bool check_request(const MalLeases *l, const MalLeaseRequest *r, MalRefusal *why)
+bool leases_store_works(const MalLeases *l)
 {
+  return l->store && mal_store_state(l->store, NULL) == MAL_STORE_OK;
+}
+
+/* Sums of what passes stay far from overflow, and from MAL_FOREVER. */
+static bool check_times(const MalLeaseRequest *r, MalRefusal *why)
+{
+  if (r->lifetime <= 0 || r->lifetime > LEASES_TIME_MOST || r->min_lifetime > r->lifetime)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
+  if (r->start > LEASES_TIME_MOST)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
+  if (r->pad < 0 || r->pad > (int64_t)UINT32_MAX)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_OTHER);
+  return true;
+}
+
+/* The scope may be of an earlier plan: then it is the one of that name that counts. */
+static bool check_scope(const MalLeases *l, MalLeaseRequest *r, MalRefusal *why)
+{
+  if (r->scope->index < mal_scope_set_size(l->scopes) && mal_scope_set_at(l->scopes, r->scope->index) == r->scope)
+    return true;
+  r->scope = mal_scope_set_find(l->scopes, r->scope->id);
+  return r->scope || refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_SCOPE);
+}
+
+static bool check_request(const MalLeases *l, MalLeaseRequest *r, MalRefusal *why)
+{
+  if (!check_scope(l, r, why))
+    return false;
   if (r->id.length == 0 || r->id.length > MAL_LEASE_ID_MAX)
     return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_ID);
   if (!r->n_named && (r->min == 0 || r->min > r->desired))
     return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_COUNT);
-  if (r->lifetime <= 0 || r->min_lifetime > r->lifetime)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
+  if (!check_times(r, why))
+    return false;
   for (size_t i = 0; i < r->n_named; i++)
     if (!mal_span_contains(r->scope->span, mal_span_of_block(r->named[i])))
       return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_NAMED);
-  if (mal_store_state(l->store, NULL) != MAL_STORE_OK)
+  if (!leases_store_works(l))
     return refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
   return true;
 }
@@ -313,9 +337,11 @@ static bool id_is_taken(const MalLeases *l, MalLeaseId id)
   return (handle && !(leases_slot(l, handle)->flags & MAL_LEASE_HELD)) || mal_leases_is_waiting(l, id);
 }
 
-MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user,
+MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime now, MalLeaseFunc done, void *user,
                              uint64_t cookie, MalRefusal *why)
 {
+  MalLeaseRequest current = *asked;
+  MalLeaseRequest *r = &current;
   MalRefusal unused;
   Period period;
   if (!why)
@@ -368,9 +394,11 @@ static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequ
   return true;
 }
 
-bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime hold_until, MalLease *out,
+bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *asked, MalTime now, MalTime hold_until, MalLease *out,
                      MalRefusal *why)
 {
+  MalLeaseRequest current = *asked;
+  MalLeaseRequest *r = &current;
   MalRefusal unused;
   Period period;
   if (!why)
@@ -420,7 +448,7 @@ static uint32_t find_for_change(MalLeases *l, MalLeaseId id, bool *in_line, MalR
     refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
     return 0;
   }
-  if (mal_store_state(l->store, NULL) != MAL_STORE_OK) {
+  if (!leases_store_works(l)) {
     refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
     return 0;
   }
@@ -448,9 +476,11 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
   const Slot *slot = leases_slot(l, handle);
   if (leases_held_until(slot) <= now)
     return refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
+  if (r->start > LEASES_TIME_MOST)
+    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
   MalTime begin = r->start == MAL_BEGINNING ? MAX(slot->start, now) : MAX(r->start, now);
   MalTime start = begin > now ? begin : MIN(slot->start, now);
-  if (r->lifetime <= 0 || r->min_lifetime > r->lifetime)
+  if (r->lifetime <= 0 || r->lifetime > LEASES_TIME_MOST || r->min_lifetime > r->lifetime)
     return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
   if (r->max_start < begin)
     return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
@@ -527,101 +557,4 @@ MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const cha
   leases_slot(l, handle)->flags |= MAL_LEASE_PENDING | SLOT_LEAVING;
   leases_ops_push(l, &op);
   return MAL_ANSWER_GRANTED;
-}
-
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
-
-static bool get(const MalLeases *l, MalLeaseId id, uint8_t held, MalLease *out)
-{
-  uint32_t handle = leases_find(l, id);
-  if (!handle || (leases_slot(l, handle)->flags & MAL_LEASE_HELD) != held)
-    return false;
-  leases_view(l, handle, out);
-  return true;
-}
-
-bool mal_leases_get(const MalLeases *l, MalLeaseId id, MalLease *out)
-{
-  return get(l, id, 0, out);
-}
-
-bool mal_leases_get_hold(const MalLeases *l, MalLeaseId id, MalLease *out)
-{
-  return get(l, id, MAL_LEASE_HELD, out);
-}
-
-static bool passes(const MalLeases *l, const Slot *slot, const MalLeaseFilter *f)
-{
-  if (slot->flags & MAL_LEASE_HELD && !f->holds)
-    return false;
-  if (f->scope && slot->scope != f->scope->index)
-    return false;
-  if (f->client.family != MAL_FAMILY_NONE && !mal_address_equal(f->client, leases_client(slot)))
-    return false;
-  if (f->span.first.family == MAL_FAMILY_NONE)
-    return true;
-  for (size_t i = 0; i < slot->n_blocks; i++)
-    if (mal_span_overlaps(f->span, mal_span_of_block(leases_block(l, slot, i))))
-      return true;
-  return false;
-}
-
-bool mal_leases_next(const MalLeases *l, const MalLeaseFilter *filter, uint64_t *cursor, MalLease *out)
-{
-  MalLeaseFilter none = { 0 };
-  for (uint64_t i = *cursor + 1; i < l->used_slots; i++) {
-    const Slot *slot = leases_slot(l, (uint32_t)i);
-    if (!(slot->flags & SLOT_USED) || !passes(l, slot, filter ? filter : &none))
-      continue;
-    *cursor = i;
-    leases_view(l, (uint32_t)i, out);
-    return true;
-  }
-  *cursor = l->used_slots;
-  return false;
-}
-
-const MalScopeSet *mal_leases_scopes(const MalLeases *l)
-{
-  return l->scopes;
-}
-
-MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
-{
-  MalLeaseTotals t = l->totals;
-  t.waiting = l->waiting.length;
-  t.bytes = l->chunks->len * sizeof(Slot) * CHUNK_SIZE + (l->bucket_mask + 1ull) * sizeof(Bucket) +
-            l->heap->len * sizeof(uint32_t) + mal_allocator_stats(l->allocator, -1).bytes;
-  if (!scope)
-    return t;
-  t.leases = t.addresses = t.holds = t.pending = 0;
-  for (uint32_t i = 1; i < l->used_slots; i++) {
-    const Slot *slot = leases_slot(l, i);
-    if (!(slot->flags & SLOT_USED) || slot->scope != scope->index)
-      continue;
-    if (slot->flags & MAL_LEASE_HELD) {
-      t.holds++;
-      continue;
-    }
-    t.leases++;
-    t.addresses += leases_slot_addresses(l, slot);
-    t.pending += (slot->flags & MAL_LEASE_PENDING) != 0;
-  }
-  return t;
-}
-
-unsigned mal_leases_watch(MalLeases *l, MalLeaseWatch func, void *data)
-{
-  LeaseWatcher w = { ++l->last_watcher, func, data };
-  g_array_append_val(l->watchers, w);
-  return w.id;
-}
-
-void mal_leases_unwatch(MalLeases *l, unsigned id)
-{
-  for (unsigned i = 0; i < l->watchers->len; i++)
-    if (g_array_index(l->watchers, LeaseWatcher, i).id == id) {
-      g_array_remove_index(l->watchers, i);
-      return;
-    }
 }

@@ -18,4 +18,9 @@ unsigned mal_listeners_add(MalListeners *listeners, MalStoreFunc func, void *dat
 void mal_listeners_remove(MalListeners *listeners, unsigned id);
 void mal_listeners_call(MalListeners *listeners, MalTicket through, const GError *error);
 
+/* store-records.c: what the dispatch keeps of records beside the backend. */
+MalRecords *mal_records_of(MalStore *store);
+void mal_records_free(MalRecords *records);
+void mal_records_change(MalRecords *records, MalTicket ticket, const MalRecord *record, bool dropped);
+
 #endif

@@ -2,12 +2,6 @@
 
 /* ---- dispatch -------------------------------------------------------------------------------- */
 
-bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
-                    MalStoreRecordFunc record, void *data, GError **error)
-{
-  return store->ops->load(store, not_ended_before, lease, record, data, error);
-}
-
 MalTicket mal_store_put_lease(MalStore *store, const MalLease *lease)
 {
   return store->ops->put_lease(store, lease);
@@ -20,13 +14,20 @@ MalTicket mal_store_drop_lease(MalStore *store, MalLeaseId id, MalTime at, const
 
 MalTicket mal_store_put_record(MalStore *store, const MalRecord *record)
 {
-  return store->ops->put_record(store, record);
+  MalRecords *records = mal_records_of(store);
+  MalTicket ticket = store->ops->put_record(store, record);
+  mal_records_change(records, ticket, record, false);
+  return ticket;
 }
 
 MalTicket mal_store_drop_record(MalStore *store, const char *owner, const char *kind,
                                 const uint8_t *key, size_t key_length)
 {
-  return store->ops->drop_record(store, owner, kind, key, key_length);
+  MalRecords *records = mal_records_of(store);
+  MalTicket ticket = store->ops->drop_record(store, owner, kind, key, key_length);
+  MalRecord record = { .owner = owner, .kind = kind, .key = key, .key_length = key_length };
+  mal_records_change(records, ticket, &record, true);
+  return ticket;
 }
 
 void mal_store_flush(MalStore *store)
@@ -36,6 +37,7 @@ void mal_store_flush(MalStore *store)
 
 unsigned mal_store_listen(MalStore *store, MalStoreFunc func, void *data)
 {
+  mal_records_of(store);      /* before all others, who may ask for records when they hear */
   return store->ops->listen(store, func, data);
 }
 
@@ -71,8 +73,11 @@ void mal_store_check(MalStore *store, MalStoreDoneFunc done, void *data)
 
 void mal_store_close(MalStore *store)
 {
-  if (store)
-    store->ops->close(store);
+  if (!store)
+    return;
+  MalRecords *records = store->records;
+  store->ops->close(store);
+  mal_records_free(records);
 }
 
 /* ---- listeners ------------------------------------------------------------------------------- */

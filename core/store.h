@@ -59,6 +59,10 @@ typedef bool (*MalStoreLeaseFunc)(const MalLease *lease, void *data, GError **er
 typedef bool (*MalStoreRecordFunc)(const MalRecord *record, void *data, GError **error);
 MAL_API bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
                             MalStoreRecordFunc record, void *data, GError **error);
+/* The records of OWNER as they are now, at any time after a load: what is durable, and over it the changes on their
+   way (one that fails later never was). The oldest change first. */
+MAL_API bool mal_store_each_record(MalStore *store, const char *owner, MalStoreRecordFunc func,
+                                   void *data, GError **error);
 /* The lease as it is from now on / its end. `reason` ("released", "expired", "revoked") is kept for
    people. */
 MAL_API MalTicket mal_store_put_lease(MalStore *store, const MalLease *lease);
@@ -89,7 +93,8 @@ MAL_API void mal_store_close(MalStore *store);
 /* ---- backends (not for plugins) -------------------------------------------------------------- */
 
 typedef struct MalStoreOps MalStoreOps;
-struct MalStore { const MalStoreOps *ops; };
+typedef struct MalRecords MalRecords;
+struct MalStore { const MalStoreOps *ops; MalRecords *records; };
 struct MalStoreOps {
   bool (*load)(MalStore *, MalTime, MalStoreLeaseFunc, MalStoreRecordFunc, void *, GError **);
   MalTicket (*put_lease)(MalStore *, const MalLease *);

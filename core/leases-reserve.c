@@ -1,0 +1,173 @@
+/* Reserves: addresses that are leased to nobody, by configuration or by hand. */
+#include "leases-internal.h"
+
+#include <string.h>
+
+void leases_reserve_free(void *data)
+{
+  MalReserve *r = data;
+  g_free(r->name);
+  g_free(r->comment);
+  g_array_unref(r->spans);
+  g_free(r);
+}
+
+static MalReserve *leases_reserve_copy(const MalReserve *from)
+{
+  MalReserve *r = g_new0(MalReserve, 1);
+  r->name = g_strdup(from->name);
+  r->comment = g_strdup(from->comment);
+  r->scope = from->scope;
+  r->spans = g_array_ref(from->spans);
+  return r;
+}
+
+static bool meets(const MalReserve *a, const MalReserve *b)
+{
+  for (unsigned i = 0; i < a->spans->len; i++)
+    for (unsigned j = 0; j < b->spans->len; j++)
+      if (mal_span_overlaps(g_array_index(a->spans, MalSpan, i), g_array_index(b->spans, MalSpan, j)))
+        return true;
+  return false;
+}
+
+static bool fits_plan(const MalPlan *plan, const MalReserve *hand, const MalScope *scope, GError **error)
+{
+  for (unsigned i = 0; i < hand->spans->len; i++)
+    if (!mal_span_contains(scope->span, g_array_index(hand->spans, MalSpan, i))) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                  "reserve %s, made by hand, would lie outside of scope %s: remove the reserve first "
+                  "(mallocctl reserve remove %s), or keep the scope", hand->name, scope->id, hand->name);
+      return false;
+    }
+  for (unsigned i = 0; i < plan->reserves->len; i++) {
+    const MalReserve *planned = g_ptr_array_index(plan->reserves, i);
+    bool same_name = strcmp(planned->name, hand->name) == 0;
+    if (same_name || meets(planned, hand)) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                  "[reserve %s] %s reserve %s, made by hand: remove that first (mallocctl reserve remove %s), or "
+                  "change the file", planned->name, same_name ? "has the name of" : "overlaps", hand->name, hand->name);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The plan's reserves, and those made by hand, which must still have their place. */
+GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GError **error)
+{
+  g_autoptr(GPtrArray) out = g_ptr_array_new_with_free_func(leases_reserve_free);
+  for (unsigned i = 0; i < plan->reserves->len; i++)
+    g_ptr_array_add(out, leases_reserve_copy(g_ptr_array_index(plan->reserves, i)));
+  for (unsigned i = 0; i < l->by_hand; i++) {
+    const MalReserve *r = g_ptr_array_index(l->reserves, l->reserves->len - l->by_hand + i);
+    const MalScope *scope = mal_scope_set_find(plan->scopes, mal_scope_set_at(l->scopes, r->scope)->id);
+    if (!scope) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                  "reserve %s, made by hand, is in scope %s, which would be gone: remove the reserve first "
+                  "(mallocctl reserve remove %s)", r->name, mal_scope_set_at(l->scopes, r->scope)->id, r->name);
+      return NULL;
+    }
+    if (!fits_plan(plan, r, scope, error))
+      return NULL;
+    MalReserve *copy = leases_reserve_copy(r);
+    copy->scope = scope->index;
+    g_ptr_array_add(out, copy);
+  }
+  return g_steal_pointer(&out);
+}
+
+/* ---- reserves made by hand ------------------------------------------------------------------------------------------ */
+
+const GPtrArray *mal_leases_reserves(const MalLeases *l)
+{
+  return l->reserves;
+}
+
+size_t mal_leases_touching(const MalLeases *l, MalSpan span, MalLease *first)
+{
+  MalLeaseFilter filter = { .span = span };
+  MalLease lease;
+  size_t n = 0;
+  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);)
+    if (n++ == 0 && first)
+      *first = lease;
+  return n;
+}
+
+static bool check_reserve(const MalLeases *l, const MalReserve *reserve, GError **error)
+{
+  char text[MAL_SPAN_STRLEN];
+  for (unsigned i = 0; i < l->reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(l->reserves, i);
+    if (strcmp(r->name, reserve->name) == 0) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "a reserve is already called %s", r->name);
+      return false;
+    }
+    for (unsigned a = 0; a < r->spans->len; a++)
+      for (unsigned b = 0; b < reserve->spans->len; b++)
+        if (mal_span_overlaps(g_array_index(r->spans, MalSpan, a), g_array_index(reserve->spans, MalSpan, b))) {
+          g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s overlaps reserve %s",
+                      mal_span_format(g_array_index(reserve->spans, MalSpan, b), text), r->name);
+          return false;
+        }
+  }
+  for (unsigned b = 0; b < reserve->spans->len; b++) {
+    MalSpan span = g_array_index(reserve->spans, MalSpan, b);
+    MalLease lease;
+    size_t n = mal_leases_touching(l, span, &lease);
+    if (n > 0) {
+      g_autofree char *id = mal_lease_id_to_hex(lease.id);
+      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
+                  "%s is leased (%zu live lease%s, the first %s): release first, or choose other addresses",
+                  mal_span_format(span, text), n, n == 1 ? "" : "s", id);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool mal_leases_reserve_add(MalLeases *l, const MalReserve *reserve, MalTime now, GError **error)
+{
+  (void)now;
+  char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
+  const MalScope *scope = mal_scope_set_at(l->scopes, reserve->scope);
+  for (unsigned i = 0; i < reserve->spans->len; i++) {
+    MalSpan span = g_array_index(reserve->spans, MalSpan, i);
+    if (!mal_span_contains(scope->span, span)) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "%s is not inside scope %s (%s)", mal_span_format(span, a),
+                  scope->id, mal_span_format(scope->span, b));
+      return false;
+    }
+  }
+  if (!check_reserve(l, reserve, error))
+    return false;
+  g_ptr_array_add(l->reserves, leases_reserve_copy(reserve));
+  l->by_hand++;
+  for (unsigned i = 0; i < reserve->spans->len; i++)
+    mal_allocator_block_out(l->allocator, g_array_index(reserve->spans, MalSpan, i), true);
+  return true;
+}
+
+bool mal_leases_reserve_remove(MalLeases *l, const char *name, GError **error)
+{
+  unsigned hand = l->reserves->len - l->by_hand;
+  for (unsigned i = 0; i < l->reserves->len; i++) {
+    MalReserve *r = g_ptr_array_index(l->reserves, i);
+    if (strcmp(r->name, name) != 0)
+      continue;
+    if (i < hand) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+                  "reserve %s stands in the configuration: take it out there and reload", name);
+      return false;
+    }
+    for (unsigned j = 0; j < r->spans->len; j++)
+      mal_allocator_unblock(l->allocator, g_array_index(r->spans, MalSpan, j), true);
+    g_ptr_array_remove_index(l->reserves, i);
+    l->by_hand--;
+    leases_wait_retry(l);
+    return true;
+  }
+  g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no reserve is called %s", name);
+  return false;
+}
