@@ -107,7 +107,12 @@ static void requested(ClientErrand *e, const MadcapClientResult *r)
     client_fail(e->call, MAL_ERROR_TIMEOUT, "the caller went away");
     return;
   }
-  MadcapHeld *held = madcap_held_new();
+  MadcapHeld *held = client_held_find(p, id);
+  if (held != NULL) { /* two calls with one identifier, at once: one lease */
+    client_held_await(p, client_held_save(p, held), e->call, client_held_json(held), false, id);
+    return;
+  }
+  held = madcap_held_new();
   memcpy(held->id, id.bytes, id.length);
   held->id_length = id.length;
   held->scope = g_strdup(e->scope);

@@ -1,5 +1,6 @@
 /* MADCAP clients against real servers, whole daemons on a simulated network: what a program asks of
    the client's daemon, and what the server's lease engine then holds. Sections are RFC 2730's. */
+#include "core/control-core.h"
 #include "madcap-world.h"
 
 #include <criterion/criterion.h>
@@ -372,6 +373,72 @@ Test(madcap_client_sim, a_daemon_that_stops_fails_who_waits)
   cr_assert(a->done);
   cr_assert_not_null(a->text);
   answer_free(a);
+  world_free(&w);
+}
+
+/* ---- callers ----------------------------------------------------------------------------------
+ */
+
+typedef struct {
+  bool gone, answered;
+} Program;
+
+static void hear(json_object *result, const GError *error, void *data)
+{
+  Program *program = data;
+
+  (void)result;
+  (void)error;
+  cr_assert_not(program->gone, "answered to nobody");
+  program->answered = true;
+}
+
+/* Whenever the program goes away, no lease stays that it never heard of. */
+Test(madcap_client_sim, a_program_that_went_away_leaves_no_lease)
+{
+  unsigned leased = 0;
+
+  for (int64_t after = 0; after <= 3000; after += 100) {
+    World w = world_new(30);
+    Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+    Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+    Program program = { false, false };
+    MalCaller caller = { .done = hear, .data = &program };
+    json_object *params = json_tokener_parse(REQUEST);
+    MalCall *call = mal_control_begin(mal_core_control(client->core), "lease.request", params, true,
+                                      &caller);
+    json_object_put(params);
+    mal_sim_run_for(w.sim, after);
+    program.gone = !program.answered;
+    if (program.gone) {
+      mal_call_abandon(call);
+      leased += leases_at(server) > 0;
+      mal_sim_run_for(w.sim, 200 * SECOND);
+      cr_assert_eq(leases_at(server), 0, "after %d us", (int)after);
+      cr_assert_eq(metric(client, "client-leases"), 0, "after %d us", (int)after);
+    }
+    world_free(&w);
+  }
+  cr_assert_gt(leased, 0, "never went away between lease and answer");
+}
+
+Test(madcap_client_sim, two_calls_with_one_identifier_have_one_lease)
+{
+  World w = world_new(40);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  const char *params = "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"lease\":\"00112233\"}";
+  Answer *a = begin(client, "lease.request", params), *b = begin(client, "lease.request", params);
+
+  mal_sim_run_for(w.sim, 10 * SECOND);
+  cr_assert(a->done && b->done);
+  cr_assert_not_null(a->result);
+  cr_assert_eq(leases_at(server), 1);
+  cr_assert_eq(metric(client, "client-leases"), 1);
+  answer_free(must(&w, client, "lease.release", "{\"lease\":\"00112233\"}"));
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  answer_free(a);
+  answer_free(b);
   world_free(&w);
 }
 
