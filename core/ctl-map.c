@@ -82,7 +82,7 @@ static unsigned widest_address(json_object *cells)
   unsigned width = 0;
   for (size_t i = 0; i < mal_ctl_length(cells); i++) {
     const char *first = mal_ctl_text(json_object_array_get_idx(cells, i), "first");
-    width = MAX(width, first ? mal_ctl_width(first) : 0);
+    width = MAX(width, first ? (unsigned)MIN(strlen(first), 48) : 0);
   }
   return width;
 }
@@ -102,10 +102,19 @@ static void legend(const MalCtlTerm *term, const Glyphs *g, const Counts *sum, s
 
 static void title(const MalCtlTerm *term, json_object *map)
 {
-  const char *scope = mal_ctl_text(map, "scope"), *first = mal_ctl_text(map, "first"),
-             *last = mal_ctl_text(map, "last");
-  g_autofree char *safe = mal_ctl_clean(term, scope ? scope : "");
-  fprintf(term->out, "%s %s-%s\n", safe, first ? first : "?", last ? last : "?");
+  const char *scope = mal_ctl_text(map, "scope");
+  const char *first = mal_ctl_text(map, "first"), *last = mal_ctl_text(map, "last");
+  g_autofree char *text = g_strdup_printf("%s %s-%s", scope ? scope : "", first ? first : "?",
+                                          last ? last : "?");
+  g_autofree char *safe = mal_ctl_clean(term, text);
+  fprintf(term->out, "%s\n", safe);
+}
+
+static void start_row(const MalCtlTerm *term, unsigned ruler, json_object *cell)
+{
+  const char *first = mal_ctl_text(cell, "first");
+  g_autofree char *safe = mal_ctl_clean(term, first ? first : "");
+  fprintf(term->out, "%-*s  ", (int)ruler, safe);
 }
 
 void mal_ctl_map_draw(const MalCtlTerm *term, json_object *map)
@@ -121,14 +130,13 @@ void mal_ctl_map_draw(const MalCtlTerm *term, json_object *map)
     return;
   }
   Counts sum = { 0 };
-  unsigned ruler = MIN(widest_address(cells), 48),
+  unsigned ruler = widest_address(cells),
            columns = columns_for(term, MAX(ruler + 2, RULER));
   for (size_t i = 0; i < n; i++) {
     json_object *cell = json_object_array_get_idx(cells, i);
     Counts c = counts_of(cell);
-    const char *first = mal_ctl_text(cell, "first");
     if (i % columns == 0)
-      fprintf(term->out, "%-*s  ", (int)ruler, first ? first : "");
+      start_row(term, ruler, cell);
     draw_cell(term, g, &c);
     if (i % columns == columns - 1 || i + 1 == n)
       fputc('\n', term->out);

@@ -242,7 +242,8 @@ static void walk_table(const MalCtlTerm *term, json_object *list)
   g_autofree MalCtlColumn *columns = g_new0(MalCtlColumn, keys->len + 1);
   for (unsigned c = 0; c < keys->len; c++) {
     json_object *first = mal_ctl_member(json_object_array_get_idx(list, 0), keys->pdata[c]);
-    g_ptr_array_add(titles, g_strdelimit(g_ascii_strup(keys->pdata[c], -1), "_", ' '));
+    g_autofree char *upper = g_ascii_strup(keys->pdata[c], -1);
+    g_ptr_array_add(titles, g_strdelimit(mal_ctl_clean(term, upper), "_", ' '));
     columns[c] = (MalCtlColumn){ titles->pdata[c], json_object_is_type(first, json_type_int),
                                  c > 0 };
   }
@@ -258,12 +259,13 @@ static void walk_table(const MalCtlTerm *term, json_object *list)
   mal_ctl_table_print(table, term);
 }
 
-static unsigned longest_name(json_object *o)
+static unsigned longest_name(const MalCtlTerm *term, json_object *o)
 {
   unsigned longest = 0;
   json_object_object_foreach(o, key, value) {
+    g_autofree char *safe = mal_ctl_clean(term, key);
     if (value && !json_object_is_type(value, json_type_object) && !is_table(value))
-      longest = MAX(longest, mal_ctl_width(key));
+      longest = MAX(longest, mal_ctl_width(safe));
   }
   return MIN(longest, 32);
 }
@@ -280,7 +282,7 @@ static void print_line(const MalCtlTerm *term, unsigned indent, unsigned width, 
 
 static void walk_object(const MalCtlTerm *term, json_object *o, unsigned depth)
 {
-  unsigned width = longest_name(o);
+  unsigned width = longest_name(term, o);
   json_object_object_foreach(o, key, value) {
     if (!value)
       continue;
@@ -467,7 +469,8 @@ void mal_ctl_view_method(const MalCtlTerm *term, json_object *method)
   const char *help = mal_ctl_text(method, "help"), *name = mal_ctl_text(method, "name");
   g_autofree char *safe = mal_ctl_clean(term, help ? help : ""),
                   *words = g_strdelimit(g_strdup(name ? name : ""), ".", ' ');
-  fprintf(term->out, "%s\n%s\n", words, safe);
+  g_autofree char *safe_words = mal_ctl_clean(term, words);
+  fprintf(term->out, "%s\n%s\n", safe_words, safe);
   if (mal_ctl_length(params) == 0)
     return;
   fputc('\n', term->out);

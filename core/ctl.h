@@ -38,7 +38,7 @@ void mal_ctl_term_init(MalCtlTerm *term, FILE *out);
 /* TEXT as a terminal may get it: valid, in its character set, no control characters. The caller
    frees. */
 char *mal_ctl_clean(const MalCtlTerm *term, const char *text);
-/* Columns that TEXT takes. */
+/* Columns that TEXT (in UTF-8, as mal_ctl_clean makes it) takes. */
 unsigned mal_ctl_width(const char *text);
 /* "in 42 min", "3 d ago", "now". The caller frees. */
 char *mal_ctl_relative(MalTime t, MalTime now);

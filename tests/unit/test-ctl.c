@@ -299,6 +299,74 @@ Test(ctl_show, tables)
                           "??x   1000\n");
 }
 
+/* ---- views ----------------------------------------------------------------------------------- */
+
+typedef struct {
+  const char *method;
+  json_object *answer;
+} View;
+
+static void draw_view(const MalCtlTerm *term, void *data)
+{
+  const View *v = data;
+  if (strcmp(v->method, "event") == 0)
+    mal_ctl_view_event(term, v->answer);
+  else if (strcmp(v->method, "help") == 0)
+    mal_ctl_view_method(term, v->answer);
+  else
+    mal_ctl_view(term, v->method, v->answer);
+}
+
+/* Whatever a daemon of another version answers, something is shown, and safely. */
+Test(ctl_views, answers_of_any_shape)
+{
+  static const char *const methods[] = {
+    "status", "stats.get", "scope.list", "range.list", "lease.list", "lease.get", "reserve.list",
+    "plugin.list", "space.usage", "space.map", "rpc.discover", "config.reload", "store.check",
+    "other.thing", "event", "help",
+  };
+  static const char *const members[] = {
+    "state", "roles", "leases", "store", "plugins", "uptime", "scopes", "ranges", "reserves",
+    "cells", "methods", "params", "client_leases", "ok", "detail", "note", "lease", "addresses",
+    "names", "first", "last", "end", "start", "time", "event", "message", "name", "help", "core",
+    "\\u001b[2J", "\xf0",
+  };
+  static const char *const values[] = {
+    "1", "-1", "1e99", "true", "null", "'x'", "'\\u001b[31m'", "'2030-01-31T18:00:00Z'", "[]", "{}",
+    "[1]", "[null]", "[[1]]", "['\\u001b']", "[{}]", "[{},1]", "[{'a':null},{'b':{'c':[{}]}}]",
+    "{'a':{'b':{'c':{'d':{'e':{'f':1}}}}}}", "[{'lease':1,'addresses':{},'end':{},'names':[1]}]",
+    "[{'lease':'00','addresses':[null,{}],'end':'never','names':{'en':null},'first':1}]",
+    "'\xf0'", "['\xf8\x80']", "[{'\xf0':'\xf0'}]", "[{'\\u001b':1,'first':'\xf0'}]",
+    "[{'name':[],'help':1,'type':{},'params':7}]", "[{'first':'\\u001b','size':1}]",
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
+    for (size_t j = 0; j < G_N_ELEMENTS(members); j++)
+      for (size_t k = 0; k < G_N_ELEMENTS(values); k++) {
+        g_autofree char *text = g_strdup_printf("{'%s':%s}", members[j], values[k]);
+        View v = { methods[i], from_text(text) };
+        g_autofree char *shown = printed(40, 12, true, draw_view, &v);
+        cr_expect(!strchr(shown, '\033'), "%s: %s", methods[i], text);
+        cr_expect(g_utf8_validate(shown, -1, NULL));
+        json_object_put(v.answer);
+      }
+}
+
+Test(ctl_views, lease)
+{
+  View v = { "lease.request", from_text("{'lease':'00ff','scope':'local','count':2,'via':'x',"
+                                        "'addresses':['233.252.0.1','233.252.0.5'],'shared':false,"
+                                        "'start':'2027-01-15T10:00:00Z','end':null}") };
+  g_autofree char *shown = printed(0, 0, true, draw_view, &v);
+  cr_expect_str_eq(shown, "lease      00ff\n"
+                          "scope      local\n"
+                          "addresses  233.252.0.1, 233.252.0.5\n"
+                          "count      2\n"
+                          "starts     2027-01-15 10:00 (in 2 h)\n"
+                          "ends       never\n"
+                          "via        x\n");
+  json_object_put(v.answer);
+}
+
 /* ---- the map --------------------------------------------------------------------------------- */
 
 static void draw_map(const MalCtlTerm *term, void *data)
