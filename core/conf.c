@@ -312,17 +312,26 @@ static bool load_block(Load *l, MalConfig *config)
   return load_section(l, s);
 }
 
-static void add_absent_groups(const MalConfSchema *schema, MalConfig *config)
+static bool add_absent_groups(const Load *l, MalConfig *config)
 {
-  for (guint i = 0; i < schema->groups->len; i++) {
-    const MalConfGroup *group = g_array_index(schema->groups, ConfOwned, i).group;
+  for (guint i = 0; i < l->schema->groups->len; i++) {
+    const MalConfGroup *group = g_array_index(l->schema->groups, ConfOwned, i).group;
     if (group->named || mal_config_section(config, group->group))
       continue;
     MalConfSection *s = section_new(config, group, NULL);
-    for (size_t k = 0; k < group->n_keys; k++)
-      fill_default(&group->keys[k], &s->values[k]);
     g_ptr_array_add(config->sections, s);
+    for (size_t k = 0; k < group->n_keys; k++) {
+      const MalConfKey *key = &group->keys[k];
+      if (key->required) {
+        g_set_error(l->error, MAL_ERROR, MAL_ERROR_CONFIG,
+                    "%s: the group [%s] is missing; its key '%s' is needed: %s", l->file,
+                    group->group, key->key, key->help);
+        return false;
+      }
+      fill_default(key, &s->values[k]);
+    }
   }
+  return true;
 }
 
 /* ---- the whole file -------------------------------------------------------------------------- */
@@ -360,9 +369,8 @@ static MalConfig *parse(const MalConfSchema *schema, const char *text, size_t le
   config->file = g_strdup(file);
   config->sections = g_ptr_array_new_with_free_func(section_free);
   Load l = { .schema = schema, .file = file, .tolerant = tolerant, .error = error };
-  if (!load_blocks(&l, blocks, text, length, config))
+  if (!load_blocks(&l, blocks, text, length, config) || !add_absent_groups(&l, config))
     return NULL;
-  add_absent_groups(schema, config);
   return g_steal_pointer(&config);
 }
 

@@ -73,6 +73,24 @@ static bool check_with_plugins(const MalCoreOptions *o, Checked *c, GError **err
   return true;
 }
 
+static bool add_groups(MalConfSchema *schema, const MalPluginSet *plugins, GError **error)
+{
+  mal_conf_schema_add(schema, mal_core_conf_groups, mal_core_conf_n_groups, "core");
+  for (size_t i = 0; i < mal_plugin_set_size(plugins); i++) {
+    const MalPlugin *p = mal_plugin_set_at(plugins, i);
+    for (size_t k = 0; k < p->n_groups; k++) {
+      const char *owner = mal_conf_schema_owner(schema, p->groups[k].group);
+      if (!owner)
+        continue;
+      g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s brings the configuration group [%s], which %s has already",
+                  p->name, p->groups[k].group, owner);
+      return false;
+    }
+    mal_conf_schema_add(schema, p->groups, p->n_groups, p->name);
+  }
+  return true;
+}
+
 bool core_read(const MalCoreOptions *o, Checked *out, GError **error)
 {
   g_autofree char *text = NULL;
@@ -84,12 +102,8 @@ bool core_read(const MalCoreOptions *o, Checked *out, GError **error)
   if (!daemon || !(out->plugins = load_plugins(o, daemon, error)))
     return false;
   MalConfSchema *schema = mal_conf_schema_new();
-  mal_conf_schema_add(schema, mal_core_conf_groups, mal_core_conf_n_groups, "core");
-  for (size_t i = 0; i < mal_plugin_set_size(out->plugins); i++) {
-    const MalPlugin *p = mal_plugin_set_at(out->plugins, i);
-    mal_conf_schema_add(schema, p->groups, p->n_groups, p->name);
-  }
-  out->config = mal_config_parse(schema, text, length, file, error);
+  if (add_groups(schema, out->plugins, error))
+    out->config = mal_config_parse(schema, text, length, file, error);
   mal_conf_schema_free(schema);
   if (out->config && check_with_plugins(o, out, error))
     return true;

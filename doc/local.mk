@@ -12,3 +12,22 @@ doc/mallocd.conf.5: $(srcdir)/doc/mallocd.conf.5.in core/mal-docgen$(EXEEXT) $(p
 	core/mal-docgen$(EXEEXT) roff $(srcdir)/doc/mallocd.conf.5.in $$modules >$@.fill && \
 	$(SED) 's|@sysconfdir[@]|$(sysconfdir)|g' $@.fill >$@.new && rm -f $@.fill && mv $@.new $@
 dist_doc_DATA += doc/interpretations.md
+dist_doc_DATA += doc/architecture.md
+dist_doc_DATA += doc/plugin-guide.md
+
+# The guide's plugin, as a module and for the unit tests; it finds the headers as an installed
+# mallocd would have them.
+doc/example-plugin/include/mallocd:
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && rm -f $@ && $(LN_S) $(abs_top_srcdir)/core $@
+BUILT_SOURCES += doc/example-plugin/include/mallocd
+CLEANFILES += doc/example-plugin/include/mallocd
+
+check_LTLIBRARIES += doc/example-plugin/libpool.la
+doc_example_plugin_libpool_la_SOURCES = doc/example-plugin/pool.c
+doc_example_plugin_libpool_la_CPPFLAGS = -I$(top_builddir)/doc/example-plugin/include $(AM_CPPFLAGS)
+
+check_LTLIBRARIES += doc/example-plugin/pool.la
+doc_example_plugin_pool_la_SOURCES =
+doc_example_plugin_pool_la_LIBADD = doc/example-plugin/libpool.la core/libmallocd-core.la $(DEPS_LIBS)
+doc_example_plugin_pool_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -module -avoid-version -shared \
+  -rpath $(plugindir) -export-symbols-regex '^mal_plugin$$'
