@@ -82,8 +82,9 @@ static bool add_groups(MalConfSchema *schema, const MalPluginSet *plugins, GErro
       const char *owner = mal_conf_schema_owner(schema, p->groups[k].group);
       if (!owner)
         continue;
-      g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s brings the configuration group [%s], which %s has already",
-                  p->name, p->groups[k].group, owner);
+      g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
+                  "plugin %s brings the configuration group [%s], which %s has already", p->name, p->groups[k].group,
+                  owner);
       return false;
     }
     mal_conf_schema_add(schema, p->groups, p->n_groups, p->name);

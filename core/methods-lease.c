@@ -7,6 +7,7 @@
 #define PAGE_MOST 1000
 #define LIFETIME 3600
 #define COUNT_MOST 65536
+#define WAIT_MOST 600           /* seconds that the engine lets a request wait for space */
 
 json_object *mal_json_lease(const MalLease *lease, const char *via)
 {
@@ -176,7 +177,9 @@ static bool counts_of(MalCall *call, json_object *params, MalLeaseRequest *r)
 static bool times_of(MalCall *call, json_object *params, MalTime now, MalLeaseRequest *r)
 {
   r->start = mal_param_integer(params, "start", now);
-  r->max_start = mal_param_integer(params, "max_start", MAX(r->start, now));
+  /* Who waits for space can't have it now. */
+  int64_t slack = mal_param_bool(params, "wait", false) ? WAIT_MOST : 0;
+  r->max_start = mal_param_integer(params, "max_start", mal_time_add(MAX(r->start, now), slack));
   r->lifetime = mal_param_integer(params, "lifetime", LIFETIME);
   r->min_lifetime = mal_param_integer(params, "min_lifetime", r->lifetime);
   r->pad = mal_param_integer(params, "pad", 0);
@@ -338,7 +341,7 @@ static const MalParam request_params[] = {
   { "lifetime", MAL_PARAM_DURATION, false, "for how long; 1h" },
   { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter lease, but not below this" },
   { "start", MAL_PARAM_TIME, false, "when the lease begins; now" },
-  { "max_start", MAL_PARAM_TIME, false, "accept a later start, but not after this" },
+  { "max_start", MAL_PARAM_TIME, false, "accept a later start, but not after this; with wait: ten minutes" },
   { "address", MAL_PARAM_SPAN, false, "exactly these addresses" },
   { "lease", MAL_PARAM_LEASE_ID, false, "the identifier to use; a random one" },
   { "pad", MAL_PARAM_DURATION, false, "hold the addresses so much longer on both sides; 0" },

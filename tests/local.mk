@@ -64,6 +64,8 @@ tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-co
   tests/unit/test-store-faults.c tests/unit/test-store-open.c tests/unit/test-store-task.c \
   tests/unit/store-fixture.c tests/unit/store-fixture.h
 tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-store-records
+tests_unit_test_store_records_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-sim tests/unit/test-sim-chaos tests/unit/test-sim-network tests/unit/test-sim-stream
 tests_unit_test_sim_chaos_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_network_LDADD = tests/sim/libmalsim.la $(LDADD)
@@ -118,6 +120,9 @@ test_scripts += tests/e2e/test_ctl_direct.py
 test_scripts += tests/e2e/test_dissector.sh
 test_scripts += tests/e2e/test_operation.py
 test_scripts += tests/e2e/test_server.py
+test_scripts += tests/plugins/test_guide.py
+test_scripts += tests/plugins/test_loading.py
+test_scripts += tests/plugins/test_pool.py
 test_scripts += $(lints)
 test_scripts += tests/packaging/completion.sh
 test_scripts += tests/packaging/files.sh
@@ -156,6 +161,7 @@ test_data += tests/coverage.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/madcap
+test_data += tests/plugins/built.py
 test_data += tests/e2e/madcap.py
 test_data += tests/e2e/dissector_fields.py
 test_data += tests/e2e/harness.py
