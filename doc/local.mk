@@ -12,6 +12,7 @@ doc/mallocd.conf.5: $(srcdir)/doc/mallocd.conf.5.in core/mal-docgen$(EXEEXT) $(p
 	core/mal-docgen$(EXEEXT) roff $(srcdir)/doc/mallocd.conf.5.in $$modules >$@.fill && \
 	$(SED) 's|@sysconfdir[@]|$(sysconfdir)|g' $@.fill >$@.new && rm -f $@.fill && mv $@.new $@
 dist_doc_DATA += doc/interpretations.md
+dist_doc_DATA += doc/architecture.md
 dist_doc_DATA += doc/plugin-guide.md
 
 # The guide's plugin, as a module and for the unit tests; it finds the headers as an installed
