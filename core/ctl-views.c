@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define NARROW 120              /* columns: below this, tables say times briefly */
+
 typedef enum {
   TEXT, NUMBER, YESNO, TIME, ADDRESSES, LIST, NAMES, SPAN, AHEAD, STATE, WORDS,
 } Kind;
@@ -78,7 +80,8 @@ static char *span(json_object *o)
   return g_strconcat(first, "-", last, NULL);
 }
 
-static char *when(const MalCtlTerm *term, json_object *value, bool only_ahead)
+/* In a narrow terminal, how far away it is must do. */
+static char *when(const MalCtlTerm *term, json_object *value, bool only_ahead, bool brief)
 {
   MalTime t;
   const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
@@ -88,19 +91,21 @@ static char *when(const MalCtlTerm *term, json_object *value, bool only_ahead)
   if (only_ahead && t <= term->now)
     return NULL;
   g_autofree char *stamp = mal_ctl_time(t), *relative = mal_ctl_relative(t, term->now);
-  return t == MAL_FOREVER ? g_strdup(stamp) : g_strdup_printf("%s (%s)", stamp, relative);
+  if (t == MAL_FOREVER)
+    return g_steal_pointer(&stamp);
+  return brief ? g_steal_pointer(&relative) : g_strdup_printf("%s (%s)", stamp, relative);
 }
 
-static char *cell_text(const MalCtlTerm *term, json_object *row, const Column *c)
+static char *cell_text(const MalCtlTerm *term, json_object *row, const Column *c, bool brief)
 {
   json_object *value = mal_ctl_member(row, c->key);
   switch (c->kind) {
   case SPAN:
     return span(row);
   case TIME:
-    return when(term, value, false);
+    return when(term, value, false, brief);
   case AHEAD:
-    return when(term, value, true);
+    return when(term, value, true, brief);
   case ADDRESSES:
   case LIST:
     return json_object_is_type(value, json_type_array) ? joined(value) : plain(value);
@@ -189,6 +194,7 @@ static const List lists[] = {
 
 static void print_list(const MalCtlTerm *term, const List *l, json_object *list)
 {
+  bool narrow = term->width > 0 && term->width < NARROW;
   g_autofree MalCtlColumn *columns = g_new0(MalCtlColumn, l->n);
   for (size_t i = 0; i < l->n; i++)
     columns[i] = (MalCtlColumn){ l->columns[i].title, l->columns[i].kind == NUMBER,
@@ -196,7 +202,8 @@ static void print_list(const MalCtlTerm *term, const List *l, json_object *list)
   g_autoptr(MalCtlTable) table = mal_ctl_table_new(columns, l->n);
   for (size_t r = 0; r < mal_ctl_length(list); r++)
     for (size_t c = 0; c < l->n; c++) {
-      g_autofree char *text = cell_text(term, json_object_array_get_idx(list, r), &l->columns[c]);
+      g_autofree char *text = cell_text(term, json_object_array_get_idx(list, r),
+                                         &l->columns[c], narrow);
       mal_ctl_table_add(table, text);
     }
   mal_ctl_table_print(table, term);
@@ -221,7 +228,7 @@ static char *any_text(const MalCtlTerm *term, json_object *value)
     return joined(value);
   if (text && strlen(text) == strlen("2030-01-31T18:00:00Z") && text[10] == 'T' &&
       mal_time_parse(text, &t, NULL))
-    return when(term, value, false);
+    return when(term, value, false, false);
   return plain(value);
 }
 
@@ -331,7 +338,7 @@ static void view_lease(const MalCtlTerm *term, json_object *o)
   };
   for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
     g_autofree char *text = json_object_object_get_ex(o, lines[i].key, NULL)
-                              ? cell_text(term, o, &lines[i])
+                              ? cell_text(term, o, &lines[i], false)
                               : NULL;
     if (text && *text)
       print_line(term, 0, 9, lines[i].title, text);

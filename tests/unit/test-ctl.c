@@ -351,6 +351,21 @@ Test(ctl_views, answers_of_any_shape)
       }
 }
 
+Test(ctl_views, times_are_brief_in_a_narrow_terminal)
+{
+  View v = { "lease.list", from_text("{'leases':[{'lease':'00ff','scope':'local','count':2,"
+                                     "'addresses':['233.252.0.1-233.252.0.2'],'state':'held',"
+                                     "'end':'2027-01-15T10:00:00Z'}]}") };
+  g_autofree char *wide = printed(0, 0, true, draw_view, &v);
+  g_autofree char *narrow = printed(60, 0, true, draw_view, &v);
+  cr_expect_str_eq(
+      wide, "LEASE  SCOPE  ADDRESSES                COUNT  STATE  ENDS (UTC)\n"
+            "00ff   local  233.252.0.1-233.252.0.2      2  held   2027-01-15 10:00 (in 2 h)\n");
+  cr_expect_str_eq(narrow, "LEASE  SCOPE  ADDRESSES             COUNT  STATE  ENDS (UTC)\n"
+                           "00ff   local  233.252.0.1-233.252…      2  held   in 2 h\n");
+  json_object_put(v.answer);
+}
+
 Test(ctl_views, lease)
 {
   View v = { "lease.request", from_text("{'lease':'00ff','scope':'local','count':2,'via':'x',"
