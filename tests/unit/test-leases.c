@@ -592,6 +592,59 @@ Test(leases, a_withdrawn_range_revokes_what_is_leased_of_it)
   bed_clear(&b);
 }
 
+Test(leases, a_range_withdrawn_while_the_disk_fails)
+{
+  static const char *const ids[] = { "an identifier that is too long for the slot itself", "durable" };
+  Bed b = bed_of(SCOPES LAB);
+  MalSpan span = { mal_address_ipv4(0xefff0500), mal_address_ipv4(0xefff0503) };
+  MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 900 };
+  MalLease view;
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra", "control", NULL));
+  for (unsigned i = 2; i-- > 0;) {
+    MalBlock named = mal_block_make(mal_address_ipv4(0xefff0500 + i), 1);
+    MalLeaseRequest r = request_of(&b, ids[i], 1, 60);
+    r.named = &named;
+    r.n_named = 1;
+    mal_store_memory_hold(b.store, i == 0);
+    cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
+  }
+  cr_assert_eq(mal_leases_renew(b.leases, id_of(ids[1]), &renewal, FAKE_START, done, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  mal_leases_watch(b.leases, on_change, &b);
+  mal_store_memory_fail(b.store, "disk full");
+  cr_assert(mal_space_remove(b.space, MAL_LEVEL_AVAILABLE, span.first, NULL));
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  cr_assert_eq(b.calls, 2, "each is told, %u times in all", b.calls);
+  cr_assert_eq(b.changes[MAL_LEASE_REVOKED], 1, "only one had been granted");
+  for (unsigned i = 0; i < 2; i++)
+    cr_assert_not(mal_leases_get(b.leases, id_of(ids[i]), &view), "%s", ids[i]);
+  cr_assert_eq(mal_leases_totals(b.leases, NULL).leases, 0);
+  mal_leases_check(b.leases, FAKE_START);
+  bed_clear(&b);
+}
+
+Test(leases, a_revocation_that_the_disk_refuses_is_one_all_the_same)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalSpan span = { mal_address_ipv4(0xefff0500), mal_address_ipv4(0xefff0503) };
+  MalBlock named = mal_block_make(span.first, 4);
+  MalLeaseRequest r = request_of(&b, "a", 1, 60);
+  r.named = &named;
+  r.n_named = 1;
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra", "control", NULL));
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
+  mal_leases_watch(b.leases, on_change, &b);
+  mal_store_memory_hold(b.store, true);
+  cr_assert(mal_space_remove(b.space, MAL_LEVEL_AVAILABLE, span.first, NULL));
+  mal_store_memory_fail(b.store, "disk full");
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  cr_assert_eq(b.changes[MAL_LEASE_REVOKED], 1);
+  cr_assert_eq(mal_leases_totals(b.leases, NULL).leases, 0);
+  mal_leases_check(b.leases, FAKE_START);
+  bed_clear(&b);
+}
+
 static void bring(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
 {
   Bed *b = data;
