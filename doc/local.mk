@@ -15,6 +15,9 @@ dist_doc_DATA += doc/interpretations.md
 dist_doc_DATA += doc/architecture.md
 dist_doc_DATA += doc/plugin-guide.md
 
+exampledir = $(docdir)/example-plugin
+dist_example_DATA = doc/example-plugin/pool.c
+
 # The guide's plugin, as a module and for the unit tests; it finds the headers as an installed
 # mallocd would have them.
 doc/example-plugin/include/mallocd:
