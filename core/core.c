@@ -149,11 +149,15 @@ static MalVerdict arbitrate(uint64_t ticket, const MalScope *scope, MalSpan span
   return run->instance ? run->plugin->arbitrate(run->instance, ticket, scope, span, until) : MAL_VERDICT_NO;
 }
 
+/* Everybody on layer 3 hears of it: who has nothing for this scope leaves it be. */
 static void demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
 {
-  PluginRun *run = data;
-  if (run->instance)
-    run->plugin->demand(run->instance, level, scope, count, until);
+  MalCore *core = data;
+  for (unsigned i = 0; i < core->plugins->len; i++) {
+    const PluginRun *run = g_ptr_array_index(core->plugins, i);
+    if (run->running && run->plugin->demand)
+      run->plugin->demand(run->instance, level, scope, count, until);
+  }
 }
 
 static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
@@ -172,7 +176,7 @@ static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
   if (run->wanted && p->arbitrate)
     mal_space_set_arbiter(core->space, arbitrate, run);
   if (run->wanted && p->demand)
-    mal_space_set_demand(core->space, MAL_LEVEL_AVAILABLE, demand, run);
+    mal_space_set_demand(core->space, MAL_LEVEL_AVAILABLE, demand, core);
 }
 
 static bool restore_record(const MalRecord *record, void *data, GError **error)

@@ -82,7 +82,8 @@ typedef struct {
   void (*stop)(void *instance);
   void (*close)(void *instance);
 
-  /* The steps between the sets, or NULL: layer 2 says what may become owned, layer 3 brings available space. */
+  /* The steps between the sets, or NULL: layer 2 (one plugin: the last in the list) says what may become owned, layer 3
+     (all of them are told) brings available space. */
   MalVerdict (*arbitrate)(void *instance, uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until);
   void (*demand)(void *instance, MalLevel level, const MalScope *scope, uint64_t count, MalTime until);
   const MalClientHooks *client;

@@ -281,6 +281,69 @@ Test(example_plugin, reload_changes_the_step_and_the_scope)
   lab_free(&lab);
 }
 
+/* ---- beside others --------------------------------------------------------------------------- */
+
+static void *open_other(const MalHost *host, GError **error)
+{
+  (void)error;
+  return (void *)(uintptr_t)host;
+}
+
+static bool start_other(void *instance, GError **error)
+{
+  (void)instance, (void)error;
+  return true;
+}
+
+static void nothing(void *instance)
+{
+  (void)instance;
+}
+
+static uint64_t wanted_of_others;
+
+static void note_demand(void *instance, MalLevel level, const MalScope *scope, uint64_t count,
+                        MalTime until)
+{
+  (void)instance, (void)level, (void)scope, (void)until;
+  wanted_of_others += count;
+}
+
+Test(example_plugin, all_of_layer_3_hear_of_demand)
+{
+  static const MalPlugin other = {
+    .abi = MAL_PLUGIN_ABI, .name = "other", .summary = "hears", .roles = MAL_ROLE_COORDINATOR,
+    .open = open_other, .start = start_other, .stop = nothing, .close = nothing,
+    .demand = note_demand,
+  };
+  static const MalPlugin *const builtin[] = { &mal_plugin, &other, NULL };
+  g_autoptr(GError) error = NULL;
+  Outcome outcome = { 0 };
+  Lab lab = lab_new(POOL("step = 64\n"), false);
+
+  end(&lab);
+  for (unsigned i = 0; i < 2; i++) {
+    g_autofree char *text = g_strconcat(SCOPES, POOL("step = 64\n"), NULL);
+    char *list = strstr(text, "plugins = pool");
+    g_autofree char *config =
+      g_strdup_printf("%.*splugins = %s%s", (int)(list - text), text,
+                      i == 0 ? "pool; other" : "other; pool", list + strlen("plugins = pool"));
+    MalCoreOptions options = {
+      .runtime = fake_runtime(lab.fake), .config_text = config, .builtin = builtin,
+      .store = mal_store_memory_new(fake_runtime(lab.fake)), .log = log_line, .log_data = lab.log,
+    };
+    wanted_of_others = 0;
+    lab.core = mal_core_new(&options, &error);
+    cr_assert(lab.core && mal_core_start(lab.core, &error), "%s", error ? error->message : "");
+    cr_assert_eq(ask(&lab, "lab", 1, 64, &outcome), MAL_ANSWER_WAITING);
+    fake_advance(lab.fake, 1);
+    cr_assert_eq(wanted_of_others, 64);
+    cr_assert_eq(outcome.granted, i + 1);
+    end(&lab);
+  }
+  lab_free(&lab);
+}
+
 /* ---- check ---------------------------------------------------------------------------------- */
 
 Test(example_plugin, check_names_the_place_and_the_cause)
