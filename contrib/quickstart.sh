@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds mallocd, starts it on a test network of its own, and leases multicast addresses from the other
-# end of that network by MADCAP. All it makes is in one folder; your own network sees none of it.
+# Builds mallocd, starts it on a test network of its own, and leases multicast addresses from the
+# other end of that network by MADCAP. All it makes is in one folder; your own network sees nothing.
 #
 # Usage: contrib/quickstart.sh [OPTION...] [COMMAND]
 #   start            (default) build, start the server, lease addresses; again: with a fresh server
@@ -10,10 +10,10 @@
 #   stop             end the server and its network; the leases stay on disk
 #   clean            stop, and delete the folder
 # Options:
-#   --builddir DIR   use what is built there, build nothing (DIR as of "make" in an out-of-tree build)
+#   --builddir DIR   use what is built there (DIR is where "make" ran), build nothing
 #   --dir DIR        the folder (default: quickstart/ beside contrib/)
-#   --net MODE       namespaces (root), user (namespaces of an ordinary user), loopback; default: the
-#                    first of them that this system permits
+#   --net MODE       namespaces (root), user (namespaces of an ordinary user), loopback; default:
+#                    the first of them that this system permits
 set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -49,10 +49,11 @@ log=$dir/build.log
 config=$dir/mallocd.conf
 # A socket's path is short.
 sockets=$run
-[ ${#sockets} -lt 80 ] || sockets=/tmp/mallocd-quickstart-$(id -u)-$(cksum <<<"$dir" | cut -d' ' -f1)
+[ ${#sockets} -lt 80 ] ||
+  sockets=/tmp/mallocd-quickstart-$(id -u)-$(cksum <<<"$dir" | cut -d' ' -f1)
 socket=$sockets/control.sock
 
-# ---- the network: a pair of namespaces, or loopback --------------------------------------------------
+# ---- the network: a pair of namespaces, or loopback ----------------------------------------------
 
 server_space=mallocd-server
 client_space=mallocd-client
@@ -127,14 +128,16 @@ make_spaces()
   case $mode in
     namespaces)
       [ ! -e /run/netns/$server_space ] ||
-        fail "another quickstart runs: stop it, or say ip netns delete $server_space, and the same for $client_space"
+        fail "another quickstart runs: stop it, or: ip netns delete $server_space;" \
+          "ip netns delete $client_space"
       touch "$run/netns"
       ip netns add $server_space && ip netns add $client_space || return 1
       ip -n $server_space link add mal-server type veth peer name mal-client netns $client_space ;;
     user)
       hold_space $server_space unshare -Urmn
       wait_for_space $server_space
-      hold_space $client_space nsenter --preserve-credentials -U -m -t "$(remembered $server_space.pid)" unshare -n
+      hold_space $client_space nsenter --preserve-credentials -U -m \
+        -t "$(remembered $server_space.pid)" unshare -n
       wait_for_space $client_space
       in_server ip link add mal-server type veth peer name mal-client \
         netns "$(remembered $client_space.pid)" ;;
@@ -193,7 +196,7 @@ stop()
   [ "$sockets" = "$run" ] || rm -rf "$sockets"
 }
 
-# ---- build -----------------------------------------------------------------------------------------
+# ---- build ---------------------------------------------------------------------------------------
 
 step()
 {
@@ -212,8 +215,9 @@ build()
     fail "this source tree has a build of its own, which keeps others out: run make distclean first"
   mkdir -p "$dir/build" && cd "$dir/build" || exit 1
   [ -x "$top/configure" ] || step "$top/autogen.sh"
-  [ -x config.status ] || step "$top/configure" --prefix="$dir/prefix" --sysconfdir="$dir/prefix/etc" \
-    --localstatedir="$dir/prefix/var" --with-state-dir="$dir/state" --with-run-dir="$sockets" --disable-tests
+  [ -x config.status ] || step "$top/configure" --prefix="$dir/prefix" \
+    --sysconfdir="$dir/prefix/etc" --localstatedir="$dir/prefix/var" \
+    --with-state-dir="$dir/state" --with-run-dir="$sockets" --disable-tests
   step make -j"$jobs"
   step make install
   cd "$top" || exit 1
@@ -230,7 +234,7 @@ programs()
   [ -x "$mallocd" ] && [ -x "$mallocctl" ]
 }
 
-# ---- the server ------------------------------------------------------------------------------------
+# ---- the server ----------------------------------------------------------------------------------
 
 write_config()
 {
@@ -306,7 +310,8 @@ start_server()
   local tries door
   mkdir -p "$dir/state" "$sockets" && chmod 700 "$dir/state" "$sockets" || exit 1
   door_to $server_space
-  MALLOCD_QUICKSTART=$dir "${door[@]}" "$mallocd" -c "$config" --foreground </dev/null >"$dir/mallocd.log" 2>&1 &
+  MALLOCD_QUICKSTART=$dir "${door[@]}" "$mallocd" -c "$config" --foreground \
+    </dev/null >"$dir/mallocd.log" 2>&1 &
   echo $! >"$run/mallocd.pid"
   disown
   for ((tries = 0; tries < 1000; tries++)); do
@@ -360,7 +365,7 @@ The configuration is $config, the log $dir/mallocd.log.
 END
 }
 
-# ---- commands about what runs ------------------------------------------------------------------------
+# ---- commands about what runs --------------------------------------------------------------------
 
 running()
 {
@@ -376,12 +381,13 @@ shell()
   short=$(mktemp -d) || exit 1
   trap 'rm -rf "$short"' EXIT
   printf '#!/bin/sh\n%sexec "%s" -s "%s" "$@"\n' \
-    "${MALLOCD_PLUGIN_DIR:+MALLOCD_PLUGIN_DIR='$MALLOCD_PLUGIN_DIR' }" "$mallocctl" "$socket" >"$short/mallocctl"
+    "${MALLOCD_PLUGIN_DIR:+MALLOCD_PLUGIN_DIR='$MALLOCD_PLUGIN_DIR' }" "$mallocctl" "$socket" \
+    >"$short/mallocctl"
   chmod 755 "$short/mallocctl"
   PATH=$short:$PATH
   case $at in
     server) in_server "${SHELL:-/bin/sh}" ;;
-    client) echo "interface $(remembered interface); try: mallocctl --direct request --scope \"Site local\"" >&2
+    client) echo 'try: mallocctl --direct request --scope "Site local"' >&2
             in_client "${SHELL:-/bin/sh}" ;;
     *) usage >&2; exit 2 ;;
   esac

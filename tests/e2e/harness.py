@@ -155,9 +155,9 @@ class Daemon:
     def _spawn(self):
         command = [program("mallocd"), "-c", str(self.config_file), "--foreground"]
         with self.network or contextlib.nullcontext(), open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=die_with_parent,
-                                            env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=die_with_parent, env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
         _running.append(self.process)
 
     def _is_ready(self):

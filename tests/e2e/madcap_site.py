@@ -1,5 +1,5 @@
-"""A small site for the end-to-end tests: a configuration, hosts on one link, and questions asked with
-the codec of madcap.py."""
+"""A small site for the end-to-end tests: a configuration, hosts on one link, and questions asked
+with the codec of madcap.py."""
 
 import itertools
 import os
@@ -102,9 +102,9 @@ class Client:
         self.endpoint.close()
 
     def answers(self, msg, to=None, bytes_too=False):
-        """What comes back before the answer to a GETINFO that is sent behind MSG (a Message or bytes):
-        the server takes datagrams in their order, so silence needs no waiting. What must first become
-        durable is answered later; ask for that with ask()."""
+        """What comes back before the answer to a GETINFO that is sent behind MSG (a Message or
+        bytes): the server takes datagrams in their order, so silence needs no waiting. What must
+        first become durable is answered later; ask for that with ask()."""
         probe = message(madcap.GETINFO, {madcap.REQUEST_LIST: [madcap.CURRENT_TIME]})
         data = msg if isinstance(msg, bytes) else madcap.build(msg)
         self.endpoint.send(data, to or self.server)
@@ -175,7 +175,7 @@ class Site:
         return Capture(self.client.space, "c0", path)
 
 
-# ---- tshark -----------------------------------------------------------------------------------------
+# ---- tshark ------------------------------------------------------------------------------------
 
 def have_dissector():
     if not shutil.which("tshark"):

@@ -1,6 +1,6 @@
 """Network namespaces for tests: made without names, entered by one thread, gone with the process.
 
-    netns.main()                 at the end of a test script: its own user, mount and network namespace
+    netns.main()                 at the end of a test script, which gets namespaces of its own
     left, right = Namespace(), Namespace()
     link(left, "a0", right, "b0")
     left.add("a0", "192.0.2.1/24", "2001:db8::1/64")
@@ -160,7 +160,7 @@ def _skip(reason):
 
 
 def enter():
-    """Goes on in namespaces of the process's own, as root there; ends it with 77 where there are none."""
+    """Goes on in namespaces of the process's own, as root there; ends it with 77 without them."""
     if os.environ.get(_MARK):
         del os.environ[_MARK]
         return

@@ -37,7 +37,8 @@ class Leasing(unittest.TestCase):
 
     def held(self):
         """The leases that the client holds, by identifier."""
-        return {lease["lease"]: lease for lease in self.client.rpc("lease.list").get("client_leases", [])}
+        leases = self.client.rpc("lease.list").get("client_leases", [])
+        return {lease["lease"]: lease for lease in leases}
 
     def granted(self):
         return {lease["lease"]: lease for lease in self.server.leases()}
@@ -57,7 +58,8 @@ class Leasing(unittest.TestCase):
         self.client.rpc("lease.release", lease=lease["lease"])
         self.assertEqual((self.granted(), self.held()), ({}, {}))
         if have_dissector():
-            self.assertEqual(self.sequence(), [GETINFO, ACK, DISCOVER, OFFER, REQUEST, ACK, RELEASE, ACK])
+            self.assertEqual(self.sequence(), [GETINFO, ACK, DISCOVER, OFFER, REQUEST, ACK,
+                                               RELEASE, ACK])
 
     def test_2_2_7_renewed_of_its_own_accord_and_on_demand(self):
         lease = self.request(lifetime=4)

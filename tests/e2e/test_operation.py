@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The daemon over its life: two servers on one link, killed and restarted under load, reloaded, with
-interfaces that come and go, a state directory that is not its own, a full disk, and garbage. Sections
-in the names are RFC 2730's."""
+"""The daemon over its life: two servers on one link, killed and restarted under load, reloaded,
+with interfaces that come and go, a state directory that is not its own, a full disk, and garbage.
+Sections in the names are RFC 2730's."""
 
 import os
 import random
@@ -16,10 +16,11 @@ import madcap
 import netns
 from harness import Client as Control
 from harness import Daemon, RpcError, SOURCE, temporary_folder, wait_until
-from madcap import (ACK, CURRENT_TIME, DISCOVER, ERROR, GETINFO, NAK, OFFER, RANGES, RELEASE, REQUEST,
+from madcap import (ACK, CURRENT_TIME, DISCOVER, ERROR, GETINFO, OFFER, RANGES, RELEASE, REQUEST,
                     REQUEST_LIST, SCOPE, SERVER_ID)
-from madcap_site import (CLIENT, CONFIG, Client, DAEMON, Host, LOCAL, LOCAL_GROUP, ORG, RANGES as RANGE_TEXT,
-                         SCOPES, SERVER, SERVER6, SITE6, SITE6_GROUP, Site, message, new_id)
+from madcap_site import RANGES as RANGE_TEXT
+from madcap_site import (CLIENT, CONFIG, Client, DAEMON, Host, LOCAL, LOCAL_GROUP, ORG, SCOPES,
+                         SERVER, SERVER6, SITE6, SITE6_GROUP, Site, message, new_id)
 
 
 def first_address(answer):
@@ -49,7 +50,8 @@ class TwoServers(unittest.TestCase):
         self.addCleanup(client.close)
         lease = new_id()
         found = {}
-        client.endpoint.send(madcap.build(message(DISCOVER, {SCOPE: LOCAL}, lease=lease)), LOCAL_GROUP)
+        discover = message(DISCOVER, {SCOPE: LOCAL}, lease=lease)
+        client.endpoint.send(madcap.build(discover), LOCAL_GROUP)
         for data, _ in client.endpoint.receive(5.0):
             answer = madcap.parse(data)
             found[str(answer[SERVER_ID])] = answer
@@ -63,7 +65,8 @@ class TwoServers(unittest.TestCase):
         ack, _ = client.exchange(chosen, LOCAL_GROUP)
         self.assertEqual((ack.type, str(ack[SERVER_ID])), (ACK, "192.0.2.2"))
         self.assertEqual(ack[RANGES], found["192.0.2.2"][RANGES])
-        wait_until(lambda: self.daemons[0].rpc("status")["leases"]["held"] == 0, "for the other server")
+        wait_until(lambda: self.daemons[0].rpc("status")["leases"]["held"] == 0,
+                   "for the other server")
         self.assertEqual(self.daemons[0].leases(holds=True), [])
         self.assertEqual([item["state"] for item in self.daemons[1].leases()], ["leased"])
         freed = client.request(options={RANGES: found["192.0.2.1"][RANGES]}, to="192.0.2.1")
@@ -95,16 +98,19 @@ class Killed(unittest.TestCase):
             self.released.add(lease)
             return
         blocks = [str(first + n) for first, count in answer[RANGES] for n in range(count)]
-        self.assertEqual(self.granted.setdefault(lease, blocks), blocks, "a lease changed its addresses")
+        self.assertEqual(self.granted.setdefault(lease, blocks), blocks,
+                         "a lease changed its addresses")
         for address in blocks:
             before = self.given.setdefault(address, lease)
-            self.assertTrue(before == lease or before in self.releasing.values(), f"{address} given twice")
+            self.assertTrue(before == lease or before in self.releasing.values(),
+                            f"{address} given twice")
             self.given[address] = lease
 
     def send_some(self):
         for _ in range(8):
             lease = new_id()
-            msg = message(REQUEST, {SCOPE: self.random.choice((LOCAL, ORG)), madcap.NUMBER: (1, 2)}, lease=lease)
+            scope = self.random.choice((LOCAL, ORG))
+            msg = message(REQUEST, {SCOPE: scope, madcap.NUMBER: (1, 2)}, lease=lease)
             self.client.endpoint.send(madcap.build(msg), SERVER)
         old = [lease for lease in self.granted if lease not in self.releasing.values()]
         for lease in self.random.sample(old, min(2, len(old))):
@@ -113,10 +119,11 @@ class Killed(unittest.TestCase):
             self.client.endpoint.send(madcap.build(msg), SERVER)
 
     def load_until(self, answers):
-        """Keeps the server busy until so many answers came; at least one send is then unanswered."""
+        """Keeps the server busy until so many answers came; some sends are then unanswered."""
         deadline = time.monotonic() + 20
         while answers > 0:
-            self.assertLess(time.monotonic(), deadline, "no more answers:\n" + self.daemon.log()[-2000:])
+            self.assertLess(time.monotonic(), deadline,
+                            "no more answers:\n" + self.daemon.log()[-2000:])
             self.send_some()
             for data, _ in self.client.endpoint.receive(0.002):
                 self.learn(data)
@@ -140,7 +147,8 @@ class Killed(unittest.TestCase):
                 first, _, last = span.partition("-")
                 first, last = madcap.as_address(first), madcap.as_address(last or first)
                 for address in range(int(first), int(last) + 1):
-                    self.assertEqual(seen.setdefault(address, lease), lease, "two leases share an address")
+                    self.assertEqual(seen.setdefault(address, lease), lease,
+                                     "two leases share an address")
             if lease in self.granted:
                 self.assertEqual(str(madcap.as_address(item["addresses"][0].partition("-")[0])),
                                  self.granted[lease][0])
@@ -172,14 +180,17 @@ class Reload(unittest.TestCase):
         before = self.count(counter)
         self.daemon.configure(config)
         self.daemon.signal(signal.SIGHUP)
-        wait_until(lambda: self.count(counter) == before + 1, f"for {counter}:\n{self.daemon.log()}")
+        wait_until(lambda: self.count(counter) == before + 1,
+                   f"for {counter}:\n{self.daemon.log()}")
 
     def test_a_good_file_takes_effect_without_losing_leases(self):
         lease = new_id()
         self.client.request(lease=lease)
-        more = "[scope wide]\nfamily = ipv4\nfirst = 239.196.0.0\nlast = 239.196.255.255\nttl = 48\n" \
-               "[range wide]\nscope = wide\nfirst = 239.196.1.0\nlast = 239.196.1.255\n"
-        self.hangup(DAEMON + SCOPES + RANGE_TEXT + more + "[madcap]\ndefault-lease-time = 77\n", "config-reloads")
+        more = ("[scope wide]\nfamily = ipv4\nfirst = 239.196.0.0\nlast = 239.196.255.255\n"
+                "ttl = 48\n"
+                "[range wide]\nscope = wide\nfirst = 239.196.1.0\nlast = 239.196.1.255\n"
+                "[madcap]\ndefault-lease-time = 77\n")
+        self.hangup(DAEMON + SCOPES + RANGE_TEXT + more, "config-reloads")
         ack = self.client.request("239.196.0.0")
         self.assertEqual((ack.type, ack[madcap.LEASE_TIME]), (ACK, 77))
         self.assertEqual(self.client.ask(madcap.RENEW, lease=lease).type, ACK)
@@ -187,7 +198,8 @@ class Reload(unittest.TestCase):
         self.assertEqual(offer.type, OFFER)
 
     def test_a_bad_file_changes_nothing(self):
-        for bad in CONFIG + "rate-limti = 5\n", CONFIG + "port = banana\n", DAEMON + "[range x]\nscope = none\n", "\0":
+        for bad in (CONFIG + "rate-limti = 5\n", CONFIG + "port = banana\n",
+                    DAEMON + "[range x]\nscope = none\n", "\0"):
             self.hangup(bad, "config-reloads-refused")
             self.assertEqual(self.client.request().type, ACK)
         self.assertIn("rate-limit", self.daemon.log())
@@ -195,7 +207,8 @@ class Reload(unittest.TestCase):
     def test_shrinking_below_live_leases_is_refused(self):
         named = [(madcap.as_address("239.255.100.7"), 1)]
         self.assertEqual(self.client.request(options={RANGES: named}).type, ACK)
-        self.hangup(CONFIG.replace("last = 239.255.199.255", "last = 239.255.50.255"), "config-reloads-refused")
+        self.hangup(CONFIG.replace("last = 239.255.199.255", "last = 239.255.50.255"),
+                    "config-reloads-refused")
         self.assertIn("239.255.100.7", self.daemon.log())
         self.assertEqual(len(self.daemon.leases(scope="local")), 1)
         self.assertEqual(self.client.request().type, ACK)
@@ -319,7 +332,8 @@ class Refused(unittest.TestCase):
         self.assertRefused("mallocd.db", "restore a backup", state_dir=self.damaged(damage))
 
     def test_not_a_database(self):
-        self.assertRefused("mallocd.db", state_dir=self.damaged(lambda path: path.write_bytes(b"garbage" * 999)))
+        damaged = self.damaged(lambda path: path.write_bytes(b"garbage" * 999))
+        self.assertRefused("mallocd.db", state_dir=damaged)
 
     def test_configuration(self):
         cases = {
@@ -336,7 +350,7 @@ class Refused(unittest.TestCase):
 
 
 class FullDisk(unittest.TestCase):
-    """Granting stops with a clear answer, and goes on when there is room again, without a restart."""
+    """Granting stops with a clear answer, and goes on when there is room again, in one process."""
 
     def setUp(self):
         self.site = Site()
@@ -452,11 +466,12 @@ class Garbage(unittest.TestCase):
                     else self.mutated(chance, packets))[:1400]
             clients[version].endpoint.send(data, to)
             if n % 50 == 49:    # before the receive buffer is full; the answers don't matter
-                probe = message(GETINFO, {REQUEST_LIST: [CURRENT_TIME]})
                 for client in clients.values():
-                    self.assertIsNotNone(self.probe(client), f"after {n} datagrams: {self.daemon.log()[-2000:]}")
+                    self.assertIsNotNone(self.probe(client), f"after {n} datagrams: " +
+                                         self.daemon.log()[-2000:])
         stats = self.daemon.rpc("stats.get", owner="madcap")["madcap"]
-        for counter in "malformed-ignored", "invalid-request-sent", "from-server-ignored", "nak-sent":
+        for counter in ("malformed-ignored", "invalid-request-sent", "from-server-ignored",
+                        "nak-sent"):
             self.assertGreater(stats[counter], 10, counter)
         self.assertEqual(self.daemon.rpc("status")["state"], "ok")
         self.assertEqual(clients[4].request().type, ACK)

@@ -9,11 +9,12 @@ import madcap
 import netns
 from harness import RpcError, temporary_folder, wait_until
 from madcap import (ACK, CURRENT_TIME, DISCOVER, ERROR, FEATURES, GETINFO, IPV6, LANGUAGE, LEASE_ID,
-                    LEASE_TIME, MAX_START_TIME, MIN_LEASE_TIME, NAK, NESTING, NO_OPTION, NUMBER, OFFER,
-                    RANGES, RELEASE, RENEW, REQUEST, REQUEST_LIST, SCOPE, SCOPE_LIST, SERVER_ID,
-                    START_TIME, Features)
-from madcap_site import (CLIENT, CLIENT6, CLIENT_TOO, Client, LOCAL, LOCAL_GROUP, ORG, ORG_GROUP, SERVER,
-                         SERVER6, SITE6, SITE6_GROUP, Site, dissect, have_dissector, message, new_id)
+                    LEASE_TIME, MAX_START_TIME, MIN_LEASE_TIME, NAK, NESTING, NO_OPTION, NUMBER,
+                    OFFER, RANGES, RELEASE, RENEW, REQUEST, REQUEST_LIST, SCOPE, SCOPE_LIST,
+                    SERVER_ID, START_TIME, Features)
+from madcap_site import (CLIENT, CLIENT6, CLIENT_TOO, Client, LOCAL, LOCAL_GROUP, ORG, ORG_GROUP,
+                         SERVER, SERVER6, SITE6, SITE6_GROUP, Site, dissect, have_dissector,
+                         message, new_id)
 
 
 def total(answer):
@@ -38,7 +39,8 @@ class Served(unittest.TestCase):
         if not have_dissector():
             return
         bad = dissect(path, "udp.srcport == 2535 && (madcap.syntax || madcap.invalid || "
-                      "madcap.unknown_option || _ws.malformed)", "frame.number", "_ws.expert.message")
+                      "madcap.unknown_option || _ws.malformed)",
+                      "frame.number", "_ws.expert.message")
         sent = dissect(path, "udp.srcport == 2535 && madcap", "frame.number")
         assert not bad, f"malformed messages of the server in {path}: {bad}"
         assert sent, f"the dissector finds nothing in {path}"
@@ -81,7 +83,8 @@ class GetInfo(Served):
         self.assertEqual(answer.type, ACK)
         self.assertEqual(str(answer[SERVER_ID]), SERVER)
         local, org = answer[SCOPE_LIST]
-        self.assertEqual((str(local.first), str(local.last), local.ttl), (LOCAL, "239.255.255.255", 16))
+        self.assertEqual((str(local.first), str(local.last), local.ttl),
+                         (LOCAL, "239.255.255.255", 16))
         self.assertEqual((str(org.first), str(org.last), org.ttl), (ORG, "239.195.255.255", 32))
         self.assertEqual({(n.language, n.text, n.default) for n in local.names},
                          {(b"en", "Site local", True), (b"fr", "Site", False)})
@@ -129,9 +132,11 @@ class GetInfo(Served):
 class Leases(Served):
     def test_2_2_discover_offer_request_ack(self):
         lease = new_id()
-        offer = self.client.ask(DISCOVER, {SCOPE: LOCAL, LEASE_TIME: 1800}, to=LOCAL_GROUP, lease=lease)
+        offer = self.client.ask(DISCOVER, {SCOPE: LOCAL, LEASE_TIME: 1800}, to=LOCAL_GROUP,
+                                lease=lease)
         self.assertEqual(offer.type, OFFER)
-        self.assertEqual((str(offer[SERVER_ID]), str(offer[SCOPE]), total(offer)), (SERVER, LOCAL, 1))
+        self.assertEqual((str(offer[SERVER_ID]), str(offer[SCOPE]), total(offer)),
+                         (SERVER, LOCAL, 1))
         self.assertEqual(self.lease(lease)["state"], "held")
         options = {SCOPE: LOCAL, LEASE_TIME: 1800, SERVER_ID: SERVER, RANGES: offer[RANGES]}
         msg = message(REQUEST, options, lease=lease)
@@ -209,7 +214,8 @@ class Leases(Served):
         self.assertNak(nak, madcap.NOT_COMPLETED, NUMBER)
 
     def test_3_11_named_addresses(self):
-        wanted = [(madcap.as_address("239.192.200.16"), 4), (madcap.as_address("239.192.201.32"), 2)]
+        wanted = [(madcap.as_address("239.192.200.16"), 4),
+                  (madcap.as_address("239.192.201.32"), 2)]
         ack = self.client.request(ORG, {RANGES: wanted})
         self.assertEqual((ack.type, ack[RANGES]), (ACK, wanted))
         taken = self.client.request(ORG, {RANGES: wanted[:1]})
@@ -220,8 +226,8 @@ class Leases(Served):
     def test_2_12_start_time_and_advance_lease(self):
         now = int(time.time())
         lease = new_id()
-        ack = self.client.request(options={START_TIME: now + 7200, CURRENT_TIME: now, LEASE_TIME: 600},
-                                  lease=lease)
+        ack = self.client.request(lease=lease, options={
+            START_TIME: now + 7200, CURRENT_TIME: now, LEASE_TIME: 600})
         self.assertEqual((ack.type, ack[START_TIME], ack[LEASE_TIME]), (ACK, now + 7200, 600))
         self.assertIn(CURRENT_TIME, ack)
         self.assertEqual(self.lease(lease)["start"],
@@ -281,7 +287,8 @@ class Refusals(Served):
             self.assertNak(self.client.ask(type_), madcap.LEASE_ID_UNKNOWN, b"")
 
     def test_3_17_5_required_feature_not_supported(self):
-        nak = self.client.request(options={FEATURES: Features([], [], [madcap.SERVER_MOBILITY, 99])})
+        nak = self.client.request(options={
+            FEATURES: Features([], [], [madcap.SERVER_MOBILITY, 99])})
         self.assertNak(nak, madcap.FEATURE_UNSUPPORTED, [madcap.SERVER_MOBILITY, 99])
 
     def test_2_1_5_an_unknown_type(self):
@@ -291,13 +298,15 @@ class Refusals(Served):
 
     def test_2_1_5_duplicate_and_wrong_length(self):
         scope = (SCOPE, madcap.as_address(LOCAL).packed)
-        for options, option in (([scope, scope], SCOPE), ([scope, (LEASE_TIME, b"\0")], LEASE_TIME)):
+        for options, option in (([scope, scope], SCOPE),
+                                ([scope, (LEASE_TIME, b"\0")], LEASE_TIME)):
             data = madcap.build_raw(REQUEST, 1, 6, [(LEASE_ID, new_id())] + options)
             self.assertNak(self.client.answers(data)[0], madcap.INVALID_REQUEST, option)
 
     def test_2_1_5_unknown_options_in_any_order(self):
         data = madcap.build_raw(REQUEST, 1, 7, [
-            (4711, b"x"), (SCOPE, madcap.as_address(LOCAL).packed), (LEASE_ID, new_id()), (99, b"")])
+            (4711, b"x"), (SCOPE, madcap.as_address(LOCAL).packed), (LEASE_ID, new_id()),
+            (99, b"")])
         self.assertEqual(self.client.exchange(data)[0].type, ACK)
 
     def test_2_2_2_discover_must_be_multicast(self):
@@ -305,7 +314,8 @@ class Refusals(Served):
 
     def test_2_2_7_renew_and_release_must_be_unicast(self):
         for type_ in RENEW, RELEASE:
-            self.assertNak(self.client.ask(type_, to=LOCAL_GROUP), madcap.INVALID_REQUEST, NO_OPTION)
+            self.assertNak(self.client.ask(type_, to=LOCAL_GROUP), madcap.INVALID_REQUEST,
+                           NO_OPTION)
 
 
 class Ignored(Served):
@@ -380,8 +390,8 @@ class Families(Served):
         lease = new_id()
         offer = client.ask(DISCOVER, {SCOPE: SITE6}, to=SITE6_GROUP, lease=lease, family=IPV6)
         self.assertEqual((offer.type, str(offer[SERVER_ID])), (OFFER, SERVER6))
-        msg = message(REQUEST, {SCOPE: SITE6, SERVER_ID: SERVER6, RANGES: offer[RANGES]}, lease=lease,
-                      family=IPV6)
+        msg = message(REQUEST, {SCOPE: SITE6, SERVER_ID: SERVER6, RANGES: offer[RANGES]},
+                      lease=lease, family=IPV6)
         ack, _ = client.exchange(msg, SITE6_GROUP)
         self.assertEqual((ack.type, ack[RANGES]), (ACK, offer[RANGES]))
         self.assertEqual(self.lease(lease)["client"], CLIENT6)
@@ -447,7 +457,8 @@ class Limits(Served):
 
     def test_2_2_3_an_offer_is_held_for_its_time_only(self):
         lease = new_id()
-        self.assertEqual(self.client.ask(DISCOVER, {SCOPE: LOCAL}, to=LOCAL_GROUP, lease=lease).type, OFFER)
+        offer = self.client.ask(DISCOVER, {SCOPE: LOCAL}, to=LOCAL_GROUP, lease=lease)
+        self.assertEqual(offer.type, OFFER)
         self.assertEqual(self.lease(lease)["state"], "held")
         wait_until(lambda: self.lease(lease) is None, "for the end of the offer")
 
@@ -484,7 +495,8 @@ class Sequence(unittest.TestCase):
         with site.daemon() as _, Client(site.client, address=CLIENT) as client:
             client.ask(GETINFO, {REQUEST_LIST: [SCOPE_LIST, NESTING]}, to=LOCAL_GROUP)
             offer = client.ask(DISCOVER, {SCOPE: LOCAL}, to=LOCAL_GROUP, lease=lease)
-            msg = message(REQUEST, {SCOPE: LOCAL, SERVER_ID: SERVER, RANGES: offer[RANGES]}, lease=lease)
+            msg = message(REQUEST, {SCOPE: LOCAL, SERVER_ID: SERVER, RANGES: offer[RANGES]},
+                          lease=lease)
             client.exchange(msg, LOCAL_GROUP)
             client.ask(RENEW, lease=lease)
             client.ask(RELEASE, lease=lease)
@@ -495,7 +507,8 @@ class Sequence(unittest.TestCase):
                     (REQUEST, LOCAL_GROUP), (ACK, CLIENT), (RENEW, SERVER), (ACK, CLIENT),
                     (RELEASE, SERVER), (ACK, CLIENT), (RENEW, SERVER), (NAK, CLIENT)]
         self.assertEqual([(int(row[0]), row[2]) for row in rows], expected)
-        self.assertEqual(dissect(path, "_ws.malformed || madcap.syntax || madcap.invalid", "frame.number"), [])
+        bad = dissect(path, "_ws.malformed || madcap.syntax || madcap.invalid", "frame.number")
+        self.assertEqual(bad, [])
 
 
 if __name__ == "__main__":

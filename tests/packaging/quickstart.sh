@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The quickstart on what is already built, in each kind of network that this system permits: it leases,
-# starts again with the leases still there, and leaves nothing behind when it is stopped.
+# The quickstart on what is already built, in each kind of network that this system permits: it
+# leases, starts again with the leases still there, and leaves nothing behind when it is stopped.
 set -u
 top_srcdir=$(cd "${top_srcdir:-.}" && pwd)
 top_builddir=$(cd "${top_builddir:-.}" && pwd)
@@ -10,7 +10,10 @@ failed=0
 ran=0
 export SHELL=/bin/sh
 
-quickstart() { "${inside[@]}" bash "$script" --builddir "$top_builddir" --dir "$work/$mode" --net "$mode" "$@"; }
+quickstart()
+{
+  "${inside[@]}" bash "$script" --builddir "$top_builddir" --dir "$work/$mode" --net "$mode" "$@"
+}
 complain() { echo "$mode: $*"; failed=1; }
 
 # expect WORD...: all of them in the last output.
@@ -29,10 +32,12 @@ try()
   local first
   ran=$((ran + 1))
   quickstart >"$work/out" 2>&1 || { complain "start fails:" "$(cat "$work/out")"; return; }
-  expect DISCOVER OFFER REQUEST ACK 'Site local' '239.255.' 'leases     1 with 2 addresses' 'ok, version'
+  expect DISCOVER OFFER REQUEST ACK 'Site local' '239.255.' 'leases     1 with 2 addresses' \
+    'ok, version'
   grep -q '^starts' "$work/out" && complain "a lease from now on is shown as one that has not begun"
   first=$(sed -n 's/^lease  *//p' "$work/out" | head -n 1)
-  quickstart lease --scope 'Organization local' --count 16 >"$work/out" 2>&1 || complain "lease fails"
+  quickstart lease --scope 'Organization local' --count 16 >"$work/out" 2>&1 ||
+    complain "lease fails"
   expect 239.192. 'state      leased'
   quickstart >"$work/out" 2>&1 || complain "a second start fails:" "$(cat "$work/out")"
   expect "$first" 'leases     3 with 20 addresses'
@@ -85,7 +90,8 @@ fi
 for mode in loopback namespaces; do
   as=()
   [ "$(id -u)" = 0 ] || as=(-Ur)
-  if ! unshare "${as[@]}" -mn ip link add try0 type veth 2>/dev/null || ! hold unshare "${as[@]}" -mn; then
+  if ! unshare "${as[@]}" -mn ip link add try0 type veth 2>/dev/null ||
+    ! hold unshare "${as[@]}" -mn; then
     echo "$mode: no namespace to try it in"
     continue
   fi
@@ -94,7 +100,10 @@ for mode in loopback namespaces; do
   inside=(nsenter "${user[@]}" -m -n -t "$holder" env)
   # The holder bears the mark that processes left behind would have.
   unset -f ours
-  ours() { grep -slz "^MALLOCD_QUICKSTART=$work/$mode$" /proc/[0-9]*/environ | grep -v "^/proc/$holder/"; }
+  ours()
+  {
+    grep -slz "^MALLOCD_QUICKSTART=$work/$mode$" /proc/[0-9]*/environ | grep -v "^/proc/$holder/"
+  }
   if "${inside[@]}" ip link set lo up && "${inside[@]}" mount -t tmpfs tmpfs /run; then
     try
   else
