@@ -156,7 +156,11 @@ static void fail(MalLeases *l, const Op *op, const GError *error)
     leases_revoke_at_once(l, op->slot, op);
     return;
   }
+  l->unsaved |= l->unsaved_change;
   if (op->kind == OP_GRANT) {
+    /* A step of the clock had it written once more, in a batch that may yet succeed. */
+    if (l->moved_last > op->ticket)
+      leases_drop_row(l, leases_id(slot));
     leases_remove(l, op->slot);
   } else if (op->kind == OP_RENEW) {
     slot->start = op->old_start;
@@ -212,6 +216,7 @@ void leases_settled(MalTicket through, const GError *error, void *data)
     settle(l, &op, error);
     g_free(op.id);
   }
+  leases_moved_settled(l, through, error);
   leases_drop_again(l, through, error);
 }
 

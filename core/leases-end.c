@@ -36,11 +36,15 @@ void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *
 
 /* ---- revocation ------------------------------------------------------------------------------------------- */
 
+void leases_drop_row(MalLeases *l, MalLeaseId id)
+{
+  g_ptr_array_add(l->undropped, g_bytes_new(id.bytes, id.length));
+}
+
 /* The row is still on the disk, where a restart would find it: it is dropped when the disk works again. */
 void leases_revoke_at_once(MalLeases *l, uint32_t handle, const Op *op)
 {
-  MalLeaseId id = leases_id(leases_slot(l, handle));
-  g_ptr_array_add(l->undropped, g_bytes_new(id.bytes, id.length));
+  leases_drop_row(l, leases_id(leases_slot(l, handle)));
   leases_end(l, handle, MAL_LEASE_REVOKED, "revoked", op);
 }
 
@@ -59,7 +63,7 @@ void leases_revoke(MalLeases *l, uint32_t handle)
   }
 }
 
-static void drop_rows(MalLeases *l)
+static void drop_all(MalLeases *l)
 {
   MalTime now = mal_runtime_now(l->rt);
   GPtrArray *rows = l->undropped;
@@ -71,8 +75,14 @@ static void drop_rows(MalLeases *l)
     uint32_t handle = leases_find(l, (MalLeaseId){ bytes, length });
     /* Who leased anew under the same identifier wrote over the row. */
     if (!handle || leases_slot(l, handle)->flags & MAL_LEASE_HELD)
-      l->drop_ticket = mal_store_drop_lease(l->store, (MalLeaseId){ bytes, length }, now, "revoked");
+      l->drop_ticket = mal_store_drop_lease(l->store, (MalLeaseId){ bytes, length }, now, "ended");
   }
+}
+
+void leases_drop_rows(MalLeases *l)
+{
+  if (l->undropped->len > 0 && l->dropping->len == 0 && leases_store_works(l))
+    drop_all(l);
 }
 
 void leases_drop_again(MalLeases *l, MalTicket through, const GError *error)
@@ -82,8 +92,8 @@ void leases_drop_again(MalLeases *l, MalTicket through, const GError *error)
       g_ptr_array_extend(l->undropped, l->dropping, (GCopyFunc)(void (*)(void))g_bytes_ref, NULL);
     g_ptr_array_set_size(l->dropping, 0);
   }
-  if (!error && l->undropped->len > 0 && l->dropping->len == 0 && leases_store_works(l))
-    drop_rows(l);
+  if (!error)
+    leases_drop_rows(l);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------ */

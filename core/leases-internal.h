@@ -119,13 +119,16 @@ struct MalLeases {
   MalBlock *views;              /* VIEWS single blocks that views borrow in turn; then the turn */
   GArray *watchers;
   unsigned telling;             /* watchers, now */
-  GPtrArray *undropped;         /* GBytes: identifiers of leases that were revoked, but not yet on the disk */
+  GPtrArray *undropped;         /* GBytes: identifiers of leases that have ended, but not yet on the disk */
   GPtrArray *dropping;          /* of these, what is on its way to it */
   MalTicket drop_ticket;
   unsigned last_watcher;
   unsigned store_listener, space_watch;
   bool replanning;
   unsigned changes;             /* debug builds: since the last check */
+  MalTicket moved_first, moved_last;   /* what a step of the clock moved is in these batches, as last written */
+  bool unsaved;                 /* such a batch failed: written again once the store recovers */
+  bool unsaved_change;          /* a change was on its way then, and may yet fail */
   int64_t clock_offset;         /* wall - monotonic, microseconds, as last seen */
   MalClockStep on_step;
   void *on_step_data;
@@ -184,6 +187,9 @@ void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const
 /* leases-time.c: notices a step of the wall clock before anything is decided by it. Returns NOW, or where the clock
    stepped, what it says now. */
 MalTime leases_sync_clock(MalLeases *l, MalTime now);
+/* Nobody waits for the rows of leases that a step moved; if their batch fails, they are written again when the store
+   recovers. Called with each outcome, after those who wait were told. */
+void leases_moved_settled(MalLeases *l, MalTicket through, const GError *error);
 /* In debug builds: mal_leases_check after every change while the table is small, now and then when it is large. */
 void leases_debug_check(MalLeases *l);
 #define LEASES_TIME_MOST ((int64_t)1 << 55)
@@ -200,6 +206,10 @@ void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *
 /* Its addresses were withdrawn: nothing keeps it, not even a disk that fails. */
 void leases_revoke(MalLeases *l, uint32_t handle);
 void leases_revoke_at_once(MalLeases *l, uint32_t handle, const Op *op);
+/* The lease has ended, or was never granted, and its row goes from the disk as soon as that works; nobody waits for it.
+   Rows go with the next leases_drop_rows, or when the store has settled something. */
+void leases_drop_row(MalLeases *l, MalLeaseId id);
+void leases_drop_rows(MalLeases *l);
 void leases_drop_again(MalLeases *l, MalTicket through, const GError *error);
 /* Nothing settles any more: who still waits for an answer gets one. */
 void leases_tell_stopping(MalLeases *l);

@@ -20,13 +20,17 @@ void mal_leases_expire(MalLeases *l, MalTime now)
     /* A change of it is on its way to the disk: the outcome comes within moments, and then it lapses. */
     if (leases_slot(l, top)->flags & MAL_LEASE_PENDING)
       break;
-    if (leases_slot(l, top)->flags & MAL_LEASE_HELD)
+    if (leases_slot(l, top)->flags & MAL_LEASE_HELD) {
       leases_remove(l, top);
-    else
+    } else {
+      /* The row ends by its time, too, but a clock that steps back before a restart would bring it to life again. */
+      leases_drop_row(l, leases_id(leases_slot(l, top)));
       leases_end(l, top, MAL_LEASE_EXPIRED, "expired", NULL);
+    }
     freed = true;
   }
   leases_wait_expire(l, now);
+  leases_drop_rows(l);
   if (freed) {
     leases_debug_check(l);
     leases_wait_retry(l);
@@ -93,6 +97,49 @@ static void retake(MalLeases *l, uint32_t handle, MalTime now)
     leases_take(l, handle, from, until);
 }
 
+/* A lease that leaves has its last row behind it: another one would bring it back. */
+static void save(MalLeases *l, uint32_t handle)
+{
+  MalLease view;
+  if (leases_slot(l, handle)->flags & SLOT_LEAVING) {
+    l->unsaved_change = true;
+    return;
+  }
+  leases_view(l, handle, &view);
+  view.flags &= (uint32_t)~MAL_LEASE_PENDING;
+  MalTicket ticket = mal_store_put_lease(l->store, &view);
+  if (l->moved_first == 0)
+    l->moved_first = ticket;
+  l->moved_last = ticket;
+}
+
+/* All, since nothing says which of them a step had moved: disks seldom fail just then. What is on its way to the disk
+   comes with its own row. */
+static void save_again(MalLeases *l)
+{
+  l->unsaved = l->unsaved_change = false;
+  for (uint32_t i = 1; i < l->used_slots; i++) {
+    uint8_t flags = leases_slot(l, i)->flags;
+    if (!(flags & SLOT_USED) || flags & MAL_LEASE_HELD)
+      continue;
+    if (flags & MAL_LEASE_PENDING)
+      l->unsaved_change = true;
+    else
+      save(l, i);
+  }
+}
+
+void leases_moved_settled(MalLeases *l, MalTicket through, const GError *error)
+{
+  bool ours = l->moved_first && through >= l->moved_first;
+  if (ours && error && through <= l->moved_last)
+    l->unsaved = true;
+  if (ours && through >= l->moved_last)
+    l->moved_first = l->moved_last = 0;
+  if (!error && l->unsaved)
+    save_again(l);
+}
+
 static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTime now)
 {
   for (unsigned i = 0; i < begun->len; i++) {
@@ -106,12 +153,8 @@ static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTi
     retake(l, handle, now);
     if (slot->flags & MAL_LEASE_PENDING)
       move_old_period(l, handle, delta);
-    if (slot->flags & MAL_LEASE_HELD)
-      continue;
-    MalLease view;
-    leases_view(l, handle, &view);
-    view.flags &= (uint32_t)~MAL_LEASE_PENDING;
-    mal_store_put_lease(l->store, &view);
+    if (!(slot->flags & MAL_LEASE_HELD))
+      save(l, handle);
   }
   return begun->len;
 }
@@ -181,6 +224,11 @@ MalTime leases_sync_clock(MalLeases *l, MalTime now)
   if (l->on_step)
     l->on_step(delta, moved, l->on_step_data);
   return now;
+}
+
+MalTime mal_leases_now(MalLeases *l)
+{
+  return leases_sync_clock(l, mal_runtime_now(l->rt));
 }
 
 /* ---- invariants ------------------------------------------------------------------------------------------------- */

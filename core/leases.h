@@ -115,6 +115,9 @@ typedef void (*MalLeaseWatch)(MalLeaseChange what, const MalLease *lease, const 
 MAL_API unsigned mal_leases_watch(MalLeases *leases, MalLeaseWatch func, void *data);
 MAL_API void mal_leases_unwatch(MalLeases *leases, unsigned id);
 
+/* The time by which the engine decides now: the wall clock's, after what its last step moved was moved. Who compares the
+   times of leases with the clock takes it from here, or may take a lease for ended between a step and its discovery. */
+MAL_API MalTime mal_leases_now(MalLeases *leases);
 MAL_API const MalScopeSet *mal_leases_scopes(const MalLeases *leases);
 typedef struct { uint64_t leases, addresses, holds, pending, waiting, bytes; } MalLeaseTotals;
 MAL_API MalLeaseTotals mal_leases_totals(const MalLeases *leases, const MalScope *scope /* NULL: all */);

@@ -31,6 +31,20 @@ tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-i
   tests/sim/sim-disk.c tests/sim/sim-net.c tests/sim/sim-node.c tests/sim/sim-queue.c tests/sim/sim-route.c \
   tests/sim/sim-stream.c tests/sim/sim-stream.h tests/sim/sim-trace.c tests/sim/sim-udp.c tests/sim/sim-worker.c
 
+# Whole daemons with the MADCAP plugin on the simulator: tests/sim/madcap-world.h.
+sim_store = tests/sim/sim-store.c tests/sim/sim-store.h
+madcap_world = tests/sim/madcap-world.c tests/sim/madcap-world.h tests/sim/madcap-world-private.h \
+  tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c $(sim_store)
+check_PROGRAMS += tests/sim/soak-madcap
+tests_sim_soak_madcap_SOURCES = tests/sim/soak-madcap.c $(madcap_world)
+tests_sim_soak_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
+
+# make soak SEEDS="1 1000": any number of worlds; it stops at the first that breaks an invariant.
+SEEDS = 1 200
+soak: tests/sim/soak-madcap
+	tests/sim/soak-madcap $(SEEDS)
+.PHONY: soak
+
 check_PROGRAMS += tests/bench/bench-store
 tests_bench_bench_store_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/bench/bench-sim
@@ -46,8 +60,6 @@ unit_tests += tests/unit/test-allocator-model
 unit_tests += tests/unit/test-conf
 unit_tests += tests/unit/test-ctl
 unit_tests += tests/unit/test-control-socket
-unit_tests += tests/unit/test-core
-tests_unit_test_core_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-error
 unit_tests += tests/unit/test-events
 tests_unit_test_events_LDADD = tests/support/libsupport.la $(LDADD)
@@ -69,9 +81,15 @@ tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-store-records
 tests_unit_test_store_records_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-sim tests/unit/test-sim-chaos tests/unit/test-sim-network tests/unit/test-sim-stream
+unit_tests += tests/unit/test-leases-sim
+tests_unit_test_leases_sim_SOURCES = tests/unit/test-leases-sim.c $(sim_store)
+tests_unit_test_leases_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_chaos_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_network_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_stream_LDADD = tests/sim/libmalsim.la $(LDADD)
+unit_tests += tests/sim/test-sim-madcap
+tests_sim_test_sim_madcap_SOURCES = tests/sim/test-sim-madcap.c $(madcap_world)
+tests_sim_test_sim_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 

@@ -46,7 +46,7 @@ static void tick(void *data)
   ServerPart *p = data;
 
   p->armed = INT64_MAX;
-  madcap_server_tick(p->machine, wall(p), monotonic(p));
+  madcap_server_tick(p->machine, mal_leases_now(p->host.leases), monotonic(p));
   settle(p);
 }
 
@@ -241,7 +241,7 @@ static bool find_arrival(const ServerPart *p, const MalDatagram *d, MadcapArriva
 static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
 {
   ServerPart *p = data;
-  MalTime now = wall(p);
+  MalTime now = mal_leases_now(p->host.leases);
   int64_t mono = monotonic(p);
 
   (void)udp;
