@@ -30,7 +30,7 @@ static const MalConfKey daemon_keys[] = {
   { .key = "control-socket", .type = MAL_CONF_PATH, .restart = true,
     .fallback = MAL_RUN_DIR "/control.sock",
     .help = "The unix stream socket that mallocctl(1) connects to." },
-  { .key = "control-group", .type = MAL_CONF_STRING, .fallback = "mallocd",
+  { .key = "control-group", .type = MAL_CONF_STRING, .restart = true, .fallback = "mallocd",
     .help = "Members of this group, root and the daemon's own user may change things through the "
             "control socket; anybody else who can connect may read." },
   { .key = "log-level", .type = MAL_CONF_CHOICE, .choices = "error|warning|info|debug",

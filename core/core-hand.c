@@ -10,9 +10,22 @@ typedef struct {
   MalCore *core;
   MalTicket ticket;
   unsigned listener;
+  char *kind, *name;
+  json_object *value;           /* what was added, or removed */
+  bool added;
   MalCoreDone done;
   void *data;
 } Wait;
+
+static void wait_free(Wait *w)
+{
+  json_object_put(w->value);
+  g_free(w->kind);
+  g_free(w->name);
+  g_free(w);
+}
+
+static void undo(const Wait *w);
 
 static void on_settled(MalTicket through, const GError *error, void *data)
 {
@@ -20,35 +33,46 @@ static void on_settled(MalTicket through, const GError *error, void *data)
   if (through < w->ticket)
     return;
   mal_store_unlisten(w->core->store, w->listener);
+  g_ptr_array_remove_fast(w->core->hand, w);
+  if (error)
+    undo(w);
   if (w->done)
     w->done(error, w->data);
-  g_free(w);
+  wait_free(w);
 }
 
-static void when_durable(MalCore *core, MalTicket ticket, MalCoreDone done, void *data)
-{
-  Wait *w = g_new0(Wait, 1);
-  *w = (Wait){ core, ticket, 0, done, data };
-  w->listener = mal_store_listen(core->store, on_settled, w);
-}
-
-static MalTicket keep(MalCore *core, const char *kind, const char *name, json_object *value)
+/* Takes over VALUE. */
+static void change(MalCore *core, const char *kind, const char *name, json_object *value, bool added, MalCoreDone done,
+                   void *data)
 {
   const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
-  MalRecord record = { "core", kind, (const uint8_t *)name, strlen(name), (const uint8_t *)text, strlen(text) };
-  MalTicket ticket = mal_store_put_record(core->store, &record);
-  json_object_put(value);
-  return ticket;
+  MalRecord r = { "core", kind, (const uint8_t *)name, strlen(name), (const uint8_t *)text, strlen(text) };
+  Wait *w = g_new0(Wait, 1);
+  *w = (Wait){ .core = core, .kind = g_strdup(kind), .name = g_strdup(name), .value = value, .added = added,
+               .done = done, .data = data };
+  w->ticket = added ? mal_store_put_record(core->store, &r)
+                    : mal_store_drop_record(core->store, r.owner, r.kind, r.key, r.key_length);
+  w->listener = mal_store_listen(core->store, on_settled, w);
+  g_ptr_array_add(core->hand, w);
 }
 
-static bool store_works(MalCore *core, GError **error)
+/* One change of a name at a time, so that each can be undone where the disk refuses it. */
+static bool may_change(MalCore *core, const char *kind, const char *name, GError **error)
 {
   const GError *failing = NULL;
-  if (mal_store_state(core->store, &failing) == MAL_STORE_OK)
-    return true;
-  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "the store can't be written: %s",
-              failing ? failing->message : "unknown cause");
-  return false;
+  if (mal_store_state(core->store, &failing) != MAL_STORE_OK) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "the store can't be written: %s",
+                failing ? failing->message : "unknown cause");
+    return false;
+  }
+  for (unsigned i = 0; i < core->hand->len; i++) {
+    const Wait *w = g_ptr_array_index(core->hand, i);
+    if (strcmp(w->kind, kind) == 0 && strcmp(w->name, name) == 0) {
+      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s %s is being changed right now: try again", kind, name);
+      return false;
+    }
+  }
+  return true;
 }
 
 static bool check_name(const char *what, const char *name, GError **error)
@@ -64,6 +88,16 @@ static bool check_name(const char *what, const char *name, GError **error)
 
 /* ---- ranges ----------------------------------------------------------------------------------------------------- */
 
+static json_object *range_value(const char *scope, MalSpan span, MalTime until)
+{
+  char text[MAL_SPAN_STRLEN];
+  json_object *value = json_object_new_object();
+  json_object_object_add(value, "scope", json_object_new_string(scope));
+  json_object_object_add(value, "span", json_object_new_string(mal_span_format(span, text)));
+  json_object_object_add(value, "until", json_object_new_int64(until));
+  return value;
+}
+
 static const MalRange *range_named(MalCore *core, const char *name)
 {
   g_autoptr(GPtrArray) ranges = mal_space_ranges(core->space, MAL_LEVEL_AVAILABLE);
@@ -78,8 +112,7 @@ static const MalRange *range_named(MalCore *core, const char *name)
 bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalSpan span, MalTime until,
                         MalCoreDone done, void *data, GError **error)
 {
-  char text[MAL_SPAN_STRLEN];
-  if (!check_name("range", name, error) || !store_works(core, error))
+  if (!check_name("range", name, error) || !may_change(core, "range", name, error))
     return false;
   if (range_named(core, name)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "a range is already called %s", name);
@@ -91,18 +124,14 @@ bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalS
   }
   if (!mal_space_add(core->space, MAL_LEVEL_AVAILABLE, scope, span, until, name, "control", error))
     return false;
-  json_object *value = json_object_new_object();
-  json_object_object_add(value, "scope", json_object_new_string(scope));
-  json_object_object_add(value, "span", json_object_new_string(mal_span_format(span, text)));
-  json_object_object_add(value, "until", json_object_new_int64(until));
-  when_durable(core, keep(core, "range", name, value), done, data);
+  change(core, "range", name, range_value(scope, span, until), true, done, data);
   return true;
 }
 
 bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreDone done, void *data, GError **error)
 {
   const MalRange *range = range_named(core, name);
-  if (!store_works(core, error))
+  if (!may_change(core, "range", name, error))
     return false;
   if (!range) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no range is called %s", name);
@@ -121,10 +150,17 @@ bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreD
                 leases, leases == 1 ? "" : "s");
     return false;
   }
-  MalTicket ticket = mal_store_drop_record(core->store, "core", "range", (const uint8_t *)name, strlen(name));
-  mal_space_remove(core->space, MAL_LEVEL_AVAILABLE, range->span.first, NULL);
-  when_durable(core, ticket, done, data);
+  MalAddress first = range->span.first;
+  change(core, "range", name, range_value(range->scope->id, range->span, range->until), false, done, data);
+  mal_space_remove(core->space, MAL_LEVEL_AVAILABLE, first, NULL);
   return true;
+}
+
+void core_hand_range_gone(MalCore *core, const MalRange *range)
+{
+  if (range->level == MAL_LEVEL_AVAILABLE && strcmp(range->source, "control") == 0 &&
+      range->until <= mal_runtime_now(core->rt))
+    mal_store_drop_record(core->store, "core", "range", (const uint8_t *)range->name, strlen(range->name));
 }
 
 /* ---- reserves ----------------------------------------------------------------------------------------------------- */
@@ -141,29 +177,47 @@ static bool add_reserve(MalCore *core, const char *scope_id, const char *name, G
   return mal_leases_reserve_add(core->leases, &reserve, mal_runtime_now(core->rt), error);
 }
 
-bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans, const char *comment,
-                          MalCoreDone done, void *data, GError **error)
+static json_object *reserve_value(const char *scope, const GArray *spans, const char *comment)
 {
   char text[MAL_SPAN_STRLEN];
-  if (!check_name("reserve", name, error) || !store_works(core, error) ||
-      !add_reserve(core, scope, name, spans, comment, error))
-    return false;
   json_object *value = json_object_new_object(), *list = json_object_new_array();
   for (unsigned i = 0; i < spans->len; i++)
     json_object_array_add(list, json_object_new_string(mal_span_format(g_array_index(spans, MalSpan, i), text)));
   json_object_object_add(value, "scope", json_object_new_string(scope));
   json_object_object_add(value, "addresses", list);
   json_object_object_add(value, "comment", comment ? json_object_new_string(comment) : NULL);
-  when_durable(core, keep(core, "reserve", name, value), done, data);
+  return value;
+}
+
+bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans, const char *comment,
+                          MalCoreDone done, void *data, GError **error)
+{
+  if (!check_name("reserve", name, error) || !may_change(core, "reserve", name, error) ||
+      !add_reserve(core, scope, name, spans, comment, error))
+    return false;
+  change(core, "reserve", name, reserve_value(scope, spans, comment), true, done, data);
   return true;
+}
+
+static json_object *value_of_reserve(MalCore *core, const char *name)
+{
+  const GPtrArray *reserves = mal_leases_reserves(core->leases);
+  for (unsigned i = 0; i < reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(reserves, i);
+    if (strcmp(r->name, name) == 0)
+      return reserve_value(mal_scope_set_at(mal_leases_scopes(core->leases), r->scope)->id, r->spans, r->comment);
+  }
+  return NULL;
 }
 
 bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, void *data, GError **error)
 {
-  if (!store_works(core, error) || !mal_leases_reserve_remove(core->leases, name, error))
+  json_object *value = value_of_reserve(core, name);
+  if (!may_change(core, "reserve", name, error) || !mal_leases_reserve_remove(core->leases, name, error)) {
+    json_object_put(value);
     return false;
-  when_durable(core, mal_store_drop_record(core->store, "core", "reserve", (const uint8_t *)name, strlen(name)), done,
-               data);
+  }
+  change(core, "reserve", name, value, false, done, data);
   return true;
 }
 
@@ -224,4 +278,23 @@ bool core_hand_restore(MalCore *core, const MalRecord *record, GError **error)
     g_prefix_error(error, "%s %s, which was made by hand and is kept in the store: ", record->kind, name);
   json_object_put(value);
   return ok;
+}
+
+/* The disk refused: the model says again what the disk says. */
+static void undo(const Wait *w)
+{
+  MalCore *core = w->core;
+  bool range = strcmp(w->kind, "range") == 0;
+  if (!w->added) {
+    if (range)
+      restore_range(core, w->name, w->value, NULL);
+    else
+      restore_reserve(core, w->name, w->value, NULL);
+    return;
+  }
+  const MalRange *r = range ? range_named(core, w->name) : NULL;
+  if (r && strcmp(r->source, "control") == 0)
+    mal_space_remove(core->space, MAL_LEVEL_AVAILABLE, r->span.first, NULL);
+  if (!range)
+    mal_leases_reserve_remove(core->leases, w->name, NULL);
 }

@@ -9,6 +9,7 @@ typedef struct {
   const char *path;
   MalHost host;
   void *instance;
+  MalConfig *config;          /* what it runs by; ours */
   bool running;
   bool wanted;                /* one of its roles is the daemon's */
 } PluginRun;
@@ -37,6 +38,8 @@ struct MalCore {
   MalTimer *tick;
   int64_t started;            /* monotonic */
   bool store_was_failing;
+  bool up;
+  GPtrArray *hand;            /* Wait: changes by hand that are on their way to the disk */
 };
 
 bool core_read(const MalCoreOptions *options, Checked *out, GError **error);
@@ -44,11 +47,14 @@ void core_checked_clear(Checked *checked);
 MalEthernetPolicy core_policy(const MalConfig *config);
 void core_apply_log(MalCore *core);
 bool core_plugin_open(MalCore *core, PluginRun *run, const MalConfig *config, GError **error);
+void core_plugin_keep_config(PluginRun *run, const MalConfig *config);
 bool core_plugin_start(MalCore *core, PluginRun *run, GError **error);
 void core_plugin_stop(MalCore *core, PluginRun *run);
 
 /* core-hand.c */
 bool core_hand_restore(MalCore *core, const MalRecord *record, GError **error);
+/* A range went: one whose time was over takes its record with it. */
+void core_hand_range_gone(MalCore *core, const MalRange *range);
 
 /* core-news.c: the core's events and metrics */
 enum {

@@ -101,6 +101,8 @@ static void on_range(MalSpaceChange what, const MalRange *range, void *data)
   MalCore *core = data;
   char span[MAL_SPAN_STRLEN], until[MAL_TIME_STRLEN];
   const char *level = range->level == MAL_LEVEL_OWNED ? "owned" : "available";
+  if (what == MAL_SPACE_REMOVED)
+    core_hand_range_gone(core, range);
   if (range->level == MAL_LEVEL_OWNED && mal_space_is_mirrored(core->space))
     return;
   mal_span_format(range->span, span);

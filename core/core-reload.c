@@ -21,7 +21,7 @@ static bool same_key(const Checked *a, const Checked *b, const char *key)
 /* What can't change under a running daemon; NULL where nothing of it did. */
 static char *needs_restart(const Checked *old, const Checked *new)
 {
-  static const char *const keys[] = { "roles", "plugins", "plugin-dir", "state-dir", "control-socket" };
+  static const char *const keys[] = { "roles", "plugins", "plugin-dir", "state-dir", "control-socket", "control-group" };
   GString *s = g_string_new(NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
     if (!same_key(old, new, keys[i]))
@@ -32,6 +32,30 @@ static char *needs_restart(const Checked *old, const Checked *new)
   }
   g_string_append(s, " in [daemon] changed: that takes effect when mallocd is restarted");
   return g_string_free(s, FALSE);
+}
+
+/* Is this very plugin among those of the new configuration? Another one of that name, from another directory, is not:
+   the configuration was checked by its tables. */
+static bool is_in(const PluginRun *run, const Checked *c)
+{
+  for (size_t i = 0; i < mal_plugin_set_size(c->plugins); i++)
+    if (mal_plugin_set_at(c->plugins, i) == run->plugin)
+      return true;
+  return false;
+}
+
+/* The file was checked for the roles that it names; until the restart, plugins have those of the start. */
+static bool check_for_now(MalCore *core, const Checked *new, GError **error)
+{
+  for (unsigned i = 0; new->roles != core->now.roles && i < core->plugins->len; i++) {
+    const PluginRun *run = g_ptr_array_index(core->plugins, i);
+    if (!run->wanted || !run->plugin->check || !is_in(run, new) ||
+        run->plugin->check(new->config, new->plan, core->now.roles, error))
+      continue;
+    g_prefix_error(error, "with the roles that mallocd was started with: ");
+    return false;
+  }
+  return true;
 }
 
 static bool start_again(MalCore *core, PluginRun *run, const MalConfig *config, GError **error)
@@ -64,15 +88,18 @@ static void restart_plugin(MalCore *core, PluginRun *run, const MalConfig *old, 
     report_failed(core, run, error, "it is stopped");
 }
 
-static void reload_plugins(MalCore *core, const MalConfig *old)
+static void reload_plugins(MalCore *core, const Checked *new)
 {
   for (unsigned i = 0; i < core->plugins->len; i++) {
     PluginRun *run = g_ptr_array_index(core->plugins, i);
-    if (!run->wanted)
+    /* One that the file names no more goes on as it is until the restart. */
+    if (!run->wanted || !is_in(run, new))
       continue;
-    if (!run->instance || !run->plugin->reload ||
+    g_autoptr(MalConfig) before = run->config ? mal_config_ref(run->config) : NULL;
+    core_plugin_keep_config(run, core->now.config);
+    if (!run->running || !run->plugin->reload ||
         run->plugin->reload(run->instance, core->now.config) == MAL_RELOAD_RESTART)
-      restart_plugin(core, run, old, core->now.config);
+      restart_plugin(core, run, before, core->now.config);
   }
 }
 
@@ -92,18 +119,18 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
   GError *cause = NULL;
   if (!core_read(&core->options, &new, &cause))
     return refuse(core, &new, cause, error);
-  /* The plugins that run are those of the start, and so is what they were checked for. */
-  if (!mal_leases_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
+  if (!check_for_now(core, &new, &cause) ||
+      !mal_leases_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
     return refuse(core, &new, cause, error);
   char *restart = needs_restart(&core->now, &new);
   Checked old = core->now;
   new.roles = old.roles;
-  MalPluginSet *plugins = new.plugins;
-  new.plugins = old.plugins;
-  old.plugins = plugins;
   core->now = new;
   core_apply_log(core);
-  reload_plugins(core, old.config);
+  reload_plugins(core, &new);
+  /* The plugins are still those of the start. */
+  core->now.plugins = old.plugins;
+  old.plugins = new.plugins;
   core_checked_clear(&old);
   mal_count(core->counters, CORE_RELOADS, 1);
   mal_event(core->events, &core_event_reloaded, NULL, 0, "configuration reloaded%s%s", restart ? "; " : "",

@@ -28,12 +28,12 @@ static bool read_text(const MalCoreOptions *o, char **text, size_t *length, GErr
     *length = strlen(*text);
     return true;
   }
-  GError *cause = NULL;
-  if (g_file_get_contents(o->config_file, text, length, &cause))
-    return true;
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "configuration file: %s", cause->message);
-  g_error_free(cause);
-  return false;
+  GByteArray *bytes = mal_config_read(o->config_file, error);
+  if (!bytes)
+    return false;
+  *length = bytes->len;
+  *text = (char *)g_byte_array_free(bytes, FALSE);
+  return true;
 }
 
 static uint32_t roles_of(const MalConfSection *daemon)
@@ -185,9 +185,18 @@ static bool restore_record(const MalRecord *record, void *data, GError **error)
   return run->plugin->restore(run->instance, record, error);
 }
 
+/* What the plugin runs by stays as long as it does. */
+void core_plugin_keep_config(PluginRun *run, const MalConfig *config)
+{
+  MalConfig *old = run->config;
+  run->config = mal_config_ref((MalConfig *)(uintptr_t)config);
+  run->host.config = run->config;
+  mal_config_unref(old);
+}
+
 bool core_plugin_open(MalCore *core, PluginRun *run, const MalConfig *config, GError **error)
 {
-  run->host.config = config;
+  core_plugin_keep_config(run, config);
   run->instance = run->plugin->open(&run->host, error);
   if (!run->instance) {
     g_prefix_error(error, "plugin %s: ", run->plugin->name);
@@ -219,9 +228,13 @@ void core_plugin_stop(MalCore *core, PluginRun *run)
     run->plugin->stop(run->instance);
     run->running = false;
   }
-  if (run->instance)
-    run->plugin->close(run->instance);
+  if (!run->instance)
+    return;
+  run->plugin->close(run->instance);
+  mal_leases_forget(core->leases, run->instance);
   run->instance = NULL;
+  if (run->wanted && run->plugin->arbitrate)
+    mal_space_forget_tickets(core->space);
 }
 
 size_t mal_core_plugins(MalCore *core)
@@ -249,7 +262,7 @@ static void on_tick(void *data)
   core_news_store(core);
   int64_t wait = TICK_LONGEST;
   MalTime due = MIN(mal_leases_due(core->leases), mal_space_due(core->space));
-  if (due != MAL_FOREVER)
+  if (due - now <= TICK_LONGEST / MAL_US)
     wait = CLAMP(due * MAL_US - mal_runtime_wall(core->rt), MAL_US / 100, TICK_LONGEST);
   mal_timer_set(core->tick, mal_runtime_monotonic(core->rt) + wait);
 }
@@ -310,6 +323,13 @@ static bool build_model(MalCore *core, GError **error)
          load_state(core, error);
 }
 
+static void run_free(void *data)
+{
+  PluginRun *run = data;
+  mal_config_unref(run->config);
+  g_free(run);
+}
+
 static bool open_store(MalCore *core, GError **error)
 {
   const char *dir = mal_conf_string(mal_config_section(core->now.config, "daemon"), "state-dir");
@@ -337,7 +357,8 @@ MalCore *mal_core_new(const MalCoreOptions *options, GError **error)
   core->events = mal_events_new(core->rt, options->log, options->log_data);
   core->metrics = mal_metrics_new();
   core->control = mal_control_new();
-  core->plugins = g_ptr_array_new_with_free_func(g_free);
+  core->hand = g_ptr_array_new();
+  core->plugins = g_ptr_array_new_with_free_func(run_free);
   core->tick = mal_timer_new(core->rt, on_tick, core);
   core_apply_log(core);
   if (!open_store(core, error) || !build_model(core, error))
@@ -356,6 +377,7 @@ bool mal_core_start(MalCore *core, GError **error)
     }
   }
   on_tick(core);
+  core->up = true;
   MalField fields[] = { MAL_F_STRING("version", PACKAGE_VERSION) };
   MAL_EVENT(core->events, &core_event_started, fields, "mallocd " PACKAGE_VERSION " is up");
   return true;
@@ -384,12 +406,14 @@ void mal_core_free(MalCore *core)
   }
   if (core->space)
     mal_space_free(core->space);
-  mal_event(core->events, &core_event_stopped, NULL, 0, "mallocd is down");
+  if (core->up)
+    mal_event(core->events, &core_event_stopped, NULL, 0, "mallocd is down");
   mal_timer_free(core->tick);
   mal_control_free(core->control);
   mal_metrics_free(core->metrics);
   mal_events_free(core->events);
   g_ptr_array_unref(core->plugins);
+  g_ptr_array_unref(core->hand);
   core_checked_clear(&core->now);
   g_free(core->config_file);
   g_free(core->config_text);

@@ -8,6 +8,8 @@
 #define LIFETIME 3600
 #define COUNT_MOST 65536
 #define WAIT_MOST 600           /* seconds that the engine lets a request wait for space */
+#define LIFETIME_MOST (100 * INT64_C(31557600))
+#define YEAR_10000 INT64_C(253402300800)
 
 json_object *mal_json_lease(const MalLease *lease, const char *via)
 {
@@ -143,8 +145,7 @@ static bool plugin_for(MalCore *core, MalCall *call, const char *via, MalPluginS
 static GArray *blocks_of(MalSpan span)
 {
   GArray *blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
-  MalU128 size = mal_span_size(span);
-  MalBlock block = mal_block_make(span.first, size > UINT32_MAX ? UINT32_MAX : (uint32_t)size);
+  MalBlock block = mal_block_make(span.first, (uint32_t)mal_span_size(span));
   g_array_append_val(blocks, block);
   return blocks;
 }
@@ -174,17 +175,28 @@ static bool counts_of(MalCall *call, json_object *params, MalLeaseRequest *r)
   return true;
 }
 
+/* "now" is ours to say. */
+static MalTime time_of(json_object *params, const char *name, MalTime now, MalTime fallback)
+{
+  MalTime t = mal_param_integer(params, name, fallback);
+  return t == MAL_BEGINNING && mal_param_given(params, name) ? now : t;
+}
+
 static bool times_of(MalCall *call, json_object *params, MalTime now, MalLeaseRequest *r)
 {
-  r->start = mal_param_integer(params, "start", now);
+  r->start = time_of(params, "start", now, now);
   /* Who waits for space can't have it now. */
   int64_t slack = mal_param_bool(params, "wait", false) ? WAIT_MOST : 0;
-  r->max_start = mal_param_integer(params, "max_start", mal_time_add(MAX(r->start, now), slack));
+  r->max_start = time_of(params, "max_start", now, mal_time_add(MAX(r->start, now), slack));
   r->lifetime = mal_param_integer(params, "lifetime", LIFETIME);
   r->min_lifetime = mal_param_integer(params, "min_lifetime", r->lifetime);
   r->pad = mal_param_integer(params, "pad", 0);
-  if (r->lifetime <= 0 || r->min_lifetime > r->lifetime) {
-    fail_text(call, "lease.request: \"lifetime\" must be above 0, and \"min_lifetime\" not above it");
+  if (r->lifetime <= 0 || r->lifetime > LIFETIME_MOST || r->min_lifetime > r->lifetime) {
+    fail_text(call, "lease.request: \"lifetime\" must be above 0 and at most 100 years, and \"min_lifetime\" not above it");
+    return false;
+  }
+  if (r->start > YEAR_10000) {
+    fail_text(call, "lease.request: \"start\" is too far away");
     return false;
   }
   if (r->pad < 0 || r->pad > UINT32_MAX) {
@@ -212,6 +224,10 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
   g_autoptr(GArray) named = NULL;
   const char *address = mal_param_string(params, "address", NULL);
   if (address && mal_span_parse(address, &span, NULL)) {
+    if (mal_span_size(span) > COUNT_MOST) {
+      fail_text(call, "lease.request: \"address\" names more than 65536 addresses");
+      return;
+    }
     named = blocks_of(span);
     r.named = (const MalBlock *)(void *)named->data;
     r.n_named = named->len;
@@ -271,6 +287,8 @@ static void fail_refused(MalCall *call, json_object *params, const MalRefusal *w
     return;
   }
   const char *text = why->code == MAL_ERROR_STORE ? "nothing can be changed while the store can't be written"
+                     : why->code == MAL_ERROR_INVALID
+                       ? "the lifetime must be above 0 and at most 100 years, and min_lifetime not above it"
                      : why->part == MAL_REFUSED_LIFETIME
                        ? "the addresses are not free for so long: somebody else has them later, or their range ends"
                        : "the lease can't have this period";
@@ -294,7 +312,11 @@ static void lease_renew(MalCall *call, json_object *params, void *user)
   if (failed)
     return;
   int64_t lifetime = mal_param_integer(params, "lifetime", LIFETIME);
-  MalRenewal renewal = { .start = mal_param_integer(params, "start", MAL_BEGINNING), .max_start = MAL_FOREVER,
+  if (lifetime > LIFETIME_MOST || time_of(params, "start", now, 0) > YEAR_10000) {
+    fail_text(call, "lease.renew: \"lifetime\" is at most 100 years, and \"start\" before the year 10000");
+    return;
+  }
+  MalRenewal renewal = { .start = time_of(params, "start", now, MAL_BEGINNING), .max_start = MAL_FOREVER,
                          .lifetime = lifetime,
                          .min_lifetime = mal_param_integer(params, "min_lifetime", lifetime) };
   if (mal_leases_renew(mal_core_leases(core), id, &renewal, now, on_changed, core, (uintptr_t)call, &why) ==

@@ -83,6 +83,16 @@ static bool valid_name(const char *name)
   return true;
 }
 
+/* The name owns records, ranges, counters and methods: these owners are there already. */
+static bool is_taken(const char *name)
+{
+  static const char *const names[] = { "core", "config", "control", "local" };
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+    if (strcmp(name, names[i]) == 0)
+      return true;
+  return false;
+}
+
 static const MalPlugin *find_file(const char *name, const char *dir, char **path, GError **error)
 {
   g_autofree char *file = g_strconcat(name, ".so", NULL);
@@ -114,6 +124,11 @@ static bool load_one(MalPluginSet *set, const char *name, const char *dir, const
   if (!valid_name(name)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
                 "[daemon] plugins: \"%s\" is not the name of a plugin (letters, digits, '-', '_')", name);
+    return false;
+  }
+  if (is_taken(name)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
+                "[daemon] plugins: %s can't be the name of a plugin, since the daemon uses it itself", name);
     return false;
   }
   for (size_t i = 0; builtin && builtin[i]; i++)

@@ -1,41 +1,8 @@
-#include "space.h"
+#include "space-internal.h"
 
 #include <string.h>
 
-#define CANDIDATE_MAX 256       /* largest block put to the arbiter at once */
-#define CANDIDATES_TRIED 8
-
-typedef struct {
-  MalRange range;
-  char *name;
-  char *source;
-} Entry;
-
-typedef struct {
-  unsigned id;
-  MalSpaceFunc func;
-  void *data;
-} Watch;
-
-typedef struct {
-  uint64_t ticket;
-  char *scope;
-  MalSpan span;
-  MalTime until;
-} Candidate;
-
-struct MalSpace {
-  MalScopeSet *scopes;
-  GPtrArray *levels[2];         /* Entry, by scope and address */
-  GArray *watches;
-  unsigned last_watch;
-  MalArbiter arbiter;
-  void *arbiter_data;
-  MalDemand demand[2];
-  void *demand_data[2];
-  GArray *candidates;           /* what the arbiter thinks about */
-  uint64_t last_ticket;
-};
+#define PREFIXES_MAX 256u        /* of length 96 in one IPv6 range: the allocator has an index for each */
 
 static void entry_free(void *data)
 {
@@ -87,19 +54,19 @@ static int range_compare(const MalRange *a, const MalRange *b)
   return mal_address_compare(a->span.first, b->span.first);
 }
 
-static Entry *entry_at(const MalSpace *space, MalLevel level, unsigned i)
+Entry *space_entry_at(const MalSpace *space, MalLevel level, unsigned i)
 {
   return g_ptr_array_index(space->levels[level], i);
 }
 
 /* Where a range beginning at FIRST in SCOPE stands or would stand. */
-static unsigned lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope, MalAddress first)
+unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope, MalAddress first)
 {
   MalRange key = { .scope = scope, .span = { first, first } };
   unsigned low = 0, high = space->levels[level]->len;
   while (low < high) {
     unsigned middle = low + (high - low) / 2;
-    if (range_compare(&entry_at(space, level, middle)->range, &key) < 0)
+    if (range_compare(&space_entry_at(space, level, middle)->range, &key) < 0)
       low = middle + 1;
     else
       high = middle;
@@ -112,8 +79,8 @@ static unsigned lower_bound(const MalSpace *space, MalLevel level, const MalScop
 static bool find_first(const MalSpace *space, MalLevel level, MalAddress first, unsigned *at)
 {
   for (size_t s = 0; s < mal_scope_set_size(space->scopes); s++) {
-    unsigned i = lower_bound(space, level, mal_scope_set_at(space->scopes, s), first);
-    if (i < space->levels[level]->len && mal_address_equal(entry_at(space, level, i)->range.span.first, first)) {
+    unsigned i = space_lower_bound(space, level, mal_scope_set_at(space->scopes, s), first);
+    if (i < space->levels[level]->len && mal_address_equal(space_entry_at(space, level, i)->range.span.first, first)) {
       *at = i;
       return true;
     }
@@ -121,16 +88,16 @@ static bool find_first(const MalSpace *space, MalLevel level, MalAddress first, 
   return false;
 }
 
-static const MalRange *overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span)
+const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span)
 {
-  unsigned i = lower_bound(space, level, scope, span.first);
+  unsigned i = space_lower_bound(space, level, scope, span.first);
   if (i > 0) {
-    const MalRange *before = &entry_at(space, level, i - 1)->range;
+    const MalRange *before = &space_entry_at(space, level, i - 1)->range;
     if (before->scope == scope && mal_span_overlaps(before->span, span))
       return before;
   }
   if (i < space->levels[level]->len) {
-    const MalRange *next = &entry_at(space, level, i)->range;
+    const MalRange *next = &space_entry_at(space, level, i)->range;
     if (next->scope == scope && mal_span_overlaps(next->span, span))
       return next;
   }
@@ -140,7 +107,7 @@ static const MalRange *overlapping_in(const MalSpace *space, MalLevel level, con
 static const MalRange *overlapping(const MalSpace *space, MalLevel level, MalSpan span)
 {
   for (size_t s = 0; s < mal_scope_set_size(space->scopes); s++) {
-    const MalRange *r = overlapping_in(space, level, mal_scope_set_at(space->scopes, s), span);
+    const MalRange *r = space_overlapping_in(space, level, mal_scope_set_at(space->scopes, s), span);
     if (r)
       return r;
   }
@@ -156,7 +123,7 @@ bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *sco
 {
   MalAddress at = span.first;
   for (;;) {
-    const MalRange *r = overlapping_in(space, level, scope, (MalSpan){ at, at });
+    const MalRange *r = space_overlapping_in(space, level, scope, (MalSpan){ at, at });
     if (!r || r->until < until)
       return false;
     if (mal_address_compare(r->span.last, span.last) >= 0)
@@ -169,7 +136,7 @@ GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level)
 {
   GPtrArray *out = g_ptr_array_new();
   for (unsigned i = 0; i < space->levels[level]->len; i++)
-    g_ptr_array_add(out, &entry_at(space, level, i)->range);
+    g_ptr_array_add(out, &space_entry_at(space, level, i)->range);
   return out;
 }
 
@@ -182,21 +149,33 @@ unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data)
   return w.id;
 }
 
+static void sweep(MalSpace *space)
+{
+  for (unsigned i = space->telling ? 0 : space->watches->len; i-- > 0;)
+    if (!g_array_index(space->watches, Watch, i).func)
+      g_array_remove_index(space->watches, i);
+}
+
 void mal_space_unwatch(MalSpace *space, unsigned id)
 {
   for (unsigned i = 0; i < space->watches->len; i++)
-    if (g_array_index(space->watches, Watch, i).id == id) {
-      g_array_remove_index(space->watches, i);
-      return;
-    }
+    if (g_array_index(space->watches, Watch, i).id == id)
+      g_array_index(space->watches, Watch, i).func = NULL;
+  sweep(space);
 }
 
+/* Who comes meanwhile hears of the next change. */
 static void tell(MalSpace *space, MalSpaceChange what, const MalRange *range)
 {
-  for (unsigned i = 0; i < space->watches->len; i++) {
+  unsigned n = space->watches->len;
+  space->telling++;
+  for (unsigned i = 0; i < n; i++) {
     Watch w = g_array_index(space->watches, Watch, i);
-    w.func(what, range, w.data);
+    if (w.func)
+      w.func(what, range, w.data);
   }
+  space->telling--;
+  sweep(space);
 }
 
 /* ---- changes --------------------------------------------------------------------------------------- */
@@ -213,7 +192,7 @@ static void insert(MalSpace *space, MalLevel level, const MalScope *scope, MalSp
   e->name = g_strdup(name);
   e->source = g_strdup(source);
   e->range = (MalRange){ level, scope, span, until, e->name, e->source };
-  g_ptr_array_insert(space->levels[level], (int)lower_bound(space, level, scope, span.first), e);
+  g_ptr_array_insert(space->levels[level], (int)space_lower_bound(space, level, scope, span.first), e);
   tell(space, MAL_SPACE_ADDED, &e->range);
 }
 
@@ -227,9 +206,9 @@ static void drop(MalSpace *space, MalLevel level, unsigned at)
 /* The owned part of an available range goes before the range itself. */
 static void drop_available(MalSpace *space, unsigned at)
 {
-  MalRange gone = entry_at(space, MAL_LEVEL_AVAILABLE, at)->range;
+  MalRange gone = space_entry_at(space, MAL_LEVEL_AVAILABLE, at)->range;
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;) {
-    const MalRange *owned = &entry_at(space, MAL_LEVEL_OWNED, i)->range;
+    const MalRange *owned = &space_entry_at(space, MAL_LEVEL_OWNED, i)->range;
     if (owned->scope == gone.scope && mal_span_contains(gone.span, owned->span))
       drop(space, MAL_LEVEL_OWNED, i);
   }
@@ -245,6 +224,11 @@ static bool check_new(const MalSpace *space, MalLevel level, const MalScope *sco
                 mal_span_format(span, a), scope->id, mal_span_format(scope->span, b));
     return false;
   }
+  if ((span.last.value >> 32) - (span.first.value >> 32) >= PREFIXES_MAX) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s (%s) reaches over more than %u prefixes of length 96",
+                name, mal_span_format(span, a), PREFIXES_MAX);
+    return false;
+  }
   const MalRange *other = overlapping(space, level, span);
   if (other) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "range %s (%s) overlaps %s range %s (%s, from %s)", name,
@@ -253,7 +237,7 @@ static bool check_new(const MalSpace *space, MalLevel level, const MalScope *sco
     return false;
   }
   if (level == MAL_LEVEL_OWNED) {
-    const MalRange *outer = overlapping_in(space, MAL_LEVEL_AVAILABLE, scope, span);
+    const MalRange *outer = space_overlapping_in(space, MAL_LEVEL_AVAILABLE, scope, span);
     if (!outer || !mal_span_contains(outer->span, span) || outer->until < until) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
                   "range %s (%s) can't be owned: it is not inside what is available in scope %s for so long", name,
@@ -282,7 +266,7 @@ bool mal_space_add(MalSpace *space, MalLevel level, const char *scope_id, MalSpa
 
 static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime until)
 {
-  Entry *e = entry_at(space, level, at);
+  Entry *e = space_entry_at(space, level, at);
   if (e->range.until == until)
     return;
   e->range.until = until;
@@ -292,7 +276,7 @@ static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime u
 static void clip_owned(MalSpace *space, const MalRange *available)
 {
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_OWNED]->len; i++) {
-    const MalRange *owned = &entry_at(space, MAL_LEVEL_OWNED, i)->range;
+    const MalRange *owned = &space_entry_at(space, MAL_LEVEL_OWNED, i)->range;
     if (owned->scope == available->scope && mal_span_contains(available->span, owned->span) &&
         (mal_space_is_mirrored(space) || owned->until > available->until))
       change_until(space, MAL_LEVEL_OWNED, i, available->until);
@@ -308,9 +292,9 @@ bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalT
                 mal_address_format(first, text));
     return false;
   }
-  const MalRange *range = &entry_at(space, level, at)->range;
+  const MalRange *range = &space_entry_at(space, level, at)->range;
   if (level == MAL_LEVEL_OWNED) {
-    const MalRange *outer = overlapping_in(space, MAL_LEVEL_AVAILABLE, range->scope, range->span);
+    const MalRange *outer = space_overlapping_in(space, MAL_LEVEL_AVAILABLE, range->scope, range->span);
     if (!outer || outer->until < until) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s can't be owned longer than it is available",
                   range->name);
@@ -353,7 +337,7 @@ void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data)
     for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
       drop(space, MAL_LEVEL_OWNED, i);
     for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
-      const MalRange *r = &entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
+      const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
       insert(space, MAL_LEVEL_OWNED, r->scope, r->span, r->until, r->name, r->source);
     }
   }
@@ -363,112 +347,6 @@ void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void 
 {
   space->demand[level] = func;
   space->demand_data[level] = data;
-}
-
-static void own(MalSpace *space, const char *scope, MalSpan span, MalTime until)
-{
-  g_autoptr(GError) error = NULL;
-  const MalRange *outer = mal_space_containing(space, MAL_LEVEL_AVAILABLE, span.first);
-  /* The available range may have gone or shrunk while the arbiter thought: then there is nothing to own. */
-  if (outer)
-    mal_space_add(space, MAL_LEVEL_OWNED, scope, span, until, outer->name, outer->source, &error);
-}
-
-static bool is_candidate(const MalSpace *space, MalSpan span)
-{
-  for (unsigned i = 0; i < space->candidates->len; i++)
-    if (mal_span_overlaps(g_array_index(space->candidates, Candidate, i).span, span))
-      return true;
-  return false;
-}
-
-/* The first stretch at or after FROM in RANGE that is neither owned nor with the arbiter, at most MOST long. */
-static bool next_gap(const MalSpace *space, const MalRange *range, MalAddress from, uint64_t most, MalSpan *out)
-{
-  MalAddress at = from;
-  while (mal_address_compare(at, range->span.last) <= 0) {
-    MalSpan one = { at, at };
-    const MalRange *owned = overlapping_in(space, MAL_LEVEL_OWNED, range->scope, one);
-    if (!owned && !is_candidate(space, one)) {
-      MalAddress last = at;
-      uint64_t size = 1;
-      MalAddress next;
-      while (size < most && mal_address_add(last, 1, &next) &&
-             mal_address_compare(next, range->span.last) <= 0 &&
-             !overlapping_in(space, MAL_LEVEL_OWNED, range->scope, (MalSpan){ next, next }) &&
-             !is_candidate(space, (MalSpan){ next, next })) {
-        last = next;
-        size++;
-      }
-      *out = (MalSpan){ at, last };
-      return true;
-    }
-    MalAddress last = owned ? owned->span.last : at;
-    if (!mal_address_add(last, 1, &at))
-      return false;
-  }
-  return false;
-}
-
-typedef enum { WANT_NOTHING, WANT_ADDED, WANT_LATER } Want;
-
-static Want put_to_arbiter(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until)
-{
-  Candidate c = { ++space->last_ticket, g_strdup(scope->id), span, until };
-  g_array_append_val(space->candidates, c);
-  MalVerdict verdict = space->arbiter(c.ticket, scope, span, until, space->arbiter_data);
-  if (verdict == MAL_VERDICT_LATER)
-    return WANT_LATER;
-  mal_space_decide(space, c.ticket, verdict == MAL_VERDICT_YES);
-  return verdict == MAL_VERDICT_YES ? WANT_ADDED : WANT_NOTHING;
-}
-
-static Want want_owned(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until)
-{
-  unsigned tried = 0;
-  for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
-    MalRange range = entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    if (range.scope != scope || range.until < until)
-      continue;
-    MalAddress from = range.span.first;
-    MalSpan gap;
-    while (tried < CANDIDATES_TRIED && next_gap(space, &range, from, MIN(count, CANDIDATE_MAX), &gap)) {
-      tried++;
-      Want want = put_to_arbiter(space, scope, gap, range.until);
-      if (want != WANT_NOTHING)
-        return want;
-      if (!mal_address_add(gap.last, 1, &from))
-        break;
-    }
-  }
-  return WANT_NOTHING;
-}
-
-bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until)
-{
-  if (space->arbiter && want_owned(space, scope, count, until) != WANT_NOTHING)
-    return true;
-  MalDemand demand = space->demand[MAL_LEVEL_AVAILABLE];
-  if (!demand)
-    return false;
-  demand(MAL_LEVEL_AVAILABLE, scope, count, until, space->demand_data[MAL_LEVEL_AVAILABLE]);
-  return true;
-}
-
-void mal_space_decide(MalSpace *space, uint64_t ticket, bool yes)
-{
-  for (unsigned i = 0; i < space->candidates->len; i++) {
-    Candidate *c = &g_array_index(space->candidates, Candidate, i);
-    if (c->ticket != ticket)
-      continue;
-    g_autofree char *scope = g_strdup(c->scope);
-    MalSpan span = c->span;
-    MalTime until = c->until;
-    g_array_remove_index(space->candidates, i);
-    if (yes)
-      own(space, scope, span, until);
-    return;
-  }
 }
 
 /* ---- configuration and time ---------------------------------------------------------------------------- */
@@ -490,7 +368,7 @@ static bool check_plan(const MalSpace *space, const MalPlan *plan, GError **erro
 {
   char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
-    const MalRange *r = &entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
+    const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
     if (strcmp(r->source, "config") == 0)
       continue;
     const MalScope *scope = mal_scope_set_find(plan->scopes, r->scope->id);
@@ -502,6 +380,11 @@ static bool check_plan(const MalSpace *space, const MalPlan *plan, GError **erro
     }
     for (unsigned j = 0; j < plan->ranges->len; j++) {
       const MalStaticRange *planned = g_ptr_array_index(plan->ranges, j);
+      if (strcmp(planned->name, r->name) == 0) {
+        g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "[range %s] has the name of a range from %s: rename one",
+                    planned->name, r->source);
+        return false;
+      }
       if (mal_span_overlaps(planned->span, r->span)) {
         g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
                     "[range %s] (%s) overlaps range %s (%s, from %s): remove that first, or change the file",
@@ -514,11 +397,43 @@ static bool check_plan(const MalSpace *space, const MalPlan *plan, GError **erro
   return true;
 }
 
+/* May what is owned stay: is it within a range of the plan, or of one that no configuration brought? */
+static bool stays(const MalSpace *space, const MalPlan *plan, const MalRange *owned)
+{
+  const MalRange *outer = space_overlapping_in(space, MAL_LEVEL_AVAILABLE, owned->scope, owned->span);
+  if (outer && strcmp(outer->source, "config") != 0)
+    return true;
+  for (unsigned i = 0; i < plan->ranges->len; i++) {
+    const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
+    if (mal_span_contains(r->span, owned->span) &&
+        strcmp(mal_scope_set_at(plan->scopes, r->scope)->id, owned->scope->id) == 0)
+      return true;
+  }
+  return false;
+}
+
+static void drop_unplanned(MalSpace *space, const MalPlan *plan)
+{
+  bool mirrored = mal_space_is_mirrored(space);
+  for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; !mirrored && i-- > 0;)
+    if (!stays(space, plan, &space_entry_at(space, MAL_LEVEL_OWNED, i)->range))
+      drop(space, MAL_LEVEL_OWNED, i);
+  for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;) {
+    const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
+    if (strcmp(r->source, "config") != 0 || in_plan(plan, r))
+      continue;
+    if (mirrored)
+      drop_available(space, i);
+    else
+      drop(space, MAL_LEVEL_AVAILABLE, i);
+  }
+}
+
 static void move_scopes(MalSpace *space, const MalPlan *plan)
 {
   for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++)
     for (unsigned i = space->levels[level]->len; i-- > 0;) {
-      Entry *e = entry_at(space, level, i);
+      Entry *e = space_entry_at(space, level, i);
       e->range.scope = mal_scope_set_find(plan->scopes, e->range.scope->id);
     }
   mal_scope_set_ref(plan->scopes);
@@ -531,7 +446,7 @@ static void move_scopes(MalSpace *space, const MalPlan *plan)
     for (unsigned i = 0; i < old->len; i++) {
       Entry *e = g_ptr_array_index(old, i);
       g_ptr_array_insert(space->levels[level],
-                         (int)lower_bound(space, level, e->range.scope, e->range.span.first), e);
+                         (int)space_lower_bound(space, level, e->range.scope, e->range.span.first), e);
     }
     g_ptr_array_unref(old);
   }
@@ -541,11 +456,7 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
 {
   if (!check_plan(space, plan, error))
     return false;
-  for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;) {
-    const MalRange *r = &entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    if (strcmp(r->source, "config") == 0 && !in_plan(plan, r))
-      drop_available(space, i);
-  }
+  drop_unplanned(space, plan);
   move_scopes(space, plan);
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
@@ -556,6 +467,7 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
     }
     if (!mal_space_add(space, MAL_LEVEL_AVAILABLE, scope->id, r->span, r->until, r->name, "config", error))
       return false;
+    clip_owned(space, overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
   }
   return true;
 }
@@ -564,18 +476,18 @@ MalTime mal_space_due(const MalSpace *space)
 {
   MalTime due = MAL_FOREVER;
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++)
-    due = MIN(due, entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.until);
+    due = MIN(due, space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.until);
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_OWNED]->len; i++)
-    due = MIN(due, entry_at(space, MAL_LEVEL_OWNED, i)->range.until);
+    due = MIN(due, space_entry_at(space, MAL_LEVEL_OWNED, i)->range.until);
   return due;
 }
 
 void mal_space_expire(MalSpace *space, MalTime now)
 {
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
-    if (entry_at(space, MAL_LEVEL_OWNED, i)->range.until <= now)
+    if (space_entry_at(space, MAL_LEVEL_OWNED, i)->range.until <= now)
       drop(space, MAL_LEVEL_OWNED, i);
   for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;)
-    if (entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.until <= now)
+    if (space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.until <= now)
       drop_available(space, i);
 }

@@ -52,6 +52,8 @@ MAL_API void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data)
 MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
 /* Does owned mirror available (no arbiter)? */
 MAL_API bool mal_space_is_mirrored(const MalSpace *space);
+/* The arbiter's plugin stops: what it still thought about is nobody's any more. */
+MAL_API void mal_space_forget_tickets(MalSpace *space);
 MAL_API void mal_space_decide(MalSpace *space, uint64_t ticket, bool yes);
 
 /* ---- the core's side -------------------------------------------------------------------------- */

@@ -36,6 +36,7 @@ struct MadcapClient {
   char *language;
 
   MadcapClientPhase phase, before_retry;
+  int64_t began;              /* monotonic */
   uint32_t xid;
   uint8_t sent_type;   /* what the answers have to answer */
   GByteArray *message; /* as it was first sent, for retransmission */

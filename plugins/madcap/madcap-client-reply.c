@@ -16,12 +16,14 @@ static void heard(MadcapClient *c, const MalEndpoint *peer, const MadcapMessage 
 
 /* ---- does it fit? ---------------------------------------------------------------------------- */
 
-/* NULL, or what is wrong. */
-static const char *period_fault(const MadcapClient *c, const MadcapMessage *msg)
+/* NULL, or what is wrong. A lease that was granted by an answer which got lost, or while we were to
+   wait, has run since then, but not for longer than we ask. */
+static const char *period_fault(const MadcapClient *c, const MadcapMessage *msg, int64_t mono)
 {
   const MadcapClientAsk *ask = &c->ask;
+  int64_t run = (mono - c->began + 999999) / 1000000;
 
-  if (ask->min_lifetime > 0 && msg->lease_time < ask->min_lifetime)
+  if (ask->min_lifetime > 0 && msg->lease_time + run < ask->min_lifetime)
     return "the lease time is below the minimum";
   if (msg->lease_time == 0)
     return "the lease time is 0";
@@ -127,7 +129,7 @@ static void keep(MadcapClient *c, const MadcapClientOffer *offer)
 static bool receive_offer(MadcapClient *c, const MalEndpoint *peer, const MadcapMessage *msg,
                           MalTime now, int64_t mono)
 {
-  const char *fault = period_fault(c, msg);
+  const char *fault = period_fault(c, msg, mono);
 
   if (fault == NULL)
     fault = addresses_fault(c, msg);
@@ -263,7 +265,7 @@ static bool receive_lease(MadcapClient *c, const MalEndpoint *peer, const Madcap
 {
   if (madcap_ranges_total(msg) == 0)
     return retry_later(c, peer, msg, mono);
-  const char *fault = period_fault(c, msg);
+  const char *fault = period_fault(c, msg, mono);
   if (fault == NULL && c->ask.errand == MADCAP_REQUEST)
     fault = addresses_fault(c, msg);
   g_autoptr(GArray) blocks = fault == NULL ? blocks_of(msg) : NULL;

@@ -193,6 +193,7 @@ static void ask_server(MadcapClient *c, MalTime now, int64_t mono)
 void madcap_client_start(MadcapClient *c, MalTime now, int64_t mono)
 {
   g_assert(c->phase == CLIENT_IDLE);
+  c->began = mono;
   ask_server(c, now, mono);
 }
 

@@ -98,8 +98,8 @@ void client_fail(MalCall *call, MalErrorCode code, const char *format, ...) G_GN
 bool client_param_server(ClientPart *p, MalCall *call, json_object *params, MalEndpoint *out);
 /* Our address as PEER knows it from this errand; family NONE: not known. */
 MalAddress client_errand_local(const ClientErrand *e, MalAddress peer);
-/* Gives back what a server may have leased to nobody, with patience. LOCAL: our address as it knows us,
-   or none. */
+/* Gives back what a server may have leased to nobody, with patience. LOCAL: our address as it knows
+   us, or none. */
 void client_send_release(ClientPart *p, const MalEndpoint *server, const char *interface,
                          MalAddress local, MalLeaseId id);
 

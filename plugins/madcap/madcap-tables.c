@@ -64,7 +64,9 @@ static const MalConfKey keys[] = {
     .help = "Most addresses in one lease." },
   { .key = "max-addresses-per-client", .type = MAL_CONF_INTEGER, .min = 0, .max = UINT32_MAX,
     .fallback = "0",
-    .help = "Most addresses that one source address may hold at once; 0: no limit." },
+    .help = "Most addresses that one source address may hold at once, with what it was offered; "
+            "those of a lease that ended by itself count until extra-allocation-time is over. 0: "
+            "no limit." },
   { .key = "rate-limit", .type = MAL_CONF_INTEGER, .min = 0, .max = 1000000, .fallback = "0",
     .help = "Messages a second that are answered for one source (an IPv4 address, an IPv6 /64),"
             " with bursts of as many, but at least 4. 0: no limit." },

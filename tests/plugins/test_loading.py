@@ -139,6 +139,11 @@ class Loading(unittest.TestCase):
         self.refused("../good", "[daemon] plugins: \"../good\" is not the name of a plugin (letters, "
                                 "digits, '-', '_')")
 
+    def test_names_of_the_daemon_itself(self):
+        for name in "core", "config", "control", "local":
+            self.refused(name, f"[daemon] plugins: {name} can't be the name of a plugin, since the "
+                               "daemon uses it itself")
+
     def test_what_the_linker_says(self):
         for name, cause in (("unresolved", "undefined symbol: mal_nobody_has_this"),
                             ("rubbish", "")):

@@ -380,3 +380,14 @@ Test(example_plugin, check_names_the_place_and_the_cause)
   }
   lab_free(&lab);
 }
+
+/* What the configuration's own check doesn't let through to the loader. */
+Test(example_plugin, the_loader_takes_each_name_once)
+{
+  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
+  const char *const names[] = { "pool", "pool", NULL };
+  g_autoptr(GError) error = NULL;
+
+  cr_assert_null(mal_plugin_set_load(names, NULL, builtin, &error));
+  cr_assert_str_eq(error->message, "[daemon] plugins: pool is named twice");
+}

@@ -376,6 +376,45 @@ Test(madcap_client_sim, a_daemon_that_stops_fails_who_waits)
   world_free(&w);
 }
 
+/* ---- Retry After ---------------------------------------------------------------------- */
+
+static void on_demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                      void *data)
+{
+  (void)level;
+  (void)scope;
+  (void)count;
+  (void)until;
+  ++*(unsigned *)data;
+}
+
+Test(madcap_client_sim, waits_for_a_server_that_acquires_space_2_13_2)
+{
+  World w = world_new(50);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(""));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  MalSpan span;
+  unsigned demands = 0;
+
+  cr_assert(mal_span_parse("239.255.7.0-239.255.7.255", &span, NULL));
+  mal_space_set_demand(mal_core_space(server->core), MAL_LEVEL_AVAILABLE, on_demand, &demands);
+  Answer *a = begin(client, "lease.request",
+                    "{\"via\":\"madcap\",\"scope\":\"239.255.0.0\",\"wait\":true,"
+                    "\"server\":\"192.0.2.1\"}");
+  mal_sim_run_for(w.sim, 300 * SECOND);
+  cr_assert_not(a->done, "%s: %s", a->text, a->progress->str);
+  cr_assert_gt(demands, 0);
+  cr_assert_not_null(strstr(a->progress->str, "asked to come again"), "%s", a->progress->str);
+  cr_assert(mal_space_add(mal_core_space(server->core), MAL_LEVEL_AVAILABLE, "local", span,
+                          MAL_FOREVER, "late", "test", NULL));
+  mal_sim_run_for(w.sim, 120 * SECOND);
+  cr_assert(a->done);
+  cr_assert_not_null(a->result, "%s: %s", a->text, a->progress->str);
+  cr_assert_eq(leases_at(server), 1);
+  answer_free(a);
+  world_free(&w);
+}
+
 /* ---- callers ----------------------------------------------------------------------------------
  */
 

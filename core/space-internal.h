@@ -1,0 +1,47 @@
+/* The space's inside, shared by core/space*.c only. */
+#ifndef MAL_SPACE_INTERNAL_H
+#define MAL_SPACE_INTERNAL_H
+
+#include "space.h"
+
+typedef struct {
+  MalRange range;
+  char *name;
+  char *source;
+} Entry;
+
+typedef struct {
+  unsigned id;
+  MalSpaceFunc func;
+  void *data;
+} Watch;
+
+typedef struct {
+  uint64_t ticket;
+  char *scope;
+  MalSpan span;
+  MalTime until;
+  uint64_t count;               /* what was wanted, and until when */
+  MalTime wanted_until;
+} Candidate;
+
+struct MalSpace {
+  MalScopeSet *scopes;
+  GPtrArray *levels[2];         /* Entry, by scope and address */
+  GArray *watches;
+  unsigned last_watch;
+  unsigned telling;
+  MalArbiter arbiter;
+  void *arbiter_data;
+  MalDemand demand[2];
+  void *demand_data[2];
+  GArray *candidates;           /* what the arbiter thinks about */
+  uint64_t last_ticket;
+};
+
+Entry *space_entry_at(const MalSpace *space, MalLevel level, unsigned i);
+/* Where a range beginning at FIRST in SCOPE stands or would stand. */
+unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope, MalAddress first);
+const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span);
+
+#endif
