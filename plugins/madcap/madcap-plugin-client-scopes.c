@@ -341,11 +341,13 @@ static void ask_family(ClientPart *p, MalCall *call, json_object *params, MalFam
     return;
   e->second = second;
   client_param_server(p, NULL, params, &server);
+  if (second && server.address.family == MAL_FAMILY_NONE && p->scopes->len > 0)
+    server = ((const ClientScope *)g_ptr_array_index(p->scopes, 0))->from;
   client_begin_info(e, family, &server);
 }
 
-/* IPv4 scopes, then IPv6 ones, unless one family was asked for. Who answered the first will answer
-   the second. */
+/* IPv4 scopes, then IPv6 ones, unless one family was asked for. Who answered the first is asked for the second
+   directly: silence of an IPv6 group that nobody serves would take a minute to be believed. */
 static void told(ClientErrand *e, const MadcapClientResult *r)
 {
   bool both = !mal_param_given(e->params, "family");
