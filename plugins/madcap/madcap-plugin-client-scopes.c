@@ -167,10 +167,25 @@ static Called is_called(const ClientScope *scope, const char *name)
   return best;
 }
 
-/* The one with this name; else the only one with this in a name. */
+/* What RFC 2365 section 6 calls its scopes, for those whose servers call them something else. */
+static const ClientScope *find_well_known(const ClientPart *p, const char *name)
+{
+  static const struct {
+    const char *name;
+    uint32_t first;
+  } known[] = { { "local", 0xefff0000 }, { "org", 0xefc00000 }, { "organization", 0xefc00000 } };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
+    if (g_ascii_strcasecmp(known[i].name, name) == 0)
+      return find(p, mal_address_ipv4(known[i].first));
+  return NULL;
+}
+
+/* The one with this name; the one that RFC 2365 calls so; else the only one with this in a name. */
 static const ClientScope *find_called(const ClientPart *p, const char *name)
 {
-  const ClientScope *partly = NULL;
+  const ClientScope *partly = find_well_known(p, name);
+  bool well_known = partly != NULL;
   guint n = 0;
 
   for (guint i = 0; i < p->scopes->len && *name != '\0'; i++) {
@@ -178,12 +193,12 @@ static const ClientScope *find_called(const ClientPart *p, const char *name)
     Called called = is_called(scope, name);
     if (called == CALLED_SO)
       return scope;
-    if (called == CALLED_PARTLY) {
+    if (called == CALLED_PARTLY && !well_known) {
       partly = scope;
       n++;
     }
   }
-  return n == 1 ? partly : NULL;
+  return well_known || n == 1 ? partly : NULL;
 }
 
 char *client_known_scopes(const ClientPart *p)
