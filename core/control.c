@@ -214,7 +214,7 @@ static bool check_params(const MalMethod *m, json_object *params, GError **error
     const char *expected = value ? check_value(p->type, value) : NULL;
     if (expected) {
       g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "%s: parameter \"%s\": %.100s: expected %s", m->name, name,
-                  json_object_to_json_string(value), expected);
+                  json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE), expected);
       return false;
     }
   }
