@@ -34,7 +34,7 @@ tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-i
 # Whole daemons with the MADCAP plugin on the simulator: tests/sim/madcap-world.h.
 sim_store = tests/sim/sim-store.c tests/sim/sim-store.h
 madcap_world = tests/sim/madcap-world.c tests/sim/madcap-world.h tests/sim/madcap-world-private.h \
-  tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c $(sim_store)
+  tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c tests/sim/madcap-world-space.c $(sim_store)
 check_PROGRAMS += tests/sim/soak-madcap
 tests_sim_soak_madcap_SOURCES = tests/sim/soak-madcap.c $(madcap_world)
 tests_sim_soak_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)

@@ -130,8 +130,10 @@ static void promised(Server *s, const MadcapMessage *m)
   MalBlock blocks[BLOCKS];
   size_t n = blocks_of(m, blocks);
   MalLease lease;
-  if (n == 0)
+  if (n == 0) {
+    w->figures.waits++;
     return;
+  }
   if (!mal_leases_get(mal_core_leases(s->core), (MalLeaseId){ id, ID_LENGTH }, &lease)) {
     broken(s, id, "acknowledged what it hasn't leased", NULL);
     return;
@@ -324,7 +326,7 @@ static void check_share(Server *s, const MalLease *lease)
   for (unsigned k = 0; k < SCOPES; k++)
     if (strcmp(world_scopes[k].id, lease->scope) == 0)
       for (size_t i = 0; i < lease->n_blocks; i++)
-        if (!mal_span_contains(world_share(s->index, k, SHARE_MOST),
+        if (!mal_span_contains(world_share(s->index, k, SHARE_MOST + SHARE_EXTRA),
                                mal_span_of_block(lease->blocks[i])))
           broken(s, lease->id.bytes, "leased what is another server's", lease);
 }
@@ -347,7 +349,8 @@ static void check_ethernet(Server *s)
       const Use *a = &g_array_index(uses, Use, i), *b = &g_array_index(uses, Use, j);
       if (a->group != b->group)
         break;
-      if (a->lease != b->lease && !s->ghosts && MAX(MAX(a->from, b->from), now) < MIN(a->until, b->until))
+      MalTime from = MAX(MAX(a->from, b->from), now), until = MIN(a->until, b->until);
+      if (a->lease != b->lease && !s->ghosts && from < until)
         mal_sim_fail(s->world->sim, "%s: two leases share Ethernet group %x: %" G_GINT64_FORMAT
                      "..%" G_GINT64_FORMAT ", %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT
                      ", now %" G_GINT64_FORMAT, mal_sim_node_name(s->node), (unsigned)b->group,

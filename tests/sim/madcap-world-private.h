@@ -13,6 +13,8 @@
 #define ID_LENGTH 20
 #define BLOCKS 40
 #define SHARE_MOST 200        /* addresses of a server in a scope */
+#define SHARE_EXTRA 40        /* more of them, which layer 3 may bring */
+#define RETRY_AFTER 20        /* and the server's number more */
 #define NOBODY UINT32_MAX
 #define DELAY_MOST (3 * MAL_US)   /* no datagram is longer on its way */
 
@@ -116,6 +118,7 @@ struct MadcapWorld {
   Client *client;
   unsigned pad;               /* extra-allocation-time */
   int64_t trouble;            /* when it ends: virtual time */
+  bool layer3;                /* there is a plugin that brings space */
   bool talks;                 /* of each message, in the trace */
   bool closing;               /* clients come to rest */
   uint32_t last_xid;
@@ -147,6 +150,9 @@ static inline MalTime server_now(Server *s)
 MalAddress world_address(const char *text);
 /* The addresses that server N may ever have in a scope. */
 MalSpan world_share(unsigned server, unsigned scope, unsigned size);
+
+/* madcap-world-space.c */
+extern const MalPlugin world_space_plugin;
 
 /* madcap-world-client.c */
 void world_clients_start(MadcapWorld *w);

@@ -40,7 +40,8 @@ MalSpan world_share(unsigned server, unsigned scope, unsigned size)
 
 static void write_config(const Server *s, const unsigned *size)
 {
-  GString *text = g_string_new("[daemon]\nroles=maas\nplugins=madcap\nlog-level=error\n");
+  GString *text = g_string_new("[daemon]\nroles=maas\nlog-level=error\n");
+  g_string_append(text, s->world->layer3 ? "plugins=madcap; simspace\n" : "plugins=madcap\n");
   for (unsigned k = 0; k < SCOPES; k++) {
     char span[MAL_ADDRESS_STRLEN];
     MalSpan share = world_share(s->index, k, size[k]);
@@ -52,8 +53,8 @@ static void write_config(const Server *s, const unsigned *size)
                            mal_address_format(share.first, span));
     g_string_append_printf(text, "last=%s\n", mal_address_format(share.last, span));
   }
-  g_string_append_printf(text, "[madcap]\nextra-allocation-time=%u\nmax-lease-time=6000\n",
-                         s->world->pad);
+  g_string_append_printf(text, "[madcap]\nextra-allocation-time=%u\nmax-lease-time=6000\n"
+                         "retry-after=%u\n", s->world->pad, RETRY_AFTER + s->index);
   GError *error = NULL;
   if (!g_file_set_contents(s->file, text->str, (gssize)text->len, &error))
     g_error("%s", error->message);
@@ -67,7 +68,7 @@ static void quiet(MalLogLevel level, const char *line, void *data)
 
 static bool try_start(Server *s, GError **error)
 {
-  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
+  static const MalPlugin *const builtin[] = { &mal_plugin, &world_space_plugin, NULL };
   s->store = mal_sim_store_open(s->node);
   MalCoreOptions options = { .runtime = mal_sim_node_runtime(s->node), .store = s->store,
                              .config_file = s->file, .builtin = builtin, .log = quiet };
@@ -414,6 +415,7 @@ MadcapWorld *mal_madcap_world_new(uint64_t seed, MadcapWorldSize size)
   w->trouble = (int64_t)between(w, 120, (uint64_t)MAX(size.longest, 120)) * MAL_US;
   static const unsigned pads[] = { 0, 5, 60, 3600 };
   w->pad = pads[between(w, 0, 3)];
+  w->layer3 = chance(w, 50);
   w->client = g_new0(Client, w->n_clients);
   make_links(w);
   for (unsigned i = 0; i < w->n_servers; i++)

@@ -41,6 +41,7 @@ MalSim *mal_madcap_world_sim(MadcapWorld *world);
 typedef struct {
   unsigned servers, clients;
   uint64_t acks, leases, naks, repeats, lost_to_wipes;
+  uint64_t waits;             /* clients that were told to come again (RFC 2730 2.13.2) */
   uint64_t crashes, wipes, disk_faults, steps, reloads, reloads_refused;
   uint64_t checked;           /* acknowledged leases found alive, over all checks */
 } MadcapWorldFigures;

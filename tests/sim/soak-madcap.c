@@ -46,6 +46,7 @@ int main(int argc, char **argv)
     sum.crashes += f.crashes, sum.wipes += f.wipes, sum.disk_faults += f.disk_faults;
     sum.steps += f.steps, sum.reloads += f.reloads, sum.reloads_refused += f.reloads_refused;
     sum.checked += f.checked, sum.lost_to_wipes += f.lost_to_wipes;
+    sum.waits += f.waits;
     if (!ok) {
       say_again();
       return EXIT_FAILURE;
@@ -56,8 +57,9 @@ int main(int argc, char **argv)
          " events in %.1f s, %.0f a second\n",
          last - first + 1, sum.servers, sum.clients, events, took, (double)events / took);
   printf("%" G_GUINT64_FORMAT " leases, %" G_GUINT64_FORMAT " ACKs, %" G_GUINT64_FORMAT
-         " NAKs, %" G_GUINT64_FORMAT " repeated answers, %" G_GUINT64_FORMAT " promises checked\n",
-         sum.leases, sum.acks, sum.naks, sum.repeats, sum.checked);
+         " NAKs, %" G_GUINT64_FORMAT " repeated answers, %" G_GUINT64_FORMAT " told to wait, %" G_GUINT64_FORMAT
+         " promises checked\n",
+         sum.leases, sum.acks, sum.naks, sum.repeats, sum.waits, sum.checked);
   printf("%" G_GUINT64_FORMAT " crashes (%" G_GUINT64_FORMAT " with the disk, %" G_GUINT64_FORMAT
          " leases in them), %" G_GUINT64_FORMAT " disk faults, %" G_GUINT64_FORMAT
          " clock steps, %" G_GUINT64_FORMAT " reloads and %" G_GUINT64_FORMAT " refused\n",

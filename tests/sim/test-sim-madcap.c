@@ -51,8 +51,9 @@ Test(sim_madcap, things_do_happen)
     sum.leases += f.leases, sum.naks += f.naks, sum.repeats += f.repeats;
     sum.crashes += f.crashes, sum.wipes += f.wipes, sum.disk_faults += f.disk_faults;
     sum.steps += f.steps, sum.reloads += f.reloads, sum.checked += f.checked;
+    sum.waits += f.waits;
   }
   cr_assert(sum.leases > 500 && sum.naks > 100 && sum.repeats > 100 && sum.checked > 2000);
   cr_assert(sum.crashes > 10 && sum.wipes > 0 && sum.disk_faults > 5);
-  cr_assert(sum.steps > 5 && sum.reloads > 5);
+  cr_assert(sum.steps > 5 && sum.reloads > 5 && sum.waits > 0);
 }
