@@ -69,6 +69,7 @@ typedef struct {
   MalBlock *named;
   char *scope;
   MalTime give_up;
+  MalTime ask_again;            /* what came may not do, or nobody was there to hear */
   GError *error;                /* it ended with this, and its DONE is still to be told */
   MalLeaseFunc done;
   void *user;

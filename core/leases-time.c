@@ -198,6 +198,7 @@ size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
   for (GList *i = l->waiting.head; i; i = i->next) {
     Waiting *w = i->data;
     w->give_up = mal_time_add(w->give_up, delta);
+    w->ask_again = mal_time_add(w->ask_again, delta);
   }
   return moved;
 }

@@ -5,6 +5,7 @@
 
 #define WAITING_MOST 4096       /* beyond that a request is refused at once: memory stays bounded */
 #define WAITING_SECONDS 600
+#define ASK_AGAIN_SECONDS 30
 
 static void waiting_free(Waiting *w)
 {
@@ -27,6 +28,13 @@ bool mal_leases_is_waiting(const MalLeases *l, MalLeaseId id)
   return l->waiting.length > 0 && find(l, id);
 }
 
+static bool raise_demand(MalLeases *l, Waiting *w, MalTime now)
+{
+  const MalLeaseRequest *r = &w->request;
+  w->ask_again = mal_time_add(now, ASK_AGAIN_SECONDS);
+  return mal_space_want(l->space, r->scope, r->desired, mal_time_add(MAX(r->start, now), r->lifetime + r->pad));
+}
+
 bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user, uint64_t cookie)
 {
   if (l->waiting.length >= WAITING_MOST)
@@ -44,8 +52,7 @@ bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFu
   w->user = user;
   w->cookie = cookie;
   g_queue_push_tail(&l->waiting, w);
-  MalTime until = mal_time_add(MAX(r->start, now), r->lifetime + r->pad);
-  if (mal_space_want(l->space, r->scope, r->desired, until))
+  if (raise_demand(l, w, now))
     return true;
   GList *link = find(l, r->id);
   if (!link)
@@ -100,6 +107,8 @@ static void retry(MalLeases *l, GList *link, MalTime now)
     waiting_free(w);
   } else if (last) {
     end(l, link, g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "no space came within ten minutes"));
+  } else if (w->ask_again <= now) {
+    raise_demand(l, w, now);
   }
 }
 
@@ -125,7 +134,8 @@ void leases_wait_expire(MalLeases *l, MalTime now)
 {
   for (GList *i = l->waiting.head; i;) {
     GList *next = i->next;
-    if (((Waiting *)i->data)->give_up <= now)
+    const Waiting *w = i->data;
+    if (MIN(w->give_up, w->ask_again) <= now)
       retry(l, i, now);
     i = next;
   }
@@ -136,7 +146,7 @@ MalTime leases_wait_due(const MalLeases *l)
 {
   MalTime due = MAL_FOREVER;
   for (const GList *i = l->waiting.head; i; i = i->next)
-    due = MIN(due, ((const Waiting *)i->data)->give_up);
+    due = MIN(due, MIN(((const Waiting *)i->data)->give_up, ((const Waiting *)i->data)->ask_again));
   return due;
 }
 

@@ -29,7 +29,8 @@ typedef void (*MalSpaceFunc)(MalSpaceChange what, const MalRange *range, void *d
    mal_space_decide(ticket). */
 typedef enum { MAL_VERDICT_YES, MAL_VERDICT_NO, MAL_VERDICT_LATER } MalVerdict;
 typedef MalVerdict (*MalArbiter)(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until, void *data);
-/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at all. */
+/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at all. Said again
+   every half minute while somebody waits. */
 typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data);
 
 /* Adds a range. Errors: overlaps another of its level (both named); outside its scope; owned outside available. */

@@ -723,6 +723,24 @@ Test(leases, rfc2730_2_2_4_space_on_its_way_beats_a_later_start)
   bed_clear(&b);
 }
 
+Test(leases, demand_is_raised_again_while_somebody_waits)
+{
+  Bed b = bed_of(SCOPES);
+  uint64_t wanted = 0;
+  mal_space_set_demand(b.space, MAL_LEVEL_AVAILABLE, bring_late, &wanted);
+  MalLeaseRequest r = request_of(&b, "a", 4, 60);
+  r.may_wait = true;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
+  cr_assert_eq(mal_leases_due(b.leases), FAKE_START + 30);
+  fake_advance(b.fake, 29);
+  expire(&b);
+  cr_assert_eq(wanted, 4);
+  fake_advance(b.fake, 1);
+  expire(&b);
+  cr_assert_eq(wanted, 8);
+  bed_clear(&b);
+}
+
 Test(leases, a_release_takes_back_what_waits)
 {
   Bed b = bed_of(SCOPES);
