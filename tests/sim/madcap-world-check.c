@@ -9,6 +9,7 @@
 #define SAME_ANSWER (55 * MAL_US)  /* somewhat less than the response cache keeps it */
 #define UNSURE (6 * MAL_US)        /* after a step of the clock: times are on their way */
 #define SLACK 12                   /* seconds from a decision until its answer leaves */
+#define ASKING_MOST (70 * MAL_US)  /* no exchange takes longer */
 #define SLACK_KEPT (SLACK + 60)    /* or leaves again: the first time its interface was down */
 
 typedef struct {
@@ -161,6 +162,8 @@ static void promised(Server *s, const MadcapMessage *m)
   p->n_blocks = n;
   p->start = lease.start;
   p->end = lease.end;
+  p->moved = 0;
+  p->asked = mal_sim_now(w->sim);
   if (mal_sim_store_get(s->store, lease.id, &lease))
     p->end = MIN(p->end, lease.end);
   /* The engine may not yet have moved it. */
@@ -172,7 +175,10 @@ static void released(Server *s, const MadcapMessage *m)
   Promise key = { .server = s };
   memcpy(key.id, m->lease_id.data, ID_LENGTH);
   g_hash_table_remove(s->world->promises, &key);
-  if (mal_sim_store_get(s->store, (MalLeaseId){ m->lease_id.data, ID_LENGTH }, NULL))
+  /* What had lapsed while the server was down may still have a row. */
+  MalLease kept;
+  if (mal_sim_store_get(s->store, (MalLeaseId){ m->lease_id.data, ID_LENGTH }, &kept) &&
+      kept.end > server_now(s))
     broken(s, m->lease_id.data, "acknowledged a release before it was durable", NULL);
 }
 
@@ -245,6 +251,9 @@ static Server *server_at(MadcapWorld *w, MalAddress address)
 /* It may now end at any time from the least that the client accepts. */
 static void may_be_renewed(Promise *p, const MadcapMessage *m)
 {
+  p->end -= p->moved;
+  p->moved = 0;
+  p->asked = mal_sim_now(p->server->world->sim);
   MalTime least = madcap_has(m, MADCAP_OPTION_MIN_LEASE_TIME) ? m->min_lease_time : 1;
   if (p->server->core)
     p->end = MIN(p->end, server_now(p->server) + least - 1);
@@ -358,15 +367,38 @@ static void check_ethernet(Server *s)
     }
 }
 
+/* What a step forward moved must give way to what keeps its time, but to nothing else; END is what
+   was left of it. */
+static bool gave_way(Promise *p, MalTime end)
+{
+  MalLeaseFilter filter = { .holds = true };
+  MalLease other;
+  if (p->moved == 0 || end < p->end - p->moved - 1)
+    return false;
+  for (uint64_t cursor = 0;
+       mal_leases_next(mal_core_leases(p->server->core), &filter, &cursor, &other);)
+    if (other.start > end) {
+      p->end = end;
+      p->moved = 0;
+      return true;
+    }
+  return false;
+}
+
 static void check_promise(Promise *p)
 {
   Server *s = p->server;
   MalLease lease;
-  if (!mal_leases_get(mal_core_leases(s->core), (MalLeaseId){ p->id, ID_LENGTH }, &lease))
+  if (p->moved && may_lag(s))
+    return;
+  bool there = mal_leases_get(mal_core_leases(s->core), (MalLeaseId){ p->id, ID_LENGTH }, &lease);
+  if (!there && gave_way(p, p->end - p->moved))
+    return;
+  if (!there)
     broken(s, p->id, "lost a lease that it has promised", NULL);
   else if (!same_blocks(p->blocks, p->n_blocks, lease.blocks, lease.n_blocks))
     broken(s, p->id, "gave other addresses to a lease than it has promised", &lease);
-  else if (lease.end < p->end - 1)
+  else if (lease.end < p->end - 1 && !gave_way(p, lease.end))
     broken(s, p->id, "shortened a lease that it has promised", &lease);
   else if (!mal_sim_store_get(s->store, lease.id, &lease) || lease.end < p->end - 1)
     broken(s, p->id, "lost from its disk a lease that it has promised", NULL);
@@ -466,20 +498,44 @@ void world_forget(Server *s)
       g_hash_table_foreach_remove(s->world->promises, is_of, s);
 }
 
-/* A lease that has begun moves with the clock; one that hasn't keeps its time. */
-void world_stepped(Server *s, int64_t delta)
+static void back_to_promised(Promise *p)
 {
-  MalTime now = server_now(s);
+  p->end -= p->moved;
+  p->moved = 0;
+}
+
+void world_crashed(Server *s)
+{
   GHashTableIter iter;
-  s->step_seen = mal_sim_now(s->world->sim);
   g_hash_table_iter_init(&iter, s->world->promises);
-  for (gpointer key; delta < 0 && g_hash_table_iter_next(&iter, &key, NULL);) {
-    Promise *p = key;
-    if (p->server != s || p->start > now + 3)
-      continue;
+  for (gpointer key; may_lag(s) && g_hash_table_iter_next(&iter, &key, NULL);)
+    if (((Promise *)key)->server == s)
+      back_to_promised(key);
+}
+
+/* A lease that has begun moves with the clock; one that hasn't keeps its time, and so does one that
+   is being changed. */
+static void step_promise(Promise *p, int64_t delta)
+{
+  MadcapWorld *w = p->server->world;
+  MalTime now = server_now(p->server);
+  if (delta < 0 && p->start <= now + 3) {
     p->start += delta;
     p->end += delta;
+  } else if (delta > 3 && p->start < now - 3 && mal_sim_now(w->sim) - p->asked > ASKING_MOST) {
+    p->end += delta - 1;
+    p->moved += delta - 1;
   }
+}
+
+void world_stepped(Server *s, int64_t delta)
+{
+  GHashTableIter iter;
+  g_hash_table_iter_init(&iter, s->world->promises);
+  for (gpointer key; g_hash_table_iter_next(&iter, &key, NULL);)
+    if (((Promise *)key)->server == s)
+      step_promise(key, delta);
+  s->step_seen = mal_sim_now(s->world->sim);
 }
 
 void world_check_init(MadcapWorld *w)

@@ -55,6 +55,8 @@ typedef struct {
   MalBlock blocks[BLOCKS];
   size_t n_blocks;
   MalTime start, end;         /* by the server's clock; it may last longer, but no shorter */
+  int64_t moved;              /* by how much steps forward moved the end since it was promised */
+  int64_t asked;              /* when its client last wanted a change: virtual time */
   bool given_up;              /* its client has sent a RELEASE, or nobody knows */
 } Promise;
 
@@ -166,6 +168,8 @@ void world_check(MadcapWorld *w);
 void world_check_end(MadcapWorld *w);
 /* Server S forgot everything. */
 void world_forget(Server *s);
+/* It crashes: what it has not yet written, or not noticed, it may forget. */
+void world_crashed(Server *s);
 /* Its wall clock is about to step by DELTA seconds. */
 void world_stepped(Server *s, int64_t delta);
 

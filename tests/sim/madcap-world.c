@@ -123,6 +123,7 @@ static void crash(Server *s, MalSimCrash disk)
   g_clear_pointer(&s->core, mal_core_free);
   mal_sim_node_bury(s->node);
   s->ghosts |= s->disk_failed;
+  world_crashed(s);
   w->figures.crashes++;
   if (disk == MAL_SIM_DISK_WIPED) {
     world_forget(s);
