@@ -31,7 +31,11 @@ bool mal_leases_is_waiting(const MalLeases *l, MalLeaseId id)
 static bool raise_demand(MalLeases *l, Waiting *w, MalTime now)
 {
   const MalLeaseRequest *r = &w->request;
+  bool again = w->ask_again != 0;
   w->ask_again = mal_time_add(now, ASK_AGAIN_SECONDS);
+  /* What was asked for is still being thought about: asking again would claim more than is wanted. */
+  if (again && mal_space_is_deciding(l->space, r->scope))
+    return true;
   return mal_space_want(l->space, r->scope, r->desired, mal_time_add(MAX(r->start, now), r->lifetime + r->pad));
 }
 

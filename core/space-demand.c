@@ -126,6 +126,14 @@ static bool want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime
   return true;
 }
 
+bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope)
+{
+  for (unsigned i = 0; i < space->candidates->len; i++)
+    if (strcmp(g_array_index(space->candidates, Candidate, i).scope, scope->id) == 0)
+      return true;
+  return false;
+}
+
 bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until)
 {
   return want(space, scope, count, until, mal_address_none());

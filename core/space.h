@@ -64,6 +64,8 @@ MAL_API void mal_space_free(MalSpace *space);
 /* Raises demand for COUNT more owned addresses: a candidate block is put to the arbiter where available space is
    left, else layer 3 is asked. False where nobody could ever bring any. */
 MAL_API bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
+/* Does the arbiter still think about a block of SCOPE? */
+MAL_API bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope);
 /* Replaces scopes and what `source` "config" brought, all or nothing; called by mal_leases_replan. */
 MAL_API bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error);
 /* Ranges whose end came: withdrawn. The next such instant. */
