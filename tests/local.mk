@@ -194,6 +194,7 @@ tests_fuzz_fuzz_madcap_wire_LDFLAGS = $(fuzz_ldflags)
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
+test_data += tests/bench/run.sh
 test_data += tests/coverage.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
@@ -259,3 +260,5 @@ endif
 # Measures, run by hand: built with the tests, not installed.
 check_PROGRAMS += tests/bench/bench-alloc
 tests_bench_bench_alloc_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
+check_PROGRAMS += tests/bench/bench-madcap
+tests_bench_bench_madcap_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS) -lm
