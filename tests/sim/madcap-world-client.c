@@ -331,6 +331,9 @@ static void on_timer(void *data)
     think_in(s, (int64_t)(SEND_AGAIN << s->tries) * MAL_US);
     return;
   }
+  /* It may have been given other addresses. */
+  if (s->type == MADCAP_REQUEST)
+    s->state = ASKING;
   mal_sim_note(w->sim, s->client->node, "gives up %s %u", madcap_type_name(s->type), s->xid);
   end(s);
 }
