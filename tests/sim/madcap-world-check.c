@@ -136,8 +136,8 @@ static void promised(Server *s, const MadcapMessage *m)
     return;
   }
   if (!mal_leases_get(mal_core_leases(s->core), (MalLeaseId){ id, ID_LENGTH }, &lease)) {
-    /* An answer that is kept: a step of the clock may have ended what lay ahead. */
-    if (mal_sim_now(w->sim) - s->step_seen > ASKING_MOST)
+    /* An answer that is kept: the lease may have ended since, by a step of the clock or not. */
+    if (mal_sim_now(w->sim) - s->step_seen > ASKING_MOST && m->lease_time > SLACK_KEPT)
       broken(s, id, "acknowledged what it hasn't leased", NULL);
     return;
   }
@@ -170,7 +170,7 @@ static void promised(Server *s, const MadcapMessage *m)
     p->end = MIN(p->end, lease.end);
   /* The engine may not yet have moved it. */
   /* And a release that a failing disk refused may be on it all the same. */
-  p->given_up = unsure(s) || (p->given_up && may_lag(s));
+  p->given_up = may_lag(s);
 }
 
 static void released(Server *s, const MadcapMessage *m)
@@ -502,10 +502,12 @@ void world_forget(Server *s)
       g_hash_table_foreach_remove(s->world->promises, is_of, s);
 }
 
+/* Whether it has begun, by the server's clock, nobody knows any more. */
 static void back_to_promised(Promise *p)
 {
   p->end -= p->moved;
   p->moved = 0;
+  p->asked = MAL_SIM_NEVER / 2;
 }
 
 void world_crashed(Server *s)
