@@ -361,14 +361,14 @@ bool mal_span_parse(const char *text, MalSpan *out, GError **error)
 static char *put_span(char *p, MalSpan span)
 {
   p = put_address(p, span.first);
+  if (mal_address_equal(span.first, span.last))
+    return p;
   *p++ = '-';
   return put_address(p, span.last);
 }
 
 static char *put_block(char *p, MalBlock block)
 {
-  if (block.count <= 1)
-    return put_address(p, block.first);
   return put_span(p, mal_span_of_block(block));
 }
 

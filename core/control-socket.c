@@ -281,14 +281,22 @@ static void on_subscribe(void *data, const char *prefix)
 
 /* ---- requests -------------------------------------------------------------------------------------------------------- */
 
-static void begin(Connection *c, const char *method, json_object *params, json_object *id, bool is_notification)
+/* The member "progress" of a request is ours: whoever doesn't say it gets one line for one line. */
+static bool wants_progress(json_object *request)
+{
+  json_object *value;
+  return json_object_object_get_ex(request, "progress", &value) && json_object_get_boolean(value);
+}
+
+static void begin(Connection *c, const char *method, json_object *params, json_object *id, bool is_notification,
+                  bool progress)
 {
   Pending *p = g_new0(Pending, 1);
   *p = (Pending){ .connection = c, .id = json_object_get(id), .is_notification = is_notification };
   g_ptr_array_add(c->calls, p);
   c->server->counters.calls++;
-  MalCaller caller = { .done = on_done, .progress = is_notification ? NULL : on_progress, .subscribe = on_subscribe,
-                       .data = p };
+  MalCaller caller = { .done = on_done, .progress = is_notification || !progress ? NULL : on_progress,
+                       .subscribe = on_subscribe, .data = p };
   MalCall *call = mal_control_begin(c->server->control, method, params, c->may_write, &caller);
   /* The connection may have died meanwhile. */
   if (call && p->connection) {
@@ -338,7 +346,7 @@ static void handle_request(Connection *c, json_object *request)
       send_error(c, id, -32000 - MAL_ERROR_LIMIT, "too many calls of this connection wait for their answers", "limit");
     return;
   }
-  begin(c, json_object_get_string(method), params, id, !has_id);
+  begin(c, json_object_get_string(method), params, id, !has_id, wants_progress(request));
 }
 
 static void handle_line(Connection *c, const char *text, size_t length)

@@ -294,6 +294,12 @@ void mal_call_fail_literal(MalCall *call, MalErrorCode code, const char *message
   finish(call, NULL, error);
 }
 
+void mal_call_fail_params(MalCall *call, const char *message)
+{
+  g_autoptr(GError) error = g_error_new_literal(MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, message);
+  finish(call, NULL, error);
+}
+
 void mal_call_progress(MalCall *call, const char *format, ...)
 {
   va_list args;

@@ -42,7 +42,10 @@ typedef struct {
 MAL_API void mal_call_reply(MalCall *call, json_object *result);     /* takes RESULT */
 MAL_API void mal_call_fail(MalCall *call, const GError *error);
 MAL_API void mal_call_fail_literal(MalCall *call, MalErrorCode code, const char *message);
-/* A line of visible progress to the caller while it waits: {"method":"progress","params":{"message":...}}. */
+/* Parameters that the table can't tell to be wrong: JSON-RPC's -32602, and the caller's wrong usage. */
+MAL_API void mal_call_fail_params(MalCall *call, const char *message);
+/* A line of visible progress to the caller while it waits: {"method":"progress","params":{"id":...,"message":...}}, for
+   those who say "progress": true beside "params". */
 MAL_API void mal_call_progress(MalCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Did the caller go away? Answers are then dropped silently. */
 MAL_API bool mal_call_is_gone(const MalCall *call);

@@ -57,7 +57,11 @@ static MalPluginSet *load_plugins(const MalCoreOptions *o, const MalConfig *conf
     g_ptr_array_add(names, (void *)(uintptr_t)mal_conf_item(daemon, "plugins", i));
   g_ptr_array_add(names, NULL);
   const char *dir = o->plugin_dir ? o->plugin_dir : mal_conf_string(daemon, "plugin-dir");
-  return mal_plugin_set_load((const char *const *)(void *)names->pdata, dir, o->builtin, error);
+  MalPluginSet *set = mal_plugin_set_load((const char *const *)(void *)names->pdata, dir, o->builtin, error);
+  g_autofree char *place = set ? NULL : mal_conf_place(daemon, "plugins");
+  if (place)
+    g_prefix_error(error, "%s: ", place);
+  return set;
 }
 
 static bool check_with_plugins(const MalCoreOptions *o, Checked *c, GError **error)

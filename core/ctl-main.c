@@ -447,18 +447,44 @@ static bool takes_long(const Ctl *c, json_object *params)
          json_object_get_boolean(mal_ctl_member(params, "wait"));
 }
 
+static bool check_here(Ctl *c, const char *path, const char *why, GError **error)
+{
+  g_autofree char *note = g_strconcat(why, ": checked by mallocctl itself", NULL);
+  print_progress(note);
+  if (!mal_ctl_direct_check(path, error))
+    return false;
+  fputs(c->args.json ? "{\"ok\":true}\n" : "ok\n", c->term.out);
+  return true;
+}
+
+/* Who may only read can't have the daemon look at a file, but can look at it as mallocctl does without a daemon. */
+static bool denied_check(Ctl *c, json_object *params, const GError *error)
+{
+  return g_error_matches(error, MAL_CTL_ERROR, MAL_CTL_DENIED) && strcmp(c->method, "config.check") == 0 &&
+         mal_ctl_text(params, "file");
+}
+
 static bool run_call(Ctl *c, json_object *method, GError **error)
 {
-  json_object *params = params_of(c, method, NULL, error), *result = NULL;
+  g_autoptr(GError) cause = NULL;
+  json_object *params = params_of(c, method, NULL, &cause), *result = NULL;
   bool map = strcmp(c->method, "space.map") == 0 && params &&
              !json_object_object_get_ex(params, "cells", NULL);
   if (c->args.timeout < 0 && takes_long(c, params))
     c->link->timeout = 0;
-  if (params && complete_params(c, params, error) && (!map || fit_map(c, params, error)))
-    result = c->link->call(c->link, c->method, params, error);
+  if (params && complete_params(c, params, &cause) && (!map || fit_map(c, params, &cause)))
+    result = c->link->call(c->link, c->method, params, &cause);
+  if (denied_check(c, params, cause)) {
+    bool good = check_here(c, mal_ctl_text(params, "file"), "the daemon checks files for its administrators only",
+                           error);
+    json_object_put(params);
+    return good;
+  }
   json_object_put(params);
-  if (!result)
+  if (!result) {
+    g_propagate_error(error, g_steal_pointer(&cause));
     return false;
+  }
   print_result(c, result);
   json_object_put(result);
   return true;
@@ -475,19 +501,14 @@ static void prefer_plugin(Ctl *c)
   }
 }
 
-static bool check_here(Ctl *c, GError **no_daemon, GError **error)
+static bool check_alone(Ctl *c, GError **no_daemon, GError **error)
 {
   if (!c->words[0] || c->words[1] || *c->words[0] == '-') {
     g_propagate_error(error, g_steal_pointer(no_daemon));
     return false;
   }
-  g_autofree char *note = g_strdup_printf("no daemon at %s: checked by mallocctl itself",
-                                          socket_path(c));
-  print_progress(note);
-  if (!mal_ctl_direct_check(c->words[0], error))
-    return false;
-  fputs(c->args.json ? "{\"ok\":true}\n" : "ok\n", c->term.out);
-  return true;
+  g_autofree char *why = g_strdup_printf("no daemon at %s", socket_path(c));
+  return check_here(c, c->words[0], why, error);
 }
 
 static bool run_command(Ctl *c, GError **error)
@@ -498,7 +519,7 @@ static bool run_command(Ctl *c, GError **error)
   if (!open_link(c, &cause)) {
     if (g_strcmp0(c->method, "config.check") == 0 && cause->code == MAL_CTL_NO_DAEMON &&
         !c->args.help)
-      return check_here(c, &cause, error);
+      return check_alone(c, &cause, error);
     g_propagate_error(error, g_steal_pointer(&cause));
     return false;
   }
@@ -565,7 +586,8 @@ int mal_ctl_main(int argc, char **argv)
   if (error)
     print_error(error->message);
   int status = good                                    ? MAL_CTL_DONE
-             : error && error->domain == MAL_CTL_ERROR ? error->code
+             : error && error->domain == MAL_CTL_ERROR && error->code != MAL_CTL_DENIED
+                                                       ? error->code
                                                        : MAL_CTL_FAILED;
   if (c.link)
     c.link->free(c.link);

@@ -170,9 +170,12 @@ static void set_rpc_error(json_object *e, GError **error)
 {
   int64_t code = mal_ctl_number(e, "code");
   const char *message = mal_ctl_text(e, "message");
+  const char *kind = mal_ctl_text(mal_ctl_member(e, "data"), "kind");
   /* -32601 and -32602: no such method, wrong parameters. */
   g_set_error_literal(error, MAL_CTL_ERROR,
-                      code == -32601 || code == -32602 ? MAL_CTL_USAGE : MAL_CTL_FAILED,
+                      code == -32601 || code == -32602    ? MAL_CTL_USAGE
+                      : g_strcmp0(kind, "denied") == 0 ? MAL_CTL_DENIED
+                                                       : MAL_CTL_FAILED,
                       message ? message : "the daemon refused without a reason");
 }
 
@@ -211,6 +214,7 @@ static json_object *rpc_call(MalCtlLink *link, const char *method, json_object *
   json_object_object_add(o, "method", json_object_new_string(method));
   if (params)
     json_object_object_add(o, "params", json_object_get(params));
+  json_object_object_add(o, "progress", json_object_new_boolean(true));
   g_autofree char *line = g_strconcat(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN),
                                       "\n", NULL);
   json_object_put(o);

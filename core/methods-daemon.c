@@ -152,6 +152,12 @@ static void stats_get(MalCall *call, json_object *params, void *user)
       json_add_count(values, set->defs[j].name, set->values[j]);
     json_object_object_add(o, set->owner, values);
   }
+  if (owner && json_object_object_length(o) == 0) {
+    g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "%s has no counters, or is not loaded", owner);
+    json_object_put(o);
+    mal_call_fail(call, error);
+    return;
+  }
   mal_call_reply(call, o);
 }
 

@@ -121,6 +121,20 @@ static void on_changed(const MalLease *lease, const GError *error, void *user, u
     mal_call_reply(call, mal_json_lease(lease, NULL));
 }
 
+/* The lease as it was, so that whoever gave it back sees what is free now. */
+static void on_released(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
+{
+  MalCall *call = (MalCall *)(uintptr_t)cookie;
+  (void)user;
+  if (error) {
+    mal_call_fail(call, error);
+    return;
+  }
+  json_object *o = mal_json_lease(lease, NULL);
+  json_add_string(o, "state", "released");
+  mal_call_reply(call, o);
+}
+
 static bool plugin_for(MalCore *core, MalCall *call, const char *via, MalPluginStatus *out)
 {
   for (size_t i = 0; i < mal_core_plugins(core); i++) {
@@ -152,7 +166,7 @@ static GArray *blocks_of(MalSpan span)
 
 static void fail_text(MalCall *call, const char *text)
 {
-  mal_call_fail_literal(call, MAL_ERROR_INVALID, text);
+  mal_call_fail_params(call, text);
 }
 
 /* count N, or min and max; an address names them itself. */
@@ -173,6 +187,13 @@ static bool counts_of(MalCall *call, json_object *params, MalLeaseRequest *r)
   r->min = (uint32_t)min;
   r->desired = (uint32_t)max;
   return true;
+}
+
+/* An address names how many by itself: a number beside it may only agree. */
+static bool counts_fit(json_object *params, const MalLeaseRequest *r, uint64_t named)
+{
+  bool given = mal_param_given(params, "count") || mal_param_given(params, "min") || mal_param_given(params, "max");
+  return !given || (named >= r->min && named <= r->desired);
 }
 
 /* "now" is ours to say. */
@@ -228,6 +249,10 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
       fail_text(call, "lease.request: \"address\" names more than 65536 addresses");
       return;
     }
+    if (!counts_fit(params, &r, (uint64_t)mal_span_size(span))) {
+      fail_text(call, "lease.request: \"address\" names another number of addresses than asked for");
+      return;
+    }
     named = blocks_of(span);
     r.named = (const MalBlock *)(void *)named->data;
     r.n_named = named->len;
@@ -250,6 +275,8 @@ static void lease_request(MalCall *call, json_object *params, void *user)
   if (strcmp(via, "local") == 0) {
     if (!mal_param_given(params, "scope"))
       fail_text(call, "lease.request: parameter \"scope\" is missing");
+    else if (mal_param_given(params, "server") || mal_param_given(params, "interface"))
+      fail_text(call, "lease.request: \"server\" and \"interface\" go with \"via\" and a plugin that asks there");
     else
       request_local(user, call, params);
     return;
@@ -295,6 +322,12 @@ static void fail_refused(MalCall *call, json_object *params, const MalRefusal *w
   mal_call_fail_literal(call, why->code, text);
 }
 
+/* Who renews without a word must not make the lease shorter. */
+static int64_t usual_lifetime(const MalLease *lease, MalTime now)
+{
+  return CLAMP(lease->end - MAX(lease->start, now), LIFETIME, LIFETIME_MOST);
+}
+
 static void lease_renew(MalCall *call, json_object *params, void *user)
 {
   MalCore *core = user;
@@ -311,7 +344,7 @@ static void lease_renew(MalCall *call, json_object *params, void *user)
   }
   if (failed)
     return;
-  int64_t lifetime = mal_param_integer(params, "lifetime", LIFETIME);
+  int64_t lifetime = mal_param_integer(params, "lifetime", here ? usual_lifetime(&lease, now) : LIFETIME);
   if (lifetime > LIFETIME_MOST || time_of(params, "start", now, 0) > YEAR_10000) {
     fail_text(call, "lease.renew: \"lifetime\" is at most 100 years, and \"start\" before the year 10000");
     return;
@@ -339,7 +372,7 @@ static void lease_release(MalCall *call, json_object *params, void *user)
   }
   if (failed)
     return;
-  if (mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)), "released", on_changed,
+  if (mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)), "released", on_released,
                          core, (uintptr_t)call, &why) == MAL_ANSWER_REFUSED)
     fail_refused(call, params, &why);
 }
@@ -376,7 +409,7 @@ static const MalParam request_params[] = {
 };
 static const MalParam renew_params[] = {
   { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
-  { "lifetime", MAL_PARAM_DURATION, false, "from now, or from the start of a lease that hasn't begun; 1h" },
+  { "lifetime", MAL_PARAM_DURATION, false, "from now, or from the start of a lease that hasn't begun; 1h, but no shorter than it is" },
   { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter one, but not below this" },
   { "start", MAL_PARAM_TIME, false, "a new start" },
   { "via", MAL_PARAM_STRING, false, "\"local\", or the plugin that took it for a local program" },

@@ -126,7 +126,8 @@ static bool span_of(json_object *params, MalSpan *span, GError **error)
   if (text)
     return mal_span_parse(text, span, error);
   if (!first) {
-    g_set_error_literal(error, MAL_ERROR, MAL_ERROR_INVALID, "say which addresses: \"span\", or \"first\" and \"last\"");
+    g_set_error_literal(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS,
+                        "range.add: say which addresses: \"span\", or \"first\" and \"last\"");
     return false;
   }
   g_autofree char *joined = g_strdup_printf("%s-%s", first, last);
@@ -197,7 +198,7 @@ static GArray *spans_of(const char *text, GError **error)
     g_array_append_val(spans, span);
   }
   if (spans->len == 0) {
-    g_set_error_literal(error, MAL_ERROR, MAL_ERROR_INVALID, "\"addresses\" names no address");
+    g_set_error_literal(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "reserve.add: \"addresses\" names no address");
     return NULL;
   }
   return g_steal_pointer(&spans);

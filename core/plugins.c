@@ -104,7 +104,7 @@ static const MalPlugin *find_file(const char *name, const char *dir, char **path
   if (!g_file_test(*path, G_FILE_TEST_EXISTS)) {
     g_autofree char *there = list_dir(dir);
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "plugin %s: there is no file %s (plugins in this directory: %s); correct [daemon] plugins or plugin-dir",
+                "plugin %s: there is no file %s (plugins in this directory: %s); correct plugins or plugin-dir",
                 name, *path, there);
     return NULL;
   }
@@ -118,17 +118,17 @@ static bool load_one(MalPluginSet *set, const char *name, const char *dir, const
   g_autofree char *path = NULL;
   for (size_t i = 0; i < mal_plugin_set_size(set); i++)
     if (strcmp(mal_plugin_set_at(set, i)->name, name) == 0) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "[daemon] plugins: %s is named twice", name);
+      g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "%s is named twice", name);
       return false;
     }
   if (!valid_name(name)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "[daemon] plugins: \"%s\" is not the name of a plugin (letters, digits, '-', '_')", name);
+                "\"%s\" is not the name of a plugin (letters, digits, '-', '_')", name);
     return false;
   }
   if (is_taken(name)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "[daemon] plugins: %s can't be the name of a plugin, since the daemon uses it itself", name);
+                "%s can't be the name of a plugin, since the daemon uses it itself", name);
     return false;
   }
   for (size_t i = 0; builtin && builtin[i]; i++)

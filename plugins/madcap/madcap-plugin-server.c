@@ -426,7 +426,7 @@ static json_object *socket_json(MalFamily family, const MalUdp *udp)
   json_object_object_add(out, "port", json_object_new_int(mal_udp_port(udp)));
   json_object_object_add(out, "received", json_object_new_int64((int64_t)c.received));
   json_object_object_add(out, "sent", json_object_new_int64((int64_t)c.sent));
-  json_object_object_add(out, "send-errors", json_object_new_int64((int64_t)c.send_errors));
+  json_object_object_add(out, "send_errors", json_object_new_int64((int64_t)c.send_errors));
   json_object_object_add(out, "truncated", json_object_new_int64((int64_t)c.truncated));
   json_object_object_add(out, "batches", json_object_new_int64((int64_t)c.batches));
   return out;

@@ -138,7 +138,10 @@ class Commands(WithDaemon):
                          f"{lease['lease']}  local  239.255.2.8-239.255.2.9")
         renewed = self.json("renew", lease["lease"], "--lifetime", "1d")
         self.assertGreater(renewed["end"], lease["end"])
-        self.assertIn(lease["lease"], self.ctl("release", lease["lease"]).out)
+        kept = self.json("renew", lease["lease"])
+        self.assertGreaterEqual(kept["end"], renewed["end"], "no shorter without --lifetime")
+        given_back = self.json("release", lease["lease"])
+        self.assertEqual((given_back["lease"], given_back["state"]), (lease["lease"], "released"))
         gone = self.ctl("release", lease["lease"], expect=FAILED)
         self.assertIn("no live lease", gone.err)
 
@@ -171,7 +174,14 @@ class Commands(WithDaemon):
         for words, status, text in (
                 ("request --scope lokal", FAILED, "did you mean local?"),
                 ("request --scope local --count 4000", FAILED, "free"),
-                ("request", FAILED, '"scope" is missing'),
+                ("request", USAGE, '"scope" is missing'),
+                ("request --scope local --count 0", USAGE, "1 to 65536"),
+                ("request --scope local --min 3 --max 2", USAGE, "at most"),
+                ("request --scope local --count 2 --max 3", USAGE, "say either"),
+                ("request --scope local --lifetime 0", USAGE, "above 0"),
+                ("request --scope local --count 2 --address 239.255.2.8", USAGE, "another number"),
+                ("request --scope local --server 192.0.2.1", USAGE, '"via"'),
+                ("stats nobody", FAILED, "nobody has no counters"),
                 ("request --scope local --count x", USAGE, '"x" is not an integer'),
                 ("request --scope local --lifetime soon", USAGE, "is not a duration"),
                 ("request --scope local --address 1.2.3", USAGE, "is not an address"),
@@ -182,7 +192,7 @@ class Commands(WithDaemon):
                 ("request --scope local --via nobody", FAILED, "no such plugin"),
                 ("renew", USAGE, "is missing"), ("renew zz", USAGE, "hexadecimal"),
                 ("release 00 11", USAGE, "one word too many"),
-                ("range add x --scope local", FAILED, "which addresses"),
+                ("range add x --scope local", USAGE, "which addresses"),
                 ("range add x --span 239.255.9.0/24", USAGE, "--scope is missing"),
                 ("range remove lab", FAILED, ""), ("reserve remove nothing", FAILED, ""),
                 ("map", USAGE, "is missing"), ("map nowhere", FAILED, "no scope is called"),
@@ -505,6 +515,14 @@ class Hostile(WithDaemon):
             self.assertEqual(denied.status, FAILED, words)
             self.assertIn("control-group", denied.err)
         self.assertEqual(self.json("leases")["leases"], [])
+        for text, status, says in ((CONFIG, DONE, ""), (CONFIG + "wrong = 1\n", FAILED, "wrong: there is no")):
+            file = self.daemon.folder / "mine.conf"
+            file.write_text(text)
+            file.chmod(0o644)
+            checked = ctl("config", "check", str(file), path=self.daemon.socket, **who)
+            self.assertEqual(checked.status, status, checked.err)
+            self.assertIn("checked by mallocctl itself", checked.err)
+            self.assertIn(says, checked.err)
 
 
 class StrangeDaemons(unittest.TestCase):

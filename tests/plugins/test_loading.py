@@ -97,6 +97,10 @@ class Loading(unittest.TestCase):
                 place = f"FILE:{line + more}: " if line else ""
                 self.assertEqual((status, text), (1, f"mallocd: {place}{sentence}\n"))
 
+    def not_loaded(self, plugins, sentence):
+        """As above; the place is the list of plugins."""
+        self.refused(plugins, "[daemon] plugins: " + sentence, line=3)
+
     def test_good_ones_load(self):
         self.assertEqual(self.check(CONFIG % "good; other"), (0, ""))
         with harness.Daemon(CONFIG % "good; other") as daemon:
@@ -112,36 +116,36 @@ class Loading(unittest.TestCase):
 
     def test_another_abi(self):
         for name, abi in ("old", 0), ("new", 2):
-            self.refused(name, f"plugin {self.plugins}/{name}.so was built for plugin ABI {abi}, this "
+            self.not_loaded(name, f"plugin {self.plugins}/{name}.so was built for plugin ABI {abi}, this "
                                "mallocd has ABI 1: build it again against the installed headers")
 
     def test_no_descriptor(self):
-        self.refused("nosymbol", f"{self.plugins}/nosymbol.so is not a mallocd plugin: it has no "
+        self.not_loaded("nosymbol", f"{self.plugins}/nosymbol.so is not a mallocd plugin: it has no "
                                  "symbol mal_plugin")
 
     def test_a_hook_is_missing(self):
-        self.refused("hookless", f"plugin {self.plugins}/hookless.so: its descriptor lacks a name, a "
+        self.not_loaded("hookless", f"plugin {self.plugins}/hookless.so: its descriptor lacks a name, a "
                                  "summary, or one of the hooks open, start, stop, close")
 
     def test_another_name_inside(self):
-        self.refused("misnamed", f"plugin {self.plugins}/misnamed.so calls itself somebody: rename "
+        self.not_loaded("misnamed", f"plugin {self.plugins}/misnamed.so calls itself somebody: rename "
                                  "the file")
 
     def test_a_file_that_is_not_there(self):
-        self.refused("god", f"plugin god: there is no file {self.plugins}/god.so (plugins in this "
-                            f"directory: {self.all}); correct [daemon] plugins or plugin-dir")
+        self.not_loaded("god", f"plugin god: there is no file {self.plugins}/god.so (plugins in this "
+                            f"directory: {self.all}); correct plugins or plugin-dir")
 
     def test_named_twice(self):
         # The configuration's own check comes first.
         self.refused("good; good", "[daemon] plugins: 'good' is listed twice", line=3)
 
     def test_a_name_that_is_none(self):
-        self.refused("../good", "[daemon] plugins: \"../good\" is not the name of a plugin (letters, "
+        self.not_loaded("../good", "\"../good\" is not the name of a plugin (letters, "
                                 "digits, '-', '_')")
 
     def test_names_of_the_daemon_itself(self):
         for name in "core", "config", "control", "local":
-            self.refused(name, f"[daemon] plugins: {name} can't be the name of a plugin, since the "
+            self.not_loaded(name, f"{name} can't be the name of a plugin, since the "
                                "daemon uses it itself")
 
     def test_what_the_linker_says(self):
@@ -150,7 +154,7 @@ class Loading(unittest.TestCase):
             for way in self.check, self.start:
                 status, text = way(CONFIG % name)
                 self.assertEqual(status, 1)
-                self.assertRegex(text, rf"^mallocd: plugin {self.plugins}/{name}\.so can't be loaded: "
+                self.assertRegex(text, rf"^mallocd: .*:\d+: \[daemon\] plugins: plugin {self.plugins}/{name}\.so can't be loaded: "
                                        rf".*{self.plugins}/{name}\.so: .*{cause}")
 
     def test_groups_that_another_has(self):

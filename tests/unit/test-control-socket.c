@@ -279,11 +279,29 @@ Test(control_socket, notifications_get_no_answer)
   cr_assert(say(&b, fd, "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\"}\n"
                         "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"params\":[]}\n"
                         "{\"jsonrpc\":\"2.0\",\"method\":\"test.nothing\"}\n" STATUS));
-  json_object *o = hear(&b, fd);
-  cr_assert_not(is_answer(o), "progress of the one that has an id comes first");
-  json_object_put(o);
   cr_assert_eq(answer(&b, fd), 0);
   cr_assert_eq(b.calls, 2);
+  close(fd);
+  bed_clear(&b);
+}
+
+Test(control_socket, progress_is_for_those_who_ask)
+{
+  static const struct { const char *member; bool told; } cases[] = {
+    { "", false }, { ",\"progress\":false", false }, { ",\"progress\":true", true },
+  };
+  BED(b);
+  int fd = client(&b);
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":%zu%s}\n", i,
+                                            cases[i].member);
+    cr_assert(say(&b, fd, line));
+    json_object *o = hear(&b, fd);
+    cr_expect_eq(is_answer(o), !cases[i].told, "%s", line);
+    if (!is_answer(o))
+      cr_expect_eq(answer(&b, fd), 0);
+    json_object_put(o);
+  }
   close(fd);
   bed_clear(&b);
 }

@@ -283,14 +283,14 @@ Test(control, times_of_a_request)
   static const struct { const char *more; int rpc; const char *words; } table[] = {
     { "\"start\":\"now\",\"max_start\":\"now\"", 0, NULL },
     { "\"start\":\"@-5000000\"", 0, NULL },
-    { "\"start\":\"never\"", -32000, "too far" },
+    { "\"start\":\"never\"", -32602, "too far" },
     { "\"start\":\"9999-12-31T23:00:00Z\"", 0, NULL },
-    { "\"lifetime\":9223372036854775807", -32000, "100 years" },
-    { "\"lifetime\":0", -32000, "above 0" },
-    { "\"pad\":9223372036854775807", -32000, "pad" },
-    { "\"address\":\"239.254.0.0-239.255.255.255\"", -32000, "65536" },
-    { "\"count\":65537", -32000, "65536" }, { "\"count\":65536", -32000 - MAL_ERROR_NO_SPACE, "longest free run" },
-    { "\"count\":2,\"min\":1", -32000, "either" },
+    { "\"lifetime\":9223372036854775807", -32602, "100 years" },
+    { "\"lifetime\":0", -32602, "above 0" },
+    { "\"pad\":9223372036854775807", -32602, "pad" },
+    { "\"address\":\"239.254.0.0-239.255.255.255\"", -32602, "65536" },
+    { "\"count\":65537", -32602, "65536" }, { "\"count\":65536", -32000 - MAL_ERROR_NO_SPACE, "longest free run" },
+    { "\"count\":2,\"min\":1", -32602, "either" },
   };
   Bed b = bed_new();
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {

@@ -389,5 +389,5 @@ Test(example_plugin, the_loader_takes_each_name_once)
   g_autoptr(GError) error = NULL;
 
   cr_assert_null(mal_plugin_set_load(names, NULL, builtin, &error));
-  cr_assert_str_eq(error->message, "[daemon] plugins: pool is named twice");
+  cr_assert_str_eq(error->message, "pool is named twice");
 }
