@@ -78,7 +78,7 @@ static uint32_t new_cell(MalIndex *ix)
   return ix->n_cells++;
 }
 
-static void free_segment(MalIndex *ix, uint32_t id)
+static void free_cells(MalIndex *ix, uint32_t id)
 {
   for (uint32_t cell = ix->segments[id].more; cell != 0;) {
     uint32_t next = ix->cells[cell].next;
@@ -87,6 +87,12 @@ static void free_segment(MalIndex *ix, uint32_t id)
     ix->live_cells--;
     cell = next;
   }
+  ix->segments[id].more = 0;
+}
+
+static void free_segment(MalIndex *ix, uint32_t id)
+{
+  free_cells(ix, id);
   ix->segments[id].left = ix->free_segments;
   ix->free_segments = id;
   ix->live--;
@@ -120,7 +126,7 @@ static Stretch stretch_of(const MalSegment *s)
   return (Stretch){ mal_keys_count(s->reach), s->lead, s->trail, s->run };
 }
 
-static void pull(MalIndex *ix, uint32_t id)
+void mal_index_pull(MalIndex *ix, uint32_t id)
 {
   MalSegment *s = &ix->segments[id];
   Stretch all = stretch(mal_keys_count(s->keys), !s->busy_at);
@@ -151,7 +157,7 @@ static void pull(MalIndex *ix, uint32_t id)
   s->run = (uint32_t)MIN(all.run, UINT32_MAX);
 }
 
-static bool is_busy_at(const MalIndex *ix, const MalSegment *s)
+bool mal_index_is_busy_at(const MalIndex *ix, const MalSegment *s)
 {
   uint32_t cursor = 0;
   for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL && b->from <= ix->at;
@@ -168,8 +174,8 @@ static void recentre(MalIndex *ix, uint32_t id)
     return;
   recentre(ix, ix->segments[id].left);
   recentre(ix, ix->segments[id].right);
-  ix->segments[id].busy_at = is_busy_at(ix, &ix->segments[id]);
-  pull(ix, id);
+  ix->segments[id].busy_at = mal_index_is_busy_at(ix, &ix->segments[id]);
+  mal_index_pull(ix, id);
 }
 
 void mal_index_recentre(MalIndex *ix, MalTime at)
@@ -186,12 +192,12 @@ static uint32_t join(MalIndex *ix, uint32_t a, uint32_t b)
   if (mal_index_rank(ix, a) > mal_index_rank(ix, b)) {
     uint32_t right = join(ix, ix->segments[a].right, b);
     ix->segments[a].right = right;
-    pull(ix, a);
+    mal_index_pull(ix, a);
     return a;
   }
   uint32_t left = join(ix, a, ix->segments[b].left);
   ix->segments[b].left = left;
-  pull(ix, b);
+  mal_index_pull(ix, b);
   return b;
 }
 
@@ -213,7 +219,7 @@ static void split(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low, uint32
     s->left = inner;
     *high = id;
   }
-  pull(ix, id);
+  mal_index_pull(ix, id);
 }
 
 /* As split, but HIGH gets the segments that begin after KEY. */
@@ -234,12 +240,12 @@ static void split_after(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low, 
     s->right = inner;
     *low = id;
   }
-  pull(ix, id);
+  mal_index_pull(ix, id);
 }
 
 /* ---- change --------------------------------------------------------------------------------- */
 
-static int compare_busy(const MalBusy *a, const MalBusy *b)
+int mal_busy_compare(const MalBusy *a, const MalBusy *b)
 {
   if (a->from != b->from)
     return a->from < b->from ? -1 : 1;
@@ -250,6 +256,18 @@ static int compare_busy(const MalBusy *a, const MalBusy *b)
   return a->plane == b->plane ? 0 : a->plane < b->plane ? -1 : 1;
 }
 
+static Loose copy_periods(MalIndex *ix, const MalSegment *s)
+{
+  Loose loose = { s->keys, ix->periods->len, 0 };
+  uint32_t cursor = 0;
+  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
+       b = mal_index_next(ix, s, &cursor)) {
+    g_array_append_val(ix->periods, *b);
+    loose.n++;
+  }
+  return loose;
+}
+
 /* Moves the subtree to ix->old, in order. */
 static void loosen(MalIndex *ix, uint32_t id)
 {
@@ -258,13 +276,7 @@ static void loosen(MalIndex *ix, uint32_t id)
   loosen(ix, ix->segments[id].left);
   const MalSegment *s = &ix->segments[id];
   uint32_t right = s->right;
-  Loose loose = { s->keys, ix->periods->len, 0 };
-  uint32_t cursor = 0;
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
-       b = mal_index_next(ix, s, &cursor)) {
-    g_array_append_val(ix->periods, *b);
-    loose.n++;
-  }
+  Loose loose = copy_periods(ix, s);
   g_array_append_val(ix->old, loose);
   mal_pauses_note(ix, s, false);
   free_segment(ix, id);
@@ -276,7 +288,7 @@ static bool same_periods(const MalIndex *ix, Loose a, Loose b)
   if (a.n != b.n)
     return false;
   for (uint32_t i = 0; i < a.n; i++) {
-    if (compare_busy(&g_array_index(ix->periods, MalBusy, a.begin + i),
+    if (mal_busy_compare(&g_array_index(ix->periods, MalBusy, a.begin + i),
                      &g_array_index(ix->periods, MalBusy, b.begin + i)) != 0)
       return false;
   }
@@ -316,7 +328,7 @@ static Loose changed(MalIndex *ix, Change *c, Loose loose)
       c->removed += mal_keys_count(loose.keys);
       continue;
     }
-    if (!added && compare_busy(&c->busy, &b) < 0) {
+    if (!added && mal_busy_compare(&c->busy, &b) < 0) {
       g_array_append_val(ix->periods, c->busy);
       added = true;
     }
@@ -387,18 +399,136 @@ static void store_more(MalIndex *ix, uint32_t id, Loose loose)
   ix->segments[id].more = head & 0x7fffffff;
 }
 
-static uint32_t fasten(MalIndex *ix, Loose loose)
+static void set_periods(MalIndex *ix, uint32_t id, Loose loose)
 {
-  uint32_t id = new_segment(ix);
-  ix->segments[id] = (MalSegment){ .keys = loose.keys };
   ix->segments[id].busy = g_array_index(ix->periods, MalBusy, loose.begin);
   if (loose.n > 1) {
     store_more(ix, id, loose);
     mal_pauses_note(ix, &ix->segments[id], true);
   }
-  ix->segments[id].busy_at = is_busy_at(ix, &ix->segments[id]);
-  pull(ix, id);
+  ix->segments[id].busy_at = mal_index_is_busy_at(ix, &ix->segments[id]);
+}
+
+static uint32_t fasten(MalIndex *ix, Loose loose)
+{
+  uint32_t id = new_segment(ix);
+  ix->segments[id] = (MalSegment){ .keys = loose.keys };
+  set_periods(ix, id, loose);
+  mal_index_pull(ix, id);
   return id;
+}
+
+/* ---- change of one whole segment, or of a gap: what nearly every change is ------------------- */
+
+static uint32_t find(const MalIndex *ix, MalKeys keys)
+{
+  uint32_t id = ix->root;
+  while (id != 0) {
+    const MalSegment *s = &ix->segments[id];
+    if (s->keys.last < keys.first)
+      id = s->right;
+    else if (s->keys.first > keys.last)
+      id = s->left;
+    else
+      break;
+  }
+  return id;
+}
+
+static bool is_like(MalIndex *ix, uint32_t key, Loose loose)
+{
+  uint32_t id = find(ix, (MalKeys){ key, key });
+  if (id == 0)
+    return false;
+  const MalSegment *s = &ix->segments[id];
+  const MalBusy *first = &g_array_index(ix->periods, MalBusy, loose.begin);
+  return mal_busy_compare(&s->busy, first) == 0 && same_periods(ix, copy_periods(ix, s), loose);
+}
+
+/* Would LOOSE merge with a neighbour? */
+static bool merges(MalIndex *ix, Loose loose)
+{
+  return (loose.keys.first > 0 && is_like(ix, loose.keys.first - 1, loose)) ||
+         (loose.keys.last < UINT32_MAX && is_like(ix, loose.keys.last + 1, loose));
+}
+
+static uint32_t insert(MalIndex *ix, uint32_t id, uint32_t fresh)
+{
+  uint32_t key = ix->segments[fresh].keys.first, low, high;
+  if (id == 0)
+    return fresh;
+  if (mal_index_rank(ix, fresh) > mal_index_rank(ix, id)) {
+    split(ix, id, key, &low, &high);
+    ix->segments[fresh].left = low;
+    ix->segments[fresh].right = high;
+    mal_index_pull(ix, fresh);
+    return fresh;
+  }
+  if (ix->segments[id].keys.last < key)
+    ix->segments[id].right = insert(ix, ix->segments[id].right, fresh);
+  else
+    ix->segments[id].left = insert(ix, ix->segments[id].left, fresh);
+  mal_index_pull(ix, id);
+  return id;
+}
+
+static uint32_t without(MalIndex *ix, uint32_t id, uint32_t gone)
+{
+  MalSegment *s = &ix->segments[id];
+  if (id == gone) {
+    uint32_t rest = join(ix, s->left, s->right);
+    mal_pauses_note(ix, s, false);
+    free_segment(ix, id);
+    return rest;
+  }
+  if (s->keys.last < ix->segments[gone].keys.first)
+    s->right = without(ix, s->right, gone);
+  else
+    s->left = without(ix, s->left, gone);
+  mal_index_pull(ix, id);
+  return id;
+}
+
+/* Upwards from CHANGED, as far as anything changes; whether it did at ID. */
+static bool pull_to(MalIndex *ix, uint32_t id, uint32_t changed)
+{
+  MalSegment *s = &ix->segments[id];
+  if (id != changed) {
+    uint32_t below = s->keys.last < ix->segments[changed].keys.first ? s->right : s->left;
+    if (!pull_to(ix, below, changed))
+      return false;
+  }
+  MalSegment was = *s;
+  mal_index_pull(ix, id);
+  return id == changed || was.head != s->head || was.tail != s->tail || was.run != s->run ||
+         was.lead != s->lead || was.trail != s->trail;
+}
+
+/* False where the change needs more, and nothing was done. */
+static bool change_one(MalIndex *ix, Change *c)
+{
+  uint32_t id = find(ix, c->keys);
+  MalKeys keys = id != 0 ? ix->segments[id].keys : c->keys;
+  if (id == 0 && c->what != TAKE)
+    return true;
+  if (keys.first != c->keys.first || keys.last != c->keys.last)
+    return false;
+  Loose before = id != 0 ? copy_periods(ix, &ix->segments[id]) : (Loose){ .keys = c->keys };
+  Loose after = changed(ix, c, before);
+  if (after.n == 0) {
+    ix->root = without(ix, ix->root, id);
+  } else if (merges(ix, after)) {
+    c->removed = 0;
+    return false;
+  } else if (id == 0) {
+    ix->root = insert(ix, ix->root, fasten(ix, after));
+  } else {
+    mal_pauses_note(ix, &ix->segments[id], false);
+    free_cells(ix, id);
+    set_periods(ix, id, after);
+    pull_to(ix, ix->root, id);
+  }
+  return true;
 }
 
 /* Scratch that one huge change has blown up isn't kept. */
@@ -415,6 +545,10 @@ static void reset_scratch(GArray **array, guint element)
 static void change(MalIndex *ix, Change *c)
 {
   uint32_t low, middle, high;
+  bool done = change_one(ix, c);
+  reset_scratch(&ix->periods, sizeof(MalBusy));
+  if (done)
+    return;
   /* The neighbours that only touch come along, because they may merge. */
   split(ix, ix->root, c->keys.first == 0 ? 0 : c->keys.first - 1, &low, &middle);
   split_after(ix, middle, (uint64_t)c->keys.last + 1, &middle, &high);
@@ -447,78 +581,4 @@ void mal_index_purge(MalIndex *ix, MalKeys keys, uint32_t plane)
 {
   Change c = { .what = PURGE, .keys = keys, .busy = { .plane = plane } };
   change(ix, &c);
-}
-
-/* ---- check ---------------------------------------------------------------------------------- */
-
-typedef struct {
-  uint32_t segments, cells, pauses;
-  const MalSegment *before;
-} Count;
-
-static void check_periods(const MalIndex *ix, const MalSegment *s, Count *count)
-{
-  const MalBusy *before = NULL;
-  uint32_t cursor = 0;
-  MalTime tail = MAL_BEGINNING;
-  if (s->more != 0)
-    count->cells++;
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
-       b = mal_index_next(ix, s, &cursor)) {
-    g_assert(b->from < b->until);
-    g_assert(before == NULL || compare_busy(before, b) <= 0);
-    if (before != NULL)
-      count->cells++;
-    if (before != NULL && b->from > tail)
-      count->pauses++;
-    tail = MAX(tail, b->until);
-    before = b;
-  }
-  g_assert(mal_index_tail(ix, s) == tail && s->busy_at == is_busy_at(ix, s));
-}
-
-static bool equal_segments(const MalIndex *ix, const MalSegment *a, const MalSegment *b)
-{
-  uint32_t x = 0, y = 0;
-  for (;;) {
-    const MalBusy *p = mal_index_next(ix, a, &x);
-    const MalBusy *q = mal_index_next(ix, b, &y);
-    if (p == NULL || q == NULL)
-      return p == q;
-    if (compare_busy(p, q) != 0)
-      return false;
-  }
-}
-
-static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
-{
-  if (id == 0)
-    return;
-  const MalSegment *s = &ix->segments[id];
-  g_assert(id < ix->n_segments && s->keys.first <= s->keys.last);
-  g_assert(s->left == 0 || mal_index_rank(ix, s->left) <= mal_index_rank(ix, id));
-  g_assert(s->right == 0 || mal_index_rank(ix, s->right) <= mal_index_rank(ix, id));
-  check_subtree(ix, s->left, count);
-  if (count->before != NULL) {
-    g_assert(count->before->keys.last < s->keys.first);
-    g_assert(count->before->keys.last + 1 < s->keys.first || !equal_segments(ix, count->before, s));
-  }
-  count->before = s;
-  count->segments++;
-  check_periods(ix, s, count);
-  check_subtree(ix, s->right, count);
-  MalSegment was = *s;
-  pull((MalIndex *)ix, id); /* writes what stands there already, or the comparison fails */
-  g_assert(was.reach.first == s->reach.first && was.reach.last == s->reach.last &&
-           was.gap == s->gap);
-  g_assert(was.head == s->head && was.tail == s->tail);
-  g_assert(was.run == s->run && was.lead == s->lead && was.trail == s->trail);
-}
-
-void mal_index_check(const MalIndex *ix)
-{
-  Count count = { 0 };
-  check_subtree(ix, ix->root, &count);
-  g_assert(count.segments == ix->live && count.cells == ix->live_cells);
-  g_assert(count.pauses == ix->live_pauses && mal_pauses_check(ix) == count.pauses);
 }

@@ -196,6 +196,11 @@ bool mal_pauses_find(const MalIndex *ix, const MalQuery *q, MalKeys *out);
 MalTime mal_pauses_first(const MalIndex *ix, const MalQuery *q);
 uint32_t mal_pauses_check(const MalIndex *ix);
 
+/* A segment's summary of its subtree, from its children's. */
+void mal_index_pull(MalIndex *ix, uint32_t id);
+bool mal_index_is_busy_at(const MalIndex *ix, const MalSegment *s);
+int mal_busy_compare(const MalBusy *a, const MalBusy *b);
+
 /* Aborts where the tree is broken. */
 void mal_index_check(const MalIndex *ix);
 

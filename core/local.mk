@@ -47,6 +47,7 @@ core_sources =
 core_sources += core/address-text.c
 core_sources += core/address.c
 core_sources += core/allocator-index.c
+core_sources += core/allocator-index-check.c
 core_sources += core/allocator-pauses.c
 core_sources += core/allocator-ranges.c
 core_sources += core/allocator-report.c

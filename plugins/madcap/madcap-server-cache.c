@@ -7,6 +7,9 @@
 
 #define CHUNK 128
 #define FIRST_BUCKETS 1024
+/* Most of what is looked up is not there: an empty bucket says so without a look at an entry, which
+   would have to come from far away in memory. */
+#define BUCKETS_PER_ENTRY 4
 
 static MadcapEntry *at(const MadcapCache *cache, uint32_t link)
 {
@@ -198,7 +201,7 @@ MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, Ma
     return NULL;
   if (cache->free_head == 0)
     add_chunk(cache);
-  if (cache->entries >= cache->n_buckets)
+  if (cache->entries * BUCKETS_PER_ENTRY >= cache->n_buckets)
     grow(cache);
   MadcapEntry *entry = at(cache, cache->free_head);
   uint32_t slot = entry->slot, generation = (uint32_t)(entry->cookie >> 32) + 1;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures MADCAP against the bare UDP echo: a server and a client in network namespaces of their own,
-# joined by a veth pair; prints one table. Nothing of it touches the host's network, all of it ends
+# Measures MADCAP against the bare UDP echo: a server and a client in network namespaces of their
+# own, joined by a veth pair; prints one table. Nothing of it touches the host's network, all of it ends
 # with the script.
 #
 # Usage: tests/bench/run.sh [--builddir DIR] [--state DIR] [--ethernet POLICY] [--fill N]
@@ -51,7 +51,7 @@ await()
   fail "waited in vain for $what"
 }
 
-# ---- the network -----------------------------------------------------------------------------------
+# ---- the network ---------------------------------------------------------------------------------
 
 unshare --net sleep 86400 &
 client=$!
@@ -66,7 +66,7 @@ there ip address add 192.0.2.2/24 dev bench1 && there ip link set bench1 up
 there ip route add 239.0.0.0/8 dev bench1
 await "the link" there ping -c 1 -W 1 192.0.2.1
 
-# ---- the server ------------------------------------------------------------------------------------
+# ---- the server ----------------------------------------------------------------------------------
 
 cat >"$work/conf" <<CONF
 [daemon]
@@ -107,7 +107,7 @@ bench() { there "$builddir/tests/bench/bench-madcap" --server 192.0.2.1 --group 
 start_server
 await "the server" up
 
-# ---- measurements ----------------------------------------------------------------------------------
+# ---- measurements --------------------------------------------------------------------------------
 
 now_ms() { date +%s%3N; }
 rss() { awk '/^VmRSS/ { print $2 * 1024 }' "/proc/$server/status"; }

@@ -1,0 +1,74 @@
+/* What must hold of the tree of busy segments after every change. */
+#include "allocator-index.h"
+
+typedef struct {
+  uint32_t segments, cells, pauses;
+  const MalSegment *before;
+} Count;
+
+static void check_periods(const MalIndex *ix, const MalSegment *s, Count *count)
+{
+  const MalBusy *before = NULL;
+  uint32_t cursor = 0;
+  MalTime tail = MAL_BEGINNING;
+  if (s->more != 0)
+    count->cells++;
+  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
+       b = mal_index_next(ix, s, &cursor)) {
+    g_assert(b->from < b->until);
+    g_assert(before == NULL || mal_busy_compare(before, b) <= 0);
+    if (before != NULL)
+      count->cells++;
+    if (before != NULL && b->from > tail)
+      count->pauses++;
+    tail = MAX(tail, b->until);
+    before = b;
+  }
+  g_assert(mal_index_tail(ix, s) == tail && s->busy_at == mal_index_is_busy_at(ix, s));
+}
+
+static bool equal_segments(const MalIndex *ix, const MalSegment *a, const MalSegment *b)
+{
+  uint32_t x = 0, y = 0;
+  for (;;) {
+    const MalBusy *p = mal_index_next(ix, a, &x);
+    const MalBusy *q = mal_index_next(ix, b, &y);
+    if (p == NULL || q == NULL)
+      return p == q;
+    if (mal_busy_compare(p, q) != 0)
+      return false;
+  }
+}
+
+static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
+{
+  if (id == 0)
+    return;
+  const MalSegment *s = &ix->segments[id];
+  g_assert(id < ix->n_segments && s->keys.first <= s->keys.last);
+  g_assert(s->left == 0 || mal_index_rank(ix, s->left) <= mal_index_rank(ix, id));
+  g_assert(s->right == 0 || mal_index_rank(ix, s->right) <= mal_index_rank(ix, id));
+  check_subtree(ix, s->left, count);
+  if (count->before != NULL) {
+    g_assert(count->before->keys.last < s->keys.first);
+    g_assert(count->before->keys.last + 1 < s->keys.first || !equal_segments(ix, count->before, s));
+  }
+  count->before = s;
+  count->segments++;
+  check_periods(ix, s, count);
+  check_subtree(ix, s->right, count);
+  MalSegment was = *s;
+  mal_index_pull((MalIndex *)ix, id); /* writes what stands there already, or the comparison fails */
+  g_assert(was.reach.first == s->reach.first && was.reach.last == s->reach.last &&
+           was.gap == s->gap);
+  g_assert(was.head == s->head && was.tail == s->tail);
+  g_assert(was.run == s->run && was.lead == s->lead && was.trail == s->trail);
+}
+
+void mal_index_check(const MalIndex *ix)
+{
+  Count count = { 0 };
+  check_subtree(ix, ix->root, &count);
+  g_assert(count.segments == ix->live && count.cells == ix->live_cells);
+  g_assert(count.pauses == ix->live_pauses && mal_pauses_check(ix) == count.pauses);
+}
