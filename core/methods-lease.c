@@ -285,16 +285,6 @@ static void lease_request(MalCall *call, json_object *params, void *user)
     plugin.plugin->client->request(plugin.instance, call, params);
 }
 
-/* The plugin that "via" names; whether it knows the lease is for it to say. *FAILED: there is none, and the call was
-   told. */
-static bool named_plugin(MalCore *core, MalCall *call, json_object *params, MalPluginStatus *out, bool *failed)
-{
-  const char *via = mal_param_string(params, "via", "local");
-  bool local = strcmp(via, "local") == 0, found = !local && plugin_for(core, call, via, out);
-  *failed = !local && !found;
-  return found;
-}
-
 /* The plugin that holds this lease for a local program, if one does. */
 static bool held_by_plugin(MalCore *core, MalLeaseId id, MalPluginStatus *out)
 {
@@ -305,6 +295,22 @@ static bool held_by_plugin(MalCore *core, MalLeaseId id, MalPluginStatus *out)
       return true;
   }
   return false;
+}
+
+/* The plugin that "via" names (whether it knows the lease is for it to say), else the one that holds the lease: also
+   where this daemon is its server, too, since that hears of it then. *FAILED: there is none of that name, and the call
+   was told. */
+static bool plugin_of(MalCore *core, MalCall *call, json_object *params, MalLeaseId id, MalPluginStatus *out,
+                      bool *failed)
+{
+  const char *via = mal_param_string(params, "via", NULL);
+  *failed = false;
+  if (!via)
+    return held_by_plugin(core, id, out);
+  if (strcmp(via, "local") == 0)
+    return false;
+  *failed = !plugin_for(core, call, via, out);
+  return !*failed;
 }
 
 static void fail_refused(MalCall *call, json_object *params, const MalRefusal *why)
@@ -338,7 +344,7 @@ static void lease_renew(MalCall *call, json_object *params, void *user)
   MalRefusal why;
   MalTime now = mal_runtime_now(mal_core_runtime(core));
   bool failed, here = mal_leases_get(mal_core_leases(core), id, &lease);
-  if (named_plugin(core, call, params, &plugin, &failed) || (!failed && !here && held_by_plugin(core, id, &plugin))) {
+  if (plugin_of(core, call, params, id, &plugin, &failed)) {
     plugin.plugin->client->renew(plugin.instance, call, params);
     return;
   }
@@ -363,10 +369,9 @@ static void lease_release(MalCall *call, json_object *params, void *user)
   uint8_t bytes[MAL_LEASE_ID_MAX];
   MalLeaseId id = id_of(params, bytes);
   MalPluginStatus plugin;
-  MalLease lease;
   MalRefusal why;
-  bool failed, here = mal_leases_get(mal_core_leases(core), id, &lease);
-  if (named_plugin(core, call, params, &plugin, &failed) || (!failed && !here && held_by_plugin(core, id, &plugin))) {
+  bool failed;
+  if (plugin_of(core, call, params, id, &plugin, &failed)) {
     plugin.plugin->client->release(plugin.instance, call, params);
     return;
   }
@@ -412,12 +417,12 @@ static const MalParam renew_params[] = {
   { "lifetime", MAL_PARAM_DURATION, false, "from now, or from the start of a lease that hasn't begun; 1h, but no shorter than it is" },
   { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter one, but not below this" },
   { "start", MAL_PARAM_TIME, false, "a new start" },
-  { "via", MAL_PARAM_STRING, false, "\"local\", or the plugin that took it for a local program" },
+  { "via", MAL_PARAM_STRING, false, "\"local\": as the server; a plugin's name: as its client; else whoever holds it" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
 };
 static const MalParam release_params[] = {
   { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
-  { "via", MAL_PARAM_STRING, false, "\"local\", or the plugin that took it for a local program" },
+  { "via", MAL_PARAM_STRING, false, "\"local\": as the server; a plugin's name: as its client; else whoever holds it" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
 };
 

@@ -17,7 +17,7 @@ case "$socket $*" in
   "default leases --limit 500") echo '{"leases":[{"lease":"00ff01","scope":"local"},{"lease":"a1b2"}]}' ;;
   "default ranges") echo '{"ranges":[{"range":"lab","scope":"local"}]}' ;;
   "default reserves") echo '{"reserves":[{"reserve":"camera-7","scope":"local"}]}' ;;
-  "default rpc discover") echo '{"methods":[{"name":"madcap.servers"},{"name":"lease.list","params":[{"name":"scope"}]}]}' ;;
+  "default rpc discover") echo '{"methods":[{"name":"madcap.servers"},{"name":"lease.list","params":[{"name":"scope"}]}],"events":[{"name":"lease.granted"},{"name":"clock.stepped"}]}' ;;
   *) exit 1 ;;
 esac
 FAKE
@@ -47,11 +47,12 @@ complete_case()  # "WORDS" EXPECTED...
   done
 }
 
-complete_case "mallocctl " status scopes request lease madcap '!servers'
+complete_case "mallocctl " status scopes request lease madcap '!servers' '!clock'
 complete_case "mallocctl re" request renew release reserves reserve '!status'
 complete_case "mallocctl -" -s --json --direct
 complete_case "mallocctl --json st" status stats store
-complete_case "mallocctl lease " list get request renew release '!add'
+complete_case "mallocctl lease " list get request renew release '!add' '!granted'
+complete_case "mallocctl help lease " list get request '!granted'
 complete_case "mallocctl madcap " servers
 complete_case "mallocctl release " 00ff01 a1b2 '!local'
 complete_case "mallocctl lease renew a" a1b2 '!00ff01'

@@ -41,13 +41,20 @@ Test(madcap_client_sim, both_roles_in_one_daemon)
   Host *both = add_host(&w, "both", "192.0.2.1",
                         "[daemon]\nroles=maas; client\nplugins=madcap\n" SCOPES RANGE_A
                         "[madcap]\n");
-  Answer *a = must(&w, both, "lease.request", REQUEST);
+  static const char *const ways[] = { "", ",\"via\":\"madcap\"" };
 
-  cr_assert_eq(leases_at(both), 1);
-  g_autofree char *it = about(a, ",\"via\":\"madcap\"");
-  answer_free(must(&w, both, "lease.release", it));
-  cr_assert_eq(leases_at(both), 0);
-  answer_free(a);
+  for (size_t i = 0; i < G_N_ELEMENTS(ways); i++) {
+    Answer *a = must(&w, both, "lease.request", REQUEST);
+    g_autofree char *it = about(a, ways[i]);
+    cr_assert_eq(leases_at(both), 1);
+    answer_free(must(&w, both, "lease.renew", it));
+    answer_free(must(&w, both, "lease.release", it));
+    answer_free(a);
+    cr_assert_eq(leases_at(both), 0);
+    a = must(&w, both, "lease.list", "{}");
+    cr_assert_not(json_object_object_get_ex(a->result, "client_leases", NULL), "the client lets go of it, too");
+    answer_free(a);
+  }
   world_free(&w);
 }
 
