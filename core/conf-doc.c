@@ -58,7 +58,7 @@ static char *remarks(const MalConfKey *key)
   else if (key->fallback && *key->fallback)
     g_string_append_printf(s, "Default: %s. ", key->fallback);
   if (key->restart)
-    g_string_append(s, "A change needs a restart. ");
+    g_string_append(s, "A change needs a restart of the daemon. ");
   if (s->len > 0)
     g_string_truncate(s, s->len - 1);
   return g_string_free(s, FALSE);

@@ -34,6 +34,7 @@ struct MalCore {
   MalSpace *space;
   MalLeases *leases;
   Checked now;
+  MalConfig *first;           /* of the start: what only a restart changes is still as it says */
   GPtrArray *plugins;         /* PluginRun, owned; in the order of the file */
   MalTimer *tick;
   int64_t started;            /* monotonic */

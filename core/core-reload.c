@@ -18,13 +18,14 @@ static bool same_key(const Checked *a, const Checked *b, const char *key)
   return true;
 }
 
-/* What can't change under a running daemon; NULL where nothing of it did. */
-static char *needs_restart(const Checked *old, const Checked *new)
+/* What can't change under a running daemon, and differs from what it was started with; NULL: nothing. */
+static char *needs_restart(const MalCore *core, const Checked *new)
 {
+  const Checked first = { .config = core->first, .roles = core->now.roles };
   static const char *const keys[] = { "roles", "plugins", "plugin-dir", "state-dir", "control-socket", "control-group" };
   GString *s = g_string_new(NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-    if (!same_key(old, new, keys[i]))
+    if (!same_key(&first, new, keys[i]))
       g_string_append_printf(s, "%s%s", s->len ? ", " : "", keys[i]);
   if (s->len == 0) {
     g_string_free(s, TRUE);
@@ -113,6 +114,22 @@ static bool refuse(MalCore *core, Checked *new, GError *cause, GError **error)
   return false;
 }
 
+bool mal_core_check_reload(MalCore *core, const MalCoreOptions *options, char **note, GError **error)
+{
+  Checked new = { 0 };
+  g_autoptr(GError) cause = NULL;
+  *note = NULL;
+  if (!core_read(options, &new, error))
+    return false;
+  if (check_for_now(core, &new, &cause) &&
+      mal_leases_could_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
+    *note = needs_restart(core, &new);
+  else
+    *note = g_strdup_printf("a reload would be refused now: %s", cause->message);
+  core_checked_clear(&new);
+  return true;
+}
+
 bool mal_core_reload(MalCore *core, char **summary, GError **error)
 {
   Checked new = { 0 };
@@ -122,7 +139,7 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
   if (!check_for_now(core, &new, &cause) ||
       !mal_leases_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
     return refuse(core, &new, cause, error);
-  char *restart = needs_restart(&core->now, &new);
+  char *restart = needs_restart(core, &new);
   Checked old = core->now;
   new.roles = old.roles;
   core->now = new;

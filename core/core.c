@@ -356,6 +356,7 @@ MalCore *mal_core_new(const MalCoreOptions *options, GError **error)
   core->options.config_text = core->config_text = g_strdup(options->config_text);
   core->options.plugin_dir = core->plugin_dir = g_strdup(options->plugin_dir);
   core->now = checked;
+  core->first = mal_config_ref(checked.config);
   core->rt = options->runtime;
   core->started = mal_runtime_monotonic(core->rt);
   core->events = mal_events_new(core->rt, options->log, options->log_data);
@@ -418,6 +419,7 @@ void mal_core_free(MalCore *core)
   mal_events_free(core->events);
   g_ptr_array_unref(core->plugins);
   g_ptr_array_unref(core->hand);
+  g_clear_pointer(&core->first, mal_config_unref);
   core_checked_clear(&core->now);
   g_free(core->config_file);
   g_free(core->config_text);
@@ -433,6 +435,7 @@ MalEvents *mal_core_events(MalCore *core) { return core->events; }
 MalMetrics *mal_core_metrics(MalCore *core) { return core->metrics; }
 MalControl *mal_core_control(MalCore *core) { return core->control; }
 const MalConfig *mal_core_config(MalCore *core) { return core->now.config; }
+const MalConfig *mal_core_first_config(MalCore *core) { return core->first; }
 const MalPlan *mal_core_plan(MalCore *core) { return core->now.plan; }
 const MalCoreOptions *mal_core_options(MalCore *core) { return &core->options; }
 uint32_t mal_core_roles(MalCore *core) { return core->now.roles; }

@@ -24,6 +24,8 @@ typedef struct {
 
 /* Is this configuration acceptable? Loads its plugins, touches neither store nor network. */
 bool mal_core_check(const MalCoreOptions *options, GError **error);
+/* The same for a running daemon. *NOTE, the caller's to free, says what a reload would meet; NULL: nothing. */
+bool mal_core_check_reload(MalCore *core, const MalCoreOptions *options, char **note, GError **error);
 
 /* Everything up to, but not including, the plugins' start: configuration, plugins, store, leases. */
 MalCore *mal_core_new(const MalCoreOptions *options, GError **error);
@@ -46,6 +48,7 @@ MalEvents *mal_core_events(MalCore *core);
 MalMetrics *mal_core_metrics(MalCore *core);
 MalControl *mal_core_control(MalCore *core);
 const MalConfig *mal_core_config(MalCore *core);
+const MalConfig *mal_core_first_config(MalCore *core);     /* of the start, where state-dir and the like are in force */
 const MalPlan *mal_core_plan(MalCore *core);
 const MalCoreOptions *mal_core_options(MalCore *core);
 uint32_t mal_core_roles(MalCore *core);

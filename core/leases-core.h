@@ -18,6 +18,8 @@ void mal_leases_store_gone(MalLeases *leases);
    Ethernet policy. Refused with MAL_ERROR_CONFIG where live leases would lose their place: says how many,
    names the first, and what to do. */
 bool mal_leases_replan(MalLeases *leases, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error);
+/* Would it be done now? Changes nothing. */
+bool mal_leases_could_replan(MalLeases *leases, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error);
 
 /* Puts back one lease from the store; later ones win over earlier ones that share an address with them
    (*SUPERSEDED counts those). Ended ones are skipped. */

@@ -340,7 +340,8 @@ static void adopt(Move *m, MalScopeSet *scopes)
   l->allocator = g_steal_pointer(&m->allocator);
 }
 
-bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
+static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, bool really,
+                   GError **error)
 {
   mal_leases_expire(l, now);
   bool mirrored = mal_space_is_mirrored(l->space);
@@ -358,6 +359,8 @@ bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy poli
     set_homeless_error(&move, error);
     return false;
   }
+  if (!really)
+    return true;
   l->replanning = true;
   bool ok = mal_space_replan(l->space, plan, error);
   l->replanning = false;
@@ -370,6 +373,16 @@ bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy poli
   l->reserves = g_steal_pointer(&reserves);
   leases_wait_retry(l);
   return true;
+}
+
+bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
+{
+  return replan(l, plan, policy, now, true, error);
+}
+
+bool mal_leases_could_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
+{
+  return replan(l, plan, policy, now, false, error);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */

@@ -120,7 +120,7 @@ static void status(MalCall *call, json_object *params, void *user)
   json_add_time(o, "time", mal_runtime_now(mal_core_runtime(core)));
   json_object_object_add(o, "roles", roles_json(mal_core_roles(core)));
   json_add_string(o, "config", mal_config_file(mal_core_config(core)));
-  json_add_string(o, "state_dir", mal_conf_string(mal_config_section(mal_core_config(core), "daemon"), "state-dir"));
+  json_add_string(o, "state_dir", mal_conf_string(mal_config_section(mal_core_first_config(core), "daemon"), "state-dir"));
   json_add_count(o, "scopes", mal_scope_set_size(mal_leases_scopes(mal_core_leases(core))));
   json_object_object_add(o, "leases", leases_json(core));
   json_object_object_add(o, "store", store_json(core));
@@ -173,12 +173,14 @@ static void config_check(MalCall *call, json_object *params, void *user)
     options.config_file = file;
     options.config_text = text;
   }
-  if (!mal_core_check(&options, &error)) {
+  g_autofree char *note = NULL;
+  if (!mal_core_check_reload(core, &options, &note, &error)) {
     mal_call_fail(call, error);
     return;
   }
   json_object *o = json_object_new_object();
   json_add_bool(o, "ok", true);
+  json_add_string(o, "note", note);
   mal_call_reply(call, o);
 }
 
@@ -317,7 +319,7 @@ const MalMethod mal_methods_daemon[] = {
     "Counters and gauges, an object for each owner.", stats_get },
   { "config.check", MAL_ACCESS_WRITE, check_params, G_N_ELEMENTS(check_params),
     "Would this configuration be accepted? Without parameters: the daemon's own file as it is now. Fails with the "
-    "reason, which names the place.", config_check },
+    "reason, which names the place; \"note\" says what a reload would meet now.", config_check },
   { "config.reload", MAL_ACCESS_WRITE, NULL, 0,
     "Reads the configuration again, all or nothing. \"note\" says what only a restart can change.", config_reload },
   { "events.subscribe", MAL_ACCESS_READ, subscribe_params, G_N_ELEMENTS(subscribe_params),

@@ -7,7 +7,7 @@ static const MalConfKey keys[] = {
     .help = "Interfaces to serve and to ask on. Default: every multicast-capable one that is "
             "up. One that is not there (yet) is waited for." },
   { .key = "port", .type = MAL_CONF_INTEGER,
-    .min = 1, .max = 65535, .fallback = "2535", .restart = true,
+    .min = 1, .max = 65535, .fallback = "2535",
     .help = "UDP port of the server, and the one at which the client expects servers (RFC 2730 "
             "2)." },
   { .key = "servers", .type = MAL_CONF_ENDPOINT, .list = true,

@@ -226,6 +226,37 @@ class Commands(WithDaemon):
             self.daemon.config_file.write_text(good.read_text())
         self.ctl("config", "reload")
 
+    def reload_with(self, text):
+        self.daemon.config_file.write_text(text)
+        return self.json("config", "reload").get("note", "")
+
+    def test_what_needs_a_restart_is_said_until_it_comes(self):
+        text = self.daemon.config_file.read_text()
+        state = self.json("status")["state_dir"]
+        other = re.sub("(?m)^state-dir.*", "state-dir = /nowhere/state", text)
+        self.assertNotEqual(other, text)
+        try:
+            for _ in range(2):
+                self.assertIn("state-dir in [daemon]", self.reload_with(other))
+            self.assertEqual(self.json("status")["state_dir"], state)
+        finally:
+            self.assertEqual(self.reload_with(text), "")
+
+    def test_a_check_says_what_a_reload_would_meet(self):
+        lease = self.json("request", "--scope", "local", "--address", "239.255.2.77")["lease"]
+        text = self.daemon.config_file.read_text()
+        less = self.daemon.folder / "less.conf"
+        less.write_text(text.replace("last = 239.255.2.255", "last = 239.255.2.70"))
+        checked = self.ctl("config", "check", str(less)).out
+        self.assertRegex(checked, "^ok; a reload would be refused now: .*239.255.2.77")
+        try:
+            self.daemon.config_file.write_text(less.read_text())
+            self.ctl("config", "reload", expect=FAILED)
+        finally:
+            self.daemon.config_file.write_text(text)
+            self.ctl("release", lease)
+        self.assertEqual(self.ctl("config", "check", str(less)).out, "ok\n")
+
     def test_store(self):
         checked = self.ctl("store", "check")
         self.assertIn("is sound", checked.out)
