@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <grp.h>
 #include <locale.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -182,9 +183,28 @@ static void watch_signals(Daemon *d)
 
 /* ---- running -------------------------------------------------------------------------------------------------------------- */
 
+static const MalEventDef no_group = {
+  "control.no-group", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
+  "This host has no group of the name that control-group says: only root and the daemon's own user may change things "
+  "through the control socket." };
+
+/* The default may be missing, since it needs nobody's attention where root is all there is. */
+static void check_group(Daemon *d, const MalConfSection *s)
+{
+  static const MalEventDef *const events[] = { &no_group };
+  const char *name = mal_conf_string(s, "control-group");
+  mal_events_register(mal_core_events(d->core), events, G_N_ELEMENTS(events));
+  if (!mal_conf_given(s, "control-group") || getgrnam(name))
+    return;
+  MalField fields[] = { MAL_F_STRING("group", name) };
+  MAL_EVENT(mal_core_events(d->core), &no_group, fields,
+            "there is no group %s: only root and the daemon's own user may change things", name);
+}
+
 static bool open_socket(Daemon *d, GError **error)
 {
   const MalConfSection *s = mal_config_section(mal_core_config(d->core), "daemon");
+  check_group(d, s);
   MalControlSocketOptions options = {
     .control = mal_core_control(d->core), .events = mal_core_events(d->core),
     .path = mal_conf_string(s, "control-socket"), .group = mal_conf_string(s, "control-group"),

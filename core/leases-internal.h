@@ -199,6 +199,8 @@ bool leases_store_works(const MalLeases *l);
 /* ---- leases-reserve.c ------------------------------------------------------------------------------- */
 
 void leases_reserve_free(void *reserve);
+/* What stands in the way of the addresses that R names, the first of it; false where nothing was found. */
+bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until, GString *out);
 GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GError **error);
 
 /* ---- leases-end.c: the lease goes first, so that who is told finds its addresses free ---------------- */

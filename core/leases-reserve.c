@@ -1,4 +1,5 @@
 /* Reserves: addresses that are leased to nobody, by configuration or by hand. */
+#include "events.h"
 #include "leases-internal.h"
 
 #include <string.h>
@@ -93,6 +94,52 @@ size_t mal_leases_touching(const MalLeases *l, MalSpan span, MalLease *first)
     if (n++ == 0 && first)
       *first = lease;
   return n;
+}
+
+static const MalReserve *reserve_touching(const MalLeases *l, MalSpan span)
+{
+  for (unsigned i = 0; i < l->reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(l->reserves, i);
+    for (unsigned j = 0; j < r->spans->len; j++)
+      if (mal_span_overlaps(g_array_index(r->spans, MalSpan, j), span))
+        return r;
+  }
+  return NULL;
+}
+
+static bool lease_touching(const MalLeases *l, MalSpan span, MalTime from, MalTime until, MalLease *lease)
+{
+  MalLeaseFilter filter = { .span = span, .holds = true };
+  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, lease);)
+    if (mal_lease_held_from(lease) < until && from < mal_lease_held_until(lease))
+      return true;
+  return false;
+}
+
+bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until, GString *out)
+{
+  for (size_t i = 0; i < r->n_named; i++) {
+    MalSpan span = mal_span_of_block(r->named[i]);
+    const MalReserve *reserve;
+    MalLease lease;
+    char text[MAL_SPAN_STRLEN], end[MAL_TIME_STRLEN];
+    mal_span_format(span, text);
+    if (!mal_span_contains(r->scope->span, span)) {
+      g_string_append_printf(out, ": %s is not inside the scope", text);
+    } else if ((reserve = reserve_touching(l, span))) {
+      g_string_append_printf(out, ": reserve %s holds some of %s", reserve->name, text);
+    } else if (lease_touching(l, span, from, until, &lease)) {
+      g_autofree char *id = mal_lease_id_to_hex(lease.id);
+      g_string_append_printf(out, ": lease %s holds some of %s until %s", id, text,
+                             mal_time_format(mal_lease_held_until(&lease), end));
+    } else if (!mal_space_covers(l->space, MAL_LEVEL_OWNED, r->scope, span, until)) {
+      g_string_append_printf(out, ": no range of this server has all of %s for so long", text);
+    } else {
+      continue;
+    }
+    return true;
+  }
+  return false;
 }
 
 static bool check_reserve(const MalLeases *l, const MalReserve *reserve, GError **error)

@@ -351,10 +351,11 @@ GError *mal_leases_refusal_error(MalLeases *l, const MalLeaseRequest *r, MalTime
                        mal_leases_client_addresses(l, r->client), r->client_limit);
   GString *s = g_string_new(NULL);
   g_string_append_printf(s, "scope %s: %s", r->scope->id, part_text(why->part));
-  if (why->code == MAL_ERROR_NO_SPACE) {
-    MalTime start = MAX(r->start, now);
-    MalFit fit = { .scope = r->scope->index, .from = MAX(now, mal_time_add(start, -r->pad)),
-                   .until = mal_time_add(mal_time_add(start, r->lifetime), r->pad), .count = MAX(r->min, 1) };
+  MalTime start = MAX(r->start, now);
+  MalFit fit = { .scope = r->scope->index, .from = MAX(now, mal_time_add(start, -r->pad)),
+                 .until = mal_time_add(mal_time_add(start, r->lifetime), r->pad), .count = MAX(r->min, 1) };
+  bool named = why->part == MAL_REFUSED_NAMED && leases_explain_named(l, r, fit.from, fit.until, s);
+  if (!named && why->code == MAL_ERROR_NO_SPACE) {
     MalShortage shortage;
     mal_allocator_shortage(l->allocator, &fit, &shortage);
     explain_space(s, &shortage, r);

@@ -134,6 +134,8 @@ class Commands(WithDaemon):
                           "--address=239.255.2.8-239.255.2.9")
         self.assertEqual(lease["addresses"], ["239.255.2.8-239.255.2.9"])
         self.assertIn("239.255.2.8-239.255.2.9", self.ctl("lease", "get", lease["lease"]).out)
+        taken = self.ctl("request", "--scope", "local", "--address", "239.255.2.9", expect=FAILED)
+        self.assertIn(f"lease {lease['lease']} holds some of 239.255.2.9 until ", taken.err)
         self.assertRegex(self.ctl("leases").out,
                          f"{lease['lease']}  local  239.255.2.8-239.255.2.9")
         renewed = self.json("renew", lease["lease"], "--lifetime", "1d")
@@ -181,6 +183,9 @@ class Commands(WithDaemon):
                 ("request --scope local --lifetime 0", USAGE, "above 0"),
                 ("request --scope local --count 2 --address 239.255.2.8", USAGE, "another number"),
                 ("request --scope local --server 192.0.2.1", USAGE, '"via"'),
+                ("request --scope local --address 239.255.1.17", FAILED, "reserve camera-7 holds"),
+                ("request --scope local --address 239.254.1.17", FAILED, "not inside the scope"),
+                ("request --scope local --address 239.255.7.7", FAILED, "no range of this server"),
                 ("stats nobody", FAILED, "nobody has no counters"),
                 ("request --scope local --count x", USAGE, '"x" is not an integer'),
                 ("request --scope local --lifetime soon", USAGE, "is not a duration"),
