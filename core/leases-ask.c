@@ -67,17 +67,16 @@ MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
   if (!scope)
     return t;
   t.leases = t.addresses = t.holds = t.pending = 0;
-  for (uint32_t i = 1; i < l->used_slots; i++) {
-    const Slot *slot = leases_slot(l, i);
-    if (!(slot->flags & SLOT_USED) || slot->scope != scope->index)
-      continue;
-    if (slot->flags & MAL_LEASE_HELD) {
-      t.holds++;
-      continue;
-    }
-    t.leases++;
-    t.addresses += leases_slot_addresses(l, slot);
-    t.pending += (slot->flags & MAL_LEASE_PENDING) != 0;
+  if (scope->index < l->by_scope->len) {
+    const MalLeaseTotals *of = &g_array_index(l->by_scope, MalLeaseTotals, scope->index);
+    t.leases = of->leases;
+    t.addresses = of->addresses;
+    t.holds = of->holds;
+  }
+  for (size_t i = 0; i < l->ops_length; i++) {
+    const Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
+    const Slot *slot = op->kind != OP_NOTIFY ? leases_slot(l, op->slot) : NULL;
+    t.pending += slot && slot->flags & MAL_LEASE_PENDING && slot->scope == scope->index;
   }
   return t;
 }

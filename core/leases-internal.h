@@ -134,6 +134,7 @@ struct MalLeases {
   MalClockStep on_step;
   void *on_step_data;
   MalLeaseTotals totals;
+  GArray *by_scope;             /* MalLeaseTotals: leases, addresses and holds of each scope, by its index */
 };
 
 /* ---- leases-table.c: slots, the hash by identifier, the heap by lapse ------------------------------ */
@@ -182,6 +183,8 @@ void leases_give(MalLeases *l, uint32_t handle);
 void leases_take_old(const MalLeases *l, MalAllocator *a, const Op *op, MalTime now);
 void leases_remove(MalLeases *l, uint32_t handle);
 void leases_account(MalLeases *l, const Slot *slot, int sign);
+/* In its scope alone: for scopes that get other indices. */
+void leases_account_scope(MalLeases *l, const Slot *slot, int sign);
 /* Could the slot's addresses be its own from start to end (padded, from NOW on)? */
 bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, MalTime end);
 void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const char *reason);

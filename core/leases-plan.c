@@ -329,10 +329,13 @@ static void adopt(Move *m, MalScopeSet *scopes)
   for (uint32_t i = 1; i < l->used_slots; i++)
     if (leases_slot(l, i)->flags & MAL_LEASE_HELD)
       leases_remove(l, i);
+  g_array_set_size(l->by_scope, 0);
   for (uint32_t i = 1; i < l->used_slots; i++) {
     Slot *slot = leases_slot(l, i);
-    if (slot->flags & SLOT_USED)
-      slot->scope = (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(l->scopes, slot->scope)->id)->index;
+    if (!(slot->flags & SLOT_USED))
+      continue;
+    slot->scope = (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(l->scopes, slot->scope)->id)->index;
+    leases_account_scope(l, slot, 1);
   }
   g_ptr_array_add(l->old_scopes, l->scopes);
   l->scopes = mal_scope_set_ref(scopes);

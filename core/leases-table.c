@@ -375,6 +375,7 @@ void leases_table_init(MalLeases *l)
   l->chunks = g_ptr_array_new_with_free_func(g_free);
   l->free_slots = g_array_new(FALSE, FALSE, sizeof(uint32_t));
   l->heap = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+  l->by_scope = g_array_new(FALSE, TRUE, sizeof(MalLeaseTotals));
   l->used_slots = 1;
   g_ptr_array_add(l->chunks, g_new0(Slot, CHUNK_SIZE));
   l->bucket_mask = 255;
@@ -398,6 +399,7 @@ void leases_table_clear(MalLeases *l)
   g_ptr_array_unref(l->chunks);
   g_array_unref(l->free_slots);
   g_array_unref(l->heap);
+  g_array_unref(l->by_scope);
   g_free(l->buckets);
   g_hash_table_unref(l->clients);
   g_ptr_array_unref(l->origins);

@@ -269,9 +269,23 @@ static void check_slot(const MalLeases *l, uint32_t handle, MalTime now, GArray 
   }
 }
 
+static void check_totals(const MalLeases *l)
+{
+  g_autofree uint64_t *n = g_new0(uint64_t, mal_scope_set_size(l->scopes));
+  for (uint32_t i = 1; i < l->used_slots; i++)
+    if (leases_slot(l, i)->flags & SLOT_USED)
+      n[leases_slot(l, i)->scope]++;
+  for (unsigned i = 0; i < mal_scope_set_size(l->scopes); i++) {
+    MalLeaseTotals t = mal_leases_totals(l, mal_scope_set_at(l->scopes, i));
+    if (t.leases + t.holds != n[i])
+      g_error("the counters of scope %s are off", mal_scope_set_at(l->scopes, i)->id);
+  }
+}
+
 void mal_leases_check(const MalLeases *l, MalTime now)
 {
   g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
+  check_totals(l);
   for (uint32_t i = 1; i < l->used_slots; i++)
     if (leases_slot(l, i)->flags & SLOT_USED)
       check_slot(l, i, now, pieces);

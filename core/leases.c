@@ -42,16 +42,28 @@ void leases_give(MalLeases *l, uint32_t handle)
     mal_allocator_give(l->allocator, leases_block(l, slot, i), handle);
 }
 
-void leases_account(MalLeases *l, const Slot *slot, int sign)
+static void add_to(MalLeaseTotals *t, const Slot *slot, int sign, uint64_t addresses)
 {
-  uint64_t addresses = leases_slot_addresses(l, slot);
-  leases_use(l, slot, sign);
   if (slot->flags & MAL_LEASE_HELD) {
-    l->totals.holds += (uint64_t)sign;
+    t->holds += (uint64_t)sign;
     return;
   }
-  l->totals.leases += (uint64_t)sign;
-  l->totals.addresses += (uint64_t)(sign * (int64_t)addresses);
+  t->leases += (uint64_t)sign;
+  t->addresses += (uint64_t)(sign * (int64_t)addresses);
+}
+
+void leases_account_scope(MalLeases *l, const Slot *slot, int sign)
+{
+  if (slot->scope >= l->by_scope->len)
+    g_array_set_size(l->by_scope, slot->scope + 1u);
+  add_to(&g_array_index(l->by_scope, MalLeaseTotals, slot->scope), slot, sign, leases_slot_addresses(l, slot));
+}
+
+void leases_account(MalLeases *l, const Slot *slot, int sign)
+{
+  leases_use(l, slot, sign);
+  add_to(&l->totals, slot, sign, leases_slot_addresses(l, slot));
+  leases_account_scope(l, slot, sign);
 }
 
 void leases_remove(MalLeases *l, uint32_t handle)
