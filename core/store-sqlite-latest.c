@@ -3,6 +3,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#define FIRST_SIZE 320
+
 typedef struct {
   uint64_t high;
   uint64_t row_low;           /* row in the upper 56 bits, rest of the key below; 0: empty */
@@ -11,7 +13,7 @@ typedef struct {
 struct MalLatest {
   uint8_t secret[MAL_LATEST_SECRET];
   Slot *slots;
-  size_t mask;
+  size_t size;                /* at most four fifths are taken */
   size_t count;
 };
 
@@ -19,8 +21,8 @@ MalLatest *mal_latest_new(const uint8_t secret[MAL_LATEST_SECRET])
 {
   MalLatest *latest = g_new0(MalLatest, 1);
   memcpy(latest->secret, secret, sizeof latest->secret);
-  latest->mask = 255;
-  latest->slots = g_new0(Slot, latest->mask + 1);
+  latest->size = FIRST_SIZE;
+  latest->slots = g_new0(Slot, latest->size);
   return latest;
 }
 
@@ -42,22 +44,39 @@ MalLatestKey mal_latest_key(const MalLatest *latest, const void *bytes, size_t l
   return key;
 }
 
+/* In the order of the hash, so that a table grows from its beginning to its end, in small steps. */
+static size_t home_of(const MalLatest *latest, uint64_t high)
+{
+  __extension__ typedef unsigned __int128 Wide;
+  return (size_t)((Wide)high * latest->size >> 64);
+}
+
+static size_t after(const MalLatest *latest, size_t i)
+{
+  return i + 1 == latest->size ? 0 : i + 1;
+}
+
+static size_t distance(const MalLatest *latest, size_t from, size_t to)
+{
+  return to >= from ? to - from : to + latest->size - from;
+}
+
 static size_t find(const MalLatest *latest, MalLatestKey key)
 {
-  size_t i = (size_t)key.high & latest->mask;
+  size_t i = home_of(latest, key.high);
   while (latest->slots[i].row_low
          && (latest->slots[i].high != key.high || (uint8_t)latest->slots[i].row_low != key.low))
-    i = (i + 1) & latest->mask;
+    i = after(latest, i);
   return i;
 }
 
 static void grow(MalLatest *latest)
 {
   Slot *old = latest->slots;
-  size_t old_mask = latest->mask;
-  latest->mask = old_mask * 2 + 1;
-  latest->slots = g_new0(Slot, latest->mask + 1);
-  for (size_t i = 0; i <= old_mask; i++) {
+  size_t old_size = latest->size;
+  latest->size += old_size / 4;
+  latest->slots = g_new0(Slot, latest->size);
+  for (size_t i = 0; i < old_size; i++) {
     if (old[i].row_low) {
       MalLatestKey key = { .high = old[i].high, .low = (uint8_t)old[i].row_low };
       latest->slots[find(latest, key)] = old[i];
@@ -66,17 +85,24 @@ static void grow(MalLatest *latest)
   g_free(old);
 }
 
-void mal_latest_set(MalLatest *latest, MalLatestKey key, uint64_t row)
+uint64_t mal_latest_set(MalLatest *latest, MalLatestKey key, uint64_t row)
 {
   size_t i = find(latest, key);
+  uint64_t before = latest->slots[i].row_low >> 8;
   if (!latest->slots[i].row_low) {
-    if ((latest->count + 1) * 4 > (latest->mask + 1) * 3) {
+    if ((latest->count + 1) * 5 > latest->size * 4) {
       grow(latest);
       i = find(latest, key);
     }
     latest->count++;
   }
   latest->slots[i] = (Slot){ .high = key.high, .row_low = row << 8 | key.low };
+  return before;
+}
+
+void mal_latest_prefetch(const MalLatest *latest, MalLatestKey key)
+{
+  __builtin_prefetch(&latest->slots[home_of(latest, key.high)], 1);
 }
 
 uint64_t mal_latest_get(const MalLatest *latest, MalLatestKey key)
@@ -85,20 +111,29 @@ uint64_t mal_latest_get(const MalLatest *latest, MalLatestKey key)
 }
 
 /* Slots behind the gap move up where that is on their way, so that no tombstones are needed. */
-void mal_latest_remove(MalLatest *latest, MalLatestKey key)
+uint64_t mal_latest_remove(MalLatest *latest, MalLatestKey key)
 {
   size_t gap = find(latest, key);
+  uint64_t before = latest->slots[gap].row_low >> 8;
   if (!latest->slots[gap].row_low)
-    return;
-  for (size_t i = (gap + 1) & latest->mask; latest->slots[i].row_low; i = (i + 1) & latest->mask) {
-    size_t home = (size_t)latest->slots[i].high & latest->mask;
-    if (((i - home) & latest->mask) >= ((i - gap) & latest->mask)) {
+    return 0;
+  for (size_t i = after(latest, gap); latest->slots[i].row_low; i = after(latest, i)) {
+    size_t home = home_of(latest, latest->slots[i].high);
+    if (distance(latest, home, i) >= distance(latest, gap, i)) {
       latest->slots[gap] = latest->slots[i];
       gap = i;
     }
   }
   latest->slots[gap] = (Slot){ 0 };
   latest->count--;
+  return before;
+}
+
+void mal_latest_clear(MalLatest *latest)
+{
+  if (latest->count > 0)
+    memset(latest->slots, 0, latest->size * sizeof *latest->slots);
+  latest->count = 0;
 }
 
 size_t mal_latest_count(const MalLatest *latest)

@@ -20,10 +20,13 @@ MalLatest *mal_latest_new(const uint8_t secret[MAL_LATEST_SECRET]);
 void mal_latest_free(MalLatest *latest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalLatest, mal_latest_free)
 MalLatestKey mal_latest_key(const MalLatest *latest, const void *bytes, size_t length);
-/* ROW: 1 to 2^56 - 1. */
-void mal_latest_set(MalLatest *latest, MalLatestKey key, uint64_t row);
+/* ROW: 1 to 2^56 - 1. Returns, as mal_latest_remove does, the row that was the newest; 0: none. */
+uint64_t mal_latest_set(MalLatest *latest, MalLatestKey key, uint64_t row);
 uint64_t mal_latest_get(const MalLatest *latest, MalLatestKey key);    /* 0: none */
-void mal_latest_remove(MalLatest *latest, MalLatestKey key);
+uint64_t mal_latest_remove(MalLatest *latest, MalLatestKey key);
+/* KEY will be set or removed soon: its place is far away in memory. */
+void mal_latest_prefetch(const MalLatest *latest, MalLatestKey key);
+void mal_latest_clear(MalLatest *latest);
 size_t mal_latest_count(const MalLatest *latest);
 
 #endif

@@ -2,14 +2,27 @@
 
 #include <string.h>
 
+enum { NOTES = 32 };
+
+typedef struct {
+  MalLatestKey key;
+  uint64_t row;
+  bool drop;
+} Note;
+
 /* One scan of one journal: first which row is the newest of each key, then the newest ones in
-   order. */
+   order. In between, one bit a row says which are not, so that the second pass need not look each
+   key up; numbers with gaps beyond all bounds do without. */
 typedef struct {
   sqlite3 *db;
   const char *file;
   const char *table;
   MalLatest *latest;
   sqlite3_stmt *stmt;         /* stands on a row; column 0 is its number */
+  Note notes[NOTES];          /* they wait until memory has brought their places */
+  unsigned n_notes;
+  GByteArray *dead;           /* bits, from row `first` on; NULL: too many */
+  uint64_t first;
 } Scan;
 
 static bool bad_row(const Scan *scan, GError **error, const char *what)
@@ -68,17 +81,70 @@ static bool number_ok(const Scan *scan)
   return row >= 1 && row < INT64_C(1) << 55;
 }
 
-static void note(const Scan *scan, MalLatestKey key, bool drop)
+#define DEAD_OCTETS_MOST (64u << 20)
+
+static void mark_dead(Scan *scan, uint64_t row)
 {
-  if (drop)
-    mal_latest_remove(scan->latest, key);
-  else
-    mal_latest_set(scan->latest, key, (uint64_t)sqlite3_column_int64(scan->stmt, 0));
+  if (row == 0 || scan->dead == NULL)
+    return;
+  uint64_t bit = row - scan->first;
+  if (row < scan->first || bit / 8 >= DEAD_OCTETS_MOST) {
+    g_clear_pointer(&scan->dead, g_byte_array_unref);
+    return;
+  }
+  guint octets = (guint)(bit / 8) + 1, before = scan->dead->len;
+  if (octets > before) {
+    g_byte_array_set_size(scan->dead, octets);
+    memset(scan->dead->data + before, 0, octets - before);
+  }
+  scan->dead->data[bit / 8] |= (uint8_t)(1u << bit % 8);
 }
 
-static bool is_latest(const Scan *scan, MalLatestKey key)
+static void flush_notes(Scan *scan)
 {
-  return mal_latest_get(scan->latest, key) == (uint64_t)sqlite3_column_int64(scan->stmt, 0);
+  for (unsigned i = 0; i < scan->n_notes; i++) {
+    const Note *n = &scan->notes[i];
+    if (n->drop) {
+      mark_dead(scan, mal_latest_remove(scan->latest, n->key));
+      mark_dead(scan, n->row);
+    } else {
+      mark_dead(scan, mal_latest_set(scan->latest, n->key, n->row));
+    }
+  }
+  scan->n_notes = 0;
+}
+
+static void note(Scan *scan, MalLatestKey key, bool drop)
+{
+  uint64_t row = (uint64_t)sqlite3_column_int64(scan->stmt, 0);
+  if (scan->first == 0)
+    scan->first = row;
+  mal_latest_prefetch(scan->latest, key);
+  scan->notes[scan->n_notes++] = (Note){ key, row, drop };
+  if (scan->n_notes == NOTES)
+    flush_notes(scan);
+}
+
+/* KEY_OF is asked only where the bits can't tell. */
+static bool is_latest(const Scan *scan, MalLatestKey (*key_of)(const Scan *scan, void *data),
+                      void *data)
+{
+  uint64_t row = (uint64_t)sqlite3_column_int64(scan->stmt, 0), bit = row - scan->first;
+  if (scan->dead == NULL)
+    return mal_latest_get(scan->latest, key_of(scan, data)) == row;
+  return bit / 8 >= scan->dead->len || (scan->dead->data[bit / 8] >> bit % 8 & 1) == 0;
+}
+
+static bool scan_both(Scan *scan, const char *keys, RowFunc note_row, const char *rows,
+                      RowFunc give_row, void *data, GError **error)
+{
+  mal_latest_clear(scan->latest);
+  scan->dead = g_byte_array_new();
+  bool ok = each_row(scan, keys, note_row, data, error);
+  flush_notes(scan);
+  ok = ok && each_row(scan, rows, give_row, data, error);
+  g_clear_pointer(&scan->dead, g_byte_array_unref);
+  return ok;
 }
 
 /* ---- leases ---------------------------------------------------------------------------------- */
@@ -92,8 +158,9 @@ typedef struct {
   uint64_t rows;
 } LeaseScan;
 
-static MalLatestKey lease_key(const Scan *scan)
+static MalLatestKey lease_key(const Scan *scan, void *data)
 {
+  (void)data;
   return mal_latest_key(scan->latest, sqlite3_column_blob(scan->stmt, ID),
                         (size_t)sqlite3_column_bytes(scan->stmt, ID));
 }
@@ -109,7 +176,7 @@ static bool note_lease(Scan *scan, void *data, GError **error)
     return bad_row(scan, error, "column id isn't 1 to 255 octets");
   if (!op_at(scan, OP, &drop))
     return bad_row(scan, error, "column op is neither 'put' nor 'drop'");
-  note(scan, lease_key(scan), drop);
+  note(scan, lease_key(scan, NULL), drop);
   leases->rows++;
   return true;
 }
@@ -175,9 +242,8 @@ static bool blocks_ok(const GArray *blocks)
 static bool give_lease(Scan *scan, void *data, GError **error)
 {
   LeaseScan *leases = data;
-  MalLatestKey key = lease_key(scan);
   MalLease lease = { 0 };
-  if (!is_latest(scan, key))
+  if (!is_latest(scan, lease_key, NULL))
     return true;
   if (!read_times(scan, &lease, error) || !read_words(scan, &lease, error))
     return false;
@@ -186,7 +252,7 @@ static bool give_lease(Scan *scan, void *data, GError **error)
   if (!blocks || !blocks_ok(blocks))
     return bad_row(scan, error, "column blocks isn't a sorted list of multicast addresses");
   if (mal_lease_held_until(&lease) <= leases->not_ended_before) {
-    mal_latest_remove(scan->latest, key);
+    mal_latest_remove(scan->latest, lease_key(scan, NULL));
     return true;
   }
   lease.id.bytes = sqlite3_column_blob(scan->stmt, ID);
@@ -202,12 +268,10 @@ bool mal_sqlite_scan_leases(sqlite3 *db, const char *file, MalTime not_ended_bef
 {
   Scan scan = { .db = db, .file = file, .table = "lease_log", .latest = latest };
   LeaseScan leases = { .not_ended_before = not_ended_before, .func = func, .data = data };
-  bool ok =
-      each_row(&scan, "SELECT seq, id, op FROM lease_log ORDER BY seq", note_lease, &leases, error)
-      && each_row(&scan,
-                  "SELECT seq, id, op, scope, blocks, starts, ends, pad, granted, client, origin,"
-                  " flags FROM lease_log ORDER BY seq",
-                  give_lease, &leases, error);
+  bool ok = scan_both(&scan, "SELECT seq, id, op FROM lease_log ORDER BY seq", note_lease,
+                      "SELECT seq, id, op, scope, blocks, starts, ends, pad, granted, client,"
+                      " origin, flags FROM lease_log ORDER BY seq",
+                      give_lease, &leases, error);
   *rows = leases.rows;
   return ok;
 }
@@ -240,6 +304,13 @@ void mal_sqlite_record_key(sqlite3_stmt *stmt, int column, GByteArray *out)
   append_column(stmt, column + 2, false, out);
 }
 
+static MalLatestKey record_key(const Scan *scan, void *data)
+{
+  RecordScan *records = data;
+  mal_sqlite_record_key(scan->stmt, 1, records->key);
+  return mal_latest_key(scan->latest, records->key->data, records->key->len);
+}
+
 static bool note_record(Scan *scan, void *data, GError **error)
 {
   RecordScan *records = data;
@@ -252,8 +323,7 @@ static bool note_record(Scan *scan, void *data, GError **error)
     return bad_row(scan, error, "column key isn't a row of octets");
   if (!op_at(scan, 4, &drop))
     return bad_row(scan, error, "column op is neither 'put' nor 'drop'");
-  mal_sqlite_record_key(scan->stmt, 1, records->key);
-  note(scan, mal_latest_key(scan->latest, records->key->data, records->key->len), drop);
+  note(scan, record_key(scan, data), drop);
   records->rows++;
   return true;
 }
@@ -268,8 +338,7 @@ static const uint8_t *octets_at(const Scan *scan, int column)
 static bool give_record(Scan *scan, void *data, GError **error)
 {
   RecordScan *records = data;
-  mal_sqlite_record_key(scan->stmt, 1, records->key);
-  if (!is_latest(scan, mal_latest_key(scan->latest, records->key->data, records->key->len)))
+  if (!is_latest(scan, record_key, data))
     return true;
   if (sqlite3_column_type(scan->stmt, 5) != SQLITE_BLOB)
     return bad_row(scan, error, "column value isn't a row of octets");
@@ -290,11 +359,10 @@ bool mal_sqlite_scan_records(sqlite3 *db, const char *file, MalLatest *latest, u
   Scan scan = { .db = db, .file = file, .table = "record_log", .latest = latest };
   g_autoptr(GByteArray) key = g_byte_array_new();
   RecordScan records = { .func = func, .data = data, .key = key };
-  bool ok =
-      each_row(&scan, "SELECT seq, owner, kind, key, op FROM record_log ORDER BY seq", note_record,
-               &records, error)
-      && each_row(&scan, "SELECT seq, owner, kind, key, op, value FROM record_log ORDER BY seq",
-                  give_record, &records, error);
+  bool ok = scan_both(
+      &scan, "SELECT seq, owner, kind, key, op FROM record_log ORDER BY seq", note_record,
+      "SELECT seq, owner, kind, key, op, value FROM record_log ORDER BY seq", give_record, &records,
+      error);
   *rows = records.rows;
   return ok;
 }
@@ -306,9 +374,11 @@ bool mal_sqlite_load(MalSqlite *self, MalTime not_ended_before, MalStoreLeaseFun
 {
   MalJournal *leases = &self->journals[MAL_JOURNAL_LEASES];
   MalJournal *records = &self->journals[MAL_JOURNAL_RECORDS];
-  self->loaded = mal_sqlite_scan_leases(self->db, self->path, not_ended_before, leases->latest,
-                                        &leases->rows, lease, data, error)
-                 && mal_sqlite_scan_records(self->db, self->path, records->latest, &records->rows,
-                                            record, data, error);
-  return self->loaded;
+  bool ok = !lease
+            || mal_sqlite_scan_leases(self->db, self->path, not_ended_before, leases->latest,
+                                      &leases->rows, lease, data, error);
+  ok = ok && mal_sqlite_scan_records(self->db, self->path, records->latest, &records->rows, record,
+                                     data, error);
+  self->loaded = ok && (self->loaded || lease);
+  return ok;
 }

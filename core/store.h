@@ -54,7 +54,8 @@ typedef struct {
 
 /* Reads everything that lives, leases that ended before NOT_ENDED_BEFORE excepted (held_until
    counts). Synchronous, before the first append, oldest change first. A callback that returns false
-   stops with ERROR. */
+   stops with ERROR. Without LEASE, leases may be left unread; before the first append they must have
+   been read once. */
 typedef bool (*MalStoreLeaseFunc)(const MalLease *lease, void *data, GError **error);
 typedef bool (*MalStoreRecordFunc)(const MalRecord *record, void *data, GError **error);
 MAL_API bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,

@@ -46,6 +46,8 @@ char *in_dir(const char *name);
 /* Closes what is open. */
 void reopen(const char *vfs);
 /* The message with which opening (or else loading) is refused. */
+/* For a load that only reads. */
+bool take_lease(const MalLease *lease, void *data, GError **error);
 char *refusal(void);
 const Told *told_at(guint i);
 void assert_says(const char *message, const char *part);

@@ -262,7 +262,7 @@ static void child_writes(int fd, uint32_t round)
   MalRuntime *rt = mal_runtime_glib_new(context);
   Child child = { .fd = fd };
   store = mal_store_sqlite_open(rt, dir, NULL, NULL);
-  if (!store || !mal_store_load(store, NOW, NULL, NULL, NULL, NULL))
+  if (!store || !mal_store_load(store, NOW, take_lease, NULL, NULL, NULL))
     _exit(2);
   mal_store_sqlite_tune(store, 200, 50);
   mal_store_listen(store, report, &child);

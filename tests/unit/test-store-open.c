@@ -124,7 +124,7 @@ Test(store_open, flipped_octets_never_crash)
           (char)mal_runtime_random_below(rt, 256);
     cr_assert(g_file_set_contents(path, copy, (gssize)length, NULL));
     store = mal_store_sqlite_open(rt, dir, NULL, &error);
-    if (!store || !mal_store_load(store, NOW, NULL, NULL, NULL, &error)) {
+    if (!store || !mal_store_load(store, NOW, take_lease, NULL, NULL, &error)) {
       cr_assert_not_null(error);
       refused++;
     }

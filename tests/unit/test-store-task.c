@@ -174,7 +174,7 @@ Test(store_task, threads)
   MalTicket ticket = 0;
   store = mal_store_sqlite_open(rt, dir, NULL, &error);
   cr_assert_not_null(store);
-  cr_assert(mal_store_load(store, NOW, NULL, NULL, NULL, &error));
+  cr_assert(mal_store_load(store, NOW, take_lease, NULL, NULL, &error));
   mal_store_sqlite_tune(store, 100, 50);
   mal_store_listen(store, count_told, &last);
   for (uint32_t round = 1; round <= 200; round++) {
