@@ -377,6 +377,20 @@ static json_object *all_leases(Ctl *c, json_object *params, int64_t limit, GErro
   return all;
 }
 
+static void tell_more(const Ctl *c, json_object *page)
+{
+  json_object *leases = mal_ctl_member(page, "leases");
+  if (c->args.json || !leases || !mal_ctl_member(page, "next"))
+    return;
+  fprintf(stderr, "%zu of %" G_GINT64_FORMAT " leases; ", mal_ctl_length(leases),
+          mal_ctl_number(page, "total"));
+  if (strcmp(c->word, "leases") == 0)
+    fputs("--limit shows more\n", stderr);
+  else
+    fprintf(stderr, "--cursor %" G_GINT64_FORMAT " goes on, mallocctl leases shows all\n",
+            mal_ctl_number(page, "next"));
+}
+
 static bool run_leases(Ctl *c, json_object *method, GError **error)
 {
   MalCtlExtra extra[] = { { "limit", LEASES_MOST, false }, { NULL, 0, false } };
@@ -386,9 +400,7 @@ static bool run_leases(Ctl *c, json_object *method, GError **error)
   if (!all)
     return false;
   print_result(c, all);
-  if (!c->args.json && mal_ctl_member(all, "next"))
-    fprintf(stderr, "%zu of %" G_GINT64_FORMAT " leases; --limit shows more\n",
-            mal_ctl_length(mal_ctl_member(all, "leases")), mal_ctl_number(all, "total"));
+  tell_more(c, all);
   json_object_put(all);
   return true;
 }
@@ -457,11 +469,12 @@ static bool check_here(Ctl *c, const char *path, const char *why, GError **error
   return true;
 }
 
-/* Who may only read can't have the daemon look at a file, but can look at it as mallocctl does without a daemon. */
+/* Who may only read can't have the daemon look at a file, but can look at it as mallocctl does
+   without a daemon. */
 static bool denied_check(Ctl *c, json_object *params, const GError *error)
 {
-  return g_error_matches(error, MAL_CTL_ERROR, MAL_CTL_DENIED) && strcmp(c->method, "config.check") == 0 &&
-         mal_ctl_text(params, "file");
+  return g_error_matches(error, MAL_CTL_ERROR, MAL_CTL_DENIED) &&
+         strcmp(c->method, "config.check") == 0 && mal_ctl_text(params, "file");
 }
 
 static bool run_call(Ctl *c, json_object *method, GError **error)
@@ -475,8 +488,8 @@ static bool run_call(Ctl *c, json_object *method, GError **error)
   if (params && complete_params(c, params, &cause) && (!map || fit_map(c, params, &cause)))
     result = c->link->call(c->link, c->method, params, &cause);
   if (denied_check(c, params, cause)) {
-    bool good = check_here(c, mal_ctl_text(params, "file"), "the daemon checks files for its administrators only",
-                           error);
+    bool good = check_here(c, mal_ctl_text(params, "file"),
+                           "the daemon checks files for its administrators only", error);
     json_object_put(params);
     return good;
   }
@@ -486,6 +499,7 @@ static bool run_call(Ctl *c, json_object *method, GError **error)
     return false;
   }
   print_result(c, result);
+  tell_more(c, result);
   json_object_put(result);
   return true;
 }

@@ -386,6 +386,8 @@ class Many(WithDaemon):
         self.assertIsNotNone(answer["next"])
         self.assertIn(f"7 of {self.NUMBER} leases", self.ctl("leases", "--limit", "7").err)
         page = self.json("lease", "list", "--limit", "3")
+        self.assertRegex(self.ctl("lease", "list", "--limit", "3").err,
+                         rf"^3 of \d+ leases; --cursor {page['next']} ")
         self.assertEqual(len(page["leases"]), 3)
         rest = self.json("lease", "list", "--limit=3", "--cursor", str(page["next"]))
         self.assertFalse({lease["lease"] for lease in page["leases"]} &
@@ -551,7 +553,8 @@ class Hostile(WithDaemon):
             self.assertEqual(denied.status, FAILED, words)
             self.assertIn("control-group", denied.err)
         self.assertEqual(self.json("leases")["leases"], [])
-        for text, status, says in ((CONFIG, DONE, ""), (CONFIG + "wrong = 1\n", FAILED, "wrong: there is no")):
+        for text, status, says in ((CONFIG, DONE, ""),
+                                   (CONFIG + "wrong = 1\n", FAILED, "wrong: there is no")):
             file = self.daemon.folder / "mine.conf"
             file.write_text(text)
             file.chmod(0o644)
