@@ -52,7 +52,8 @@ Test(madcap_client_sim, both_roles_in_one_daemon)
     answer_free(a);
     cr_assert_eq(leases_at(both), 0);
     a = must(&w, both, "lease.list", "{}");
-    cr_assert_not(json_object_object_get_ex(a->result, "client_leases", NULL), "the client lets go of it, too");
+    cr_assert_not(json_object_object_get_ex(a->result, "client_leases", NULL),
+                  "the client lets go of it, too");
     answer_free(a);
   }
   world_free(&w);
