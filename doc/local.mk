@@ -13,6 +13,7 @@ doc/mallocd.conf.5: $(srcdir)/doc/mallocd.conf.5.in core/mal-docgen$(EXEEXT) $(p
 	$(SED) 's|@sysconfdir[@]|$(sysconfdir)|g' $@.fill >$@.new && rm -f $@.fill && mv $@.new $@
 dist_doc_DATA += doc/interpretations.md
 dist_doc_DATA += doc/architecture.md
+dist_doc_DATA += doc/performance.md
 dist_doc_DATA += doc/plugin-guide.md
 
 exampledir = $(docdir)/example-plugin
