@@ -108,7 +108,7 @@ const char *mal_param_type_name(MalParamType type)
   static const char *const names[] = {
     [MAL_PARAM_STRING] = "string", [MAL_PARAM_INTEGER] = "integer", [MAL_PARAM_BOOL] = "boolean",
     [MAL_PARAM_DURATION] = "duration", [MAL_PARAM_TIME] = "time", [MAL_PARAM_ADDRESS] = "address",
-    [MAL_PARAM_SPAN] = "span", [MAL_PARAM_LEASE_ID] = "lease-id", [MAL_PARAM_ARRAY] = "array",
+    [MAL_PARAM_SPAN] = "span", [MAL_PARAM_LEASE_ID] = "lease-id", [MAL_PARAM_SPANS] = "spans", [MAL_PARAM_ARRAY] = "array",
     [MAL_PARAM_OBJECT] = "object",
   };
   return names[type];
@@ -158,6 +158,16 @@ static const char *check_text(MalParamType type, const char *text)
   }
 }
 
+static const char *check_spans(json_object *list)
+{
+  for (size_t i = 0; i < json_object_array_length(list); i++) {
+    json_object *item = json_object_array_get_idx(list, i);
+    if (!json_object_is_type(item, json_type_string) || check_text(MAL_PARAM_SPAN, json_object_get_string(item)))
+      return "an array of addresses, ranges A-B and prefixes A/n";
+  }
+  return NULL;
+}
+
 /* What was expected instead, or NULL where VALUE is good. */
 static const char *check_value(MalParamType type, json_object *value)
 {
@@ -167,6 +177,10 @@ static const char *check_value(MalParamType type, json_object *value)
     return is == json_type_int ? NULL : "an integer";
   case MAL_PARAM_BOOL:
     return is == json_type_boolean ? NULL : "true or false";
+  case MAL_PARAM_SPANS:
+    if (is == json_type_array)
+      return check_spans(value);
+    break;
   case MAL_PARAM_ARRAY:
     return is == json_type_array ? NULL : "an array";
   case MAL_PARAM_OBJECT:

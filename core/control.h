@@ -20,6 +20,7 @@ typedef enum {
   MAL_PARAM_ADDRESS,          /* "A" */
   MAL_PARAM_SPAN,             /* "A", "A-B", "A/len" */
   MAL_PARAM_LEASE_ID,         /* hex */
+  MAL_PARAM_SPANS,            /* spans: an array of texts, or one text with ';' between them */
   MAL_PARAM_ARRAY, MAL_PARAM_OBJECT,
 } MalParamType;
 typedef struct {

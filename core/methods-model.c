@@ -45,6 +45,7 @@ static json_object *scope_json(MalCore *core, const MalScope *scope)
   const MalScopeSet *set = mal_leases_scopes(mal_core_leases(core));
   json_object *o = json_object_new_object(), *nests = json_object_new_array();
   json_add_string(o, "scope", scope->id);
+  json_add_string(o, "name", scope->id);
   json_add_string(o, "family", mal_family_name(scope->span.first.family));
   json_add_span(o, scope->span);
   json_add_int(o, "ttl", scope->ttl);
@@ -83,6 +84,7 @@ static void add_ranges(MalCore *core, json_object *list, MalLevel level, const M
       continue;
     json_object *o = json_object_new_object();
     json_add_string(o, "range", r->name);
+    json_add_string(o, "name", r->name);
     json_add_string(o, "scope", r->scope->id);
     json_add_string(o, "level", level == MAL_LEVEL_OWNED ? "owned" : "available");
     json_add_span(o, r->span);
@@ -169,6 +171,7 @@ static void reserve_list(MalCall *call, json_object *params, void *user)
     const MalReserve *r = g_ptr_array_index(reserves, i);
     json_object *item = json_object_new_object(), *spans = json_object_new_array();
     json_add_string(item, "reserve", r->name);
+    json_add_string(item, "name", r->name);
     json_add_string(item, "scope", mal_scope_set_at(set, r->scope)->id);
     for (unsigned j = 0; j < r->spans->len; j++) {
       char text[MAL_SPAN_STRLEN];
@@ -183,10 +186,9 @@ static void reserve_list(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, o);
 }
 
-/* One text, spans separated by ';' or ',', as in the configuration. */
-static GArray *spans_of(const char *text, GError **error)
+/* ';' between them as in the configuration, or ','. */
+static bool add_spans(GArray *spans, const char *text, GError **error)
 {
-  g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   g_auto(GStrv) parts = g_strsplit_set(text, ";,", -1);
   for (size_t i = 0; parts[i]; i++) {
     MalSpan span;
@@ -194,8 +196,21 @@ static GArray *spans_of(const char *text, GError **error)
     if (!*part)
       continue;
     if (!mal_span_parse(part, &span, error))
-      return NULL;
+      return false;
     g_array_append_val(spans, span);
+  }
+  return true;
+}
+
+static GArray *spans_of(json_object *params, GError **error)
+{
+  g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  json_object *value = json_object_object_get(params, "addresses");
+  bool list = json_object_is_type(value, json_type_array);
+  for (size_t i = 0; i < (list ? json_object_array_length(value) : 1); i++) {
+    const char *text = json_object_get_string(list ? json_object_array_get_idx(value, i) : value);
+    if (!add_spans(spans, text, error))
+      return NULL;
   }
   if (spans->len == 0) {
     g_set_error_literal(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "reserve.add: \"addresses\" names no address");
@@ -211,7 +226,7 @@ static void reserve_add(MalCall *call, json_object *params, void *user)
   method_scope(user, call, params, &failed);
   if (failed)
     return;
-  g_autoptr(GArray) spans = spans_of(mal_param_string(params, "addresses", ""), &error);
+  g_autoptr(GArray) spans = spans_of(params, &error);
   if (!spans || !mal_core_reserve_add(user, mal_param_string(params, "scope", NULL),
                                       mal_param_string(params, "name", NULL), spans,
                                       mal_param_string(params, "comment", NULL), durable, call, &error))
@@ -319,7 +334,7 @@ static const MalParam range_remove_params[] = {
 static const MalParam reserve_add_params[] = {
   { "scope", MAL_PARAM_STRING, true, "the scope that the addresses belong to" },
   { "name", MAL_PARAM_STRING, true, "a name for the reserve" },
-  { "addresses", MAL_PARAM_STRING, true, "addresses and ranges, separated by ';'" },
+  { "addresses", MAL_PARAM_SPANS, true, "addresses and ranges: an array, or one text with ';' between them" },
   { "comment", MAL_PARAM_STRING, false, "for people" },
 };
 static const MalParam reserve_remove_params[] = {

@@ -171,6 +171,11 @@ class Commands(WithDaemon):
         self.assertRegex(self.ctl("reserves", env={"LC_ALL": "C"}).out, r"f\?r sp\?ter")
         self.ctl("reserve", "remove", "spare")
         self.assertNotIn("spare", self.ctl("reserves").out)
+        self.daemon.rpc("reserve.add", name="list", scope="local",
+                        addresses=["239.255.1.40", "239.255.1.48/30"])
+        listed = [r for r in self.daemon.rpc("reserve.list")["reserves"] if r["name"] == "list"]
+        self.assertEqual(listed[0]["addresses"], ["239.255.1.40", "239.255.1.48-239.255.1.51"])
+        self.daemon.rpc("reserve.remove", name="list")
 
     def test_refusals_say_why(self):
         for words, status, text in (

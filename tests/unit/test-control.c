@@ -59,6 +59,7 @@ static const MalParam params[] = {
   { "bool", MAL_PARAM_BOOL, false, "" }, { "duration", MAL_PARAM_DURATION, false, "" },
   { "time", MAL_PARAM_TIME, false, "" }, { "address", MAL_PARAM_ADDRESS, false, "" },
   { "span", MAL_PARAM_SPAN, false, "" }, { "id", MAL_PARAM_LEASE_ID, false, "" },
+  { "spans", MAL_PARAM_SPANS, false, "" },
   { "array", MAL_PARAM_ARRAY, false, "" }, { "object", MAL_PARAM_OBJECT, false, "" },
 };
 static const MalParam needed[] = { { "string", MAL_PARAM_STRING, true, "which one" } };
@@ -94,6 +95,10 @@ Test(control, parameters)
     { "test.see", "{\"address\":\"239.1.2\"}", -32602, "an IPv4" }, { "test.see", "{\"address\":\"ff02::1\"}", 0, NULL },
     { "test.see", "{\"span\":\"239.1.2.9-239.1.2.3\"}", -32602, "range" },
     { "test.see", "{\"span\":\"239.1.2.0/24\"}", 0, NULL },
+    { "test.see", "{\"spans\":[\"239.1.2.1\",\"239.1.3.0/24\"]}", 0, NULL },
+    { "test.see", "{\"spans\":\"239.1.2.1; 239.1.3.0/24\"}", 0, NULL },
+    { "test.see", "{\"spans\":[\"239.1.2\"]}", -32602, "an array of addresses" },
+    { "test.see", "{\"spans\":[5]}", -32602, "an array of addresses" },
     { "test.see", "{\"id\":\"\"}", -32602, "hexadecimal" }, { "test.see", "{\"id\":\"0\"}", -32602, "hexadecimal" },
     { "test.see", "{\"array\":{}}", -32602, "an array" }, { "test.see", "{\"object\":[]}", -32602, "an object" },
     { "test.see", "{\"sting\":\"x\"}", -32602, "did you mean \"string\"" },
@@ -230,7 +235,7 @@ static const char *good_value(const MalParam *p)
     [MAL_PARAM_STRING] = "\"l\"", [MAL_PARAM_INTEGER] = "1", [MAL_PARAM_BOOL] = "true", [MAL_PARAM_DURATION] = "60",
     [MAL_PARAM_TIME] = "\"2027-01-01T00:00:00Z\"", [MAL_PARAM_ADDRESS] = "\"239.255.1.2\"",
     [MAL_PARAM_SPAN] = "\"239.255.1.2\"", [MAL_PARAM_LEASE_ID] = "\"0102\"", [MAL_PARAM_ARRAY] = "[]",
-    [MAL_PARAM_OBJECT] = "{}",
+    [MAL_PARAM_SPANS] = "[\"239.255.1.2\"]", [MAL_PARAM_OBJECT] = "{}",
   };
   return values[p->type];
 }
