@@ -30,6 +30,38 @@ Test(store, leases_and_records_come_back)
   cr_assert_str_eq(g_hash_table_lookup(loaded.lives, "record other reserve 63616d657261"), "x");
 }
 
+static bool count_record(const MalRecord *record, void *data, GError **error)
+{
+  (void)record;
+  (void)error;
+  ++*(unsigned *)data;
+  return true;
+}
+
+/* As the core does it: records first, which may bring the ranges that the leases need. */
+Test(store, records_first_then_leases)
+{
+  reopen(NULL);
+  for (uint32_t n = 0; n < 20; n++)
+    put(n, 1);
+  put(3, 7);
+  put_record("core", "reserve", "camera", "239.255.20.1");
+  reopen(NULL);
+  unsigned records = 0;
+  g_autoptr(GError) error = NULL;
+  cr_assert(mal_store_load(store, NOW, NULL, count_record, &records, &error), "%s", error ? error->message : "");
+  cr_assert_eq(records, 1);
+  g_auto(Loaded) loaded = load_from(NOW);
+  for (uint32_t n = 0; n < 20; n++)
+    expect_lease(&loaded, n, n == 3 ? 7 : 1);
+  /* What was read twice is still what later changes and the next start see. */
+  put(5, 9);
+  reopen(NULL);
+  g_auto(Loaded) again = load_from(NOW);
+  expect_lease(&again, 5, 9);
+  expect_lease(&again, 3, 7);
+}
+
 Test(store, ipv6_and_extreme_values_come_back)
 {
   Sample s;
