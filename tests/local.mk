@@ -150,6 +150,7 @@ test_scripts =
 test_scripts += tests/e2e/test_client.py
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_ctl.py
+test_scripts += tests/e2e/test_service.py
 test_scripts += tests/e2e/test_ctl_direct.py
 test_scripts += tests/e2e/test_dissector.sh
 test_scripts += tests/e2e/test_operation.py
