@@ -219,7 +219,8 @@ MalTime leases_sync_clock(MalLeases *l, MalTime now)
   l->clock_offset = offset;
   if (ABS(difference) < STEP_SECONDS * MAL_US)
     return now;
-  int64_t delta = difference / MAL_US;
+  /* Rounded up, whichever way it went: rounding may lengthen a running lease, but never shorten it. */
+  int64_t delta = difference / MAL_US + (difference % MAL_US > 0);
   now = mal_runtime_now(l->rt);
   size_t moved = mal_leases_clock_stepped(l, delta, now);
   if (l->on_step)

@@ -28,6 +28,23 @@ Test(leases_life, a_step_of_the_clock_takes_nothing_from_a_running_lease)
   }
 }
 
+Test(leases_life, a_step_of_no_whole_seconds_takes_nothing_either)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalLease view;
+  lease(&b, "a", 1, 600, NULL);
+  fake_advance_us(b.fake, 300000);
+  fake_set_wall(b.fake, FAKE_START + 86400);   /* a step of 86399.7 s; 599.7 s are left */
+  expire(&b);
+  cr_assert(mal_leases_get(b.leases, id_of("a"), &view));
+  cr_assert_eq(view.end, FAKE_START + 87000);
+  fake_set_wall(b.fake, FAKE_START);           /* back by a whole number */
+  expire(&b);
+  cr_assert(mal_leases_get(b.leases, id_of("a"), &view));
+  cr_assert_eq(view.end, FAKE_START + 600);
+  bed_clear(&b);
+}
+
 Test(leases_life, after_a_step_an_advance_lease_keeps_its_absolute_time)
 {
   Bed b = bed_of(SCOPES "[range one]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.0\n");
