@@ -32,7 +32,7 @@ tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-i
   tests/sim/sim-stream.c tests/sim/sim-stream.h tests/sim/sim-trace.c tests/sim/sim-udp.c tests/sim/sim-worker.c
 
 # Whole daemons with the MADCAP plugin on the simulator: tests/sim/madcap-world.h.
-sim_store = tests/sim/sim-store.c tests/sim/sim-store.h
+sim_store = tests/sim/sim-store.c tests/sim/sim-store.h tests/sim/sim-store-octets.c tests/sim/sim-store-private.h
 madcap_world = tests/sim/madcap-world.c tests/sim/madcap-world.h tests/sim/madcap-world-private.h \
   tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c tests/sim/madcap-world-space.c $(sim_store)
 check_PROGRAMS += tests/sim/soak-madcap

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/store-private.h"
-#include "core/wire.h"
+#include "sim-store-private.h"
 
 #define FRAME_HEAD 12         /* length, checksum */
 #define RETRY_FIRST (1 * MAL_US)
@@ -21,21 +21,6 @@ typedef struct {
   bool doomed;                /* the store was failing when its turn came */
   GError *error;
 } Batch;
-
-/* A change as it stands in a frame. */
-typedef struct {
-  uint64_t order;             /* when it was made */
-  char *scope, *origin;
-  uint8_t *id;
-  MalBlock *blocks;
-  MalLease lease;             /* views of these */
-} Kept;
-
-typedef struct {
-  uint64_t order;
-  char *owner, *kind;
-  GBytes *key, *value;
-} KeptRecord;
 
 struct SimStore {
   MalStore base;
@@ -61,124 +46,6 @@ static SimStore *sim_store(const MalStore *store)
   return (SimStore *)(uintptr_t)store;
 }
 
-/* ---- changes as octets ----------------------------------------------------------------------- */
-
-enum { PUT_LEASE = 1, DROP_LEASE, PUT_RECORD, DROP_RECORD };
-
-static void put(GByteArray *out, uint64_t value, unsigned octets)
-{
-  uint8_t bytes[8];
-  for (unsigned i = 0; i < octets; i++)
-    bytes[i] = (uint8_t)(value >> (8 * (octets - 1 - i)));
-  g_byte_array_append(out, bytes, octets);
-}
-
-static void put_bytes(GByteArray *out, const void *bytes, size_t length)
-{
-  put(out, length, 4);
-  if (length > 0)
-    g_byte_array_append(out, bytes, (guint)length);
-}
-
-static void put_address(GByteArray *out, MalAddress address)
-{
-  put(out, (uint64_t)address.family, 1);
-  put(out, (uint64_t)(address.value >> 64), 8);
-  put(out, (uint64_t)address.value, 8);
-}
-
-static void put_lease(GByteArray *out, const MalLease *lease)
-{
-  put_bytes(out, lease->id.bytes, lease->id.length);
-  put_bytes(out, lease->scope, strlen(lease->scope));
-  put_bytes(out, lease->origin, lease->origin ? strlen(lease->origin) : 0);
-  put(out, (uint64_t)lease->start, 8);
-  put(out, (uint64_t)lease->end, 8);
-  put(out, (uint64_t)lease->granted, 8);
-  put(out, (uint64_t)lease->pad, 8);
-  put(out, lease->flags & MAL_LEASE_SHARED, 4);
-  put_address(out, lease->client);
-  put(out, lease->n_blocks, 4);
-  for (size_t i = 0; i < lease->n_blocks; i++) {
-    put_address(out, lease->blocks[i].first);
-    put(out, lease->blocks[i].count, 4);
-  }
-}
-
-static MalAddress read_address(MalReader *r)
-{
-  MalFamily family = (MalFamily)mal_read_u8(r);
-  MalU128 high = mal_read_u64(r);
-  return mal_address_make(family, high << 64 | mal_read_u64(r));
-}
-
-static const uint8_t *read_bytes(MalReader *r, size_t *length)
-{
-  *length = mal_read_u32(r);
-  return mal_read_bytes(r, *length);
-}
-
-static char *read_text(MalReader *r)
-{
-  size_t length;
-  const uint8_t *text = read_bytes(r, &length);
-  return g_strndup((const char *)text, text ? length : 0);
-}
-
-static void kept_free(void *data)
-{
-  Kept *k = data;
-  g_free(k->scope);
-  g_free(k->origin);
-  g_free(k->id);
-  g_free(k->blocks);
-  g_free(k);
-}
-
-static void record_free(void *data)
-{
-  KeptRecord *k = data;
-  g_free(k->owner);
-  g_free(k->kind);
-  g_bytes_unref(k->key);
-  g_bytes_unref(k->value);
-  g_free(k);
-}
-
-static Kept *read_lease(MalReader *r)
-{
-  Kept *k = g_new0(Kept, 1);
-  size_t length;
-  const uint8_t *id = read_bytes(r, &length);
-  k->id = g_memdup2(id, id ? length : 0);
-  k->lease.id = (MalLeaseId){ k->id, length };
-  k->lease.scope = k->scope = read_text(r);
-  k->lease.origin = k->origin = read_text(r);
-  k->lease.start = (MalTime)mal_read_u64(r);
-  k->lease.end = (MalTime)mal_read_u64(r);
-  k->lease.granted = (MalTime)mal_read_u64(r);
-  k->lease.pad = (int64_t)mal_read_u64(r);
-  k->lease.flags = mal_read_u32(r);
-  k->lease.client = read_address(r);
-  size_t n = mal_read_u32(r);
-  k->lease.n_blocks = MIN(n, mal_reader_left(r) / 21);
-  k->lease.blocks = k->blocks = g_new0(MalBlock, k->lease.n_blocks);
-  for (size_t i = 0; i < k->lease.n_blocks; i++) {
-    MalAddress first = read_address(r);
-    k->blocks[i] = mal_block_make(first, mal_read_u32(r));
-  }
-  return k;
-}
-
-static GBytes *record_key(const char *owner, const char *kind, const void *key, size_t length)
-{
-  GByteArray *out = g_byte_array_new();
-  put_bytes(out, owner, strlen(owner));
-  put_bytes(out, kind, strlen(kind));
-  put_bytes(out, key, length);
-  return g_byte_array_free_to_bytes(out);
-}
-
 /* ---- what is durable ------------------------------------------------------------------------- */
 
 static void apply_record(SimStore *self, MalReader *r, bool put_it)
@@ -186,27 +53,27 @@ static void apply_record(SimStore *self, MalReader *r, bool put_it)
   KeptRecord *k = g_new0(KeptRecord, 1);
   size_t length;
   k->order = ++self->order;
-  k->owner = read_text(r);
-  k->kind = read_text(r);
-  const uint8_t *bytes = read_bytes(r, &length);
+  k->owner = sim_store_read_text(r);
+  k->kind = sim_store_read_text(r);
+  const uint8_t *bytes = sim_store_read_bytes(r, &length);
   k->key = g_bytes_new(bytes, bytes ? length : 0);
-  bytes = put_it ? read_bytes(r, &length) : NULL;
+  bytes = put_it ? sim_store_read_bytes(r, &length) : NULL;
   k->value = g_bytes_new(bytes, bytes ? length : 0);
   gsize key_length;
   const void *key = g_bytes_get_data(k->key, &key_length);
-  GBytes *name = record_key(k->owner, k->kind, key, key_length);
+  GBytes *name = sim_store_record_key(k->owner, k->kind, key, key_length);
   g_hash_table_remove(self->records, name);
   if (put_it) {
     g_hash_table_insert(self->records, name, k);
     return;
   }
   g_bytes_unref(name);
-  record_free(k);
+  sim_store_record_free(k);
 }
 
 static void apply_lease(SimStore *self, MalReader *r)
 {
-  Kept *k = read_lease(r);
+  Kept *k = sim_store_read_lease(r);
   k->order = ++self->order;
   g_hash_table_replace(self->leases, g_bytes_new(k->lease.id.bytes, k->lease.id.length), k);
 }
@@ -219,7 +86,7 @@ static void apply(SimStore *self, const uint8_t *data, size_t length)
     case PUT_LEASE: apply_lease(self, &r); break;
     case DROP_LEASE: {
       size_t n;
-      const uint8_t *id = read_bytes(&r, &n);
+      const uint8_t *id = sim_store_read_bytes(&r, &n);
       g_autoptr(GBytes) key = g_bytes_new(id, id ? n : 0);
       g_hash_table_remove(self->leases, key);
       break;
@@ -355,8 +222,8 @@ static void submit_next(SimStore *self)
   self->gathering = NULL;
   uint64_t sum = checksum(b->bytes->data + FRAME_HEAD, b->bytes->len - FRAME_HEAD);
   GByteArray *head = g_byte_array_new();
-  put(head, b->bytes->len - FRAME_HEAD, 4);
-  put(head, sum, 8);
+  sim_store_put(head, b->bytes->len - FRAME_HEAD, 4);
+  sim_store_put(head, sum, 8);
   memcpy(b->bytes->data, head->data, FRAME_HEAD);
   g_byte_array_unref(head);
   submit(self, b);
@@ -393,7 +260,7 @@ static GByteArray *append(SimStore *self, int what)
   }
   self->gathering->changes++;
   self->counters.changes++;
-  put(self->gathering->bytes, (uint64_t)what, 1);
+  sim_store_put(self->gathering->bytes, (uint64_t)what, 1);
   return self->gathering->bytes;
 }
 
@@ -446,14 +313,14 @@ static bool load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc le
 
 static MalTicket store_put_lease(MalStore *store, const MalLease *lease)
 {
-  put_lease(append(sim_store(store), PUT_LEASE), lease);
+  sim_store_put_lease(append(sim_store(store), PUT_LEASE), lease);
   return sim_store(store)->last;
 }
 
 static MalTicket store_drop_lease(MalStore *store, MalLeaseId id, MalTime at, const char *reason)
 {
   (void)at, (void)reason;
-  put_bytes(append(sim_store(store), DROP_LEASE), id.bytes, id.length);
+  sim_store_put_bytes(append(sim_store(store), DROP_LEASE), id.bytes, id.length);
   return sim_store(store)->last;
 }
 
@@ -461,16 +328,16 @@ static GByteArray *begin_record(MalStore *store, int what, const char *owner, co
                                 const uint8_t *key, size_t key_length)
 {
   GByteArray *out = append(sim_store(store), what);
-  put_bytes(out, owner, strlen(owner));
-  put_bytes(out, kind, strlen(kind));
-  put_bytes(out, key, key_length);
+  sim_store_put_bytes(out, owner, strlen(owner));
+  sim_store_put_bytes(out, kind, strlen(kind));
+  sim_store_put_bytes(out, key, key_length);
   return out;
 }
 
 static MalTicket store_put_record(MalStore *store, const MalRecord *r)
 {
   GByteArray *out = begin_record(store, PUT_RECORD, r->owner, r->kind, r->key, r->key_length);
-  put_bytes(out, r->value, r->value_length);
+  sim_store_put_bytes(out, r->value, r->value_length);
   return sim_store(store)->last;
 }
 
@@ -597,9 +464,9 @@ MalStore *mal_sim_store_open(MalSimNode *node)
   mal_listeners_init(&self->listeners);
   g_queue_init(&self->batches);
   self->leases = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref,
-                                       kept_free);
+                                       sim_store_kept_free);
   self->records = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref,
-                                        record_free);
+                                        sim_store_record_free);
   read_journal(self);
   return &self->base;
 }
