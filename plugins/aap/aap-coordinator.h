@@ -1,0 +1,71 @@
+/* The prefix coordinator of one large scope: announces what the domain may use, leads or stands
+   back (draft-ietf-malloc-aap-04 section 4). A pure machine, as aap-zone.h. */
+#ifndef AAP_COORDINATOR_H
+#define AAP_COORDINATOR_H
+
+#include "aap-params.h"
+#include "aap-wire.h"
+
+G_BEGIN_DECLS
+
+typedef struct AapCoordinator AapCoordinator;
+
+typedef enum {
+  AAP_COORDINATOR_INIT,
+  AAP_COORDINATOR_BACKUP,
+  AAP_COORDINATOR_LEAD,
+  AAP_COORDINATOR_SUSPENDED
+} AapCoordinatorState;
+
+typedef enum {
+  AAP_CNOTE_LEADS,
+  AAP_CNOTE_STANDS_BACK,
+  AAP_CNOTE_INCONSISTENT,
+  AAP_CNOTE_TOO_MANY_RANGES,
+  AAP_CNOTE_ADOPTED,
+  AAP_CNOTE_REPORT,
+  AAP_CNOTE_REPORT_IGNORED,
+  AAP_CNOTE_ANNOUNCED,
+  AAP_N_CNOTES
+} AapCoordinatorNote;
+
+typedef struct {
+  bool (*send)(void *user, AapCoordinator *coordinator, const AapMessage *msg);
+  uint64_t (*random)(void *user, uint64_t low, uint64_t high);
+  /* No ranges were known: those of an ASA that was heard are taken over (4.1), with adjusted ends.
+     The caller hands them back by aap_coordinator_set_ranges where it wants them announced. */
+  void (*adopted)(void *user, AapCoordinator *coordinator, const AapExtent *ranges, size_t n);
+  /* More space is wanted: by a report (lead only; requests, or ranges in use above nine tenths) or
+   * an ANA. */
+  void (*demand)(void *user, AapCoordinator *coordinator, uint64_t count, MalTime end);
+  void (*note)(void *user, AapCoordinator *coordinator, AapCoordinatorNote note, MalEndpoint peer,
+               uint64_t n);
+} AapCoordinatorOps;
+
+typedef struct {
+  const char *scope;
+  MalSpan span;
+  const AapParams *params;
+  AapSequence *sequence;
+  const AapCoordinatorOps *ops;
+  void *user;
+} AapCoordinatorConfig;
+
+AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config);
+void aap_coordinator_free(AapCoordinator *coordinator);
+void aap_coordinator_start(AapCoordinator *coordinator, AapNow now);
+/* The complete set that the domain may use; adjacent ranges of equal end are joined. More than 255:
+   none is announced and the operator is told. A lead announces a changed set at once. */
+void aap_coordinator_set_ranges(AapCoordinator *coordinator, const AapExtent *ranges, size_t n,
+                                AapNow now);
+void aap_coordinator_heard(AapCoordinator *coordinator, MalEndpoint from, const AapMessage *msg,
+                           AapNow now);
+int64_t aap_coordinator_due(const AapCoordinator *coordinator);
+void aap_coordinator_run(AapCoordinator *coordinator, AapNow now);
+void aap_coordinator_clock_stepped(AapCoordinator *coordinator, int64_t delta, AapNow now);
+AapCoordinatorState aap_coordinator_state(const AapCoordinator *coordinator);
+MalTime aap_coordinator_last_announced(
+    const AapCoordinator *coordinator); /* MAL_BEGINNING: never */
+
+G_END_DECLS
+#endif

@@ -1,0 +1,42 @@
+/* Disjoint spans of one family in address order, each with a value: setting a span cuts what it
+   overlaps, neighbours with equal values join. Every operation is O(log n) and what it touches;
+   addresses are never enumerated. */
+#ifndef AAP_INTERVALS_H
+#define AAP_INTERVALS_H
+
+#include "core/address.h"
+
+G_BEGIN_DECLS
+
+typedef struct AapIntervals AapIntervals;
+
+/* SIZE octets a value, copied; EQUAL (NULL: memcmp) says which neighbours join. */
+AapIntervals *aap_intervals_new(size_t size, bool (*equal)(const void *a, const void *b));
+void aap_intervals_free(AapIntervals *map);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AapIntervals, aap_intervals_free)
+void aap_intervals_set(AapIntervals *map, MalSpan span, const void *value);
+void aap_intervals_remove(AapIntervals *map, MalSpan span);
+void aap_intervals_clear(AapIntervals *map);
+size_t aap_intervals_count(const AapIntervals *map);
+/* The sum of all sizes, saturating. */
+MalU128 aap_intervals_size(const AapIntervals *map);
+/* The value at AT, or NULL; SPAN (may be NULL) is its stretch. Valid until the next change. */
+void *aap_intervals_at(const AapIntervals *map, MalAddress at, MalSpan *span);
+/* The first stretch that ends at or after AT: false where there is none. VALUE may be NULL. */
+bool aap_intervals_next(const AapIntervals *map, MalAddress at, MalSpan *span, void **value);
+bool aap_intervals_overlaps(const AapIntervals *map, MalSpan span);
+/* Stretches that overlap SPAN, cut to it. FUNC may not change the map. */
+typedef void (*AapIntervalFunc)(MalSpan span, void *value, void *data);
+void aap_intervals_each(const AapIntervals *map, MalSpan span, AapIntervalFunc func, void *data);
+
+/* Sets of spans: sorted, disjoint, not adjacent arrays of MalSpan. */
+GArray *aap_spans_new(void);
+void aap_spans_add(GArray *spans, MalSpan span); /* union */
+void aap_spans_subtract(GArray *spans, MalSpan span);
+GArray *aap_spans_intersection(const GArray *a, const GArray *b);
+bool aap_spans_equal(const GArray *a, const GArray *b);
+bool aap_spans_overlap(const GArray *a, MalSpan span);
+MalU128 aap_spans_size(const GArray *spans);
+
+G_END_DECLS
+#endif
