@@ -24,6 +24,7 @@ tests_support_libsupport_la_SOURCES = $(support_sources)
 support_sources =
 support_sources += tests/support/fake-runtime.c tests/support/fake-runtime.h
 support_sources += tests/support/fault-vfs.c tests/support/fault-vfs.h
+support_sources += tests/fuzz/fuzz.h
 support_sources += tests/support/loop.h tests/support/private-net.h
 
 check_LTLIBRARIES += tests/sim/libmalsim.la
@@ -174,24 +175,28 @@ lint: all
 	  $(BASH_PROGRAM) $(srcdir)/$$l; r=$$?; \
 	  if test $$r != 0 && test $$r != 77; then echo "$$l failed"; status=1; fi; done; exit $$status
 
-# A fuzz target is tests/fuzz/fuzz-X.c with LLVMFuzzerTestOneInput and two lines:
+# A fuzz target is tests/fuzz/fuzz-X.c with LLVMFuzzerTestOneInput (tests/fuzz/fuzz.h), three lines:
 #   fuzz_targets += tests/fuzz/fuzz-X
-#   tests_fuzz_fuzz_X_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
+#   tests_fuzz_fuzz_X_LDADD = $(fuzz_libs)
 #   tests_fuzz_fuzz_X_LDFLAGS = $(fuzz_ldflags)
-# Without --enable-fuzzer it gets a plain main that replays tests/fuzz/corpus/X/*.
+# and first inputs in tests/fuzz/corpus/X/. With --enable-fuzzer it is a fuzzer (make fuzz); without, it gets a plain
+# main that replays the corpus in make check.
 fuzz_targets =
 fuzz_targets += tests/fuzz/fuzz-conf
 tests_fuzz_fuzz_conf_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-control
-tests_fuzz_fuzz_control_LDADD = tests/support/libsupport.la $(fuzz_libs)
+tests_fuzz_fuzz_control_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_control_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-madcap-server
-tests_fuzz_fuzz_madcap_server_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
+tests_fuzz_fuzz_madcap_server_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_madcap_server_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-madcap-wire
-tests_fuzz_fuzz_madcap_wire_LDADD = plugins/madcap/libmadcap.la $(fuzz_libs)
+tests_fuzz_fuzz_madcap_wire_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_madcap_wire_LDFLAGS = $(fuzz_ldflags)
+fuzz_targets += tests/fuzz/fuzz-text
+tests_fuzz_fuzz_text_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_text_LDFLAGS = $(fuzz_ldflags)
 
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
@@ -206,18 +211,16 @@ test_data += tests/e2e/dissector_fields.py
 test_data += tests/e2e/harness.py
 test_data += tests/e2e/madcap_site.py
 test_data += tests/e2e/netns.py
-test_data += tests/fuzz/corpus/conf
-test_data += tests/fuzz/corpus/control
-test_data += tests/fuzz/corpus/madcap-server
-test_data += tests/fuzz/corpus/madcap-wire
+test_data += tests/fuzz/corpus
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+fuzz_code = plugins/madcap/libmadcap.la tests/support/libsupport.la core/libmallocd-all.la $(DEPS_LIBS)
 if ENABLE_FUZZER
-fuzz_libs = core/libmallocd-all.la $(DEPS_LIBS)
+fuzz_libs = $(fuzz_code)
 else
 check_LTLIBRARIES += tests/fuzz/libreplay.la
 tests_fuzz_libreplay_la_SOURCES = tests/fuzz/replay-main.c
-fuzz_libs = tests/fuzz/libreplay.la core/libmallocd-all.la $(DEPS_LIBS)
+fuzz_libs = tests/fuzz/libreplay.la $(fuzz_code)
 TESTS += $(fuzz_targets)
 endif
 check_PROGRAMS += $(fuzz_targets)

@@ -1,16 +1,9 @@
-/* Any octets as a configuration: read by the tables, made a plan, shown and compared. */
-#include <stdlib.h>
+/* Any octets as a configuration: read by the tables, made a plan, shown and compared.
+   Covers: core/conf*.c core/plan.c core/scope.c */
 #include <string.h>
 
 #include "core/conf.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-  if (!holds)
-    abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* An error says where: the file's name stands at its beginning. */
 static void must_name_the_place(const GError *error)

@@ -8,13 +8,13 @@
      9                       what waits gets its space
 
    What must hold: every answer decodes, keeps table 5, bears the xid, identifier and type that the
-   message of its transaction has, and goes to a client; servers' messages get none. */
+   message of its transaction has, and goes to a client; servers' messages get none.
+   Covers: plugins/madcap/madcap-server*.c plugins/madcap/madcap-tables.c */
 #include "plugins/madcap/madcap-server.h"
 #include "plugins/madcap/madcap-tables.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define N_LEASES 16
 

@@ -1,13 +1,12 @@
 /* The MADCAP codec: any octets decode to a message, a fault or nothing; what decodes and keeps table 5 for some
-   question encodes again, and says the same when it is read back. */
+   question encodes again, and says the same when it is read back.
+   Covers: plugins/madcap/madcap-wire*.c */
 #include "plugins/madcap/madcap-wire.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define TEXT 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* May refuse what doesn't fit, or a server identifier of a family that nobody can write. */
 static bool may_refuse(const MadcapMessage *m, const MadcapFault *fault)

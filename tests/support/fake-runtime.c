@@ -420,6 +420,14 @@ void fake_advance(FakeRuntime *f, int64_t seconds)
   fake_advance_us(f, seconds * MAL_US);
 }
 
+void fake_sleep(FakeRuntime *f, int64_t seconds)
+{
+  fake_run(f);
+  f->monotonic += seconds * MAL_US;
+  f->wall += seconds * MAL_US;
+  fake_run(f);
+}
+
 void fake_set_wall(FakeRuntime *f, MalTime at)
 {
   f->wall = at * MAL_US;
