@@ -1,0 +1,19 @@
+# AAP: a convenience library (for tests, fuzz targets and the simulator).
+
+aap_sources =
+aap_sources += plugins/aap/aap-ranges.c
+aap_sources += plugins/aap/aap-ranges.h
+aap_sources += plugins/aap/aap-requests.c
+aap_sources += plugins/aap/aap-scope.c
+aap_sources += plugins/aap/aap-scope.h
+aap_sources += plugins/aap/aap-seq.c
+aap_sources += plugins/aap/aap-seq.h
+aap_sources += plugins/aap/aap-time.c
+aap_sources += plugins/aap/aap-time.h
+aap_sources += plugins/aap/aap-wire.h
+aap_sources += plugins/aap/aap-wire-decode.c
+aap_sources += plugins/aap/aap-wire-describe.c
+aap_sources += plugins/aap/aap-wire-encode.c
+
+noinst_LTLIBRARIES += plugins/aap/libaap.la
+plugins_aap_libaap_la_SOURCES = $(aap_sources)
