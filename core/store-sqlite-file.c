@@ -297,6 +297,20 @@ static bool bring_up_to_date(MalSqlite *self, GError **error)
   return true;
 }
 
+/* What a daemon that was killed had written and not synced yet is read as if it were durable, and
+   answered for: so it must be. */
+static bool sync_log(MalSqlite *self, GError **error)
+{
+  sqlite3_file *log = NULL;
+  sqlite3_int64 size = 0;
+  int rc = sqlite3_file_control(self->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (rc == SQLITE_OK && log && log->pMethods)
+    rc = log->pMethods->xFileSize(log, &size);
+  if (rc == SQLITE_OK && size > 0)
+    rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  return rc == SQLITE_OK || mal_sqlite_fail(self->db, self->path, rc, error);
+}
+
 /* ---- statements ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -439,8 +453,8 @@ MalSqlite *mal_sqlite_open(MalRuntime *rt, const char *dir, const char *vfs, GEr
   if (!take_lock(self, error) || !make_private(self->path, error))
     return NULL;
   self->db = connect_to(self->path, vfs, SQLITE_OPEN_READWRITE, error);
-  if (!self->db || !bring_up_to_date(self, error) || !open_statements(self, secret, error)
-      || !sync_directory(dir, error))
+  if (!self->db || !bring_up_to_date(self, error) || !sync_log(self, error)
+      || !open_statements(self, secret, error) || !sync_directory(dir, error))
     return NULL;
   mal_sqlite_sync_parent(dir);
   return g_steal_pointer(&self);

@@ -237,6 +237,47 @@ Test(store_faults, a_torn_log_gives_the_batches_before)
   cr_assert_gt(different, 10);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+  copy_torn(from, to, 0);
+}
+
+/* As a daemon leaves it that was killed between write and sync. */
+static void leave_log(void)
+{
+  g_autofree char *db = in_dir(MAL_SQLITE_FILE), *wal = in_dir(MAL_SQLITE_FILE "-wal");
+  g_autofree char *kept_db = in_dir("kept"), *kept_wal = in_dir("kept-wal");
+  reopen(NULL);
+  put(1, 0);
+  fake_run(fake_rt);
+  copy_file(db, kept_db);
+  copy_file(wal, kept_wal);
+  mal_store_close(g_steal_pointer(&store));
+  copy_file(kept_db, db);
+  copy_file(kept_wal, wal);
+}
+
+Test(store_faults, a_log_that_is_found_is_synced_before_it_is_believed)
+{
+  FaultVfs *faults = fault_vfs_reset();
+  leave_log();
+  reopen(FAULT_VFS);
+  cr_assert_eq(faults->syncs, 1);
+  cr_assert_eq(faults->writes, 0);
+  g_auto(Loaded) loaded = load_from(NOW);
+  expect_lease(&loaded, 1, 0);
+}
+
+Test(store_faults, a_log_that_cannot_be_synced_is_not_believed)
+{
+  g_autoptr(GError) error = NULL;
+  FaultVfs *faults = fault_vfs_reset();
+  leave_log();
+  faults->fail_sync = 0;
+  cr_assert_null(mal_store_sqlite_open(fake_runtime(fake_rt), dir, FAULT_VFS, &error));
+  assert_says(error->message, "check the disk");
+}
+
 /* ---- kill -9 --------------------------------------------------------------------------------- */
 
 #define PER_BATCH 8
