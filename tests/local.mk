@@ -27,6 +27,13 @@ support_sources += tests/support/fault-vfs.c tests/support/fault-vfs.h
 support_sources += tests/fuzz/fuzz.h
 support_sources += tests/support/loop.h tests/support/private-net.h
 
+# The daemon with a disk that can be told to fail, for tests/e2e.
+check_PROGRAMS += tests/support/mallocd-disk
+tests_support_mallocd_disk_SOURCES = core/mallocd-main.c tests/support/disk-vfs.c
+tests_support_mallocd_disk_CFLAGS = $(mallocd_CFLAGS)
+tests_support_mallocd_disk_LDFLAGS = $(mallocd_LDFLAGS)
+tests_support_mallocd_disk_LDADD = $(mallocd_LDADD)
+
 check_LTLIBRARIES += tests/sim/libmalsim.la
 tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-internal.h tests/sim/sim-connection.c \
   tests/sim/sim-disk.c tests/sim/sim-net.c tests/sim/sim-node.c tests/sim/sim-queue.c tests/sim/sim-route.c \
@@ -45,6 +52,12 @@ SEEDS = 1 200
 soak: tests/sim/soak-madcap
 	tests/sim/soak-madcap $(SEEDS)
 .PHONY: soak
+
+# make soak-crash KILLS=300: so many SIGKILLs, power cuts, runs on a failing and on a full disk.
+KILLS = 300
+soak-crash: all $(check_PROGRAMS)
+	$(AM_TESTS_ENVIRONMENT) KILLS=$(KILLS) CRASH_SEED=$(CRASH_SEED) $(PYTHON3) $(srcdir)/tests/e2e/test_crash.py
+.PHONY: soak-crash
 
 check_PROGRAMS += tests/bench/bench-store
 tests_bench_bench_store_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
@@ -150,6 +163,7 @@ tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-al
 test_scripts =
 test_scripts += tests/e2e/test_client.py
 test_scripts += tests/e2e/test_codec.py
+test_scripts += tests/e2e/test_crash.py
 test_scripts += tests/e2e/test_ctl.py
 test_scripts += tests/e2e/test_service.py
 test_scripts += tests/e2e/test_ctl_direct.py
@@ -207,8 +221,10 @@ test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/madcap
 test_data += tests/plugins/built.py
 test_data += tests/e2e/madcap.py
+test_data += tests/e2e/disk.py
 test_data += tests/e2e/dissector_fields.py
 test_data += tests/e2e/harness.py
+test_data += tests/e2e/load.py
 test_data += tests/e2e/madcap_site.py
 test_data += tests/e2e/netns.py
 test_data += tests/fuzz/corpus

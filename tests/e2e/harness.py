@@ -124,15 +124,19 @@ class Client:
 class Daemon:
     """CONFIG: the text of a configuration without what follows from FOLDER, that is state-dir and
     control-socket, which are put behind its "[daemon]" line. NETWORK: a context manager in which it
-    is started (see netns.Namespace)."""
+    is started (see netns.Namespace). COMMAND: the program of the build, with what stands before it;
+    ENVIRONMENT: more of it."""
 
-    def __init__(self, config, folder=None, network=None, state_dir=None, start=True):
+    def __init__(self, config, folder=None, network=None, state_dir=None, start=True,
+                 command=("mallocd",), environment=()):
         self.folder = pathlib.Path(folder) if folder else temporary_folder()
         self.state_dir = pathlib.Path(state_dir) if state_dir else self.folder / "state"
         self.socket = self.folder / "control.sock"
         self.config_file = self.folder / "mallocd.conf"
         self.log_file = self.folder / "log"
         self.network = network
+        self.command = [*command[:-1], program(command[-1])]
+        self.environment = dict(environment)
         self.process = None
         self.state_dir.mkdir(exist_ok=True)
         self.configure(config)
@@ -153,11 +157,12 @@ class Daemon:
         self.config_file.write_text(text)
 
     def _spawn(self):
-        command = [program("mallocd"), "-c", str(self.config_file), "--foreground"]
+        command = [*self.command, "-c", str(self.config_file), "--foreground"]
         with self.network or contextlib.nullcontext(), open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent, env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
+                preexec_fn=die_with_parent,
+                env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS, **self.environment})
         _running.append(self.process)
 
     def _is_ready(self):
