@@ -156,6 +156,17 @@ tests_unit_test_madcap_golden_SOURCES = tests/unit/test-madcap-golden.c $(madcap
 tests_unit_test_madcap_golden_LDADD = $(madcap_test_libs)
 CLEANFILES += tests/madcap.pcap
 
+aap_packets = tests/support/aap-packets.c tests/support/aap-packets.h tests/support/hex.c tests/support/hex.h
+aap_test_libs = plugins/aap/libaap.la $(LDADD)
+unit_tests += tests/unit/test-aap-golden
+tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets) \
+  tests/support/pcap.c tests/support/pcap.h
+tests_unit_test_aap_golden_LDADD = $(aap_test_libs)
+CLEANFILES += tests/aap.pcap
+unit_tests += tests/unit/test-aap-wire
+tests_unit_test_aap_wire_SOURCES = tests/unit/test-aap-wire.c $(aap_packets)
+tests_unit_test_aap_wire_LDADD = $(aap_test_libs)
+
 check_PROGRAMS += tests/support/madcap-json
 tests_support_madcap_json_SOURCES = tests/support/madcap-json.c
 tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
@@ -218,8 +229,10 @@ test_data += tests/bench/run.sh
 test_data += tests/coverage.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
+test_data += tests/golden/aap
 test_data += tests/golden/madcap
 test_data += tests/plugins/built.py
+test_data += tests/e2e/aap.py
 test_data += tests/e2e/madcap.py
 test_data += tests/e2e/disk.py
 test_data += tests/e2e/dissector_fields.py
