@@ -163,6 +163,15 @@ tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets)
   tests/support/pcap.c tests/support/pcap.h
 tests_unit_test_aap_golden_LDADD = $(aap_test_libs)
 CLEANFILES += tests/aap.pcap
+unit_tests += tests/unit/test-aap-ranges
+tests_unit_test_aap_ranges_SOURCES = tests/unit/test-aap-ranges.c $(aap_packets)
+tests_unit_test_aap_ranges_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-scope
+tests_unit_test_aap_scope_SOURCES = tests/unit/test-aap-scope.c $(aap_packets)
+tests_unit_test_aap_scope_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-time
+tests_unit_test_aap_time_SOURCES = tests/unit/test-aap-time.c $(aap_packets)
+tests_unit_test_aap_time_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-wire
 tests_unit_test_aap_wire_SOURCES = tests/unit/test-aap-wire.c $(aap_packets)
 tests_unit_test_aap_wire_LDADD = $(aap_test_libs)

@@ -47,8 +47,8 @@ typedef struct {
 } AapLoss;
 
 /* Takes one message of the sender into account. An estimate: of a request never heard at all one message
-   is taken for lost, and nothing is said of the time before the first message, of gaps beyond the
-   window, and of requests older than that. */
+   is taken for lost, and nothing is said of a request's last messages, of the time before the first message, of
+   gaps beyond the window, and of requests older than that. */
 void aap_loss_heard(AapLoss *loss, uint32_t rseq, uint8_t mseq);
 /* Share of messages lost, 0 to 1; 0 where none was heard. */
 double aap_loss_share(const AapLoss *loss);
