@@ -75,11 +75,17 @@ static bool may_change(MalCore *core, const char *kind, const char *name, GError
   return true;
 }
 
-static bool check_name(const char *what, const char *name, GError **error)
+static bool is_name(const char *name)
 {
   bool good = *name && strlen(name) <= 64;
   for (const char *c = name; good && *c; c++)
     good = g_ascii_isalnum(*c) || strchr("-_.", *c);
+  return good;
+}
+
+static bool check_name(const char *what, const char *name, GError **error)
+{
+  bool good = is_name(name);
   if (!good)
     g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
                 "\"%s\" can't be the name of a %s: use letters, digits, '-', '_', '.', at most 64", name, what);
@@ -264,20 +270,41 @@ static bool restore_reserve(MalCore *core, const char *name, json_object *value,
   return add_reserve(core, scope, name, spans, text_of(value, "comment"), error);
 }
 
+/* The disk may hold what the control socket would never have let in. NULL with ERROR. */
+static json_object *value_of(const MalRecord *record, GError **error)
+{
+  const char *octets = (const char *)record->value;
+  g_autofree char *text = g_strndup(octets, record->value_length);
+  bool is_text = g_utf8_validate(octets, (gssize)record->value_length, NULL);
+  json_object *value = is_text ? json_tokener_parse(text) : NULL;
+  if (value)
+    return value;
+  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "its value is not JSON");
+  return NULL;
+}
+
+static bool restore_named(MalCore *core, const MalRecord *record, const char *name, GError **error)
+{
+  if (strlen(name) != record->key_length || !is_name(name)) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "nothing can have such a name");
+    return false;
+  }
+  json_object *value = value_of(record, error);
+  bool ok = value && (strcmp(record->kind, "range") == 0 ? restore_range(core, name, value, error)
+                                                         : restore_reserve(core, name, value, error));
+  json_object_put(value);
+  return ok;
+}
+
 bool core_hand_restore(MalCore *core, const MalRecord *record, GError **error)
 {
   g_autofree char *name = g_strndup((const char *)record->key, record->key_length);
-  g_autofree char *text = g_strndup((const char *)record->value, record->value_length);
-  json_object *value = json_tokener_parse(text);
-  bool ok = true;
-  if (strcmp(record->kind, "range") == 0)
-    ok = restore_range(core, name, value, error);
-  else if (strcmp(record->kind, "reserve") == 0)
-    ok = restore_reserve(core, name, value, error);
-  if (!ok)
-    g_prefix_error(error, "%s %s, which was made by hand and is kept in the store: ", record->kind, name);
-  json_object_put(value);
-  return ok;
+  if ((strcmp(record->kind, "range") != 0 && strcmp(record->kind, "reserve") != 0) ||
+      restore_named(core, record, name, error))
+    return true;
+  g_autofree char *shown = g_strescape(name, NULL);
+  g_prefix_error(error, "%s %s, which was made by hand and is kept in the store: ", record->kind, shown);
+  return false;
 }
 
 /* The disk refused: the model says again what the disk says. */

@@ -169,6 +169,12 @@ static GPtrArray *snapshot(const MalRecords *self, const char *owner)
   return out;
 }
 
+static const uint8_t *octets_of(GBytes *bytes, size_t *length)
+{
+  const uint8_t *octets = g_bytes_get_data(bytes, length);
+  return octets ? octets : (const uint8_t *)"";
+}
+
 bool mal_store_each_record(MalStore *store, const char *owner, MalStoreRecordFunc func, void *data, GError **error)
 {
   bool ok = true;
@@ -176,8 +182,8 @@ bool mal_store_each_record(MalStore *store, const char *owner, MalStoreRecordFun
   for (unsigned i = 0; ok && i < all->len; i++) {
     const Entry *e = g_ptr_array_index(all, i);
     MalRecord r = { .owner = e->owner, .kind = e->kind };
-    r.key = g_bytes_get_data(e->key, &r.key_length);
-    r.value = g_bytes_get_data(e->value, &r.value_length);
+    r.key = octets_of(e->key, &r.key_length);
+    r.value = octets_of(e->value, &r.value_length);
     ok = func(&r, data, error);
   }
   return ok;

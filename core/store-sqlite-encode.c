@@ -74,7 +74,7 @@ void mal_arena_put_lease(MalArena *arena, MalTime at, const MalLease *lease)
   char client[MAL_ADDRESS_STRLEN] = "";
   if (lease->client.family != MAL_FAMILY_NONE)
     mal_address_format(lease->client, client);
-  MalLeaseChange head = {
+  MalLeaseRow head = {
     .change = { .kind = MAL_CHANGE_PUT_LEASE, .at = at },
     .start = lease->start,
     .end = lease->end,
@@ -103,7 +103,7 @@ void mal_arena_put_lease(MalArena *arena, MalTime at, const MalLease *lease)
 void mal_arena_drop_lease(MalArena *arena, MalTime at, MalLeaseId id, const char *reason)
 {
   g_assert(id.length >= 1 && id.length <= MAL_LEASE_ID_MAX);
-  MalLeaseChange head = {
+  MalLeaseRow head = {
     .change = { .kind = MAL_CHANGE_DROP_LEASE, .at = at },
     .id = (uint16_t)id.length,
     .reason = text_length(reason),
@@ -119,7 +119,7 @@ void mal_arena_put_record(MalArena *arena, MalTime at, const MalRecord *record, 
 {
   g_assert(record->key_length <= MAL_STORE_OCTETS_MAX
            && record->value_length <= MAL_STORE_OCTETS_MAX);
-  MalRecordChange head = {
+  MalRecordRow head = {
     .change = { .kind = drop ? MAL_CHANGE_DROP_RECORD : MAL_CHANGE_PUT_RECORD, .at = at },
     .owner = text_length(record->owner),
     .kind = text_length(record->kind),

@@ -38,7 +38,7 @@ static void bind_op(sqlite3_stmt *stmt, int column, bool drop)
   sqlite3_bind_text(stmt, column, drop ? "drop" : "put", drop ? 4 : 3, SQLITE_STATIC);
 }
 
-static int bind_lease(sqlite3_stmt *stmt, const MalLeaseChange *lease)
+static int bind_lease(sqlite3_stmt *stmt, const MalLeaseRow *lease)
 {
   Binder binder = { .stmt = stmt, .at = (const uint8_t *)(lease + 1) };
   bool drop = lease->change.kind == MAL_CHANGE_DROP_LEASE;
@@ -64,7 +64,7 @@ static int bind_lease(sqlite3_stmt *stmt, const MalLeaseChange *lease)
   return binder.rc;
 }
 
-static int bind_record(sqlite3_stmt *stmt, const MalRecordChange *record)
+static int bind_record(sqlite3_stmt *stmt, const MalRecordRow *record)
 {
   Binder binder = { .stmt = stmt, .at = (const uint8_t *)(record + 1) };
   bool drop = record->change.kind == MAL_CHANGE_DROP_RECORD;
@@ -102,8 +102,8 @@ static int insert_all(MalSqlite *self, const MalArena *arena)
     MalJournalKind which = is_lease(change) ? MAL_JOURNAL_LEASES : MAL_JOURNAL_RECORDS;
     sqlite3_stmt *stmt = self->journals[which].insert;
     int rc = which == MAL_JOURNAL_LEASES
-                 ? bind_lease(stmt, (const MalLeaseChange *)(const void *)change)
-                 : bind_record(stmt, (const MalRecordChange *)(const void *)change);
+                 ? bind_lease(stmt, (const MalLeaseRow *)(const void *)change)
+                 : bind_record(stmt, (const MalRecordRow *)(const void *)change);
     if (rc != SQLITE_OK)
       return rc;
     sqlite3_bind_int64(stmt, which == MAL_JOURNAL_LEASES ? SEQ : 7, (sqlite3_int64)next[which]++);
@@ -120,8 +120,8 @@ static void account(MalSqlite *self, const MalArena *arena)
 {
   for (size_t offset = 0; offset < arena->used; offset += change_at(arena, offset)->size) {
     const MalChange *change = change_at(arena, offset);
-    const MalLeaseChange *lease = (const MalLeaseChange *)(const void *)change;
-    const MalRecordChange *record = (const MalRecordChange *)(const void *)change;
+    const MalLeaseRow *lease = (const MalLeaseRow *)(const void *)change;
+    const MalRecordRow *record = (const MalRecordRow *)(const void *)change;
     MalJournal *journal =
         &self->journals[is_lease(change) ? MAL_JOURNAL_LEASES : MAL_JOURNAL_RECORDS];
     const void *bytes = is_lease(change) ? (const void *)(lease + 1) : (const void *)(record + 1);

@@ -48,13 +48,13 @@ typedef struct {
   int64_t pad;
   uint32_t flags, blocks;     /* lengths from here on */
   uint16_t id, scope, client, origin, reason;
-} MalLeaseChange;
+} MalLeaseRow;
 
 /* Then: owner, NUL, kind, NUL, key, value. */
 typedef struct {
   MalChange change;
   uint32_t owner, kind, key, value;   /* lengths without the NULs */
-} MalRecordChange;
+} MalRecordRow;
 
 typedef struct {
   uint8_t *bytes;

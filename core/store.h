@@ -18,7 +18,7 @@ typedef struct MalStore MalStore;
 typedef uint64_t MalTicket;   /* counts batches from 1; 0: nothing */
 
 /* Everything that isn't a lease: OWNER is "core" or a plugin's name, KIND its own word ("reserve",
-   "peer"). */
+   "peer"). Readers get neither key nor value as NULL, also where they have no octets. */
 typedef struct {
   const char *owner;
   const char *kind;

@@ -61,6 +61,24 @@ Test(store_records, are_there_before_and_after_they_are_durable)
   mal_store_close(store);
 }
 
+static bool has_octets(const MalRecord *r, void *data, GError **error)
+{
+  (void)data, (void)error;
+  return r->key && r->value;
+}
+
+Test(store_records, no_octets_at_all_are_not_null)
+{
+  g_autoptr(FakeRuntime) fake = fake_runtime_new();
+  MalStore *store = mal_store_memory_new(fake_runtime(fake));
+
+  put(store, "a", "", "");
+  cr_assert(mal_store_each_record(store, "a", has_octets, NULL, NULL));
+  fake_run(fake);
+  cr_assert(mal_store_each_record(store, "a", has_octets, NULL, NULL));
+  mal_store_close(store);
+}
+
 /* A batch that fails takes its changes with it. */
 Test(store_records, what_fails_does_not_count)
 {
