@@ -393,6 +393,17 @@ bool mal_allocator_remove_range(MalAllocator *a, MalAddress first)
   return true;
 }
 
+bool mal_allocator_range_use(const MalAllocator *a, MalAddress first, uint64_t *busy, uint64_t *usable)
+{
+  guint at = range_from(a, first);
+  const OwnedRange *range = at < a->by_first->len ? mal_range(a->by_first, at) : NULL;
+  if (range == NULL || !mal_address_equal(range->span.first, first))
+    return false;
+  *busy = range->busy + (range->n_usable - range->n_pieces);
+  *usable = range->n_usable;
+  return true;
+}
+
 /* ---- excludes and reserves ----------------------------------------------------------------------
  */
 

@@ -53,6 +53,8 @@ bool mal_allocator_add_range(MalAllocator *a, const MalScope *scope, MalSpan spa
 bool mal_allocator_set_until(MalAllocator *a, MalAddress first, MalTime until);
 /* Forgets the range that begins at FIRST with all that is busy in it. */
 bool mal_allocator_remove_range(MalAllocator *a, MalAddress first);
+/* Of the range that begins at FIRST: addresses held or reserved (once for each holder), and usable ones. */
+bool mal_allocator_range_use(const MalAllocator *a, MalAddress first, uint64_t *busy, uint64_t *usable);
 /* These addresses are never given out; they hold their Ethernet groups only where RESERVED
    (a [reserve]: somebody uses them; an exclude: nobody of ours does). Addresses outside of every range
    are remembered for the Ethernet check. */

@@ -153,6 +153,19 @@ static MalVerdict arbitrate(uint64_t ticket, const MalScope *scope, MalSpan span
   return run->instance ? run->plugin->arbitrate(run->instance, ticket, scope, span, until) : MAL_VERDICT_NO;
 }
 
+static void acquire(const MalScope *scope, MalSpan span, uint64_t count, MalTime until, void *data)
+{
+  PluginRun *run = data;
+  if (run->running)
+    run->plugin->acquire(run->instance, scope, span, count, until);
+}
+
+static bool adopt(const MalScope *scope, MalSpan span, MalTime until, void *data)
+{
+  PluginRun *run = data;
+  return run->instance && run->plugin->adopt && run->plugin->adopt(run->instance, scope, span, until);
+}
+
 /* Everybody on layer 3 hears of it: who has nothing for this scope leaves it be. */
 static void demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
 {
@@ -179,6 +192,8 @@ static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
   g_ptr_array_add(core->plugins, run);
   if (run->wanted && p->arbitrate)
     mal_space_set_arbiter(core->space, arbitrate, run);
+  if (run->wanted && p->acquire)
+    mal_space_set_acquire(core->space, acquire, adopt, run);
   if (run->wanted && p->demand)
     mal_space_set_demand(core->space, MAL_LEVEL_AVAILABLE, demand, core);
 }

@@ -70,6 +70,7 @@ typedef struct {
   char *scope;
   MalTime give_up;
   MalTime ask_again;            /* what came may not do, or nobody was there to hear */
+  GError *denied;               /* layer 2 can't bring what is waited for: why */
   GError *error;                /* it ended with this, and its DONE is still to be told */
   MalLeaseFunc done;
   void *user;
@@ -98,6 +99,7 @@ struct MalLeases {
   MalEthernetPolicy policy;
   GPtrArray *reserves;          /* MalReserve *, owned: the plan's, then those made by hand */
   unsigned by_hand;
+  GArray *suspended;            /* MalSpan: mal_leases_suspend */
   uint8_t hash_key[16];
 
   GPtrArray *chunks;
@@ -199,6 +201,10 @@ void leases_debug_check(MalLeases *l);
 #define LEASES_TIME_MOST ((int64_t)1 << 55)
 bool leases_store_works(const MalLeases *l);
 
+/* ---- leases-layer2.c ---------------------------------------------------------------------------------- */
+
+void leases_lift_suspensions(MalLeases *l, bool lift);
+
 /* ---- leases-reserve.c ------------------------------------------------------------------------------- */
 
 void leases_reserve_free(void *reserve);
@@ -225,6 +231,13 @@ void leases_settled(MalTicket through, const GError *error, void *data);
 void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued);
 void leases_tell_later(MalLeases *l);
 /* leases-wait.c */
+bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now);
+void leases_wait_deny(MalLeases *l, const MalScope *scope, const GError *why);
+/* Layer 2 that chooses for itself could own what R names; could make PERIOD, cut short by the end of what is owned, as
+   long as was wished; should own what a renewal wants (it may have it the next time). */
+bool leases_could_own_named(const MalLeases *l, const MalLeaseRequest *r, MalTime now);
+bool leases_is_short(const MalLeases *l, const MalLeaseRequest *r, MalTime now, const Period *period);
+void leases_want_longer(MalLeases *l, uint32_t handle, MalTime until);
 bool leases_wait(MalLeases *l, const MalLeaseRequest *request, MalTime now, MalLeaseFunc done, void *user,
                  uint64_t cookie);
 bool leases_wait_cancel(MalLeases *l, MalLeaseId id);

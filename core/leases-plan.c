@@ -5,15 +5,6 @@
 
 /* ---- owned ranges come and go ---------------------------------------------------------------------------- */
 
-/* The range is gone; leases in it must end, and their holders be told. */
-static void revoke_in(MalLeases *l, MalSpan span)
-{
-  MalLeaseFilter filter = { .span = span, .holds = true };
-  MalLease lease;
-  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);)
-    leases_revoke(l, (uint32_t)cursor);
-}
-
 static void on_space(MalSpaceChange what, const MalRange *range, void *data)
 {
   MalLeases *l = data;
@@ -29,10 +20,16 @@ static void on_space(MalSpaceChange what, const MalRange *range, void *data)
     leases_wait_retry(l);
     break;
   case MAL_SPACE_REMOVED:
-    revoke_in(l, range->span);
+    /* Leases in it must end, and their holders be told. */
+    mal_leases_revoke(l, range->span);
     mal_allocator_remove_range(l->allocator, range->span.first);
     break;
   }
+}
+
+static void on_deny(const MalScope *scope, const GError *why, void *data)
+{
+  leases_wait_deny(data, scope, why);
 }
 
 static void on_turn(void *data)
@@ -61,6 +58,7 @@ MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
   l->old_scopes = g_ptr_array_new_with_free_func((GDestroyNotify)mal_scope_set_unref);
   l->allocator = mal_allocator_new(MAL_ETHERNET_DISTINCT, allocator_seed(l));
   l->reserves = g_ptr_array_new_with_free_func(leases_reserve_free);
+  l->suspended = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   l->found = g_array_new(FALSE, FALSE, sizeof(MalBlock));
   l->undropped = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
   l->dropping = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
@@ -70,6 +68,7 @@ MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
   leases_table_init(l);
   l->store_listener = mal_store_listen(store, leases_settled, l);
   l->space_watch = mal_space_watch(space, on_space, l);
+  mal_space_on_deny(space, on_deny, l);
   return l;
 }
 
@@ -86,6 +85,7 @@ void mal_leases_free(MalLeases *l)
   leases_table_clear(l);
   mal_allocator_free(l->allocator);
   g_ptr_array_unref(l->reserves);
+  g_array_unref(l->suspended);
   g_array_unref(l->found);
   g_array_unref(l->watchers);
   g_clear_pointer(&l->scopes, mal_scope_set_unref);
@@ -165,7 +165,7 @@ static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirror
 }
 
 static bool fill_allocator(MalAllocator *a, const GArray *future, const MalPlan *plan, const GPtrArray *reserves,
-                           GError **error)
+                           const GArray *suspended, GError **error)
 {
   for (unsigned i = 0; i < future->len; i++) {
     const Future *f = &g_array_index(future, Future, i);
@@ -182,6 +182,8 @@ static bool fill_allocator(MalAllocator *a, const GArray *future, const MalPlan 
     for (unsigned j = 0; j < r->spans->len; j++)
       mal_allocator_block_out(a, g_array_index(r->spans, MalSpan, j), true);
   }
+  for (unsigned i = 0; i < suspended->len; i++)
+    mal_allocator_block_out(a, g_array_index(suspended, MalSpan, i), false);
   return true;
 }
 
@@ -354,7 +356,7 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
   g_autoptr(GArray) future = future_owned(l, plan, mirrored);
   g_autoptr(MalAllocator) allocator = mal_allocator_new(policy, allocator_seed(l));
   g_autoptr(GArray) taboo = forbidden(plan, reserves);
-  if (!fill_allocator(allocator, future, plan, reserves, error))
+  if (!fill_allocator(allocator, future, plan, reserves, l->suspended, error))
     return false;
   Move move = { .l = l, .plan = plan, .future = future, .allocator = allocator, .forbidden = taboo, .now = now };
   move_leases(&move);
@@ -436,6 +438,20 @@ static bool is_owned(const MalLeases *l, const MalScope *scope, const MalLease *
   return true;
 }
 
+/* Layer 2 may be new here: what was leased without it becomes its own. */
+static bool adopt_unowned(MalLeases *l, const MalScope *scope, const MalLease *lease)
+{
+  for (size_t i = 0; i < lease->n_blocks; i++) {
+    MalSpan span = mal_span_of_block(lease->blocks[i]);
+    MalTime until = mal_lease_held_until(lease);
+    if (!mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, span, until) &&
+        (!mal_space_covers(l->space, MAL_LEVEL_AVAILABLE, scope, span, until) ||
+         !mal_space_adopt(l->space, scope, span, until)))
+      return false;
+  }
+  return is_owned(l, scope, lease);
+}
+
 static bool set_lost_error(const MalLease *lease, GError **error)
 {
   g_autofree char *blocks = mal_blocks_format(lease->blocks, lease->n_blocks);
@@ -452,7 +468,7 @@ bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsign
   if (mal_lease_held_until(lease) <= now)
     return true;
   const MalScope *scope = mal_scope_set_find(l->scopes, lease->scope);
-  if (!scope || !is_owned(l, scope, lease))
+  if (!scope || (!is_owned(l, scope, lease) && !adopt_unowned(l, scope, lease)))
     return set_lost_error(lease, error);
   uint32_t old = leases_find(l, lease->id);
   if (old)

@@ -9,6 +9,7 @@
 
 static void waiting_free(Waiting *w)
 {
+  g_clear_error(&w->denied);
   g_clear_error(&w->error);
   g_free(w->named);
   g_free(w->scope);
@@ -28,15 +29,113 @@ bool mal_leases_is_waiting(const MalLeases *l, MalLeaseId id)
   return l->waiting.length > 0 && find(l, id);
 }
 
+/* ---- layer 2 that chooses for itself (mal_space_set_acquire) --------------------------------------------- */
+
+static MalTime held_until(const MalLeaseRequest *r, MalTime now)
+{
+  return mal_time_add(MAX(r->start, now), r->lifetime + r->pad);
+}
+
+static bool could_own_until(const MalLeases *l, const MalScope *scope, MalSpan span, MalTime until)
+{
+  return mal_space_covers(l->space, MAL_LEVEL_AVAILABLE, scope, span, until) &&
+         !mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, span, until);
+}
+
+bool leases_could_own_named(const MalLeases *l, const MalLeaseRequest *r, MalTime now)
+{
+  bool some = false;
+  if (!mal_space_acquires(l->space))
+    return false;
+  for (size_t i = 0; i < r->n_named; i++) {
+    MalSpan span = mal_span_of_block(r->named[i]);
+    if (!mal_space_covers(l->space, MAL_LEVEL_AVAILABLE, r->scope, span, held_until(r, now)))
+      return false;
+    some = some || could_own_until(l, r->scope, span, held_until(r, now));
+  }
+  return some;
+}
+
+bool leases_is_short(const MalLeases *l, const MalLeaseRequest *r, MalTime now, const Period *period)
+{
+  MalTime until = held_until(r, now);
+  if (period->end - period->start >= r->lifetime || !mal_space_acquires(l->space))
+    return false;
+  g_autoptr(GPtrArray) ranges = mal_space_ranges(l->space, MAL_LEVEL_AVAILABLE);
+  for (unsigned i = 0; i < ranges->len; i++) {
+    const MalRange *range = g_ptr_array_index(ranges, i);
+    if (range->scope == r->scope && range->until >= until)
+      return true;
+  }
+  return false;
+}
+
+void leases_want_longer(MalLeases *l, uint32_t handle, MalTime until)
+{
+  const Slot *slot = leases_slot(l, handle);
+  const MalScope *scope = mal_scope_set_at(l->scopes, slot->scope);
+  if (!mal_space_acquires(l->space))
+    return;
+  for (size_t i = 0; i < slot->n_blocks; i++) {
+    MalSpan span = mal_span_of_block(leases_block(l, slot, i));
+    if (could_own_until(l, scope, span, until))
+      mal_space_want_span(l->space, scope, span, until);
+  }
+}
+
+static bool raise_named(MalLeases *l, const MalLeaseRequest *r, MalTime now)
+{
+  for (size_t i = 0; i < r->n_named; i++) {
+    MalSpan span = mal_span_of_block(r->named[i]);
+    if (could_own_until(l, r->scope, span, held_until(r, now)))
+      mal_space_want_span(l->space, r->scope, span, held_until(r, now));
+  }
+  return true;
+}
+
+/* All that waits in R's scope, R with it, wants so much. */
+static uint64_t wanted_in_all(const MalLeases *l, const MalLeaseRequest *r)
+{
+  uint64_t n = find(l, r->id) ? 0 : r->desired;
+  for (const GList *i = l->waiting.head; i; i = i->next) {
+    const Waiting *w = i->data;
+    if (strcmp(w->scope, r->scope->id) == 0 && w->request.n_named == 0)
+      n += w->request.desired;
+  }
+  return n;
+}
+
+bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now)
+{
+  if (!mal_space_acquires(l->space))
+    return mal_space_want(l->space, r->scope, r->desired, held_until(r, now));
+  if (r->n_named > 0)
+    return raise_named(l, r, now);
+  return mal_space_want(l->space, r->scope, wanted_in_all(l, r), held_until(r, now));
+}
+
+/* Each gets what there is at its next turn, which comes at once, or is refused. */
+void leases_wait_deny(MalLeases *l, const MalScope *scope, const GError *why)
+{
+  for (GList *i = l->waiting.head; i; i = i->next) {
+    Waiting *w = i->data;
+    if (strcmp(w->scope, scope->id) != 0)
+      continue;
+    w->give_up = MAL_BEGINNING;
+    g_clear_error(&w->denied);
+    w->denied = g_error_copy(why);
+  }
+  leases_wait_retry(l);
+}
+
 static bool raise_demand(MalLeases *l, Waiting *w, MalTime now)
 {
-  const MalLeaseRequest *r = &w->request;
   bool again = w->ask_again != 0;
   w->ask_again = mal_time_add(now, ASK_AGAIN_SECONDS);
   /* What was asked for is still being thought about: asking again would claim more than is wanted. */
-  if (again && mal_space_is_deciding(l->space, r->scope))
+  if (again && mal_space_is_deciding(l->space, w->request.scope))
     return true;
-  return mal_space_want(l->space, r->scope, r->desired, mal_time_add(MAX(r->start, now), r->lifetime + r->pad));
+  return leases_wait_raise(l, &w->request, now);
 }
 
 bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user, uint64_t cookie)
@@ -105,13 +204,29 @@ static void retry(MalLeases *l, GList *link, MalTime now)
   if (!w->request.scope) {
     end(l, link, g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "scope %s is gone", w->scope));
   } else if (leases_decide(l, &w->request, now, &period, &why) &&
-             (last || !leases_is_late(&w->request, now, &period))) {
+             (last || (!leases_is_late(&w->request, now, &period) &&
+                       !leases_is_short(l, &w->request, now, &period)))) {
     g_queue_delete_link(&l->waiting, link);
     leases_enter(l, &w->request, &period, now, w->done, w->user, w->cookie);
     waiting_free(w);
   } else if (last) {
-    end(l, link, g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "no space came within ten minutes"));
+    end(l, link, w->denied ? g_steal_pointer(&w->denied)
+                           : g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "no space came within ten minutes"));
   } else if (w->ask_again <= now) {
+    raise_demand(l, w, now);
+  }
+}
+
+/* Part of what was wanted came: layer 2 that counts all who wait hears, once a scope, what is still missing. */
+static void raise_what_is_missing(MalLeases *l, MalTime now)
+{
+  g_autofree bool *raised = g_new0(bool, mal_scope_set_size(l->scopes) + 1);
+  for (GList *i = l->waiting.head; i; i = i->next) {
+    Waiting *w = i->data;
+    w->request.scope = mal_scope_set_find(l->scopes, w->scope);
+    if (!w->request.scope || (raised[w->request.scope->index] && w->request.n_named == 0))
+      continue;
+    raised[w->request.scope->index] = w->request.n_named == 0 || raised[w->request.scope->index];
     raise_demand(l, w, now);
   }
 }
@@ -124,6 +239,8 @@ void leases_wait_retry_now(MalLeases *l, MalTime now)
     retry(l, i, now);
     i = next;
   }
+  if (l->waiting.head && mal_space_acquires(l->space))
+    raise_what_is_missing(l, now);
 }
 
 /* The engine may be in the middle of a change, or the space in the middle of telling its watchers: the retry

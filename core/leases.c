@@ -367,13 +367,14 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime
   }
   if (decide_with_hold(l, r, now, &period, why)) {
     /* "As soon as possible" (RFC 2730 2.2.4): space that others bring in a moment beats a later start. */
-    if (r->may_wait && leases_is_late(r, now, &period) && leases_wait(l, r, now, done, user, cookie))
+    if (r->may_wait && (leases_is_late(r, now, &period) || leases_is_short(l, r, now, &period)) &&
+        leases_wait(l, r, now, done, user, cookie))
       return MAL_ANSWER_WAITING;
     leases_enter(l, r, &period, now, done, user, cookie);
     return MAL_ANSWER_GRANTED;
   }
-  if (r->may_wait && why->code == MAL_ERROR_NO_SPACE && why->part != MAL_REFUSED_NAMED &&
-      leases_wait(l, r, now, done, user, cookie))
+  if (r->may_wait && why->code == MAL_ERROR_NO_SPACE &&
+      (why->part != MAL_REFUSED_NAMED || leases_could_own_named(l, r, now)) && leases_wait(l, r, now, done, user, cookie))
     return MAL_ANSWER_WAITING;
   return MAL_ANSWER_REFUSED;
 }
@@ -425,8 +426,9 @@ bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *asked, MalTime now, Ma
     return false;
   bool good = decide_with_hold(l, &bounded, now, &period, why);
   /* Nobody waits for an offer, but who asks again may find what this brings. */
-  if (r->may_wait && (good ? leases_is_late(r, now, &period) : why->code == MAL_ERROR_NO_SPACE))
-    mal_space_want(l->space, r->scope, r->desired, mal_time_add(MAX(r->start, now), r->lifetime + r->pad));
+  if (r->may_wait && (good ? leases_is_late(r, now, &period) || leases_is_short(l, r, now, &period)
+                           : why->code == MAL_ERROR_NO_SPACE))
+    leases_wait_raise(l, r, now);
   if (!good)
     return false;
   uint32_t handle = new_slot(l, r, &period);
@@ -497,6 +499,7 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
   if (r->max_start < begin)
     return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
   int64_t good = 0, bad = r->lifetime;
+  leases_lift_suspensions(l, true);
   if (leases_is_free(l, handle, now, start, mal_time_add(begin, r->lifetime)))
     good = r->lifetime;
   while (good != r->lifetime && good + 1 < bad) {
@@ -506,6 +509,9 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
     else
       bad = middle;
   }
+  leases_lift_suspensions(l, false);
+  if (good < r->lifetime)
+    leases_want_longer(l, handle, mal_time_add(mal_time_add(begin, r->lifetime), slot->pad));
   if (good < MAX(r->min_lifetime, 1))
     return refuse(why, MAL_ERROR_NO_SPACE, good > 0 || r->start == MAL_BEGINNING ? MAL_REFUSED_LIFETIME : MAL_REFUSED_START);
   *out = (Period){ start, mal_time_add(begin, good) };

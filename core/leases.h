@@ -84,6 +84,14 @@ MAL_API MalAnswer mal_leases_release(MalLeases *leases, MalLeaseId id, MalTime n
 MAL_API GError *mal_leases_refusal_error(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
                                          const MalRefusal *why);
 
+/* What layer 2 says of owned addresses. Suspended ones go to no new client (running leases stay); suspending the same
+   span twice is one suspension. Revoking ends the leases and holds that touch SPAN, as the withdrawal of their range would. */
+MAL_API void mal_leases_suspend(MalLeases *leases, MalSpan span, bool on);
+MAL_API void mal_leases_revoke(MalLeases *leases, MalSpan span);
+/* Of the owned range that begins at FIRST: how many addresses are leased, held or reserved now, and how many more may be leased at
+   all (Ethernet groups are not looked at). False where no owned range begins there. */
+MAL_API bool mal_leases_use(const MalLeases *leases, MalAddress first, uint64_t *leased, uint64_t *more);
+
 /* Is this identifier waiting for space? */
 MAL_API bool mal_leases_is_waiting(const MalLeases *leases, MalLeaseId id);
 /* False where unknown or only held (see mal_leases_get_hold). OUT is a view. Pending ones are shown, flagged. */

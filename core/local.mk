@@ -87,6 +87,7 @@ core_sources += core/hash.c
 core_sources += core/leases-ask.c
 core_sources += core/leases-commit.c
 core_sources += core/leases-end.c
+core_sources += core/leases-layer2.c
 core_sources += core/leases-plan.c
 core_sources += core/leases-reserve.c
 core_sources += core/leases-table.c

@@ -87,6 +87,11 @@ typedef struct {
   MalVerdict (*arbitrate)(void *instance, uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until);
   void (*demand)(void *instance, MalLevel level, const MalScope *scope, uint64_t count, MalTime until);
   const MalClientHooks *client;
+
+  /* In place of arbitrate, layer 2 that chooses for itself what it owns (MalAcquire, MalAdopt in space.h): what is
+     wanted, and a lease from the store that lies where nothing is owned yet. ADOPT may be NULL. */
+  void (*acquire)(void *instance, const MalScope *scope, MalSpan span, uint64_t count, MalTime until);
+  bool (*adopt)(void *instance, const MalScope *scope, MalSpan span, MalTime until);
 } MalPlugin;
 
 /* Each shared object exports this one symbol. */

@@ -6,6 +6,7 @@
 #define CANDIDATE_MAX 256       /* largest block put to the arbiter at once */
 #define CANDIDATES_MOST 64      /* blocks for one demand */
 #define REFUSED_MOST 8          /* of these, in vain */
+#define NO_SPAN ((MalSpan){ 0 })
 
 static void own(MalSpace *space, const char *scope, MalSpan span, MalTime until)
 {
@@ -112,18 +113,33 @@ static void want_owned(MalSpace *space, const MalScope *scope, MalAddress from, 
   }
 }
 
-static bool want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until, MalAddress from)
+bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until)
 {
-  Want w = { count, until, 0, 0 };
-  if (space->arbiter)
-    want_owned(space, scope, from, &w);
-  if (w.count == 0 || w.asked > w.refused)
-    return true;
   MalDemand demand = space->demand[MAL_LEVEL_AVAILABLE];
   if (!demand)
     return false;
   demand(MAL_LEVEL_AVAILABLE, scope, count, until, space->demand_data[MAL_LEVEL_AVAILABLE]);
   return true;
+}
+
+static bool want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until, MalAddress from)
+{
+  Want w = { count, until, 0, 0 };
+  if (space->acquire) {
+    space->acquire(scope, NO_SPAN, count, until, space->acquire_data);
+    return true;
+  }
+  if (space->arbiter)
+    want_owned(space, scope, from, &w);
+  if (w.count == 0 || w.asked > w.refused)
+    return true;
+  return mal_space_ask(space, scope, count, until);
+}
+
+void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until)
+{
+  if (space->acquire)
+    space->acquire(scope, span, 0, until, space->acquire_data);
 }
 
 bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope)

@@ -33,6 +33,11 @@ struct MalSpace {
   unsigned telling;
   MalArbiter arbiter;
   void *arbiter_data;
+  MalAcquire acquire;
+  MalAdopt adopt;
+  void *acquire_data;
+  MalDeny deny;
+  void *deny_data;
   MalDemand demand[2];
   void *demand_data[2];
   GArray *candidates;           /* what the arbiter thinks about */

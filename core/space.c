@@ -182,7 +182,7 @@ static void tell(MalSpace *space, MalSpaceChange what, const MalRange *range)
 
 bool mal_space_is_mirrored(const MalSpace *space)
 {
-  return !space->arbiter;
+  return !space->arbiter && !space->acquire;
 }
 
 static void insert(MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span, MalTime until,
@@ -325,22 +325,56 @@ bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError 
 
 /* ---- layers 2 and 3 ---------------------------------------------------------------------------------- */
 
-void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data)
+static void layer2_changed(MalSpace *space, bool was_mirrored)
 {
   bool mirrored = mal_space_is_mirrored(space);
+  if (mirrored == was_mirrored)
+    return;
+  for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
+    drop(space, MAL_LEVEL_OWNED, i);
+  for (unsigned i = 0; mirrored && i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
+    const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
+    insert(space, MAL_LEVEL_OWNED, r->scope, r->span, r->until, r->name, r->source);
+  }
+}
+
+void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data)
+{
+  bool was_mirrored = mal_space_is_mirrored(space);
   space->arbiter = func;
   space->arbiter_data = data;
-  if (mirrored && func) {
-    for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
-      drop(space, MAL_LEVEL_OWNED, i);
-  } else if (!mirrored && !func) {
-    for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
-      drop(space, MAL_LEVEL_OWNED, i);
-    for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
-      const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-      insert(space, MAL_LEVEL_OWNED, r->scope, r->span, r->until, r->name, r->source);
-    }
-  }
+  layer2_changed(space, was_mirrored);
+}
+
+void mal_space_set_acquire(MalSpace *space, MalAcquire acquire, MalAdopt adopt, void *data)
+{
+  bool was_mirrored = mal_space_is_mirrored(space);
+  space->acquire = acquire;
+  space->adopt = adopt;
+  space->acquire_data = data;
+  layer2_changed(space, was_mirrored);
+}
+
+bool mal_space_acquires(const MalSpace *space)
+{
+  return space->acquire;
+}
+
+bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until)
+{
+  return space->adopt && space->adopt(scope, span, until, space->acquire_data);
+}
+
+void mal_space_on_deny(MalSpace *space, MalDeny func, void *data)
+{
+  space->deny = func;
+  space->deny_data = data;
+}
+
+void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why)
+{
+  if (space->deny)
+    space->deny(scope, why, space->deny_data);
 }
 
 void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data)

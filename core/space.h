@@ -29,6 +29,13 @@ typedef void (*MalSpaceFunc)(MalSpaceChange what, const MalRange *range, void *d
    mal_space_decide(ticket). */
 typedef enum { MAL_VERDICT_YES, MAL_VERDICT_NO, MAL_VERDICT_LATER } MalVerdict;
 typedef MalVerdict (*MalArbiter)(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until, void *data);
+/* Layer 2 that chooses for itself: what waits in SCOPE wants COUNT more addresses in all, owned until UNTIL; SPAN (family NONE: any
+   addresses) are those that somebody named: available, and not owned, or not for so long (COUNT is 0). What comes is added to, or
+   extended at, the owned level; what can't come is said by mal_space_deny. Never answered from inside the call. */
+typedef void (*MalAcquire)(const MalScope *scope, MalSpan span, uint64_t count, MalTime until, void *data);
+/* A lease from the store lies in SPAN, available until UNTIL at least, and not owned: layer 2 is new on this server. True: it has added SPAN
+   to the owned level. */
+typedef bool (*MalAdopt)(const MalScope *scope, MalSpan span, MalTime until, void *data);
 /* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at all. Said again
    every half minute while somebody waits. */
 typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data);
@@ -50,6 +57,12 @@ MAL_API unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data)
 MAL_API void mal_space_unwatch(MalSpace *space, unsigned id);
 /* Layer 2 and layer 3. NULL takes the registration back (owned mirrors available again). */
 MAL_API void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data);
+/* Instead of an arbiter. ADOPT may be NULL. */
+MAL_API void mal_space_set_acquire(MalSpace *space, MalAcquire acquire, MalAdopt adopt, void *data);
+/* What waits in SCOPE can't have what it waits for: it gets what there is, or is refused with WHY. */
+MAL_API void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why);
+/* Layer 3 is asked for COUNT more available addresses. False: nobody could ever bring any. */
+MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
 MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
 /* Does owned mirror available (no arbiter)? */
 MAL_API bool mal_space_is_mirrored(const MalSpace *space);
@@ -64,6 +77,12 @@ MAL_API void mal_space_free(MalSpace *space);
 /* Raises demand for COUNT more owned addresses: a candidate block is put to the arbiter where available space is
    left, else layer 3 is asked. False where nobody could ever bring any. */
 MAL_API bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
+/* Does layer 2 choose for itself? Then COUNT of mal_space_want is that of all who wait. */
+MAL_API bool mal_space_acquires(const MalSpace *space);
+MAL_API void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
+MAL_API bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
+typedef void (*MalDeny)(const MalScope *scope, const GError *why, void *data);
+MAL_API void mal_space_on_deny(MalSpace *space, MalDeny func, void *data);
 /* Does the arbiter still think about a block of SCOPE? */
 MAL_API bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope);
 /* Replaces scopes and what `source` "config" brought, all or nothing; called by mal_leases_replan. */

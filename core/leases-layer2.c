@@ -1,0 +1,52 @@
+/* What layer 2 says of owned addresses beyond their coming and going (AAP:
+ * draft-ietf-malloc-aap-04 3.2.3). */
+#include "leases-internal.h"
+
+static bool same(MalSpan a, MalSpan b)
+{
+  return mal_address_equal(a.first, b.first) && mal_address_equal(a.last, b.last);
+}
+
+void mal_leases_suspend(MalLeases *l, MalSpan span, bool on)
+{
+  for (unsigned i = 0; i < l->suspended->len; i++)
+    if (same(g_array_index(l->suspended, MalSpan, i), span)) {
+      if (on)
+        return;
+      g_array_remove_index_fast(l->suspended, i);
+      mal_allocator_unblock(l->allocator, span, false);
+      leases_wait_retry(l);
+      return;
+    }
+  if (!on)
+    return;
+  g_array_append_val(l->suspended, span);
+  mal_allocator_block_out(l->allocator, span, false);
+}
+
+/* A suspended address stays with who has it: while his renewal is decided nothing is suspended. */
+void leases_lift_suspensions(MalLeases *l, bool lift)
+{
+  for (unsigned i = 0; i < l->suspended->len; i++)
+    if (lift)
+      mal_allocator_unblock(l->allocator, g_array_index(l->suspended, MalSpan, i), false);
+    else
+      mal_allocator_block_out(l->allocator, g_array_index(l->suspended, MalSpan, i), false);
+}
+
+void mal_leases_revoke(MalLeases *l, MalSpan span)
+{
+  MalLeaseFilter filter = { .span = span, .holds = true };
+  MalLease lease;
+  for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, &lease);)
+    leases_revoke(l, (uint32_t)cursor);
+}
+
+bool mal_leases_use(const MalLeases *l, MalAddress first, uint64_t *leased, uint64_t *more)
+{
+  uint64_t usable;
+  if (!mal_allocator_range_use(l->allocator, first, leased, &usable))
+    return false;
+  *more = usable - MIN(usable, *leased);
+  return true;
+}
