@@ -4,7 +4,7 @@
 #ifndef AAP_PARAMS_H
 #define AAP_PARAMS_H
 
-#include "core/runtime.h"
+#include "core/model.h"
 
 G_BEGIN_DECLS
 

@@ -14,6 +14,12 @@ aap_sources += plugins/aap/aap-wire.h
 aap_sources += plugins/aap/aap-wire-decode.c
 aap_sources += plugins/aap/aap-wire-describe.c
 aap_sources += plugins/aap/aap-wire-encode.c
+aap_sources += plugins/aap/aap-coordinator.h
+aap_sources += plugins/aap/aap-intervals.h
+aap_sources += plugins/aap/aap-params.h
+aap_sources += plugins/aap/aap-record.h
+aap_sources += plugins/aap/aap-zone.h
+aap_sources += plugins/aap/aap-zone-private.h
 
 noinst_LTLIBRARIES += plugins/aap/libaap.la
 plugins_aap_libaap_la_SOURCES = $(aap_sources)
