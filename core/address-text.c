@@ -114,14 +114,6 @@ static bool take_quad(Slice s, Groups *g)
   return true;
 }
 
-static bool take_colon(Slice *s)
-{
-  if (s->at == s->end || *s->at != ':')
-    return false;
-  s->at++;
-  return true;
-}
-
 static bool take_groups(Slice s, Groups *g)
 {
   if (s.end - s.at >= 2 && s.at[0] == ':' && s.at[1] == ':') {
@@ -136,7 +128,7 @@ static bool take_groups(Slice s, Groups *g)
       return false;
     if (s.at == s.end)
       break;
-    if (!take_colon(&s) || s.at == s.end)
+    if (*s.at++ != ':' || s.at == s.end)
       return false;
     if (*s.at == ':') {
       if (g->gap >= 0)

@@ -203,6 +203,6 @@ MalPrefix mal_prefix_first_of(MalSpan span)
   if (bits == 0)
     return (MalPrefix){ .address = mal_address_none() };
   unsigned fits = distance == U128_MAX ? 128 : floor_log2(distance + 1);
-  unsigned host = MIN(MIN(trailing_zeros(span.first.value), bits), fits);
+  unsigned host = MIN(trailing_zeros(span.first.value), fits);
   return (MalPrefix){ .address = span.first, .length = bits - host };
 }

@@ -133,8 +133,8 @@ static void add_number_option(Line *line, const MadcapMessage *msg, MadcapOption
     [MADCAP_OPTION_MIN_LEASE_TIME] = msg->min_lease_time,
     [MADCAP_OPTION_MAX_START_TIME] = msg->max_start_time,
   };
-  if (labels[option] != NULL)
-    add(line, " %s %" PRIu32, labels[option], values[option]);
+  g_assert(labels[option] != NULL);
+  add(line, " %s %" PRIu32, labels[option], values[option]);
 }
 
 static void add_option(Line *line, const MadcapMessage *msg, MadcapOption option)

@@ -146,6 +146,7 @@ Test(address, compare_multicast_family)
   };
   for (size_t i = 0; i < COUNT(cases); i++)
     cr_expect_eq(mal_address_is_multicast(addr(cases[i].text)), cases[i].multicast, "%s", cases[i].text);
+  cr_expect_not(mal_address_is_multicast(mal_address_none()));
   MalFamily family = MAL_FAMILY_NONE;
   cr_expect(mal_family_parse("ipv4", &family) && family == MAL_IPV4);
   cr_expect(mal_family_parse("ipv6", &family) && family == MAL_IPV6);
@@ -263,6 +264,22 @@ Test(block, text)
   cr_expect(mal_span_size(mal_span_of_block(mal_block_make(mal_address_make(MAL_IPV6, U128_MAX), 2))) == 1);
 }
 
+Test(block, a_long_list_is_written_whole)
+{
+  enum { N = 1025 };
+  static MalBlock blocks[N];
+  for (uint32_t i = 0; i < N; i++)
+    blocks[i] = mal_block_make(mal_address_ipv4(0xe0000000u + 4 * i), 2);
+  g_autofree char *text = mal_blocks_format(blocks, N);
+  g_autoptr(GArray) back = mal_blocks_parse(text, NULL);
+  cr_assert_not_null(back);
+  cr_assert_eq(back->len, N);
+  for (guint i = 0; i < N; i++) {
+    MalBlock got = g_array_index(back, MalBlock, i);
+    cr_assert(got.count == 2 && mal_address_equal(got.first, blocks[i].first), "block %u", i);
+  }
+}
+
 Test(prefix, parse_and_cut)
 {
   static const struct { const char *span; const char *prefixes; } cases[] = {
@@ -298,6 +315,10 @@ Test(prefix, parse_and_cut)
   cr_expect_not(mal_prefix_parse("239.192.0.0", &p, &error));
   cr_expect_not_null(strstr(error->message, "address/length"));
   cr_expect_eq(mal_prefix_first_of((MalSpan){ 0 }).address.family, MAL_FAMILY_NONE);
+  /* A length that no prefix has is the address alone. */
+  MalSpan alone = mal_span_of_prefix((MalPrefix){ .address = addr("239.0.0.0"), .length = 33 });
+  cr_expect(mal_address_equal(alone.first, addr("239.0.0.0")));
+  cr_expect(mal_address_equal(alone.last, addr("239.0.0.0")));
 }
 
 Test(endpoint, text)
@@ -331,6 +352,10 @@ Test(endpoint, text)
   cr_expect(mal_endpoint_equal(a, b));
   cr_expect_str_eq(mal_endpoint_format((MalEndpoint){ addr("::1"), 0, 7 }, text), "::1%7");
   b.scope_id = 1;
+  cr_expect_not(mal_endpoint_equal(a, b));
+  b = (MalEndpoint){ addr("::1"), 6, 0 };
+  cr_expect_not(mal_endpoint_equal(a, b));
+  b = (MalEndpoint){ addr("::2"), 5, 0 };
   cr_expect_not(mal_endpoint_equal(a, b));
   /* The longest of all fits its buffer. */
   MalEndpoint longest = { mal_address_make(MAL_IPV6, U128_MAX), 65535, UINT32_MAX };

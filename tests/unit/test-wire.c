@@ -228,6 +228,11 @@ Test(writer, begin_and_end_of_a_length)
   cr_expect_arr_eq(data, "\x00\x05\x09\x00\x02\xab\xcd", 7);
   mal_write_end16(&w, 6);
   cr_expect_not(mal_writer_ok(&w), "a mark without room for its length");
+  w = mal_writer(data, 8);
+  mal_write_u8(&w, 9);
+  mal_write_end16(&w, 0);
+  cr_expect_not(mal_writer_ok(&w), "an end without a beginning");
+  cr_expect_eq(data[0], 9);
   for (size_t capacity = 0; capacity < 2; capacity++) {
     w = mal_writer(data, capacity);
     mal_write_end16(&w, mal_write_begin16(&w));
