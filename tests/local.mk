@@ -140,7 +140,8 @@ tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
 tests_unit_test_madcap_server_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-client
 tests_unit_test_madcap_client_SOURCES = tests/unit/test-madcap-client.c \
-  tests/unit/test-madcap-client-held.c tests/unit/madcap-client-script.c \
+  tests/unit/test-madcap-client-edges.c tests/unit/test-madcap-client-held.c \
+  tests/unit/madcap-client-script.c \
   tests/unit/madcap-client-script.h
 tests_unit_test_madcap_client_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-client-sim

@@ -34,7 +34,7 @@ static int64_t after(int64_t mono, int64_t seconds)
   return seconds >= (INT64_MAX - mono) / US ? INT64_MAX : mono + seconds * US;
 }
 
-/* At half of what is left from FROM on, up to a tenth of that earlier. */
+/* At half of what is left from FROM, which is not before NOW, up to a tenth of that earlier. */
 static void plan(MadcapHeld *held, MalTime from, MalTime now, int64_t mono, unsigned jitter)
 {
   int64_t half = (held->end - from) / 2;
@@ -45,7 +45,7 @@ static void plan(MadcapHeld *held, MalTime from, MalTime now, int64_t mono, unsi
     return;
   half -= half * (int64_t)MIN(jitter, MADCAP_HELD_JITTER) / (10 * MADCAP_HELD_JITTER);
   held->due = mal_time_add(from, half);
-  held->due_mono = after(mono, MAX(held->due - now, 0));
+  held->due_mono = after(mono, held->due - now);
 }
 
 static void anchor(MadcapHeld *held, MalTime now, int64_t mono)

@@ -38,7 +38,8 @@ static int by_address(gconstpointer a, gconstpointer b)
   return mal_address_compare(((const MalBlock *)a)->first, ((const MalBlock *)b)->first);
 }
 
-/* Sorted, disjoint, not adjacent; NULL where blocks overlap or aren't multicast. */
+/* Of a message that names some: sorted, disjoint, not adjacent; NULL where blocks overlap or aren't
+   multicast. */
 static GArray *blocks_of(const MadcapMessage *msg)
 {
   g_autoptr(GArray) out = g_array_new(FALSE, FALSE, sizeof(MalBlock));
@@ -47,7 +48,7 @@ static GArray *blocks_of(const MadcapMessage *msg)
   MalBlock block;
 
   while (madcap_ranges_next(&iter, &block)) {
-    if (block.count == 0 || !mal_address_is_multicast(block.first) ||
+    if (!mal_address_is_multicast(block.first) ||
         !mal_address_is_multicast(mal_span_of_block(block).last))
       return NULL;
     g_array_append_val(out, block);
@@ -55,16 +56,16 @@ static GArray *blocks_of(const MadcapMessage *msg)
   g_array_sort(out, by_address);
   for (guint i = 1; i < out->len; i++) {
     MalBlock *last = &g_array_index(out, MalBlock, kept), next = g_array_index(out, MalBlock, i);
-    MalU128 end = last->first.value + last->count;
-    if (next.first.value < end)
+    /* Counted from the last address: behind the highest one of all there is none. */
+    MalU128 end = last->first.value + (last->count - 1);
+    if (next.first.value <= end)
       return NULL;
-    if (next.first.value == end && (uint64_t)last->count + next.count <= UINT32_MAX)
-      last->count += next.count;
+    if (next.first.value - end == 1)
+      last->count += next.count;  /* 16 bits each, and few in a message: 32 hold them */
     else
       g_array_index(out, MalBlock, ++kept) = next;
   }
-  if (out->len > 0)
-    g_array_set_size(out, kept + 1);
+  g_array_set_size(out, kept + 1);
   return g_steal_pointer(&out);
 }
 

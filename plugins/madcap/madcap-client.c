@@ -131,8 +131,8 @@ void madcap_client_blame(MadcapClient *c, MalErrorCode code, int nak, uint16_t o
 
 int64_t madcap_client_delay(const MadcapClient *c)
 {
-  return MIN(MADCAP_CLIENT_FIRST_DELAY << MIN(c->transmissions > 0 ? c->transmissions - 1 : 0, 4u),
-             MADCAP_CLIENT_MAX_DELAY);
+  g_assert(c->transmissions > 0);
+  return MIN(MADCAP_CLIENT_FIRST_DELAY << (c->transmissions - 1), MADCAP_CLIENT_MAX_DELAY);
 }
 
 static bool to_groups(const MadcapClient *c)
@@ -246,26 +246,23 @@ void madcap_client_choose(MadcapClient *c, MalTime now, int64_t mono)
    Mobility (2.2.7). */
 void madcap_client_next_server(MadcapClient *c, MalTime now, int64_t mono)
 {
-  switch (c->phase) {
-  case CLIENT_UNICAST:
+  g_assert(c->phase == CLIENT_UNICAST || c->phase == CLIENT_CHOSEN);
+  if (c->phase == CLIENT_UNICAST) {
     c->server++;
     if (c->ask.errand == MADCAP_RENEW || c->ask.errand == MADCAP_RELEASE)
       madcap_client_give_up(c);
     else
       ask_server(c, now, mono);
-    break;
-  case CLIENT_CHOSEN:
-    if (c->avoid->len < MADCAP_CLIENT_MAX_OFFERS)
-      g_array_append_val(c->avoid, c->chosen.server_id);
-    /* After a refusal nobody else is left but those who offered; after silence somebody may have
-       come up. */
-    if (c->offers->len == 0 && c->result.nak >= 0 && c->refused)
-      madcap_client_give_up(c);
-    else
-      madcap_client_choose(c, now, mono);
-    break;
-  default: madcap_client_give_up(c);
+    return;
   }
+  if (c->avoid->len < MADCAP_CLIENT_MAX_OFFERS)
+    g_array_append_val(c->avoid, c->chosen.server_id);
+  /* After a refusal nobody else is left but those who offered; after silence somebody may have come
+     up. */
+  if (c->offers->len == 0 && c->refused)
+    madcap_client_give_up(c);
+  else
+    madcap_client_choose(c, now, mono);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */

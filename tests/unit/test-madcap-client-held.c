@@ -131,3 +131,164 @@ Test(madcap_held, a_damaged_record_is_refused)
   cr_assert_null(madcap_held_read(madcap_held_id(held), record->data, record->len - 1, &error));
   cr_assert_not_null(strstr(error->message, "form 2"), "%s", error->message);
 }
+
+/* ---- edges ----------------------------------------------------------------------------------- */
+
+static MadcapClientResult a_result(GArray *blocks, MalTime start, MalTime end)
+{
+  MalBlock block = mal_block_make(address("239.255.1.1"), 4);
+
+  g_array_set_size(blocks, 0);
+  g_array_append_val(blocks, block);
+  return (MadcapClientResult){
+    .done = true, .blocks = blocks, .start = start, .end = end, .lease_time = end - start,
+    .server = { .address = address("192.0.2.1"), .port = 2535 }, .scope = address("239.255.0.0"),
+  };
+}
+
+Test(madcap_held, what_starts_later_is_renewed_in_its_own_time)
+{
+  g_autoptr(MadcapHeld) held = madcap_held_new();
+  g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
+  MadcapClientResult result = a_result(blocks, NOW + 1000, NOW + 2000);
+
+  held->renew = true;
+  result.starts_later = true;
+  madcap_held_granted(held, &result, NOW, 0, 0);
+  cr_assert_eq(held->due, NOW + 1500);
+  madcap_held_failed(held, NOW + 10, 10 * US, 0);
+  cr_assert_eq(held->due, NOW + 1500);
+  cr_assert_eq(held->due_mono, 1500 * US);
+  madcap_held_resume(held, NOW + 20, 5 * US, 0);
+  cr_assert_eq(held->due, NOW + 1500);
+  cr_assert_eq(held->due_mono, 1485 * US);
+  /* A renewal may move the start further away, and keeps what is shared. */
+  cr_assert_not(held->shared);
+  result = a_result(blocks, NOW + 3000, NOW + 4000);
+  result.starts_later = result.shared = true;
+  madcap_held_granted(held, &result, NOW + 30, 15 * US, 0);
+  cr_assert_eq(held->start, NOW + 3000);
+  cr_assert_eq(held->granted, NOW, "the first time");
+  cr_assert(held->shared);
+  result.shared = result.starts_later = false;
+  result.start = NOW + 40;
+  madcap_held_granted(held, &result, NOW + 40, 25 * US, 0);
+  cr_assert_eq(held->start, NOW + 40, "it runs already");
+  cr_assert(held->shared, "once shared, always");
+}
+
+Test(madcap_held, what_is_too_short_is_not_renewed)
+{
+  static const struct {
+    int64_t start, end; /* from now */
+    bool planned;
+  } rows[] = { { 0, 1, false }, { 0, 2, true }, { 100, 101, false }, { 100, 102, true } };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(MadcapHeld) held = madcap_held_new();
+    g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
+    MadcapClientResult result = a_result(blocks, NOW + rows[i].start, NOW + rows[i].end);
+    held->renew = true;
+    madcap_held_granted(held, &result, NOW, 0, 0);
+    cr_assert_eq(held->due != MAL_FOREVER, rows[i].planned, "row %zu", i);
+    cr_assert_eq(held->due_mono != INT64_MAX, rows[i].planned, "row %zu", i);
+  }
+}
+
+Test(madcap_held, a_lease_for_ever_and_one_that_ended_meanwhile)
+{
+  g_autoptr(MadcapHeld) held = madcap_held_new();
+  g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
+  MadcapClientResult result = a_result(blocks, NOW, MAL_FOREVER);
+
+  madcap_held_granted(held, &result, NOW, 5 * US, 0);
+  cr_assert_eq(held->end_mono, INT64_MAX);
+  cr_assert_eq(madcap_held_due(held, NOW, 5 * US), INT64_MAX);
+  held->end = NOW + 100;
+  madcap_held_resume(held, NOW + 200, 7 * US, 0);
+  cr_assert_eq(held->end_mono, 7 * US);
+  cr_assert_eq(madcap_held_due(held, NOW + 200, 7 * US), 7 * US);
+  cr_assert_eq(madcap_held_step(held, NOW + 200, 7 * US), MADCAP_HELD_ENDED);
+  madcap_held_free(NULL);
+}
+
+/* Where what stands in the record of a_lease with two blocks. */
+enum {
+  AT_SCOPE = 4, AT_SCOPE_FAMILY = 14, AT_LOCAL_FAMILY = 28, AT_START = 32, AT_END = 40, AT_GRANTED = 48,
+  AT_LIFETIME = 56, AT_BLOCKS = 64, AT_FIRST = 68, AT_COUNT = 72,
+};
+
+static GByteArray *record_of_two(void)
+{
+  g_autoptr(MadcapHeld) held = a_lease(true, 3600, 0);
+  MalBlock block = mal_block_make(address("239.255.2.1"), 1);
+
+  g_array_append_val(held->blocks, block);
+  return madcap_held_write(held);
+}
+
+Test(madcap_held, a_record_that_can_not_be_is_refused)
+{
+  static const struct {
+    guint at;
+    const char *octets;
+    guint length;
+    bool good;
+  } rows[] = {
+    { AT_SCOPE, "s", 1, true },
+    { AT_SCOPE, "", 1, false },                          /* a NUL */
+    { AT_SCOPE, "\xff", 1, false },                     /* no UTF-8 */
+    { AT_SCOPE_FAMILY, "\0\0", 2, false },             /* no address, where one must be */
+    { AT_SCOPE_FAMILY, "\0\7", 2, false },
+    { AT_LOCAL_FAMILY, "\0\7", 2, false },
+    { AT_START, "\xff", 1, false },                     /* before 1970 */
+    { AT_START, "\0\0\0\0\x7f", 5, false },         /* after its end */
+    { AT_END, "\0\0\1", 3, false },                   /* in a million years */
+    { AT_GRANTED, "\xff", 1, false },
+    { AT_LIFETIME, "\xff", 1, false },
+    { AT_BLOCKS, "\0\1\0\0", 4, false },             /* 65,536 blocks */
+    { AT_BLOCKS, "\0\0\0\0", 4, false },
+    { AT_FIRST, "\xc0", 1, false },                     /* 192.255.1.1 */
+    { AT_COUNT, "\0\0\0\0", 4, false },
+    { AT_COUNT, "\x80\0\0\0", 4, false },            /* beyond 255.255.255.255 */
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GByteArray) record = record_of_two();
+    g_autoptr(GError) error = NULL;
+    memcpy(record->data + rows[i].at, rows[i].octets, rows[i].length);
+    g_autoptr(MadcapHeld)
+        held = madcap_held_read((MalLeaseId){ own_id, sizeof own_id }, record->data, record->len, &error);
+    cr_assert_eq(held != NULL, rows[i].good, "row %zu", i);
+    cr_assert(rows[i].good || error->code == MAL_ERROR_STORE, "row %zu", i);
+  }
+}
+
+Test(madcap_held, an_identifier_that_no_lease_has_is_refused)
+{
+  static const uint8_t octets[MAL_LEASE_ID_MAX + 1];
+  g_autoptr(GByteArray) record = record_of_two();
+
+  for (size_t length = 0; length <= sizeof octets; length += MAL_LEASE_ID_MAX) {
+    g_autoptr(MadcapHeld)
+        held = madcap_held_read((MalLeaseId){ octets, length }, record->data, record->len, NULL);
+    cr_assert_eq(held != NULL, length == MAL_LEASE_ID_MAX, "%zu", length);
+  }
+  cr_assert_null(madcap_held_read((MalLeaseId){ octets, sizeof octets }, record->data, record->len, NULL));
+}
+
+Test(madcap_held, ipv6_is_written_and_read)
+{
+  g_autoptr(MadcapHeld) held = a_lease(true, 3600, 0);
+  MalBlock block = mal_block_make(address("ff15::1:0"), 2);
+
+  held->scope_first = address("ff15::");
+  held->server.address = address("2001:db8::1");
+  g_array_index(held->blocks, MalBlock, 0) = block;
+  g_autoptr(GByteArray) record = madcap_held_write(held);
+  g_autoptr(MadcapHeld) back = madcap_held_read(madcap_held_id(held), record->data, record->len, NULL);
+  cr_assert_not_null(back);
+  cr_assert(mal_address_equal(back->scope_first, address("ff15::")));
+  cr_assert(mal_address_equal(back->server.address, address("2001:db8::1")));
+  cr_assert(mal_address_equal(g_array_index(back->blocks, MalBlock, 0).first, block.first));
+}

@@ -133,6 +133,15 @@ Test(rfc2730_3_10, scopes_that_no_list_can_hold)
   }
 }
 
+Test(rfc2730_3_10, a_list_without_its_count_is_empty)
+{
+  MadcapEncoder e = encoder(MADCAP_ACK, MADCAP_GETINFO);
+
+  madcap_put_raw(&e, MADCAP_OPTION_SCOPE_LIST, NULL, 0);
+  cr_expect_not(e.failed);
+  cr_expect_eq(e.n_scopes, 0u);
+}
+
 static bool nests_never(size_t x, size_t y, void *data)
 {
   (void)x;
