@@ -182,11 +182,15 @@ unit_tests += tests/unit/test-aap-wire
 tests_unit_test_aap_wire_SOURCES = tests/unit/test-aap-wire.c $(aap_packets)
 tests_unit_test_aap_wire_LDADD = $(aap_test_libs)
 
+check_PROGRAMS += tests/support/aap-json
+tests_support_aap_json_SOURCES = tests/support/aap-json.c
+tests_support_aap_json_LDADD = plugins/aap/libaap.la core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/support/madcap-json
 tests_support_madcap_json_SOURCES = tests/support/madcap-json.c
 tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
 
 test_scripts =
+test_scripts += tests/e2e/test_aap_codec.py
 test_scripts += tests/e2e/test_client.py
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_crash.py
@@ -222,6 +226,9 @@ lint: all
 # and first inputs in tests/fuzz/corpus/X/. With --enable-fuzzer it is a fuzzer (make fuzz); without, it gets a plain
 # main that replays the corpus in make check.
 fuzz_targets =
+fuzz_targets += tests/fuzz/fuzz-aap-wire
+tests_fuzz_fuzz_aap_wire_LDADD = plugins/aap/libaap.la $(fuzz_libs)
+tests_fuzz_fuzz_aap_wire_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-conf
 tests_fuzz_fuzz_conf_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
