@@ -9,27 +9,28 @@ typedef struct {
 static void check_periods(const MalIndex *ix, const MalSegment *s, Count *count)
 {
   const MalBusy *before = NULL;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   MalTime tail = MAL_BEGINNING;
-  if (s->more != 0)
-    count->cells++;
+  uint32_t n = 0;
   for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
        b = mal_index_next(ix, s, &cursor)) {
     g_assert(b->from < b->until);
     g_assert(before == NULL || mal_busy_compare(before, b) <= 0);
-    if (before != NULL)
-      count->cells++;
+    n++;
     if (before != NULL && b->from > tail)
       count->pauses++;
     tail = MAX(tail, b->until);
     before = b;
   }
+  if (s->many)
+    count->cells += n;
+  g_assert(s->many || n == 1);
   g_assert(mal_index_tail(ix, s) == tail && s->busy_at == mal_index_is_busy_at(ix, s));
 }
 
 static bool equal_segments(const MalIndex *ix, const MalSegment *a, const MalSegment *b)
 {
-  uint32_t x = 0, y = 0;
+  MalCursor x = { 0 }, y = { 0 };
   for (;;) {
     const MalBusy *p = mal_index_next(ix, a, &x);
     const MalBusy *q = mal_index_next(ix, b, &y);

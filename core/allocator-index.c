@@ -29,7 +29,7 @@ void mal_index_init(MalIndex *ix, uint32_t salt)
 
 void mal_index_clear(MalIndex *ix)
 {
-  g_free(ix->segments);
+  g_free(ix->space);
   g_free(ix->cells);
   g_free(ix->pauses);
   if (ix->old != NULL) {
@@ -48,6 +48,18 @@ size_t mal_index_bytes(const MalIndex *ix)
 
 /* ---- pools ---------------------------------------------------------------------------------- */
 
+static void grow_segments(MalIndex *ix)
+{
+  size_t old = (size_t)((char *)ix->segments - (char *)ix->space);
+  size_t used = ix->n_segments * sizeof(MalSegment);
+  ix->max_segments = mal_index_grown(ix->max_segments);
+  ix->space = g_realloc(ix->space, ((size_t)ix->max_segments + 1) * sizeof(MalSegment));
+  size_t offset = -(uintptr_t)ix->space % sizeof(MalSegment);
+  if (ix->segments != NULL && offset != old)
+    memmove((char *)ix->space + offset, (char *)ix->space + old, used);
+  ix->segments = (MalSegment *)(void *)((char *)ix->space + offset);
+}
+
 static uint32_t new_segment(MalIndex *ix)
 {
   uint32_t id = ix->free_segments;
@@ -56,10 +68,8 @@ static uint32_t new_segment(MalIndex *ix)
     ix->free_segments = ix->segments[id].left;
     return id;
   }
-  if (ix->n_segments >= ix->max_segments) {
-    ix->max_segments = mal_index_grown(ix->max_segments);
-    ix->segments = g_realloc_n(ix->segments, ix->max_segments, sizeof(MalSegment));
-  }
+  if (ix->n_segments >= ix->max_segments)
+    grow_segments(ix);
   return ix->n_segments++;
 }
 
@@ -80,14 +90,15 @@ static uint32_t new_cell(MalIndex *ix)
 
 static void free_cells(MalIndex *ix, uint32_t id)
 {
-  for (uint32_t cell = ix->segments[id].more; cell != 0;) {
+  MalSegment *s = &ix->segments[id];
+  for (uint32_t cell = s->many ? s->more : 0; cell != 0;) {
     uint32_t next = ix->cells[cell].next;
     ix->cells[cell].next = ix->free_cells;
     ix->free_cells = cell;
     ix->live_cells--;
     cell = next;
   }
-  ix->segments[id].more = 0;
+  s->many = 0;
 }
 
 static void free_segment(MalIndex *ix, uint32_t id)
@@ -123,7 +134,23 @@ static Stretch append(Stretch a, Stretch b)
 
 static Stretch stretch_of(const MalSegment *s)
 {
-  return (Stretch){ mal_keys_count(s->reach), s->lead, s->trail, s->run };
+  return (Stretch){ mal_keys_count(s->reach), mal_run_of(s, s->lead), mal_run_of(s, s->trail),
+                    mal_run_of(s, s->run) };
+}
+
+MalTime mal_index_tail(const MalIndex *ix, const MalSegment *s)
+{
+  if (!s->many || mal_short_is_exact(s->until))
+    return mal_time_of_short(s->until);
+  MalTime tail = MAL_BEGINNING;
+  for (uint32_t cell = s->more; cell != 0; cell = ix->cells[cell].next)
+    tail = MAX(tail, ix->cells[cell].busy.until);
+  return tail;
+}
+
+static uint32_t short_run(uint64_t n)
+{
+  return (uint32_t)MIN(n, MAL_SHORT_RUN);
 }
 
 void mal_index_pull(MalIndex *ix, uint32_t id)
@@ -132,8 +159,8 @@ void mal_index_pull(MalIndex *ix, uint32_t id)
   Stretch all = stretch(mal_keys_count(s->keys), !s->busy_at);
   s->reach = s->keys;
   s->gap = 0;
-  s->head = s->busy.from;
-  s->tail = mal_index_tail(ix, s);
+  s->head = s->from;
+  s->tail = s->until;
   if (s->left != 0) {
     const MalSegment *left = &ix->segments[s->left];
     uint32_t gap = s->keys.first - left->reach.last - 1;
@@ -152,14 +179,14 @@ void mal_index_pull(MalIndex *ix, uint32_t id)
     s->head = MAX(s->head, right->head);
     s->tail = MIN(s->tail, right->tail);
   }
-  s->lead = (uint32_t)MIN(all.lead, UINT32_MAX);
-  s->trail = (uint32_t)MIN(all.trail, UINT32_MAX);
-  s->run = (uint32_t)MIN(all.run, UINT32_MAX);
+  s->lead = short_run(all.lead) & MAL_SHORT_RUN;
+  s->trail = short_run(all.trail) & MAL_SHORT_RUN;
+  s->run = short_run(all.run) & MAL_SHORT_RUN;
 }
 
 bool mal_index_is_busy_at(const MalIndex *ix, const MalSegment *s)
 {
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL && b->from <= ix->at;
        b = mal_index_next(ix, s, &cursor)) {
     if (b->until > ix->at)
@@ -259,7 +286,7 @@ int mal_busy_compare(const MalBusy *a, const MalBusy *b)
 static Loose copy_periods(MalIndex *ix, const MalSegment *s)
 {
   Loose loose = { s->keys, ix->periods->len, 0 };
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
        b = mal_index_next(ix, s, &cursor)) {
     g_array_append_val(ix->periods, *b);
@@ -380,33 +407,46 @@ static void transform(MalIndex *ix, Change *c)
     emit_changed(ix, c, at, end - 1, NULL);
 }
 
-/* Stores all periods but the first, and when the last of all ends. */
-static void store_more(MalIndex *ix, uint32_t id, Loose loose)
+static bool is_plain(const MalBusy *b)
 {
-  uint32_t head = new_cell(ix);
-  uint32_t before = head;
-  MalTime tail = ix->segments[id].busy.until;
-  for (uint32_t i = 1; i < loose.n; i++) {
-    MalBusy b = g_array_index(ix->periods, MalBusy, loose.begin + i);
-    tail = MAX(tail, b.until);
+  return (b->from == MAL_BEGINNING || mal_short_is_exact(mal_short_down(b->from))) &&
+         mal_short_is_exact(mal_short_down(b->until)) &&
+         (b->plane < MAL_SHORT_PLANE || b->plane == MAL_PLANE_RESERVED);
+}
+
+static void set_cells(MalIndex *ix, uint32_t id, Loose loose)
+{
+  uint32_t after = 0;
+  MalTime tail = MAL_BEGINNING;
+  for (uint32_t i = loose.n; i-- > 0;) {
+    const MalBusy *b = &g_array_index(ix->periods, MalBusy, loose.begin + i);
     uint32_t cell = new_cell(ix);
-    ix->cells[cell].busy = b;
-    ix->cells[before].next = cell;
-    before = cell;
+    ix->cells[cell] = (MalCellOfPeriods){ *b, after };
+    tail = MAX(tail, b->until);
+    after = cell;
   }
-  ix->cells[before].next = 0;
-  ix->cells[head].tail = tail;
-  ix->segments[id].more = head & 0x7fffffff;
+  MalSegment *s = &ix->segments[id];
+  s->many = 1;
+  s->more = after;
+  s->from = mal_short_up(ix->cells[after].busy.from) & MAL_SHORT_FOREVER;
+  s->until = mal_short_down(tail) & MAL_SHORT_FOREVER;
 }
 
 static void set_periods(MalIndex *ix, uint32_t id, Loose loose)
 {
-  ix->segments[id].busy = g_array_index(ix->periods, MalBusy, loose.begin);
-  if (loose.n > 1) {
-    store_more(ix, id, loose);
-    mal_pauses_note(ix, &ix->segments[id], true);
+  MalBusy b = g_array_index(ix->periods, MalBusy, loose.begin);
+  MalSegment *s = &ix->segments[id];
+  if (loose.n > 1 || !is_plain(&b)) {
+    set_cells(ix, id, loose);
+  } else {
+    s->many = 0;
+    s->owner = b.owner;
+    s->plane = b.plane & MAL_SHORT_PLANE;
+    s->from = mal_short_down(b.from) & MAL_SHORT_FOREVER;
+    s->until = mal_short_down(b.until) & MAL_SHORT_FOREVER;
   }
-  ix->segments[id].busy_at = mal_index_is_busy_at(ix, &ix->segments[id]);
+  mal_pauses_note(ix, s, true);
+  s->busy_at = mal_index_is_busy_at(ix, s);
 }
 
 static uint32_t fasten(MalIndex *ix, Loose loose)
@@ -442,7 +482,9 @@ static bool is_like(MalIndex *ix, uint32_t key, Loose loose)
     return false;
   const MalSegment *s = &ix->segments[id];
   const MalBusy *first = &g_array_index(ix->periods, MalBusy, loose.begin);
-  return mal_busy_compare(&s->busy, first) == 0 && same_periods(ix, copy_periods(ix, s), loose);
+  MalCursor cursor = { 0 };
+  return mal_busy_compare(mal_index_next(ix, s, &cursor), first) == 0 &&
+         same_periods(ix, copy_periods(ix, s), loose);
 }
 
 /* Would LOOSE merge with a neighbour? */

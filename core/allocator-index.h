@@ -32,27 +32,44 @@ typedef struct {
   uint32_t first, last;
 } MalKeys;
 
+/* Instants take 40 bits here. Those from 1 to 2^40 - 3 (the year 36,812) stand for themselves; what is
+   beyond them but for the two ends of time is rounded, which bounds may be and periods may not:
+   a segment whose periods can't be told exactly keeps them in cells. */
+#define MAL_SHORT_FOREVER ((UINT64_C(1) << 40) - 1)
+#define MAL_SHORT_LATE (MAL_SHORT_FOREVER - 1)
+
+/* So many keys, or more: what is known of runs. */
+#define MAL_SHORT_RUN ((UINT32_C(1) << 24) - 1)
+
+#define MAL_SHORT_PLANE ((UINT32_C(1) << 22) - 1) /* MAL_PLANE_RESERVED */
+
+/* One cache line: a change reads and writes as many of them as the path is long. */
 typedef struct {
   MalKeys keys;
   uint32_t left, right; /* 0: none */
   MalKeys reach;        /* of the subtree: its first and last busy key */
   uint32_t gap;         /* of the subtree: most free keys between two segments */
-  uint32_t more : 31;   /* head of the other periods in the pool; 0: `busy` is the only one */
-  uint32_t busy_at : 1; /* busy at the index's reference instant */
-  MalBusy busy;         /* the period that begins first */
-  MalTime head;         /* of the subtree: latest first busy instant */
-  MalTime tail;         /* of the subtree: earliest end of all busy periods */
-  /* Of the subtree at the reference instant: the longest run of free keys, and those at its two
-     ends. Saturating. */
-  uint32_t run, lead, trail;
+  union {
+    uint32_t owner;     /* of the only period */
+    uint32_t more;      /* MANY: the first of the periods in the pool */
+  };
+  uint64_t from : 40;   /* of the only period. MANY: when the first begins, rounded up */
+  uint64_t plane : 22;
+  uint64_t many : 1;    /* several periods, or one that does not fit in here */
+  uint64_t busy_at : 1; /* busy at the index's reference instant */
+  uint64_t until : 40;  /* of the only period. MANY: when the last ends, rounded down */
+  uint64_t run : 24;    /* of the subtree at the reference instant: the longest run of free keys */
+  uint64_t head : 40;   /* of the subtree: latest first busy instant, rounded up */
+  uint64_t lead : 24;   /* free at the reference instant at the subtree's beginning */
+  uint64_t tail : 40;   /* of the subtree: earliest end of all busy periods, rounded down */
+  uint64_t trail : 24;  /* and at its end. All three saturate */
 } MalSegment;
 
-/* The further periods of a segment: a head with what is worth remembering, then one cell each. */
+G_STATIC_ASSERT(sizeof(MalSegment) == 64);
+
+/* The periods of a segment with several. */
 typedef struct {
-  union {
-    MalBusy busy;
-    MalTime tail;
-  };
+  MalBusy busy;
   uint32_t next;
 } MalCellOfPeriods;
 
@@ -67,7 +84,8 @@ typedef struct {
 } MalPause;
 
 typedef struct {
-  MalSegment *segments;    /* [0] is unused */
+  MalSegment *segments;    /* [0] is unused; begins with a cache line in SPACE */
+  void *space;
   MalCellOfPeriods *cells; /* [0] is unused */
   uint32_t n_segments, max_segments, free_segments;
   uint32_t n_cells, max_cells, free_cells;
@@ -126,18 +144,60 @@ MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q);
 typedef void (*MalIndexVisit)(const MalIndex *ix, const MalSegment *s, MalKeys keys, void *data);
 void mal_index_walk(const MalIndex *ix, MalKeys within, MalIndexVisit visit, void *data);
 
-/* The periods of S in order of their beginning: start with CURSOR 0; NULL at the end. */
-static inline const MalBusy *mal_index_next(const MalIndex *ix, const MalSegment *s,
-                                            uint32_t *cursor)
+static inline MalTime mal_time_of_short(uint64_t t)
 {
-  uint32_t at = *cursor;
-  if (at == 0) {
-    *cursor = s->more == 0 ? UINT32_MAX : ix->cells[s->more].next;
-    return &s->busy;
-  }
+  return t == 0 ? MAL_BEGINNING : t == MAL_SHORT_FOREVER ? MAL_FOREVER : (MalTime)t;
+}
+
+static inline uint64_t mal_short_down(MalTime t)
+{
+  if (t == MAL_FOREVER)
+    return MAL_SHORT_FOREVER;
+  return (uint64_t)CLAMP(t, 0, (MalTime)MAL_SHORT_LATE);
+}
+
+static inline uint64_t mal_short_up(MalTime t)
+{
+  if (t == MAL_BEGINNING)
+    return 0;
+  return t >= (MalTime)MAL_SHORT_LATE ? MAL_SHORT_FOREVER : (uint64_t)MAX(t, 1);
+}
+
+/* Does T, which was rounded down, say the instant itself? */
+static inline bool mal_short_is_exact(uint64_t t)
+{
+  return t != 0 && t != MAL_SHORT_LATE;
+}
+
+/* The keys that RUN, a summary of the subtree of S, stands for at most. */
+static inline uint64_t mal_run_of(const MalSegment *s, uint64_t run)
+{
+  return run == MAL_SHORT_RUN ? (uint64_t)s->reach.last - s->reach.first + 1 : run;
+}
+
+typedef struct {
+  uint32_t at;
+  MalBusy busy;
+} MalCursor;
+
+/* The periods of S in order of their beginning: start with a CURSOR of zeros; NULL at the end. What
+   is returned lives as long as CURSOR and until the next change. */
+static inline const MalBusy *mal_index_next(const MalIndex *ix, const MalSegment *s,
+                                            MalCursor *cursor)
+{
+  uint32_t at = cursor->at;
   if (at == UINT32_MAX)
     return NULL;
-  *cursor = ix->cells[at].next == 0 ? UINT32_MAX : ix->cells[at].next;
+  if (at == 0 && !s->many) {
+    uint32_t plane = s->plane == MAL_SHORT_PLANE ? MAL_PLANE_RESERVED : (uint32_t)s->plane;
+    cursor->at = UINT32_MAX;
+    cursor->busy = (MalBusy){ mal_time_of_short(s->from), mal_time_of_short(s->until), s->owner,
+                              plane };
+    return &cursor->busy;
+  }
+  if (at == 0)
+    at = s->more;
+  cursor->at = ix->cells[at].next == 0 ? UINT32_MAX : ix->cells[at].next;
   return &ix->cells[at].busy;
 }
 
@@ -170,10 +230,7 @@ static inline uint64_t mal_keys_count(MalKeys keys)
 }
 
 /* When the last busy period of one segment ends. */
-static inline MalTime mal_index_tail(const MalIndex *ix, const MalSegment *s)
-{
-  return s->more == 0 ? s->busy.until : ix->cells[s->more].tail;
-}
+MalTime mal_index_tail(const MalIndex *ix, const MalSegment *s);
 
 /* Chooses another reference instant. O(n). */
 void mal_index_recentre(MalIndex *ix, MalTime at);

@@ -113,11 +113,12 @@ static uint32_t without(MalIndex *ix, uint32_t id, MalTime from, uint32_t key)
 
 void mal_pauses_note(MalIndex *ix, const MalSegment *s, bool present)
 {
-  if (s->more == 0)
+  if (!s->many)
     return;
-  MalTime tail = s->busy.until;
-  uint32_t cursor = 0;
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL;
+  MalCursor cursor = { 0 };
+  const MalBusy *b = mal_index_next(ix, s, &cursor);
+  MalTime tail = b->until;
+  for (b = mal_index_next(ix, s, &cursor); b != NULL;
        b = mal_index_next(ix, s, &cursor)) {
     if (b->from > tail && present)
       add(ix, tail, b->from, s->keys);

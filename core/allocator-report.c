@@ -14,7 +14,7 @@ static void count_segment(const MalIndex *ix, const MalSegment *segment, MalKeys
 {
   Shortfall *s = data;
   bool leased = false, shared = false;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(ix, segment, &cursor); b != NULL;
        b = mal_index_next(ix, segment, &cursor)) {
     bool ignored = s->fit->ignore_owner != 0 && b->owner == s->fit->ignore_owner &&
@@ -105,7 +105,7 @@ static void spread(Map *m, MalU128 value, uint32_t more, size_t member)
 static void map_segment(const MalIndex *ix, const MalSegment *segment, MalKeys keys, void *data)
 {
   Map *m = data;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(ix, segment, &cursor); b != NULL;
        b = mal_index_next(ix, segment, &cursor)) {
     if (b->plane == m->area->plane && b->from <= m->at && b->until > m->at) {
@@ -208,7 +208,7 @@ typedef struct {
 static void count_held(const MalIndex *ix, const MalSegment *segment, MalKeys keys, void *data)
 {
   Held *held = data;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(ix, segment, &cursor); b != NULL;
        b = mal_index_next(ix, segment, &cursor)) {
     g_assert(b->owner != 0);

@@ -50,12 +50,13 @@ static uint64_t longest_gap_of(const MalSegment *t, int64_t low, int64_t high)
    ignore, any may be. */
 static bool has_end_free(const Search *s, const MalSegment *t)
 {
-  return s->q.ignore != 0 || t->head >= s->q.until || t->tail <= s->q.from;
+  return s->q.ignore != 0 || mal_time_of_short(t->head) >= s->q.until ||
+         mal_time_of_short(t->tail) <= s->q.from;
 }
 
 static bool segment_is_free(const Search *s, const MalSegment *t)
 {
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL && b->from < s->q.until;
        b = mal_index_next(s->ix, t, &cursor)) {
     bool ignored = s->q.ignore != 0 && b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
@@ -210,11 +211,12 @@ static bool candidate_in(Search *s, uint32_t id, int64_t low, int64_t high)
     return grow_run(s, low, high);
   const MalSegment *t = &s->ix->segments[id];
   uint64_t before = (uint64_t)((int64_t)t->reach.first - low);
-  if (is_inside(s, low, high) && t->run < s->n && s->run + before + t->lead < s->n) {
-    if (t->lead >= mal_keys_count(t->reach))
+  uint64_t lead = mal_run_of(t, t->lead);
+  if (is_inside(s, low, high) && mal_run_of(t, t->run) < s->n && s->run + before + lead < s->n) {
+    if (lead >= mal_keys_count(t->reach))
       return grow_run(s, low, high);
     s->run = 0;
-    return grow_run(s, (int64_t)t->reach.last - t->trail + 1, high);
+    return grow_run(s, (int64_t)t->reach.last - (int64_t)mal_run_of(t, t->trail) + 1, high);
   }
   if (candidate_in(s, t->left, low, (int64_t)t->keys.first - 1))
     return true;
@@ -229,10 +231,11 @@ static bool candidate_in(Search *s, uint32_t id, int64_t low, int64_t high)
  */
 static int64_t next_busy(const MalIndex *ix, uint32_t id, int64_t key)
 {
-  if (id == 0 || ix->segments[id].reach.last < key ||
-      ix->segments[id].lead >= mal_keys_count(ix->segments[id].reach))
+  if (id == 0)
     return TOP + 1;
   const MalSegment *t = &ix->segments[id];
+  if (t->reach.last < key || mal_run_of(t, t->lead) >= mal_keys_count(t->reach))
+    return TOP + 1;
   int64_t found = next_busy(ix, t->left, key);
   if (found <= TOP)
     return found;
@@ -369,7 +372,7 @@ bool mal_index_has(const MalIndex *ix, uint32_t key, uint32_t plane)
   uint32_t id = ix->root;
   while (id != 0 && (ix->segments[id].keys.first > key || ix->segments[id].keys.last < key))
     id = ix->segments[id].keys.first > key ? ix->segments[id].left : ix->segments[id].right;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = id != 0 ? mal_index_next(ix, &ix->segments[id], &cursor) : NULL;
        b != NULL; b = mal_index_next(ix, &ix->segments[id], &cursor)) {
     if (b->plane == plane)
@@ -392,7 +395,7 @@ static MalTime segment_earliest(const Search *s, const MalSegment *t)
 {
   uint64_t window = (uint64_t)s->q.until - (uint64_t)s->q.from;
   MalTime at = s->q.from;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL;
        b = mal_index_next(s->ix, t, &cursor)) {
     bool ignored = s->q.ignore != 0 && b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
@@ -411,10 +414,12 @@ static void earliest_tail_in(Search *s, uint32_t id)
   if (id == 0)
     return;
   const MalSegment *t = &s->ix->segments[id];
-  if (t->tail >= s->earliest || !touches(s, t->reach))
+  MalTime tail = mal_time_of_short(t->tail);
+  if (tail >= s->earliest || !touches(s, t->reach))
     return;
-  if (t->reach.first >= s->q.within.first && t->reach.last <= s->q.within.last) {
-    s->earliest = t->tail;
+  if (mal_short_is_exact(t->tail) && t->reach.first >= s->q.within.first &&
+      t->reach.last <= s->q.within.last) {
+    s->earliest = tail;
     return;
   }
   if (touches(s, t->keys))

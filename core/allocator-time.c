@@ -94,7 +94,7 @@ static void sweep_segment(const MalIndex *ix, const MalSegment *segment, MalKeys
   Sweep *s = data;
   uint64_t n = mal_keys_count(keys);
   MalTime at = MAL_BEGINNING;
-  uint32_t cursor = 0;
+  MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(ix, segment, &cursor); b != NULL;
        b = mal_index_next(ix, segment, &cursor)) {
     if (s->fit->ignore_owner != 0 && b->owner == s->fit->ignore_owner &&

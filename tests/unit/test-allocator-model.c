@@ -26,6 +26,7 @@ typedef struct { MalBlock block; uint32_t owner; } Taken;
 
 typedef struct {
   MalEthernetPolicy policy;
+  MalTime epoch;              /* the model's 0, as the allocator is told */
   MalAllocator *a;
   MalScope scopes[4];
   ModelRange ranges[8];
@@ -36,6 +37,24 @@ typedef struct {
   uint32_t last_owner;
   GRand *rand;
 } Model;
+
+/* The allocator keeps instants in 40 bits where they fit: nobody may see where they don't. */
+static MalTime told(const Model *m, MalTime t)
+{
+  return t == MAL_BEGINNING || t == MAL_FOREVER ? t : t + m->epoch;
+}
+
+static MalTime heard(const Model *m, MalTime t)
+{
+  return t == MAL_BEGINNING || t == MAL_FOREVER ? t : t - m->epoch;
+}
+
+static MalFit told_fit(const Model *m, MalFit fit)
+{
+  fit.from = told(m, fit.from);
+  fit.until = told(m, fit.until);
+  return fit;
+}
 
 static const struct { const char *first, *last; uint32_t id_first, id_last; } scope_table[] = {
   { "239.1.0.0", "239.128.1.255", 0, 0 },
@@ -77,7 +96,7 @@ static void add_model_range(Model *m, unsigned r)
 {
   GError *error = NULL;
   ModelRange *range = &m->ranges[r];
-  cr_assert(mal_allocator_add_range(m->a, &m->scopes[range->scope], range->at, range->until, &error));
+  cr_assert(mal_allocator_add_range(m->a, &m->scopes[range->scope], range->at, told(m, range->until), &error));
   range->on = true;
 }
 
@@ -95,10 +114,11 @@ static void add_spots(Model *m, unsigned r)
   }
 }
 
-static Model *model_new(MalEthernetPolicy policy, uint32_t seed)
+static Model *model_new(MalEthernetPolicy policy, uint32_t seed, MalTime epoch)
 {
   Model *m = g_new0(Model, 1);
   m->policy = policy;
+  m->epoch = epoch;
   m->a = mal_allocator_new(policy, seed);
   m->rand = g_rand_new_with_seed(seed);
   m->taken = g_array_new(FALSE, FALSE, sizeof(Taken));
@@ -276,7 +296,8 @@ static void expect_block_free(const Model *m, const MalFit *fit, MalBlock block,
 static void ask_run(Model *m, const MalFit *fit)
 {
   MalBlock block;
-  bool found = mal_allocator_find_run(m->a, fit, &block);
+  MalFit at = told_fit(m, *fit);
+  bool found = mal_allocator_find_run(m->a, &at, &block);
   bool distinct = m->policy != MAL_ETHERNET_IGNORE;
   uint32_t best = model_run(m, fit, distinct, MAL_BEGINNING);
   if (best < fit->count && m->policy == MAL_ETHERNET_PREFER) {
@@ -298,7 +319,8 @@ static GArray *ask_some(Model *m, const MalFit *fit)
 {
   GArray *blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
   uint32_t min = (uint32_t)g_rand_int_range(m->rand, 1, (gint32)fit->count + 1);
-  uint32_t got = mal_allocator_find(m->a, fit, min, blocks);
+  MalFit at = told_fit(m, *fit);
+  uint32_t got = mal_allocator_find(m->a, &at, min, blocks);
   uint32_t most = MIN(model_count(m, fit), fit->count);
   cr_assert_eq(got, most >= min ? most : 0, "%u of %u (%u), the model has %u", got, fit->count, min, most);
   uint32_t sum = 0;
@@ -328,7 +350,8 @@ static void ask_named(Model *m, const MalFit *fit)
     const Spot *spot = spot_at(m, mal_address_make(block.first.family, block.first.value + i));
     expected &= spot != NULL && grantable(m, spot, fit, m->policy == MAL_ETHERNET_DISTINCT);
   }
-  cr_assert_eq(mal_allocator_is_free(m->a, fit, block), expected);
+  MalFit at = told_fit(m, *fit);
+  cr_assert_eq(mal_allocator_is_free(m->a, &at, block), expected);
 }
 
 static void ask_shortage(Model *m, const MalFit *fit)
@@ -352,7 +375,8 @@ static void ask_shortage(Model *m, const MalFit *fit)
     }
   }
   want.longest_run = model_run(m, fit, m->policy == MAL_ETHERNET_DISTINCT, MAL_BEGINNING);
-  mal_allocator_shortage(m->a, fit, &got);
+  MalFit at = told_fit(m, *fit);
+  mal_allocator_shortage(m->a, &at, &got);
   cr_assert_eq(got.owned, want.owned);
   cr_assert_eq(got.ends_too_early, want.ends_too_early);
   cr_assert_eq(got.reserved, want.reserved);
@@ -364,7 +388,8 @@ static void ask_shortage(Model *m, const MalFit *fit)
 
 static void ask_longest(Model *m, MalFit fit)
 {
-  MalTime got = mal_allocator_longest_until(m->a, &fit);
+  MalFit asked = told_fit(m, fit);
+  MalTime got = heard(m, mal_allocator_longest_until(m->a, &asked));
   MalTime want = MAL_BEGINNING;
   MalTime first = MAX(fit.from, -1);
   for (MalTime until = first + 1; until <= HORIZON; until++) {
@@ -386,7 +411,8 @@ static void ask_earliest(Model *m, MalFit fit)
   if (fit.from == MAL_BEGINNING)
     fit.from = 0;
   MalTime latest = fit.from + g_rand_int_range(m->rand, 0, 25);
-  MalTime got = mal_allocator_earliest(m->a, &fit, latest);
+  MalFit asked = told_fit(m, fit);
+  MalTime got = heard(m, mal_allocator_earliest(m->a, &asked, told(m, latest)));
   MalTime want = MAL_FOREVER;
   for (MalTime from = fit.from + 1; from <= latest && want == MAL_FOREVER; from++) {
     MalFit at = fit;
@@ -407,7 +433,7 @@ static void take_block(Model *m, MalBlock block, MalTime from, MalTime until, ui
     const Spot *spot = spot_at(m, mal_address_make(block.first.family, block.first.value + i));
     inside &= spot != NULL && m->ranges[spot->range].on;
   }
-  cr_assert_eq(mal_allocator_take(m->a, block, from, until, owner), inside);
+  cr_assert_eq(mal_allocator_take(m->a, block, told(m, from), told(m, until), owner), inside);
   for (uint32_t i = 0; inside && i < block.count; i++) {
     Held held = { from, until, owner };
     g_array_append_val(spot_at(m, mal_address_make(block.first.family, block.first.value + i))->held, held);
@@ -443,7 +469,7 @@ static void toggle_range(Model *m)
   } else if (g_rand_int_range(m->rand, 0, 2) == 0) {
     static const MalTime ends[] = { 20, 30, MAL_FOREVER };
     range->until = ends[g_rand_int_range(m->rand, 0, COUNT(ends))];
-    cr_assert(mal_allocator_set_until(m->a, range->at.first, range->until));
+    cr_assert(mal_allocator_set_until(m->a, range->at.first, told(m, range->until)));
   } else {
     cr_assert(mal_allocator_remove_range(m->a, range->at.first));
     cr_assert_not(mal_allocator_remove_range(m->a, range->at.first));
@@ -501,14 +527,19 @@ static void step(Model *m, bool full)
   mal_allocator_check(m->a);
 }
 
-typedef struct { MalEthernetPolicy policy; uint32_t seed; } Run;
+typedef struct { MalEthernetPolicy policy; uint32_t seed; MalTime epoch; } Run;
+
+/* So that the model's instants, 0 to HORIZON, go over the last one that 40 bits tell. */
+#define BORDER ((MalTime)((INT64_C(1) << 40) - 28))
 
 ParameterizedTestParameters(allocator_model, agrees_with_the_naive_one)
 {
   static Run runs[] = {
-    { MAL_ETHERNET_DISTINCT, 1 }, { MAL_ETHERNET_DISTINCT, 2 }, { MAL_ETHERNET_DISTINCT, 3 },
-    { MAL_ETHERNET_DISTINCT, 4 }, { MAL_ETHERNET_PREFER, 5 }, { MAL_ETHERNET_PREFER, 6 },
-    { MAL_ETHERNET_IGNORE, 7 }, { MAL_ETHERNET_IGNORE, 8 },
+    { MAL_ETHERNET_DISTINCT, 1, 0 }, { MAL_ETHERNET_DISTINCT, 2, 0 }, { MAL_ETHERNET_DISTINCT, 3, 0 },
+    { MAL_ETHERNET_DISTINCT, 4, 0 }, { MAL_ETHERNET_PREFER, 5, 0 }, { MAL_ETHERNET_PREFER, 6, 0 },
+    { MAL_ETHERNET_IGNORE, 7, 0 }, { MAL_ETHERNET_IGNORE, 8, 0 },
+    { MAL_ETHERNET_DISTINCT, 9, -20 }, { MAL_ETHERNET_PREFER, 10, BORDER },
+    { MAL_ETHERNET_IGNORE, 11, INT64_C(1) << 56 }, { MAL_ETHERNET_DISTINCT, 12, 1000 },
   };
   return cr_make_param_array(Run, runs, COUNT(runs));
 }
@@ -517,7 +548,7 @@ ParameterizedTest(Run *run, allocator_model, agrees_with_the_naive_one)
 {
   const char *more = g_getenv("MAL_TEST_STEPS");
   guint64 steps = more != NULL ? g_ascii_strtoull(more, NULL, 10) : 5000;
-  Model *m = model_new(run->policy, run->seed);
+  Model *m = model_new(run->policy, run->seed, run->epoch);
   for (guint64 i = 0; i < steps; i++)
     step(m, i / 700 % 2 == 0);
   model_free(m);
