@@ -12,7 +12,7 @@ typedef struct {
 } Loose;
 
 typedef struct {
-  enum { TAKE, GIVE, PURGE } what;
+  enum { TAKE, RETAKE, GIVE, PURGE } what;
   MalKeys keys;
   MalBusy busy;
   uint64_t removed;
@@ -337,6 +337,11 @@ static void emit(MalIndex *ix, Loose loose)
   g_array_append_val(ix->fresh, loose);
 }
 
+static bool adds(const Change *c)
+{
+  return c->what == TAKE || c->what == RETAKE;
+}
+
 static bool is_removed(const Change *c, const MalBusy *b)
 {
   if (c->what == PURGE)
@@ -348,7 +353,7 @@ static bool is_removed(const Change *c, const MalBusy *b)
 static Loose changed(MalIndex *ix, Change *c, Loose loose)
 {
   Loose result = { loose.keys, ix->periods->len, 0 };
-  bool added = c->what != TAKE;
+  bool added = !adds(c);
   for (uint32_t i = 0; i < loose.n; i++) {
     MalBusy b = g_array_index(ix->periods, MalBusy, loose.begin + i);
     if (c->what != TAKE && is_removed(c, &b)) {
@@ -390,27 +395,26 @@ static void transform(MalIndex *ix, Change *c)
     }
     uint64_t in_first = MAX(first, at), in_last = MIN(last, end - 1);
     if (in_first <= in_last) {
-      if (c->what == TAKE && in_first > at)
+      if (adds(c) && in_first > at)
         emit_changed(ix, c, at, in_first - 1, NULL);
       emit_changed(ix, c, in_first, in_last, &loose);
       at = in_last + 1;
     }
     if (last >= end) {
-      if (c->what == TAKE && at < end)
+      if (adds(c) && at < end)
         emit_changed(ix, c, at, end - 1, NULL);
       at = end;
       part.keys = (MalKeys){ (uint32_t)MAX(first, end), (uint32_t)last };
       emit(ix, part);
     }
   }
-  if (c->what == TAKE && at < end)
+  if (adds(c) && at < end)
     emit_changed(ix, c, at, end - 1, NULL);
 }
 
 static bool is_plain(const MalBusy *b)
 {
-  return (b->from == MAL_BEGINNING || mal_short_is_exact(mal_short_down(b->from))) &&
-         mal_short_is_exact(mal_short_down(b->until)) &&
+  return mal_time_is_short(b->from) && mal_time_is_short(b->until) &&
          (b->plane < MAL_SHORT_PLANE || b->plane == MAL_PLANE_RESERVED);
 }
 
@@ -551,7 +555,7 @@ static bool change_one(MalIndex *ix, Change *c)
 {
   uint32_t id = find(ix, c->keys);
   MalKeys keys = id != 0 ? ix->segments[id].keys : c->keys;
-  if (id == 0 && c->what != TAKE)
+  if (id == 0 && !adds(c))
     return true;
   if (keys.first != c->keys.first || keys.last != c->keys.last)
     return false;
@@ -610,6 +614,14 @@ void mal_index_take(MalIndex *ix, MalKeys keys, MalBusy busy)
   g_assert(keys.first <= keys.last && busy.from < busy.until);
   Change c = { .what = TAKE, .keys = keys, .busy = busy };
   change(ix, &c);
+}
+
+uint64_t mal_index_retake(MalIndex *ix, MalKeys keys, MalBusy busy)
+{
+  g_assert(keys.first <= keys.last && busy.from < busy.until);
+  Change c = { .what = RETAKE, .keys = keys, .busy = busy };
+  change(ix, &c);
+  return c.removed;
 }
 
 uint64_t mal_index_give(MalIndex *ix, MalKeys keys, uint32_t owner, uint32_t plane)

@@ -14,7 +14,7 @@
 #ifndef MAL_ALLOCATOR_INDEX_H
 #define MAL_ALLOCATOR_INDEX_H
 
-#include "api.h"
+#include "short-time.h"
 
 G_BEGIN_DECLS
 
@@ -32,18 +32,13 @@ typedef struct {
   uint32_t first, last;
 } MalKeys;
 
-/* Instants take 40 bits here. Those from 1 to 2^40 - 3 (the year 36,812) stand for themselves; what is
-   beyond them but for the two ends of time is rounded, which bounds may be and periods may not:
-   a segment whose periods can't be told exactly keeps them in cells. */
-#define MAL_SHORT_FOREVER ((UINT64_C(1) << 40) - 1)
-#define MAL_SHORT_LATE (MAL_SHORT_FOREVER - 1)
-
 /* So many keys, or more: what is known of runs. */
 #define MAL_SHORT_RUN ((UINT32_C(1) << 24) - 1)
 
 #define MAL_SHORT_PLANE ((UINT32_C(1) << 22) - 1) /* MAL_PLANE_RESERVED */
 
-/* One cache line: a change reads and writes as many of them as the path is long. */
+/* One cache line: a change reads and writes as many of them as the path is long. Instants and runs of
+   keys are in a short form (short-time.h): what that can't say of a period makes it one of the pool's. */
 typedef struct {
   MalKeys keys;
   uint32_t left, right; /* 0: none */
@@ -106,6 +101,8 @@ void mal_index_clear(MalIndex *ix);
 size_t mal_index_bytes(const MalIndex *ix);
 
 void mal_index_take(MalIndex *ix, MalKeys keys, MalBusy busy);
+/* BUSY instead of what its owner holds in its plane; returns as mal_index_give. */
+uint64_t mal_index_retake(MalIndex *ix, MalKeys keys, MalBusy busy);
 /* Removes what OWNER holds in PLANE; returns how many keys it held (each as often as it held it).
  */
 uint64_t mal_index_give(MalIndex *ix, MalKeys keys, uint32_t owner, uint32_t plane);
@@ -143,31 +140,6 @@ MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q);
 /* Calls VISIT with every segment that reaches into WITHIN, in order. KEYS are cut to it. */
 typedef void (*MalIndexVisit)(const MalIndex *ix, const MalSegment *s, MalKeys keys, void *data);
 void mal_index_walk(const MalIndex *ix, MalKeys within, MalIndexVisit visit, void *data);
-
-static inline MalTime mal_time_of_short(uint64_t t)
-{
-  return t == 0 ? MAL_BEGINNING : t == MAL_SHORT_FOREVER ? MAL_FOREVER : (MalTime)t;
-}
-
-static inline uint64_t mal_short_down(MalTime t)
-{
-  if (t == MAL_FOREVER)
-    return MAL_SHORT_FOREVER;
-  return (uint64_t)CLAMP(t, 0, (MalTime)MAL_SHORT_LATE);
-}
-
-static inline uint64_t mal_short_up(MalTime t)
-{
-  if (t == MAL_BEGINNING)
-    return 0;
-  return t >= (MalTime)MAL_SHORT_LATE ? MAL_SHORT_FOREVER : (uint64_t)MAX(t, 1);
-}
-
-/* Does T, which was rounded down, say the instant itself? */
-static inline bool mal_short_is_exact(uint64_t t)
-{
-  return t != 0 && t != MAL_SHORT_LATE;
-}
 
 /* The keys that RUN, a summary of the subtree of S, stands for at most. */
 static inline uint64_t mal_run_of(const MalSegment *s, uint64_t run)

@@ -185,6 +185,26 @@ static void hold(MalAllocator *a, MalBlock block, MalTime from, MalTime until, u
   }
 }
 
+/* As hold, instead of what OWNER holds; how many keys that was. */
+static uint64_t hold_again(MalAllocator *a, MalBlock block, MalTime from, MalTime until,
+                           uint32_t owner)
+{
+  MalSpan span = mal_span_of_block(block);
+  uint64_t done = 0, held = 0;
+  Piece part;
+  while (mal_next_part(a, span, &done, &part)) {
+    MalBusy busy = { from, until, owner, part.plane };
+    uint64_t n = 0;
+    for (View view = VIEW_GROUPS; view <= VIEW_ADDRESSES; view++) {
+      if (has_view(a, view))
+        n = mal_index_retake(mal_view_index(a, view, part.plane),
+                             mal_view_keys(view, part.plane, part.first, part.more), busy);
+    }
+    held += n;
+  }
+  return held;
+}
+
 static uint64_t let_go(MalAllocator *a, MalBlock block, uint32_t owner)
 {
   MalSpan span = mal_span_of_block(block);
@@ -357,22 +377,49 @@ bool mal_allocator_is_free(MalAllocator *a, const MalFit *fit, MalBlock block)
   return !gap;
 }
 
+/* Does all of BLOCK lie in owned ranges? */
+static bool is_owned(const MalAllocator *a, MalBlock block)
+{
+  MalSpan span, part;
+  bool gap = false;
+  if (!span_of(block, &span))
+    return false;
+  for (uint64_t done = 0; mal_next_owned(a, span, &done, &part, &gap) != NULL;)
+    ;
+  return !gap;
+}
+
 bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until,
                         uint32_t owner)
 {
   g_assert(owner != TENTATIVE);
-  MalSpan span, part;
-  if (!span_of(block, &span) || from >= until)
+  if (from >= until || !is_owned(a, block))
     return false;
-  bool gap = false;
-  for (uint64_t done = 0; mal_next_owned(a, span, &done, &part, &gap) != NULL;)
-    ;
-  if (gap)
-    return false;
+  MalSpan span = mal_span_of_block(block), part;
   OwnedRange *range;
+  bool gap = false;
   for (uint64_t done = 0; (range = mal_next_owned(a, span, &done, &part, &gap)) != NULL;)
     range->busy += (uint64_t)(part.last.value - part.first.value) + 1;
   hold(a, block, from, until, owner);
+  return true;
+}
+
+bool mal_allocator_retake(MalAllocator *a, MalBlock block, MalTime from, MalTime until,
+                          uint32_t owner)
+{
+  g_assert(owner != TENTATIVE);
+  if (from >= until || !is_owned(a, block)) {
+    mal_allocator_give(a, block, owner);
+    return false;
+  }
+  MalSpan span = mal_span_of_block(block), part;
+  OwnedRange *range;
+  bool gap = false;
+  for (uint64_t done = 0; (range = mal_next_owned(a, span, &done, &part, &gap)) != NULL;) {
+    uint32_t count = (uint32_t)(part.last.value - part.first.value) + 1;
+    uint64_t held = hold_again(a, mal_block_make(part.first, count), from, until, owner);
+    range->busy = range->busy + count - held;
+  }
   return true;
 }
 

@@ -81,6 +81,8 @@ MalTime mal_allocator_earliest(MalAllocator *a, const MalFit *fit, MalTime lates
    the block is in no owned range, or the period is empty. */
 bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner);
 void mal_allocator_give(MalAllocator *a, MalBlock block, uint32_t owner);
+/* Give and take in one; where it can't be taken it is given all the same. */
+bool mal_allocator_retake(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner);
 
 void mal_allocator_shortage(MalAllocator *a, const MalFit *fit, MalShortage *out);
 

@@ -28,11 +28,11 @@ static bool passes(const MalLeases *l, const Slot *slot, const MalLeaseFilter *f
     return false;
   if (f->scope && slot->scope != f->scope->index)
     return false;
-  if (f->client.family != MAL_FAMILY_NONE && !mal_address_equal(f->client, leases_client(slot)))
+  if (f->client.family != MAL_FAMILY_NONE && !mal_address_equal(f->client, leases_client(l, slot)))
     return false;
   if (f->span.first.family == MAL_FAMILY_NONE)
     return true;
-  for (size_t i = 0; i < slot->n_blocks; i++)
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
     if (mal_span_overlaps(f->span, mal_span_of_block(leases_block(l, slot, i))))
       return true;
   return false;
@@ -62,8 +62,9 @@ MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
 {
   MalLeaseTotals t = l->totals;
   t.waiting = l->waiting.length;
-  t.bytes = l->chunks->len * sizeof(Slot) * CHUNK_SIZE + (l->bucket_mask + 1ull) * sizeof(Bucket) +
-            l->heap->len * sizeof(uint32_t) + mal_allocator_stats(l->allocator, -1).bytes;
+  t.bytes = l->chunks->len * sizeof(Slot) * CHUNK_SIZE + l->n_buckets * sizeof(Bucket) +
+            l->heap->len * sizeof(uint32_t) + l->far_times.cells->len * sizeof(SlotTimes) +
+            l->clients6.cells->len * sizeof(MalU128) + mal_allocator_stats(l->allocator, -1).bytes;
   if (!scope)
     return t;
   t.leases = t.addresses = t.holds = t.pending = 0;

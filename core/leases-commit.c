@@ -118,8 +118,13 @@ static void next_in_line(MalLeases *l, MalLeaseId id)
 static void settle_periods(MalLeases *l, uint32_t handle)
 {
   const Slot *slot = leases_slot(l, handle);
-  leases_give(l, handle);
-  leases_take(l, handle, leases_held_from(slot), leases_held_until(slot));
+  leases_retake(l, handle, leases_held_from(l, slot), leases_held_until(l, slot));
+}
+
+void leases_not_in_place(MalLeases *l)
+{
+  for (size_t i = 0; i < l->ops_length; i++)
+    l->ops[(l->ops_head + i) & (l->ops_capacity - 1)].in_place = false;
 }
 
 static void succeed(MalLeases *l, const Op *op)
@@ -135,7 +140,8 @@ static void succeed(MalLeases *l, const Op *op)
     call(op, &view, NULL);
     break;
   case OP_RENEW:
-    settle_periods(l, op->slot);
+    if (!op->in_place)
+      settle_periods(l, op->slot);
     leases_view(l, op->slot, &view);
     leases_tell(l, MAL_LEASE_RENEWED, &view, NULL);
     call(op, &view, NULL);
@@ -163,8 +169,7 @@ static void fail(MalLeases *l, const Op *op, const GError *error)
       leases_drop_row(l, leases_id(slot));
     leases_remove(l, op->slot);
   } else if (op->kind == OP_RENEW) {
-    slot->start = op->old_start;
-    slot->end = op->old_end;
+    leases_set_times(l, slot, (SlotTimes){ op->old_start, op->old_end, leases_times(l, slot).granted });
     settle_periods(l, op->slot);
     leases_heap_fix(l, op->slot);
   }

@@ -4,33 +4,44 @@
 
 #include "allocator.h"
 #include "leases-core.h"
+#include "short-time.h"
 
 #include <limits.h>
 
-#define SLOT_ID_INLINE 24
+#define SLOT_ID_INLINE 20
 #define VIEWS 8
 #define CHUNK_BITS 12
 #define CHUNK_SIZE (1u << CHUNK_BITS)
 
 enum { SLOT_USED = 1 << 7, SLOT_LEAVING = 1 << 6, SLOT_QUEUED = 1 << 5 };   /* beside MalLeaseFlags */
 
-/* One lease or hold. Kept small: there may be millions. */
+/* One lease or hold. There may be millions, so it is one cache line, and what few have stands beside the table: long
+   identifiers, several blocks, IPv6 clients, instants far off (short-time.h). */
 typedef struct {
-  union { uint8_t inside[SLOT_ID_INLINE]; uint8_t *outside; } id;
-  union { struct { uint64_t high, low; } one; MalBlock *many; } blocks;
-  uint64_t client_high, client_low;
-  MalTime start, end;
-  MalTime granted;            /* a hold: when it lapses */
-  uint32_t count;             /* addresses of the only block; n_blocks > 1: unused */
-  uint32_t pad;
+  uint8_t id[SLOT_ID_INLINE];   /* a longer one: a pointer to it */
   uint32_t heap_place;
-  uint16_t scope;
-  uint16_t n_blocks;
-  uint8_t id_length;
+  union { struct { uint32_t low, count; } one; MalBlock *many; } blocks;   /* many: `base` says how many */
+  uint32_t client;              /* an IPv4 address, or a cell of clients6 */
+  uint32_t pad;
+  uint64_t start : 40;          /* far: a cell of far_times, and the others nothing */
+  uint64_t base : 16;           /* the upper 96 bits of the block's first address, in bases */
+  uint64_t id_length : 8;
+  uint64_t end : 40;
+  uint64_t scope : 16;
+  uint64_t origin : 8;
+  uint64_t granted : 40;        /* a hold: when it lapses */
+  uint64_t client_family : 2;
+  uint64_t many : 1;
+  uint64_t far : 1;
   uint8_t flags;
-  uint8_t client_family;
-  uint8_t origin;
 } Slot;
+
+G_STATIC_ASSERT(sizeof(Slot) == 64);
+
+typedef struct { MalTime start, end, granted; } SlotTimes;
+
+/* Cells of one size, by number. */
+typedef struct { GArray *cells, *free; } Pool;
 
 typedef struct { uint32_t slot, tag; } Bucket;
 
@@ -42,6 +53,7 @@ typedef struct {
   OpKind kind;
   uint32_t slot;
   MalTime old_start, old_end;   /* OP_RENEW: what to go back to */
+  bool in_place;                /* OP_RENEW: the allocator holds the new period, which covers the old one, and nothing else */
   const char *reason;           /* OP_RELEASE */
   uint8_t *id;                  /* OP_NOTIFY, which has no slot; owned */
   size_t id_length;
@@ -102,13 +114,18 @@ struct MalLeases {
   GArray *suspended;            /* MalSpan: mal_leases_suspend */
   uint8_t hash_key[16];
 
-  GPtrArray *chunks;
+  GPtrArray *chunks;            /* Slot[CHUNK_SIZE] each */
+  Pool far_times;               /* SlotTimes */
+  Pool clients6;                /* MalU128 */
+  GArray *bases;                /* MalU128: upper 96 bits of addresses; 0: those of IPv4. Never shrinks */
+  GHashTable *base_of;          /* MalU128 -> place in bases */
   GArray *free_slots;           /* uint32_t */
   uint32_t used_slots;          /* ever taken, 0 is none */
   Bucket *buckets;
-  uint32_t bucket_mask, bucket_count;
+  uint32_t n_buckets, bucket_count;
   GArray *heap;                 /* uint32_t slots by when they lapse */
   GHashTable *clients;          /* ClientUse */
+  bool counts_clients;          /* leases, too: since the first who asked */
   GPtrArray *origins;           /* interned strings */
 
   Op *ops;                      /* a ring; the oldest at ops_head */
@@ -150,19 +167,23 @@ uint32_t leases_find(const MalLeases *l, MalLeaseId id);
 uint32_t leases_slot_new(MalLeases *l, MalLeaseId id);
 /* Out of hash and heap, memory back. The allocator is the caller's. */
 void leases_slot_free(MalLeases *l, uint32_t handle);
-void leases_set_blocks(Slot *slot, const MalBlock *blocks, size_t n);
+void leases_set_blocks(MalLeases *l, Slot *slot, const MalBlock *blocks, size_t n);
+size_t leases_n_blocks(const Slot *slot);
 MalBlock leases_block(const MalLeases *l, const Slot *slot, size_t n);
 MalLeaseId leases_id(const Slot *slot);
 uint64_t leases_slot_addresses(const MalLeases *l, const Slot *slot);
-MalTime leases_lapse(const Slot *slot);
-MalTime leases_held_from(const Slot *slot);
-MalTime leases_held_until(const Slot *slot);
+SlotTimes leases_times(const MalLeases *l, const Slot *slot);
+void leases_set_times(MalLeases *l, Slot *slot, SlotTimes times);
+MalTime leases_lapse(const MalLeases *l, const Slot *slot);
+MalTime leases_held_from(const MalLeases *l, const Slot *slot);
+MalTime leases_held_until(const MalLeases *l, const Slot *slot);
 void leases_heap_add(MalLeases *l, uint32_t handle);
 void leases_heap_fix(MalLeases *l, uint32_t handle);
 uint32_t leases_heap_top(const MalLeases *l);
 uint8_t leases_origin(MalLeases *l, const char *origin);
-MalAddress leases_client(const Slot *slot);
-void leases_set_client(Slot *slot, MalAddress client);
+MalAddress leases_client(const MalLeases *l, const Slot *slot);
+/* Of a new slot: once. */
+void leases_set_client(MalLeases *l, Slot *slot, MalAddress client);
 void leases_view(const MalLeases *l, uint32_t handle, MalLease *out);
 /* The slot's addresses, once more (SIGN 1) or no longer (-1). */
 void leases_use(MalLeases *l, const Slot *slot, int sign);
@@ -181,6 +202,8 @@ void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *pe
 /* Marks or unmarks all blocks of the slot in the allocator, for [from, until). */
 void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until);
 void leases_give(MalLeases *l, uint32_t handle);
+/* For [from, until) instead of what they are marked for. */
+void leases_retake(MalLeases *l, uint32_t handle, MalTime from, MalTime until);
 /* The period before a renewal that is on its way. */
 void leases_take_old(const MalLeases *l, MalAllocator *a, const Op *op, MalTime now);
 void leases_remove(MalLeases *l, uint32_t handle);
@@ -228,6 +251,8 @@ void leases_tell_stopping(MalLeases *l);
 /* leases-commit.c */
 void leases_ops_push(MalLeases *l, const Op *op);
 void leases_settled(MalTicket through, const GError *error, void *data);
+/* The allocator was filled anew: what is on its way has each of its periods in it. */
+void leases_not_in_place(MalLeases *l);
 void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued);
 void leases_tell_later(MalLeases *l);
 /* leases-wait.c */

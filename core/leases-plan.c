@@ -271,14 +271,14 @@ static bool has_place(Move *m, uint32_t handle)
   if (!scope)
     return false;
   /* It lapses within moments, wherever its addresses are. */
-  if (leases_held_until(slot) <= m->now && !(slot->flags & MAL_LEASE_PENDING))
+  if (leases_held_until(l, slot) <= m->now && !(slot->flags & MAL_LEASE_PENDING))
     return true;
-  MalTime from = MAX(m->now, leases_held_from(slot));
-  for (size_t i = 0; i < slot->n_blocks; i++) {
+  MalTime from = MAX(m->now, leases_held_from(l, slot));
+  for (size_t i = 0; i < leases_n_blocks(slot); i++) {
     MalSpan span = mal_span_of_block(leases_block(l, slot, i));
     if (!mal_span_contains(scope->span, span) || touches(m->forbidden, span) ||
-        ends_before(m->future, span, leases_held_until(slot)) ||
-        !mal_allocator_take(m->allocator, leases_block(l, slot, i), from, leases_held_until(slot), handle))
+        ends_before(m->future, span, leases_held_until(l, slot)) ||
+        !mal_allocator_take(m->allocator, leases_block(l, slot, i), from, leases_held_until(l, slot), handle))
       return false;
   }
   return true;
@@ -290,7 +290,7 @@ void leases_take_old(const MalLeases *l, MalAllocator *a, const Op *op, MalTime 
   const Slot *slot = leases_slot(l, op->slot);
   MalTime from = MAX(now, mal_time_add(op->old_start, -(int64_t)slot->pad));
   MalTime until = mal_time_add(op->old_end, slot->pad);
-  for (size_t i = 0; from < until && i < slot->n_blocks; i++)
+  for (size_t i = 0; from < until && i < leases_n_blocks(slot); i++)
     mal_allocator_take(a, leases_block(l, slot, i), from, until, op->slot);
 }
 
@@ -343,6 +343,7 @@ static void adopt(Move *m, MalScopeSet *scopes)
   l->scopes = mal_scope_set_ref(scopes);
   mal_allocator_free(l->allocator);
   l->allocator = g_steal_pointer(&m->allocator);
+  leases_not_in_place(l);
 }
 
 static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, bool really,
@@ -394,10 +395,10 @@ bool mal_leases_could_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolic
 
 static bool collides(const MalLeases *l, const Slot *slot, const MalLease *lease, MalTime now)
 {
-  if (MAX(now, leases_held_from(slot)) >= mal_lease_held_until(lease) ||
-      MAX(now, mal_lease_held_from(lease)) >= leases_held_until(slot))
+  if (MAX(now, leases_held_from(l, slot)) >= mal_lease_held_until(lease) ||
+      MAX(now, mal_lease_held_from(lease)) >= leases_held_until(l, slot))
     return false;
-  for (size_t i = 0; i < slot->n_blocks; i++)
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
     for (size_t j = 0; j < lease->n_blocks; j++)
       if (mal_span_overlaps(mal_span_of_block(leases_block(l, slot, i)), mal_span_of_block(lease->blocks[j])))
         return true;
@@ -478,15 +479,13 @@ bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsign
     *superseded += remove_colliding(l, lease, now);
   uint32_t handle = leases_slot_new(l, lease->id);
   Slot *slot = leases_slot(l, handle);
-  slot->start = lease->start;
-  slot->end = lease->end;
-  slot->granted = lease->granted;
+  leases_set_times(l, slot, (SlotTimes){ lease->start, lease->end, lease->granted });
   slot->pad = (uint32_t)CLAMP(lease->pad, 0, (int64_t)UINT32_MAX);
   slot->scope = (uint16_t)scope->index;
   slot->origin = leases_origin(l, lease->origin);
   slot->flags |= (uint8_t)(lease->flags & MAL_LEASE_SHARED);
-  leases_set_client(slot, lease->client);
-  leases_set_blocks(slot, lease->blocks, lease->n_blocks);
+  leases_set_client(l, slot, lease->client);
+  leases_set_blocks(l, slot, lease->blocks, lease->n_blocks);
   leases_account(l, slot, 1);
   leases_heap_add(l, handle);
   for (size_t i = 0; i < lease->n_blocks; i++)

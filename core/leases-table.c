@@ -1,6 +1,7 @@
 #include "leases-internal.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- slots ------------------------------------------------------------------------------------------ */
@@ -9,6 +10,14 @@ Slot *leases_slot(const MalLeases *l, uint32_t handle)
 {
   Slot *chunk = g_ptr_array_index(l->chunks, handle >> CHUNK_BITS);
   return &chunk[handle & (CHUNK_SIZE - 1)];
+}
+
+static void *new_chunk(void)
+{
+  void *chunk = aligned_alloc(sizeof(Slot), CHUNK_SIZE * sizeof(Slot));
+  if (!chunk)
+    g_error("no memory for %u more leases", CHUNK_SIZE);
+  return memset(chunk, 0, CHUNK_SIZE * sizeof(Slot));
 }
 
 static uint32_t take_slot(MalLeases *l)
@@ -20,14 +29,66 @@ static uint32_t take_slot(MalLeases *l)
   }
   uint32_t handle = l->used_slots++;
   if (handle >> CHUNK_BITS >= l->chunks->len)
-    g_ptr_array_add(l->chunks, g_new0(Slot, CHUNK_SIZE));
+    g_ptr_array_add(l->chunks, new_chunk());
   return handle;
 }
 
 MalLeaseId leases_id(const Slot *slot)
 {
-  const uint8_t *bytes = slot->id_length > SLOT_ID_INLINE ? slot->id.outside : slot->id.inside;
+  const uint8_t *bytes = slot->id;
+  if (slot->id_length > SLOT_ID_INLINE)
+    memcpy(&bytes, slot->id, sizeof bytes);
   return (MalLeaseId){ bytes, slot->id_length };
+}
+
+static void set_id(Slot *slot, MalLeaseId id)
+{
+  slot->id_length = (uint8_t)id.length;
+  if (id.length > SLOT_ID_INLINE) {
+    uint8_t *outside = g_memdup2(id.bytes, id.length);
+    memcpy(slot->id, &outside, sizeof outside);
+  } else {
+    memcpy(slot->id, id.bytes, id.length);
+  }
+}
+
+/* What stands beside the table. */
+static void free_outside(const Slot *slot)
+{
+  if (slot->id_length > SLOT_ID_INLINE)
+    g_free((uint8_t *)leases_id(slot).bytes);
+  if (slot->many)
+    g_free(slot->blocks.many);
+}
+
+/* ---- cells beside the slots ----------------------------------------------------------------------------- */
+
+static void pool_init(Pool *pool, unsigned size)
+{
+  pool->cells = g_array_new(FALSE, FALSE, size);
+  pool->free = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+}
+
+static void pool_clear(Pool *pool)
+{
+  g_array_unref(pool->cells);
+  g_array_unref(pool->free);
+}
+
+static uint32_t pool_take(Pool *pool)
+{
+  if (pool->free->len == 0) {
+    g_array_set_size(pool->cells, pool->cells->len + 1);
+    return pool->cells->len - 1;
+  }
+  uint32_t cell = g_array_index(pool->free, uint32_t, pool->free->len - 1);
+  g_array_set_size(pool->free, pool->free->len - 1);
+  return cell;
+}
+
+static void pool_give(Pool *pool, uint32_t cell)
+{
+  g_array_append_val(pool->free, cell);
 }
 
 /* ---- hash: open addressing, linear probing, keyed so that nobody outside can aim at a chain ---------- */
@@ -41,30 +102,47 @@ static uint32_t tag_of(const MalLeases *l, MalLeaseId id)
   return tag;
 }
 
-static void bucket_put(Bucket *buckets, uint32_t mask, Bucket b)
+/* In the order of the tags, so that a table grows from its beginning to its end, and in small steps. */
+static uint32_t home_of(uint32_t tag, uint32_t n)
 {
-  uint32_t i = b.tag & mask;
+  return (uint32_t)((uint64_t)tag * n >> 32);
+}
+
+static uint32_t after(uint32_t i, uint32_t n)
+{
+  return i + 1 == n ? 0 : i + 1;
+}
+
+static uint32_t distance(uint32_t from, uint32_t to, uint32_t n)
+{
+  return to >= from ? to - from : to + (n - from);
+}
+
+static void bucket_put(Bucket *buckets, uint32_t n, Bucket b)
+{
+  uint32_t i = home_of(b.tag, n);
   while (buckets[i].slot)
-    i = (i + 1) & mask;
+    i = after(i, n);
   buckets[i] = b;
 }
 
 static void grow_buckets(MalLeases *l)
 {
-  uint32_t mask = l->bucket_mask * 2 + 1;
-  Bucket *buckets = g_new0(Bucket, (size_t)mask + 1);
-  for (uint32_t i = 0; i <= l->bucket_mask; i++)
+  uint32_t n = l->n_buckets + l->n_buckets / 4;
+  g_assert(n > l->n_buckets);
+  Bucket *buckets = g_new0(Bucket, n);
+  for (uint32_t i = 0; i < l->n_buckets; i++)
     if (l->buckets[i].slot)
-      bucket_put(buckets, mask, l->buckets[i]);
+      bucket_put(buckets, n, l->buckets[i]);
   g_free(l->buckets);
   l->buckets = buckets;
-  l->bucket_mask = mask;
+  l->n_buckets = n;
 }
 
 static bool find_bucket(const MalLeases *l, MalLeaseId id, uint32_t *at)
 {
   uint32_t tag = tag_of(l, id);
-  for (uint32_t i = tag & l->bucket_mask; l->buckets[i].slot; i = (i + 1) & l->bucket_mask)
+  for (uint32_t i = home_of(tag, l->n_buckets); l->buckets[i].slot; i = after(i, l->n_buckets))
     if (l->buckets[i].tag == tag && mal_lease_id_equal(leases_id(leases_slot(l, l->buckets[i].slot)), id)) {
       *at = i;
       return true;
@@ -81,10 +159,10 @@ uint32_t leases_find(const MalLeases *l, MalLeaseId id)
 /* Moves later members of the chain back over the hole, so that no tombstones pile up. */
 static void remove_bucket(MalLeases *l, uint32_t hole)
 {
-  uint32_t mask = l->bucket_mask;
-  for (uint32_t i = (hole + 1) & mask; l->buckets[i].slot; i = (i + 1) & mask) {
-    uint32_t home = l->buckets[i].tag & mask;
-    if (((i - home) & mask) >= ((i - hole) & mask)) {
+  uint32_t n = l->n_buckets;
+  for (uint32_t i = after(hole, n); l->buckets[i].slot; i = after(i, n)) {
+    uint32_t home = home_of(l->buckets[i].tag, n);
+    if (distance(home, i, n) >= distance(hole, i, n)) {
       l->buckets[hole] = l->buckets[i];
       hole = i;
     }
@@ -95,37 +173,57 @@ static void remove_bucket(MalLeases *l, uint32_t hole)
 
 uint32_t leases_slot_new(MalLeases *l, MalLeaseId id)
 {
-  if ((l->bucket_count + 1) * 4ull > (l->bucket_mask + 1ull) * 3)
+  if ((l->bucket_count + 1) * 5ull > l->n_buckets * 4ull)
     grow_buckets(l);
   uint32_t handle = take_slot(l);
   Slot *slot = leases_slot(l, handle);
   memset(slot, 0, sizeof *slot);
   slot->flags = SLOT_USED;
-  slot->id_length = (uint8_t)id.length;
-  if (id.length > SLOT_ID_INLINE)
-    slot->id.outside = g_memdup2(id.bytes, id.length);
-  else
-    memcpy(slot->id.inside, id.bytes, id.length);
-  bucket_put(l->buckets, l->bucket_mask, (Bucket){ handle, tag_of(l, id) });
+  set_id(slot, id);
+  bucket_put(l->buckets, l->n_buckets, (Bucket){ handle, tag_of(l, id) });
   l->bucket_count++;
   return handle;
 }
 
 /* ---- heap by lapse ------------------------------------------------------------------------------------ */
 
-MalTime leases_held_from(const Slot *slot)
+SlotTimes leases_times(const MalLeases *l, const Slot *slot)
 {
-  return mal_time_add(slot->start, -(int64_t)slot->pad);
+  if (slot->far)
+    return g_array_index(l->far_times.cells, SlotTimes, slot->start);
+  return (SlotTimes){ mal_time_of_short(slot->start), mal_time_of_short(slot->end), mal_time_of_short(slot->granted) };
 }
 
-MalTime leases_held_until(const Slot *slot)
+void leases_set_times(MalLeases *l, Slot *slot, SlotTimes t)
 {
-  return mal_time_add(slot->end, slot->pad);
+  bool far = !mal_time_is_short(t.start) || !mal_time_is_short(t.end) || !mal_time_is_short(t.granted);
+  if (slot->far && !far)
+    pool_give(&l->far_times, (uint32_t)slot->start);
+  if (far && !slot->far)
+    slot->start = pool_take(&l->far_times);
+  slot->far = far;
+  if (far) {
+    g_array_index(l->far_times.cells, SlotTimes, slot->start) = t;
+    return;
+  }
+  slot->start = mal_short_down(t.start) & MAL_SHORT_FOREVER;
+  slot->end = mal_short_down(t.end) & MAL_SHORT_FOREVER;
+  slot->granted = mal_short_down(t.granted) & MAL_SHORT_FOREVER;
 }
 
-MalTime leases_lapse(const Slot *slot)
+MalTime leases_held_from(const MalLeases *l, const Slot *slot)
 {
-  return slot->flags & MAL_LEASE_HELD ? slot->granted : leases_held_until(slot);
+  return mal_time_add(leases_times(l, slot).start, -(int64_t)slot->pad);
+}
+
+MalTime leases_held_until(const MalLeases *l, const Slot *slot)
+{
+  return mal_time_add(leases_times(l, slot).end, slot->pad);
+}
+
+MalTime leases_lapse(const MalLeases *l, const Slot *slot)
+{
+  return slot->flags & MAL_LEASE_HELD ? leases_times(l, slot).granted : leases_held_until(l, slot);
 }
 
 static uint32_t heap_at(const MalLeases *l, uint32_t place)
@@ -142,10 +240,10 @@ static void heap_set(MalLeases *l, uint32_t place, uint32_t handle)
 static void sift_up(MalLeases *l, uint32_t place)
 {
   uint32_t handle = heap_at(l, place);
-  MalTime lapse = leases_lapse(leases_slot(l, handle));
+  MalTime lapse = leases_lapse(l, leases_slot(l, handle));
   while (place > 0) {
     uint32_t parent = (place - 1) / 2;
-    if (leases_lapse(leases_slot(l, heap_at(l, parent))) <= lapse)
+    if (leases_lapse(l, leases_slot(l, heap_at(l, parent))) <= lapse)
       break;
     heap_set(l, place, heap_at(l, parent));
     place = parent;
@@ -156,15 +254,15 @@ static void sift_up(MalLeases *l, uint32_t place)
 static void sift_down(MalLeases *l, uint32_t place)
 {
   uint32_t handle = heap_at(l, place);
-  MalTime lapse = leases_lapse(leases_slot(l, handle));
+  MalTime lapse = leases_lapse(l, leases_slot(l, handle));
   for (;;) {
     uint32_t child = place * 2 + 1;
     if (child >= l->heap->len)
       break;
     if (child + 1 < l->heap->len &&
-        leases_lapse(leases_slot(l, heap_at(l, child + 1))) < leases_lapse(leases_slot(l, heap_at(l, child))))
+        leases_lapse(l, leases_slot(l, heap_at(l, child + 1))) < leases_lapse(l, leases_slot(l, heap_at(l, child))))
       child++;
-    if (leases_lapse(leases_slot(l, heap_at(l, child))) >= lapse)
+    if (leases_lapse(l, leases_slot(l, heap_at(l, child))) >= lapse)
       break;
     heap_set(l, place, heap_at(l, child));
     place = child;
@@ -208,65 +306,95 @@ void leases_slot_free(MalLeases *l, uint32_t handle)
   if (find_bucket(l, leases_id(slot), &at))
     remove_bucket(l, at);
   heap_remove(l, slot->heap_place);
-  if (slot->id_length > SLOT_ID_INLINE)
-    g_free(slot->id.outside);
-  if (slot->n_blocks > 1)
-    g_free(slot->blocks.many);
+  free_outside(slot);
+  if (slot->far)
+    pool_give(&l->far_times, (uint32_t)slot->start);
+  if (slot->client_family == MAL_IPV6)
+    pool_give(&l->clients6, slot->client);
   slot->flags = 0;
   g_array_append_val(l->free_slots, handle);
 }
 
 /* ---- what a slot says ----------------------------------------------------------------------------------- */
 
-static void split(MalU128 value, uint64_t *high, uint64_t *low)
+static unsigned base_hash(const void *data)
 {
-  *high = (uint64_t)(value >> 64);
-  *low = (uint64_t)value;
+  const MalU128 *base = data;
+  return (unsigned)((uint64_t)(*base ^ *base >> 64) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
-static MalU128 join(uint64_t high, uint64_t low)
+static gboolean base_equal(const void *a, const void *b)
 {
-  return (MalU128)high << 64 | low;
+  return *(const MalU128 *)a == *(const MalU128 *)b;
 }
 
-void leases_set_blocks(Slot *slot, const MalBlock *blocks, size_t n)
+/* False where there are too many. */
+static bool base_number(MalLeases *l, MalU128 base, unsigned *out)
 {
-  slot->n_blocks = (uint16_t)n;
-  if (n > 1) {
+  *out = base == 0 ? 0 : GPOINTER_TO_UINT(g_hash_table_lookup(l->base_of, &base));
+  if (base == 0 || *out > 0)
+    return true;
+  *out = l->bases->len;
+  if (l->bases->len > UINT16_MAX)
+    return false;
+  g_array_append_val(l->bases, base);
+  g_hash_table_insert(l->base_of, g_memdup2(&base, sizeof base), GUINT_TO_POINTER(*out));
+  return true;
+}
+
+void leases_set_blocks(MalLeases *l, Slot *slot, const MalBlock *blocks, size_t n)
+{
+  unsigned base = 0;
+  slot->many = n > 1 || !base_number(l, blocks[0].first.value >> 32, &base);
+  if (slot->many) {
+    slot->base = n & UINT16_MAX;
     slot->blocks.many = g_memdup2(blocks, n * sizeof *blocks);
   } else {
-    split(blocks[0].first.value, &slot->blocks.one.high, &slot->blocks.one.low);
-    slot->count = blocks[0].count;
+    slot->base = base & UINT16_MAX;
+    slot->blocks.one.low = (uint32_t)blocks[0].first.value;
+    slot->blocks.one.count = blocks[0].count;
   }
+}
+
+size_t leases_n_blocks(const Slot *slot)
+{
+  return slot->many ? slot->base : 1;
 }
 
 MalBlock leases_block(const MalLeases *l, const Slot *slot, size_t n)
 {
-  if (slot->n_blocks > 1)
+  if (slot->many)
     return slot->blocks.many[n];
   MalFamily family = mal_scope_set_at(l->scopes, slot->scope)->span.first.family;
-  return mal_block_make(mal_address_make(family, join(slot->blocks.one.high, slot->blocks.one.low)), slot->count);
+  MalU128 base = slot->base ? g_array_index(l->bases, MalU128, slot->base) : 0;
+  return mal_block_make(mal_address_make(family, base << 32 | slot->blocks.one.low), slot->blocks.one.count);
 }
 
 uint64_t leases_slot_addresses(const MalLeases *l, const Slot *slot)
 {
   uint64_t n = 0;
-  for (size_t i = 0; i < slot->n_blocks; i++)
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
     n += leases_block(l, slot, i).count;
   return n;
 }
 
-MalAddress leases_client(const Slot *slot)
+MalAddress leases_client(const MalLeases *l, const Slot *slot)
 {
   if (slot->client_family == MAL_FAMILY_NONE)
     return mal_address_none();
-  return mal_address_make((MalFamily)slot->client_family, join(slot->client_high, slot->client_low));
+  if (slot->client_family == MAL_IPV4)
+    return mal_address_ipv4(slot->client);
+  return mal_address_make(MAL_IPV6, g_array_index(l->clients6.cells, MalU128, slot->client));
 }
 
-void leases_set_client(Slot *slot, MalAddress client)
+void leases_set_client(MalLeases *l, Slot *slot, MalAddress client)
 {
-  slot->client_family = (uint8_t)client.family;
-  split(client.value, &slot->client_high, &slot->client_low);
+  slot->client_family = client.family & 3;
+  slot->client = (uint32_t)client.value;
+  if (client.family == MAL_IPV6) {
+    slot->client = pool_take(&l->clients6);
+    g_array_index(l->clients6.cells, MalU128, slot->client) = client.value;
+  }
 }
 
 uint8_t leases_origin(MalLeases *l, const char *origin)
@@ -284,22 +412,23 @@ void leases_view(const MalLeases *l, uint32_t handle, MalLease *out)
 {
   const Slot *slot = leases_slot(l, handle);
   MalBlock *scratch = &l->views[0];
-  if (slot->n_blocks == 1) {
+  if (!slot->many) {
     /* A handful of views stay valid at once: callers compare two leases, or print one while taking another. */
     unsigned *turn = (unsigned *)(void *)&l->views[VIEWS];
     scratch = &l->views[(*turn)++ % VIEWS];
     *scratch = leases_block(l, slot, 0);
   }
+  SlotTimes times = leases_times(l, slot);
   *out = (MalLease){
     .id = leases_id(slot),
     .scope = mal_scope_set_at(l->scopes, slot->scope)->id,
-    .blocks = slot->n_blocks > 1 ? slot->blocks.many : scratch,
-    .n_blocks = slot->n_blocks,
-    .start = slot->start,
-    .end = slot->end,
+    .blocks = slot->many ? slot->blocks.many : scratch,
+    .n_blocks = leases_n_blocks(slot),
+    .start = times.start,
+    .end = times.end,
     .pad = slot->pad,
-    .granted = slot->granted,
-    .client = leases_client(slot),
+    .granted = times.granted,
+    .client = leases_client(l, slot),
     .origin = g_ptr_array_index(l->origins, slot->origin),
     .flags = slot->flags & (MAL_LEASE_SHARED | MAL_LEASE_HELD | MAL_LEASE_PENDING),
   };
@@ -323,7 +452,8 @@ static ClientUse client_key(const MalLeases *l, MalAddress client, unsigned scop
   ClientUse key = { .family = (uint8_t)client.family, .scope = scope };
   uint8_t bytes[16 + sizeof scope], out[crypto_shorthash_BYTES];
   size_t n = mal_address_to_bytes(client, bytes);
-  split(client.value, &key.high, &key.low);
+  key.high = (uint64_t)(client.value >> 64);
+  key.low = (uint64_t)client.value;
   memcpy(bytes + n, &scope, sizeof scope);
   crypto_shorthash(out, bytes, n + sizeof scope, l->hash_key);
   memcpy(&key.hash, out, sizeof key.hash);
@@ -345,18 +475,31 @@ static void use(MalLeases *l, MalAddress client, unsigned scope, bool held, uint
 
 void leases_use(MalLeases *l, const Slot *slot, int sign)
 {
-  MalAddress client = leases_client(slot);
+  MalAddress client = leases_client(l, slot);
   bool held = slot->flags & MAL_LEASE_HELD;
   uint64_t addresses = (uint64_t)(sign * (int64_t)leases_slot_addresses(l, slot));
-  if (client.family == MAL_FAMILY_NONE)
+  if (client.family == MAL_FAMILY_NONE || !(held || l->counts_clients))
     return;
   use(l, client, ALL_SCOPES, held, addresses);
   if (held)
     use(l, client, slot->scope, held, addresses);
 }
 
-uint64_t mal_leases_client_addresses(const MalLeases *l, MalAddress client)
+/* Only a limit asks; without one, nobody pays for an entry for each client. */
+static void count_clients(MalLeases *l)
 {
+  l->counts_clients = true;
+  for (uint32_t i = 1; i < l->used_slots; i++) {
+    const Slot *slot = leases_slot(l, i);
+    if (slot->flags & SLOT_USED && !(slot->flags & MAL_LEASE_HELD))
+      leases_use(l, slot, 1);
+  }
+}
+
+uint64_t mal_leases_client_addresses(MalLeases *l, MalAddress client)
+{
+  if (!l->counts_clients)
+    count_clients(l);
   ClientUse key = client_key(l, client, ALL_SCOPES);
   const ClientUse *found = g_hash_table_lookup(l->clients, &key);
   return found ? found->addresses : 0;
@@ -372,14 +515,19 @@ uint64_t leases_held_for(const MalLeases *l, MalAddress client, unsigned scope)
 void leases_table_init(MalLeases *l)
 {
   mal_runtime_random(l->rt, l->hash_key, sizeof l->hash_key);
-  l->chunks = g_ptr_array_new_with_free_func(g_free);
+  l->chunks = g_ptr_array_new_with_free_func(free);
   l->free_slots = g_array_new(FALSE, FALSE, sizeof(uint32_t));
   l->heap = g_array_new(FALSE, FALSE, sizeof(uint32_t));
   l->by_scope = g_array_new(FALSE, TRUE, sizeof(MalLeaseTotals));
   l->used_slots = 1;
-  g_ptr_array_add(l->chunks, g_new0(Slot, CHUNK_SIZE));
-  l->bucket_mask = 255;
-  l->buckets = g_new0(Bucket, l->bucket_mask + 1);
+  g_ptr_array_add(l->chunks, new_chunk());
+  l->n_buckets = 320;
+  l->buckets = g_new0(Bucket, l->n_buckets);
+  pool_init(&l->far_times, sizeof(SlotTimes));
+  pool_init(&l->clients6, sizeof(MalU128));
+  l->bases = g_array_new(FALSE, TRUE, sizeof(MalU128));
+  g_array_set_size(l->bases, 1);
+  l->base_of = g_hash_table_new_full(base_hash, base_equal, g_free, NULL);
   l->clients = g_hash_table_new_full(client_hash, client_equal, g_free, NULL);
   l->origins = g_ptr_array_new_with_free_func(g_free);
   l->views = g_new0(MalBlock, VIEWS + 1);
@@ -388,14 +536,13 @@ void leases_table_init(MalLeases *l)
 void leases_table_clear(MalLeases *l)
 {
   for (uint32_t i = 1; i < l->used_slots; i++) {
-    Slot *slot = leases_slot(l, i);
-    if (!(slot->flags & SLOT_USED))
-      continue;
-    if (slot->id_length > SLOT_ID_INLINE)
-      g_free(slot->id.outside);
-    if (slot->n_blocks > 1)
-      g_free(slot->blocks.many);
+    if (leases_slot(l, i)->flags & SLOT_USED)
+      free_outside(leases_slot(l, i));
   }
+  pool_clear(&l->far_times);
+  pool_clear(&l->clients6);
+  g_array_unref(l->bases);
+  g_hash_table_unref(l->base_of);
   g_ptr_array_unref(l->chunks);
   g_array_unref(l->free_slots);
   g_array_unref(l->heap);

@@ -8,7 +8,7 @@
 MalTime mal_leases_due(const MalLeases *l)
 {
   uint32_t top = leases_heap_top(l);
-  MalTime due = top ? leases_lapse(leases_slot(l, top)) : MAL_FOREVER;
+  MalTime due = top ? leases_lapse(l, leases_slot(l, top)) : MAL_FOREVER;
   return MIN(due, leases_wait_due(l));
 }
 
@@ -16,7 +16,7 @@ void mal_leases_expire(MalLeases *l, MalTime now)
 {
   bool freed = false;
   now = leases_sync_clock(l, now);
-  for (uint32_t top; (top = leases_heap_top(l)) && leases_lapse(leases_slot(l, top)) <= now;) {
+  for (uint32_t top; (top = leases_heap_top(l)) && leases_lapse(l, leases_slot(l, top)) <= now;) {
     /* A change of it is on its way to the disk: the outcome comes within moments, and then it lapses. */
     if (leases_slot(l, top)->flags & MAL_LEASE_PENDING)
       break;
@@ -47,16 +47,16 @@ static bool had_begun(const MalLeases *l, uint32_t handle, MalTime before)
   for (size_t i = 0; slot->flags & MAL_LEASE_PENDING && i < l->ops_length; i++) {
     const Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
     if (op->slot == handle && op->kind == OP_RENEW)
-      return MAX(leases_held_until(slot), mal_time_add(op->old_end, slot->pad)) <= before;
+      return MAX(leases_held_until(l, slot), mal_time_add(op->old_end, slot->pad)) <= before;
   }
-  return slot->start <= before;
+  return leases_times(l, slot).start <= before;
 }
 
 /* A period that is over by NOW, padding and all, is in nobody's way. */
 static bool could_end(MalLeases *l, uint32_t handle, MalTime now, MalTime end)
 {
   const Slot *slot = leases_slot(l, handle);
-  return mal_time_add(end, slot->pad) <= now || leases_is_free(l, handle, now, slot->start, end);
+  return mal_time_add(end, slot->pad) <= now || leases_is_free(l, handle, now, leases_times(l, slot).start, end);
 }
 
 /* What a renewal on its way would go back to moves with what it would become. */
@@ -76,8 +76,9 @@ static void move_old_period(MalLeases *l, uint32_t handle, int64_t delta)
 static void fit_moved(MalLeases *l, uint32_t handle, MalTime now, MalTime least)
 {
   Slot *slot = leases_slot(l, handle);
-  MalTime good = least, bad = slot->end;
-  if (could_end(l, handle, now, slot->end))
+  SlotTimes times = leases_times(l, slot);
+  MalTime good = least, bad = times.end;
+  if (could_end(l, handle, now, times.end))
     return;
   while (good + 1 < bad) {
     MalTime middle = good + (bad - good) / 2;
@@ -86,13 +87,14 @@ static void fit_moved(MalLeases *l, uint32_t handle, MalTime now, MalTime least)
     else
       bad = middle;
   }
-  slot->end = good;
+  times.end = good;
+  leases_set_times(l, slot, times);
 }
 
 static void retake(MalLeases *l, uint32_t handle, MalTime now)
 {
   const Slot *slot = leases_slot(l, handle);
-  MalTime from = MAX(now, leases_held_from(slot)), until = leases_held_until(slot);
+  MalTime from = MAX(now, leases_held_from(l, slot)), until = leases_held_until(l, slot);
   if (from < until)
     leases_take(l, handle, from, until);
 }
@@ -145,9 +147,11 @@ static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTi
   for (unsigned i = 0; i < begun->len; i++) {
     uint32_t handle = g_array_index(begun, uint32_t, i);
     Slot *slot = leases_slot(l, handle);
-    MalTime said = slot->end;
-    slot->start = mal_time_add(slot->start, delta);
-    slot->end = mal_time_add(slot->end, delta);
+    SlotTimes times = leases_times(l, slot);
+    MalTime said = times.end;
+    times.start = mal_time_add(times.start, delta);
+    times.end = mal_time_add(times.end, delta);
+    leases_set_times(l, slot, times);
     if (delta > 0)
       fit_moved(l, handle, now, said);
     retake(l, handle, now);
@@ -173,6 +177,14 @@ static void retake_others(MalLeases *l, const GArray *begun, MalTime now)
     if (op->kind == OP_RENEW)
       leases_take_old(l, l->allocator, op, now);
   }
+  leases_not_in_place(l);
+}
+
+static void delay_lapse(MalLeases *l, Slot *hold, int64_t delta)
+{
+  SlotTimes times = leases_times(l, hold);
+  times.granted = mal_time_add(times.granted, delta);
+  leases_set_times(l, hold, times);
 }
 
 size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
@@ -185,7 +197,7 @@ size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
       continue;
     leases_give(l, i);
     if (slot->flags & MAL_LEASE_HELD)
-      slot->granted = mal_time_add(slot->granted, delta);
+      delay_lapse(l, slot, delta);
     if (had_begun(l, i, before))
       g_array_append_val(begun, i);
   }
@@ -254,9 +266,9 @@ static void check_slot(const MalLeases *l, uint32_t handle, MalTime now, GArray 
     g_error("lease %u is not found under its identifier", handle);
   if (g_array_index(l->heap, uint32_t, slot->heap_place) != handle)
     g_error("lease %u is not where its heap place says", handle);
-  for (size_t i = 0; i < slot->n_blocks; i++) {
-    Piece p = { mal_span_of_block(leases_block(l, slot, i)), MAX(now, leases_held_from(slot)),
-                leases_held_until(slot), handle };
+  for (size_t i = 0; i < leases_n_blocks(slot); i++) {
+    Piece p = { mal_span_of_block(leases_block(l, slot, i)), MAX(now, leases_held_from(l, slot)),
+                leases_held_until(l, slot), handle };
     char text[MAL_SPAN_STRLEN];
     bool leaving = slot->flags & (SLOT_LEAVING | SLOT_QUEUED) || p.from >= p.until;
     if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, p.span, MAL_BEGINNING))

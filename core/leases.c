@@ -31,14 +31,21 @@ static bool refuse(MalRefusal *why, MalErrorCode code, MalRefusedPart part)
 void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until)
 {
   const Slot *slot = leases_slot(l, handle);
-  for (size_t i = 0; i < slot->n_blocks; i++)
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
     mal_allocator_take(l->allocator, leases_block(l, slot, i), from, until, handle);
+}
+
+void leases_retake(MalLeases *l, uint32_t handle, MalTime from, MalTime until)
+{
+  const Slot *slot = leases_slot(l, handle);
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
+    mal_allocator_retake(l->allocator, leases_block(l, slot, i), from, until, handle);
 }
 
 void leases_give(MalLeases *l, uint32_t handle)
 {
   const Slot *slot = leases_slot(l, handle);
-  for (size_t i = 0; i < slot->n_blocks; i++)
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
     mal_allocator_give(l->allocator, leases_block(l, slot, i), handle);
 }
 
@@ -215,25 +222,24 @@ bool leases_is_late(const MalLeaseRequest *r, MalTime now, const Period *period)
 
 /* ---- requests and holds ------------------------------------------------------------------------------------- */
 
-static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period)
+static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime granted)
 {
   uint32_t handle = leases_slot_new(l, r->id);
   Slot *slot = leases_slot(l, handle);
-  slot->start = period->start;
-  slot->end = period->end;
+  leases_set_times(l, slot, (SlotTimes){ period->start, period->end, granted });
   slot->pad = (uint32_t)CLAMP(r->pad, 0, (int64_t)UINT32_MAX);
   slot->scope = (uint16_t)r->scope->index;
   slot->origin = leases_origin(l, r->origin);
   slot->flags |= (uint8_t)(r->flags & MAL_LEASE_SHARED);
-  leases_set_client(slot, r->client);
-  leases_set_blocks(slot, (const MalBlock *)(void *)l->found->data, l->found->len);
+  leases_set_client(l, slot, r->client);
+  leases_set_blocks(l, slot, (const MalBlock *)(void *)l->found->data, l->found->len);
   return handle;
 }
 
 static void enter_slot(MalLeases *l, uint32_t handle, MalTime now)
 {
   const Slot *slot = leases_slot(l, handle);
-  leases_take(l, handle, MAX(now, leases_held_from(slot)), leases_held_until(slot));
+  leases_take(l, handle, MAX(now, leases_held_from(l, slot)), leases_held_until(l, slot));
   leases_heap_add(l, handle);
   leases_account(l, slot, 1);
 }
@@ -241,9 +247,8 @@ static void enter_slot(MalLeases *l, uint32_t handle, MalTime now)
 void leases_enter(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime now, MalLeaseFunc done,
                   void *user, uint64_t cookie)
 {
-  uint32_t handle = new_slot(l, r, period);
+  uint32_t handle = new_slot(l, r, period, now);
   Slot *slot = leases_slot(l, handle);
-  slot->granted = now;
   enter_slot(l, handle, now);
   MalLease view;
   leases_view(l, handle, &view);
@@ -304,7 +309,7 @@ static bool same_blocks(const MalLeases *l, const Slot *slot, const MalLeaseRequ
     uint64_t n = leases_slot_addresses(l, slot);
     return n >= r->min && n <= r->desired;
   }
-  if (r->n_named != slot->n_blocks)
+  if (r->n_named != leases_n_blocks(slot))
     return false;
   for (size_t i = 0; i < r->n_named; i++) {
     MalBlock b = leases_block(l, slot, i);
@@ -321,11 +326,11 @@ static void turn_hold(MalLeases *l, uint32_t hold, const MalLeaseRequest *r, Mal
   *named = *r;
   *blocks = NULL;
   if (slot->scope == r->scope->index && same_blocks(l, slot, r)) {
-    *blocks = g_new(MalBlock, slot->n_blocks);
-    for (size_t i = 0; i < slot->n_blocks; i++)
+    *blocks = g_new(MalBlock, leases_n_blocks(slot));
+    for (size_t i = 0; i < leases_n_blocks(slot); i++)
       (*blocks)[i] = leases_block(l, slot, i);
     named->named = *blocks;
-    named->n_named = slot->n_blocks;
+    named->n_named = leases_n_blocks(slot);
   }
   leases_remove(l, hold);
 }
@@ -390,7 +395,7 @@ static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequ
   *bounded = *r;
   if (!old && l->totals.holds >= HOLDS_MOST)
     return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
-  if (old && mal_address_equal(leases_client(slot), r->client)) {
+  if (old && mal_address_equal(leases_client(l, slot), r->client)) {
     held -= leases_slot_addresses(l, slot);
     here -= slot->scope == r->scope->index ? leases_slot_addresses(l, slot) : 0;
   }
@@ -431,10 +436,9 @@ bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *asked, MalTime now, Ma
     leases_wait_raise(l, r, now);
   if (!good)
     return false;
-  uint32_t handle = new_slot(l, r, &period);
+  uint32_t handle = new_slot(l, r, &period, hold_until);
   Slot *slot = leases_slot(l, handle);
   slot->flags |= MAL_LEASE_HELD;
-  slot->granted = hold_until;
   enter_slot(l, handle, now);
   leases_debug_check(l);
   if (out)
@@ -475,7 +479,7 @@ bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, M
   const Slot *slot = leases_slot(l, handle);
   MalFit fit = { .scope = slot->scope, .from = MAX(now, mal_time_add(start, -(int64_t)slot->pad)),
                  .until = mal_time_add(end, slot->pad), .ignore_owner = handle };
-  for (size_t i = 0; i < slot->n_blocks; i++) {
+  for (size_t i = 0; i < leases_n_blocks(slot); i++) {
     MalBlock b = leases_block(l, slot, i);
     fit.count = b.count;
     if (!mal_allocator_is_free(l->allocator, &fit, b))
@@ -488,12 +492,13 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
                            MalRefusal *why)
 {
   const Slot *slot = leases_slot(l, handle);
-  if (leases_held_until(slot) <= now)
+  if (leases_held_until(l, slot) <= now)
     return refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
   if (r->start > LEASES_TIME_MOST)
     return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
-  MalTime begin = r->start == MAL_BEGINNING ? MAX(slot->start, now) : MAX(r->start, now);
-  MalTime start = begin > now ? begin : MIN(slot->start, now);
+  MalTime said = leases_times(l, slot).start;
+  MalTime begin = r->start == MAL_BEGINNING ? MAX(said, now) : MAX(r->start, now);
+  MalTime start = begin > now ? begin : MIN(said, now);
   if (r->lifetime <= 0 || r->lifetime > LEASES_TIME_MOST || r->min_lifetime > r->lifetime)
     return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
   if (r->max_start < begin)
@@ -518,6 +523,23 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
   return true;
 }
 
+/* Both periods stay taken until the new one is durable. Where they meet that is one period, most often the new one
+   itself, and then nothing is left to do later: true. */
+static bool take_both(MalLeases *l, uint32_t handle, const Period *period, MalTime now)
+{
+  const Slot *slot = leases_slot(l, handle);
+  MalTime old_from = leases_held_from(l, slot), old_until = leases_held_until(l, slot);
+  MalTime new_from = mal_time_add(period->start, -(int64_t)slot->pad);
+  MalTime from = MAX(now, new_from), until = mal_time_add(period->end, slot->pad);
+  if (from > old_until || until < old_from) {
+    leases_take(l, handle, from, until);
+    return false;
+  }
+  if (from < old_from || until > old_until)
+    leases_retake(l, handle, MIN(from, old_from), MAX(until, old_until));
+  return new_from <= old_from && until >= old_until;
+}
+
 MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewal, MalTime now, MalLeaseFunc done,
                            void *user, uint64_t cookie, MalRefusal *why)
 {
@@ -538,12 +560,11 @@ MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewa
   if (!decide_renewal(l, handle, renewal, now, &period, why))
     return MAL_ANSWER_REFUSED;
   Slot *slot = leases_slot(l, handle);
-  Op op = { .kind = OP_RENEW, .slot = handle, .old_start = slot->start, .old_end = slot->end,
+  SlotTimes old = leases_times(l, slot);
+  Op op = { .kind = OP_RENEW, .slot = handle, .old_start = old.start, .old_end = old.end,
             .done = done, .user = user, .cookie = cookie };
-  slot->start = period.start;
-  slot->end = period.end;
-  /* Both periods stay taken until the new one is durable. */
-  leases_take(l, handle, MAX(now, leases_held_from(slot)), leases_held_until(slot));
+  op.in_place = take_both(l, handle, &period, now);
+  leases_set_times(l, slot, (SlotTimes){ period.start, period.end, old.granted });
   leases_heap_fix(l, handle);
   MalLease view;
   leases_view(l, handle, &view);

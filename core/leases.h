@@ -113,7 +113,7 @@ typedef struct {
   bool holds;                 /* holds too */
 } MalLeaseFilter;
 MAL_API bool mal_leases_next(const MalLeases *leases, const MalLeaseFilter *filter, uint64_t *cursor, MalLease *out);
-MAL_API uint64_t mal_leases_client_addresses(const MalLeases *leases, MalAddress client);
+MAL_API uint64_t mal_leases_client_addresses(MalLeases *leases, MalAddress client);
 
 typedef enum {
   MAL_LEASE_GRANTED, MAL_LEASE_RENEWED, MAL_LEASE_RELEASED, MAL_LEASE_EXPIRED, MAL_LEASE_REVOKED,

@@ -39,6 +39,7 @@ core_private_headers += core/plugins.h
 core_private_headers += core/runtime-glib-private.h
 core_private_headers += core/runtime-glib.h
 core_private_headers += core/space-internal.h
+core_private_headers += core/short-time.h
 core_private_headers += core/store-private.h
 core_private_headers += core/store-sqlite-latest.h
 core_private_headers += core/store-sqlite.h
