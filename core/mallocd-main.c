@@ -2,6 +2,12 @@
 
 #include "daemon.h"
 
+#include <stdlib.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 
@@ -16,8 +22,19 @@ static void notify(const char *state)
 }
 #endif
 
+/* The tables of leases are few, large, and grow: each is to lie by itself, so that what one has outgrown goes back to
+   the system. By default the C library takes to putting such blocks on the heap, where they leave holes. */
+static void large_blocks_apart(void)
+{
+#ifdef M_MMAP_THRESHOLD
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 22);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+  large_blocks_apart();
   MalServiceManager manager = { .notify = notify };
 #ifdef HAVE_SYSTEMD
   uint64_t usec = 0;
