@@ -194,6 +194,7 @@ tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-al
 
 test_scripts =
 test_scripts += tests/e2e/test_aap_codec.py
+test_scripts += tests/e2e/test_aap_dissector.sh
 test_scripts += tests/e2e/test_client.py
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_crash.py
@@ -266,6 +267,7 @@ test_data += tests/plugins/built.py
 test_data += tests/e2e/aap.py
 test_data += tests/e2e/madcap.py
 test_data += tests/e2e/disk.py
+test_data += tests/e2e/aap_dissector_fields.py
 test_data += tests/e2e/dissector_fields.py
 test_data += tests/e2e/harness.py
 test_data += tests/e2e/load.py
