@@ -95,11 +95,12 @@ MAL_API MalPrefix mal_prefix_first_of(MalSpan span);
 
 /* "192.0.2.1:2535", "[2001:db8::1]:2535", or without a port where it is 0. */
 MAL_API const char *mal_endpoint_format(MalEndpoint endpoint, char out[MAL_ENDPOINT_STRLEN]);
-MAL_API bool mal_endpoint_parse(const char *text, uint16_t default_port, MalEndpoint *out, GError **error);
+MAL_API bool mal_endpoint_parse(const char *text, uint16_t default_port, MalEndpoint *out,
+                                GError **error);
 MAL_API bool mal_endpoint_equal(MalEndpoint a, MalEndpoint b);
 
-/* The number of the Ethernet group that the address maps to: the low 23 bits for IPv4 (RFC 1112 6.4),
-   the low 32 for IPv6 (RFC 2464 7). Groups of the two families never meet. */
+/* The number of the Ethernet group that the address maps to: the low 23 bits for IPv4 (RFC 1112
+   6.4), the low 32 for IPv6 (RFC 2464 7). Groups of the two families never meet. */
 MAL_API uint32_t mal_address_ethernet_group(MalAddress address);
 
 G_END_DECLS

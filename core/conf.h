@@ -1,6 +1,6 @@
-/* Configuration: GLib key files checked against tables. One declaration of a key gives its check, default,
-   unit, range, help, and its place in mallocd.conf(5). A MalConfig is immutable once loaded and checked; a reload loads
-   another one beside it. */
+/* Configuration: GLib key files checked against tables. One declaration of a key gives its check,
+   default, unit, range, help, and its place in mallocd.conf(5). A MalConfig is immutable once
+   loaded and checked; a reload loads another one beside it. */
 #ifndef MAL_CONF_H
 #define MAL_CONF_H
 
@@ -44,71 +44,82 @@ typedef struct {
 } MalConfGroup;
 
 typedef struct MalConfig MalConfig;
-typedef struct MalConfSection MalConfSection;   /* one group as it stands in the file, defaults filled in */
+/* one group as it stands in the file, defaults filled in */
+typedef struct MalConfSection MalConfSection;
 
 /* All groups that may appear: the core's, and those of plugins as they are loaded. */
 typedef struct MalConfSchema MalConfSchema;
 MAL_API MalConfSchema *mal_conf_schema_new(void);
 MAL_API void mal_conf_schema_free(MalConfSchema *schema);
-MAL_API void mal_conf_schema_add(MalConfSchema *schema, const MalConfGroup *groups, size_t n, const char *owner);
+MAL_API void mal_conf_schema_add(MalConfSchema *schema, const MalConfGroup *groups, size_t n,
+                                 const char *owner);
 /* Who brought a group, or NULL: lets a loader refuse a second owner before it adds one. */
 MAL_API const char *mal_conf_schema_owner(const MalConfSchema *schema, const char *group);
 
-/* Errors are MAL_ERROR_CONFIG and begin with "FILE:LINE: [group] key: ", say the value, what is expected, and the
-   nearest known name for an unknown one. FILE_NAME is for messages. The tables of the schema must stay as long as the
-   result; the schema need not. */
-MAL_API MalConfig *mal_config_parse(const MalConfSchema *schema, const char *text, size_t length, const char *file_name,
-                                    GError **error);
+/* Errors are MAL_ERROR_CONFIG and begin with "FILE:LINE: [group] key: ", say the value, what is
+   expected, and the nearest known name for an unknown one. FILE_NAME is for messages. The tables of
+   the schema must stay as long as the result; the schema need not. */
+MAL_API MalConfig *mal_config_parse(const MalConfSchema *schema, const char *text, size_t length,
+                                    const char *file_name, GError **error);
 MAL_API MalConfig *mal_config_load(const MalConfSchema *schema, const char *path, GError **error);
 /* The text of a file, for parsing twice; reads no further than what a configuration may be long. */
 MAL_API GByteArray *mal_config_read(const char *path, GError **error);
-/* The keys of [daemon] that are needed before plugins (and so the whole schema) are known: a parse that
-   ignores groups it doesn't know. */
-MAL_API MalConfig *mal_config_parse_daemon(const char *text, size_t length, const char *file_name, GError **error);
+/* The keys of [daemon] that are needed before plugins (and so the whole schema) are known: a parse
+   that ignores groups it doesn't know. */
+MAL_API MalConfig *mal_config_parse_daemon(const char *text, size_t length, const char *file_name,
+                                           GError **error);
 MAL_API MalConfig *mal_config_ref(MalConfig *config);
 MAL_API void mal_config_unref(MalConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalConfig, mal_config_unref)
 MAL_API const char *mal_config_file(const MalConfig *config);
 
-/* A group that isn't named is always there, with its defaults. For named ones: n sections, in file order. */
+/* A group that isn't named is always there, with its defaults. For named ones: n sections, in file
+   order. */
 MAL_API const MalConfSection *mal_config_section(const MalConfig *config, const char *group);
 MAL_API size_t mal_config_count(const MalConfig *config, const char *group);
 MAL_API const MalConfSection *mal_config_nth(const MalConfig *config, const char *group, size_t n);
-MAL_API const char *mal_conf_name(const MalConfSection *s);            /* the NAME of [group NAME] */
+/* the NAME of [group NAME] */
+MAL_API const char *mal_conf_name(const MalConfSection *s);
 /* Was the key written in the file (not filled in from the default)? */
 MAL_API bool mal_conf_given(const MalConfSection *s, const char *key);
-/* Typed reads of what the check has let through; a key without value or default gives NULL, 0, false, NONE.
-   Asking for a key that the table hasn't is a programming error (assertion). */
+/* Typed reads of what the check has let through; a key without value or default gives NULL, 0,
+   false, NONE. Asking for a key that the table hasn't is a programming error (assertion). */
 MAL_API const char *mal_conf_string(const MalConfSection *s, const char *key);
-MAL_API int64_t mal_conf_integer(const MalConfSection *s, const char *key);   /* and durations, times */
+/* and durations, times */
+MAL_API int64_t mal_conf_integer(const MalConfSection *s, const char *key);
 MAL_API bool mal_conf_bool(const MalConfSection *s, const char *key);
 MAL_API MalAddress mal_conf_address(const MalConfSection *s, const char *key);
-MAL_API MalEndpoint mal_conf_endpoint(const MalConfSection *s, const char *key, uint16_t default_port);
-MAL_API MalEndpoint mal_conf_endpoint_at(const MalConfSection *s, const char *key, size_t n, uint16_t default_port);
+MAL_API MalEndpoint mal_conf_endpoint(const MalConfSection *s, const char *key,
+                                      uint16_t default_port);
+MAL_API MalEndpoint mal_conf_endpoint_at(const MalConfSection *s, const char *key, size_t n,
+                                         uint16_t default_port);
 /* Lists: length and items; items of a list key only. */
 MAL_API size_t mal_conf_length(const MalConfSection *s, const char *key);
 MAL_API const char *mal_conf_item(const MalConfSection *s, const char *key, size_t n);
 MAL_API MalSpan mal_conf_span(const MalConfSection *s, const char *key, size_t n);
 /* Localized keys: the tags present and their values, in file order. */
 MAL_API size_t mal_conf_locales(const MalConfSection *s, const char *key);
-MAL_API const char *mal_conf_locale(const MalConfSection *s, const char *key, size_t n, const char **tag);
-/* The place of a key (of the group: NULL) for an error message of a later check: "FILE:LINE: [group NAME] key". The
-   caller frees. */
+MAL_API const char *mal_conf_locale(const MalConfSection *s, const char *key, size_t n,
+                                    const char **tag);
+/* The place of a key (of the group: NULL) for an error message of a later check: "FILE:LINE: [group
+   NAME] key". The caller frees. */
 MAL_API char *mal_conf_place(const MalConfSection *s, const char *key);
-/* Do both configurations say the same in this group (all sections of it, "60m" being the same as "1h")? */
+/* Do both configurations say the same in this group (all sections of it, "60m" being the same as
+   "1h")? */
 MAL_API bool mal_config_same(const MalConfig *a, const MalConfig *b, const char *group);
 
 typedef enum { MAL_DOC_TEXT, MAL_DOC_ROFF, MAL_DOC_JSON_SCHEMA } MalDocFormat;
-/* The tables as a reference for people, as the middle of mallocd.conf(5), or as a JSON schema of the file. The caller
-   frees. */
+/* The tables as a reference for people, as the middle of mallocd.conf(5), or as a JSON schema of
+   the file. The caller frees. */
 MAL_API char *mal_conf_schema_render(const MalConfSchema *schema, MalDocFormat format);
 
 /* The core's groups: daemon, scope, range, reserve. */
 extern MAL_API const MalConfGroup mal_core_conf_groups[];
 extern MAL_API const size_t mal_core_conf_n_groups;
 
-/* Scopes, static ranges and reserves as the core's groups say them, checked against each other: overlapping
-   ranges, a range outside its scope, an unknown scope, ... Every error names both places. */
+/* Scopes, static ranges and reserves as the core's groups say them, checked against each other:
+   overlapping ranges, a range outside its scope, an unknown scope, ... Every error names both
+   places. */
 typedef struct {
   char *name;
   unsigned scope;             /* index */
@@ -134,7 +145,8 @@ MAL_API MalPlan *mal_plan_from_config(const MalConfig *config, GError **error);
 MAL_API void mal_plan_free(MalPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalPlan, mal_plan_free)
 
-/* The entry of NAMES (NULL-terminated) nearest to WORD, or NULL where none is near: "did you mean ...?" */
+/* The entry of NAMES (NULL-terminated) nearest to WORD, or NULL where none is near: "did you mean
+   ...?" */
 MAL_API const char *mal_nearest(const char *word, const char *const *names);
 
 G_END_DECLS

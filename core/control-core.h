@@ -14,12 +14,14 @@ typedef struct {
   void *data;
 } MalCaller;
 
-/* Like mal_control_call. Returns the call while it waits for its answer, NULL where it had it already. */
-MalCall *mal_control_begin(MalControl *control, const char *method, json_object *params, bool may_write,
-                           const MalCaller *caller);
+/* Like mal_control_call. Returns the call while it waits for its answer, NULL where it had it
+   already. */
+MalCall *mal_control_begin(MalControl *control, const char *method, json_object *params,
+                           bool may_write, const MalCaller *caller);
 /* The caller is gone: the answer will be dropped. */
 void mal_call_abandon(MalCall *call);
-/* From now on the caller hears events whose name begins with PREFIX ("" for all); false where it can't. */
+/* From now on the caller hears events whose name begins with PREFIX ("" for all); false where it
+   can't. */
 bool mal_call_subscribe(MalCall *call, const char *prefix);
 
 typedef void (*MalNotify)(const char *topic, json_object *params, void *data);
@@ -32,7 +34,8 @@ const char *mal_param_type_name(MalParamType type);
 /* "no-space" and so on: the stable word for programs. */
 const char *mal_error_kind(int code);
 
-/* JSON-RPC 2.0's code for an error: -32601 and -32602 for MAL_CALL_ERROR, -32000 - MalErrorCode for ours. */
+/* JSON-RPC 2.0's code for an error: -32601 and -32602 for MAL_CALL_ERROR, -32000 - MalErrorCode for
+   ours. */
 int mal_json_rpc_code(const GError *error);
 
 /* What is wrong with a call itself, before any handler saw it. */

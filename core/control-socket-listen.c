@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* ---- who it is --------------------------------------------------------------------------------------------------------- */
+/* ---- who it is ------------------------------------------------------------------------------- */
 
 static bool in_group(uid_t uid, gid_t gid, const char *name)
 {
@@ -45,11 +45,12 @@ bool mal_control_peer_may_write(int fd, const char *group)
   return who.uid == 0 || who.uid == geteuid() || in_group(who.uid, who.gid, group);
 }
 
-/* ---- the socket ------------------------------------------------------------------------------------------------------------ */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 static bool fail(GError **error, const char *path, const char *what)
 {
-  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: %s: %s", path, what, g_strerror(errno));
+  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: %s: %s", path, what,
+              g_strerror(errno));
   return false;
 }
 
@@ -60,7 +61,8 @@ static bool set_address(const char *path, struct sockaddr_un *address, GError **
     memcpy(address->sun_path, path, strlen(path) + 1);
     return true;
   }
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "control socket %s: the path is longer than %zu octets", path,
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+              "control socket %s: the path is longer than %zu octets", path,
               sizeof address->sun_path - 1);
   return false;
 }
@@ -72,18 +74,20 @@ static bool clear_stale(const char *path, const struct sockaddr_un *address, GEr
   if (lstat(path, &st) != 0)
     return true;
   if (!S_ISSOCK(st.st_mode)) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "control socket %s: a file that is no socket is in its place",
-                path);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,
+                "control socket %s: a file that is no socket is in its place", path);
     return false;
   }
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   /* Any other failure (no permission, another type of socket) says that it is somebody's. */
-  bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
+  bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0
+               && errno == ECONNREFUSED;
   if (fd >= 0)
     close(fd);
   if (!stale) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,
-                "control socket %s is in use: is another mallocd running? Give this one another [daemon] control-socket",
+                "control socket %s is in use: is another mallocd running? Give this one another "
+                "[daemon] control-socket",
                 path);
     return false;
   }
@@ -104,8 +108,8 @@ int mal_control_listen(const char *path, GError **error)
     return -1;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-  /* Anybody who gets at the directory may connect: what a caller may do is decided by who it is. Not by umask, which is
-     the process's, and the store's thread makes files, too. */
+  /* Anybody who gets at the directory may connect: what a caller may do is decided by who it is.
+     Not by umask, which is the process's, and the store's thread makes files, too. */
   if (bound && chmod(path, 0666) == 0 && listen(fd, 64) == 0)
     return fd;
   fail(error, path, bound ? "listen" : "bind");

@@ -53,7 +53,7 @@ struct MalControlSocket {
   MalControlSocketCounters counters;
 };
 
-/* ---- connections ---------------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void drop_source(GSource **source)
 {
@@ -101,7 +101,8 @@ static void connection_end(Connection *c)
     for (unsigned i = 0; i < c->calls->len; i++) {
       Pending *p = g_ptr_array_index(c->calls, i);
       p->connection = NULL;
-      /* A call whose method runs right now may still answer, or tell of progress: begin() frees it. */
+      /* A call whose method runs right now may still answer, or tell of progress: begin() frees
+         it. */
       if (!p->call)
         continue;
       mal_call_abandon(p->call);
@@ -169,7 +170,8 @@ static gboolean on_writable(int fd, GIOCondition condition, gpointer data)
 /* A client that doesn't read loses its connection, not our memory. */
 static void send_json(Connection *c, json_object *message)
 {
-  const char *text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+  const char *text = json_object_to_json_string_ext(message, JSON_C_TO_STRING_PLAIN
+                                                                 | JSON_C_TO_STRING_NOSLASHESCAPE);
   size_t length = strlen(text);
   if (c->dead)
     return;
@@ -184,7 +186,7 @@ static void send_json(Connection *c, json_object *message)
   flush(c);
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static json_object *envelope(void)
 {
@@ -193,7 +195,8 @@ static json_object *envelope(void)
   return o;
 }
 
-static void send_error(Connection *c, json_object *id, int code, const char *message, const char *kind)
+static void send_error(Connection *c, json_object *id, int code, const char *message,
+                       const char *kind)
 {
   json_object *o = envelope(), *e = json_object_new_object();
   json_object_object_add(e, "code", json_object_new_int(code));
@@ -217,8 +220,10 @@ static void answer(Pending *p, json_object *result, const GError *error)
   if (p->is_notification)
     return;
   if (error) {
-    const char *kind = error->domain == MAL_CALL_ERROR ? NULL
-                       : mal_error_kind(error->domain == MAL_ERROR ? error->code : MAL_ERROR_INTERNAL);
+    const char *kind =
+        error->domain == MAL_CALL_ERROR
+            ? NULL
+            : mal_error_kind(error->domain == MAL_ERROR ? error->code : MAL_ERROR_INTERNAL);
     send_error(c, p->id, mal_json_rpc_code(error), error->message, kind);
     return;
   }
@@ -264,8 +269,8 @@ static void on_progress(const char *message, void *data)
   json_object_put(o);
 }
 
-static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n, const char *message,
-                     void *data);
+static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n,
+                     const char *message, void *data);
 
 static void on_subscribe(void *data, const char *prefix)
 {
@@ -279,7 +284,7 @@ static void on_subscribe(void *data, const char *prefix)
     s->subscription = mal_events_subscribe(s->events, on_event, s);
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 /* The member "progress" of a request is ours: whoever doesn't say it gets one line for one line. */
 static bool wants_progress(json_object *request)
@@ -288,15 +293,17 @@ static bool wants_progress(json_object *request)
   return json_object_object_get_ex(request, "progress", &value) && json_object_get_boolean(value);
 }
 
-static void begin(Connection *c, const char *method, json_object *params, json_object *id, bool is_notification,
-                  bool progress)
+static void begin(Connection *c, const char *method, json_object *params, json_object *id,
+                  bool is_notification, bool progress)
 {
   Pending *p = g_new0(Pending, 1);
   *p = (Pending){ .connection = c, .id = json_object_get(id), .is_notification = is_notification };
   g_ptr_array_add(c->calls, p);
   c->server->counters.calls++;
-  MalCaller caller = { .done = on_done, .progress = is_notification || !progress ? NULL : on_progress,
-                       .subscribe = on_subscribe, .data = p };
+  MalCaller caller = { .done = on_done,
+                       .progress = is_notification || !progress ? NULL : on_progress,
+                       .subscribe = on_subscribe,
+                       .data = p };
   MalCall *call = mal_control_begin(c->server->control, method, params, c->may_write, &caller);
   /* The connection may have died meanwhile. */
   if (call && p->connection) {
@@ -318,17 +325,20 @@ static void handle_request(Connection *c, json_object *request)
 {
   json_object *method = NULL, *params = NULL, *id = NULL, *version = NULL;
   if (!json_object_is_type(request, json_type_object)) {
-    send_error(c, NULL, -32600, "a request must be a JSON object (batches are not supported)", NULL);
+    send_error(c, NULL, -32600, "a request must be a JSON object (batches are not supported)",
+               NULL);
     return;
   }
   bool has_id = json_object_object_get_ex(request, "id", &id);
   json_object_object_get_ex(request, "params", &params);
-  if (has_id && id && !json_object_is_type(id, json_type_string) && !json_object_is_type(id, json_type_int)) {
+  if (has_id && id && !json_object_is_type(id, json_type_string)
+      && !json_object_is_type(id, json_type_int)) {
     send_error(c, NULL, -32600, "\"id\" must be a string, an integer or null", NULL);
     return;
   }
-  if (!json_object_object_get_ex(request, "jsonrpc", &version) || !json_object_is_type(version, json_type_string) ||
-      strcmp(json_object_get_string(version), "2.0") != 0) {
+  if (!json_object_object_get_ex(request, "jsonrpc", &version)
+      || !json_object_is_type(version, json_type_string)
+      || strcmp(json_object_get_string(version), "2.0") != 0) {
     send_error(c, id, -32600, "\"jsonrpc\" must be \"2.0\"", NULL);
     return;
   }
@@ -343,7 +353,8 @@ static void handle_request(Connection *c, json_object *request)
   }
   if (c->calls->len >= CALLS_MOST) {
     if (has_id)
-      send_error(c, id, -32000 - MAL_ERROR_LIMIT, "too many calls of this connection wait for their answers", "limit");
+      send_error(c, id, -32000 - MAL_ERROR_LIMIT,
+                 "too many calls of this connection wait for their answers", "limit");
     return;
   }
   begin(c, json_object_get_string(method), params, id, !has_id, wants_progress(request));
@@ -366,8 +377,9 @@ static void handle_line(Connection *c, const char *text, size_t length)
   if (error == json_tokener_success && json_tokener_get_parse_end(tokener) == length && request) {
     handle_request(c, request);
   } else {
-    g_autofree char *message = g_strdup_printf("not a line of JSON: %s", error == json_tokener_success
-                                               ? "something follows the object" : json_tokener_error_desc(error));
+    g_autofree char *message = g_strdup_printf(
+        "not a line of JSON: %s", error == json_tokener_success ? "something follows the object"
+                                                                : json_tokener_error_desc(error));
     send_error(c, NULL, -32700, message, NULL);
   }
   json_object_put(request);
@@ -379,7 +391,8 @@ static void refuse_long(Connection *c)
   c->server->counters.too_long++;
   c->closing = true;
   drop_source(&c->in);
-  send_error(c, NULL, -32600, "a request may have at most 1 MiB; the connection is closed", "limit");
+  send_error(c, NULL, -32600, "a request may have at most 1 MiB; the connection is closed",
+             "limit");
   if (!c->dead)
     flush(c);
 }
@@ -448,11 +461,11 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
   return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-/* ---- who comes ---------------------------------------------------------------------------------------------------- */
+/* ---- who comes ------------------------------------------------------------------------------- */
 
-static const char too_many[] =
-  "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32005,\"message\":\"too many connections to the control socket\","
-  "\"data\":{\"kind\":\"limit\"}},\"id\":null}\n";
+static const char too_many[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32005,\"message\":\"too "
+                               "many connections to the control "
+                               "socket\",\"data\":{\"kind\":\"limit\"}},\"id\":null}\n";
 
 static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
 {
@@ -468,8 +481,12 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
   }
   Connection *c = g_new0(Connection, 1);
-  *c = (Connection){ .server = s, .fd = peer, .line = g_byte_array_new(), .queue = g_byte_array_new(),
-                     .calls = g_ptr_array_new(), .may_write = mal_control_peer_may_write(peer, s->group) };
+  *c = (Connection){ .server = s,
+                     .fd = peer,
+                     .line = g_byte_array_new(),
+                     .queue = g_byte_array_new(),
+                     .calls = g_ptr_array_new(),
+                     .may_write = mal_control_peer_may_write(peer, s->group) };
   c->in = g_unix_fd_source_new(peer, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_callback(c->in, G_SOURCE_FUNC(on_readable), c, NULL);
   g_source_attach(c->in, s->context);
@@ -478,7 +495,7 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void publish(MalControlSocket *s, const char *topic, json_object *params)
 {
@@ -496,8 +513,8 @@ static void publish(MalControlSocket *s, const char *topic, json_object *params)
   json_object_put(o);
 }
 
-static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n, const char *message,
-                     void *data)
+static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n,
+                     const char *message, void *data)
 {
   json_object *o = mal_event_to_json(&(MalEventView){ def, at, fields, n, message });
   publish(data, def->name, o);
@@ -509,7 +526,7 @@ static void on_notify(const char *topic, json_object *params, void *data)
   publish(data, topic, params);
 }
 
-/* ---- the socket ------------------------------------------------------------------------------------------------------------ */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *o, GError **error)
 {
@@ -518,8 +535,12 @@ MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *o, GErr
   if (fd < 0)
     return NULL;
   MalControlSocket *s = g_new0(MalControlSocket, 1);
-  *s = (MalControlSocket){ .context = o->context ? g_main_context_ref(o->context) : NULL, .control = o->control,
-                           .events = o->events, .path = g_strdup(o->path), .group = g_strdup(o->group), .fd = fd,
+  *s = (MalControlSocket){ .context = o->context ? g_main_context_ref(o->context) : NULL,
+                           .control = o->control,
+                           .events = o->events,
+                           .path = g_strdup(o->path),
+                           .group = g_strdup(o->group),
+                           .fd = fd,
                            .connections = g_ptr_array_new() };
   if (lstat(s->path, &st) == 0) {
     s->device = st.st_dev;

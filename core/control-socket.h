@@ -1,4 +1,5 @@
-/* The control API on a unix stream socket: JSON-RPC 2.0, one object a line. Production only (GLib main loop). */
+/* The control API on a unix stream socket: JSON-RPC 2.0, one object a line. Production only (GLib
+   main loop). */
 #ifndef MAL_CONTROL_SOCKET_H
 #define MAL_CONTROL_SOCKET_H
 
@@ -14,10 +15,12 @@ typedef struct {
   MalControl *control;
   MalEvents *events;            /* what subscribers hear */
   const char *path;
-  const char *group;            /* its members may change things; NULL or unknown: only root and ourselves */
+  /* its members may change things; NULL or unknown: only root and ourselves */
+  const char *group;
 } MalControlSocketOptions;
 
-/* Takes over a socket file that nobody listens on; a live one is MAL_ERROR_NETWORK ("is another mallocd running?"). */
+/* Takes over a socket file that nobody listens on; a live one is MAL_ERROR_NETWORK ("is another
+   mallocd running?"). */
 MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *options, GError **error);
 /* Closes all connections and removes the file. */
 void mal_control_socket_close(MalControlSocket *socket);

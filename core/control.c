@@ -53,7 +53,8 @@ void mal_control_free(MalControl *c)
   g_free(c);
 }
 
-void mal_control_add(MalControl *c, const char *owner, const MalMethod *methods, size_t n, void *user)
+void mal_control_add(MalControl *c, const char *owner, const MalMethod *methods, size_t n,
+                     void *user)
 {
   Group *g = g_new0(Group, 1);
   *g = (Group){ g_strdup(owner), methods, n, user };
@@ -96,7 +97,7 @@ GPtrArray *mal_control_methods(MalControl *c)
   return out;
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 const char *mal_access_name(MalAccess access)
 {
@@ -106,19 +107,23 @@ const char *mal_access_name(MalAccess access)
 const char *mal_param_type_name(MalParamType type)
 {
   static const char *const names[] = {
-    [MAL_PARAM_STRING] = "string", [MAL_PARAM_INTEGER] = "integer", [MAL_PARAM_BOOL] = "boolean",
-    [MAL_PARAM_DURATION] = "duration", [MAL_PARAM_TIME] = "time", [MAL_PARAM_ADDRESS] = "address",
-    [MAL_PARAM_SPAN] = "span", [MAL_PARAM_LEASE_ID] = "lease-id", [MAL_PARAM_SPANS] = "spans", [MAL_PARAM_ARRAY] = "array",
+    [MAL_PARAM_STRING] = "string", [MAL_PARAM_INTEGER] = "integer",
+    [MAL_PARAM_BOOL] = "boolean",  [MAL_PARAM_DURATION] = "duration",
+    [MAL_PARAM_TIME] = "time",     [MAL_PARAM_ADDRESS] = "address",
+    [MAL_PARAM_SPAN] = "span",     [MAL_PARAM_LEASE_ID] = "lease-id",
+    [MAL_PARAM_SPANS] = "spans",   [MAL_PARAM_ARRAY] = "array",
     [MAL_PARAM_OBJECT] = "object",
   };
   return names[type];
 }
 
 static const char *const kinds[] = {
-  [MAL_ERROR_INVALID] = "invalid", [MAL_ERROR_NOT_FOUND] = "not-found", [MAL_ERROR_EXISTS] = "exists",
-  [MAL_ERROR_DENIED] = "denied", [MAL_ERROR_NO_SPACE] = "no-space", [MAL_ERROR_LIMIT] = "limit",
-  [MAL_ERROR_STORE] = "store", [MAL_ERROR_CONFIG] = "config", [MAL_ERROR_PLUGIN] = "plugin",
-  [MAL_ERROR_NETWORK] = "network", [MAL_ERROR_TIMEOUT] = "timeout", [MAL_ERROR_INTERNAL] = "internal",
+  [MAL_ERROR_INVALID] = "invalid",   [MAL_ERROR_NOT_FOUND] = "not-found",
+  [MAL_ERROR_EXISTS] = "exists",     [MAL_ERROR_DENIED] = "denied",
+  [MAL_ERROR_NO_SPACE] = "no-space", [MAL_ERROR_LIMIT] = "limit",
+  [MAL_ERROR_STORE] = "store",       [MAL_ERROR_CONFIG] = "config",
+  [MAL_ERROR_PLUGIN] = "plugin",     [MAL_ERROR_NETWORK] = "network",
+  [MAL_ERROR_TIMEOUT] = "timeout",   [MAL_ERROR_INTERNAL] = "internal",
 };
 
 const char *mal_error_kind(int code)
@@ -133,7 +138,7 @@ int mal_json_rpc_code(const GError *error)
   return -32000 - (error->domain == MAL_ERROR ? error->code : MAL_ERROR_INTERNAL);
 }
 
-/* ---- parameters ------------------------------------------------------------------------------------------------ */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 static const char *check_text(MalParamType type, const char *text)
 {
@@ -144,7 +149,8 @@ static const char *check_text(MalParamType type, const char *text)
   uint8_t id[MAL_LEASE_ID_MAX];
   switch (type) {
   case MAL_PARAM_TIME:
-    return mal_time_parse(text, &time, NULL) ? NULL : "an RFC 3339 time such as 2030-01-01T00:00:00Z";
+    return mal_time_parse(text, &time, NULL) ? NULL
+                                             : "an RFC 3339 time such as 2030-01-01T00:00:00Z";
   case MAL_PARAM_ADDRESS:
     return mal_address_parse(text, &address, NULL) ? NULL : "an IPv4 or IPv6 address";
   case MAL_PARAM_SPAN:
@@ -162,7 +168,8 @@ static const char *check_spans(json_object *list)
 {
   for (size_t i = 0; i < json_object_array_length(list); i++) {
     json_object *item = json_object_array_get_idx(list, i);
-    if (!json_object_is_type(item, json_type_string) || check_text(MAL_PARAM_SPAN, json_object_get_string(item)))
+    if (!json_object_is_type(item, json_type_string)
+        || check_text(MAL_PARAM_SPAN, json_object_get_string(item)))
       return "an array of addresses, ranges A-B and prefixes A/n";
   }
   return NULL;
@@ -213,8 +220,8 @@ static void set_unknown_param(const MalMethod *m, const char *name, GError **err
   for (size_t i = 0; i < m->n_params; i++)
     names[i] = m->params[i].name;
   const char *near = mal_nearest(name, names);
-  g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "%s has no parameter \"%s\"%s%s%s", m->name, name,
-              near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+  g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "%s has no parameter \"%s\"%s%s%s",
+              m->name, name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static bool check_params(const MalMethod *m, json_object *params, GError **error)
@@ -227,15 +234,17 @@ static bool check_params(const MalMethod *m, json_object *params, GError **error
     }
     const char *expected = value ? check_value(p->type, value) : NULL;
     if (expected) {
-      g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "%s: parameter \"%s\": %.100s: expected %s", m->name, name,
+      g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS,
+                  "%s: parameter \"%s\": %.100s: expected %s", m->name, name,
                   json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE), expected);
       return false;
     }
   }
   for (size_t i = 0; i < m->n_params; i++)
     if (m->params[i].required && !mal_param_given(params, m->params[i].name)) {
-      g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "%s: parameter \"%s\" is missing (%s)", m->name,
-                  m->params[i].name, m->params[i].help);
+      g_set_error(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS,
+                  "%s: parameter \"%s\" is missing (%s)", m->name, m->params[i].name,
+                  m->params[i].help);
       return false;
     }
   return true;
@@ -250,7 +259,8 @@ bool mal_param_given(json_object *params, const char *name)
 const char *mal_param_string(json_object *params, const char *name, const char *fallback)
 {
   json_object *value;
-  return json_object_object_get_ex(params, name, &value) && value ? json_object_get_string(value) : fallback;
+  return json_object_object_get_ex(params, name, &value) && value ? json_object_get_string(value)
+                                                                  : fallback;
 }
 
 /* A duration or a time may stand as text: the check let through only what parses. */
@@ -271,7 +281,8 @@ int64_t mal_param_integer(json_object *params, const char *name, int64_t fallbac
 bool mal_param_bool(json_object *params, const char *name, bool fallback)
 {
   json_object *value;
-  return json_object_object_get_ex(params, name, &value) && value ? json_object_get_boolean(value) : fallback;
+  return json_object_object_get_ex(params, name, &value) && value ? json_object_get_boolean(value)
+                                                                  : fallback;
 }
 
 json_object *mal_json_time(int64_t t)
@@ -280,7 +291,7 @@ json_object *mal_json_time(int64_t t)
   return t == MAL_FOREVER ? NULL : json_object_new_string(mal_time_format(t, text));
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static void finish(MalCall *call, json_object *result, const GError *error)
 {
@@ -361,11 +372,13 @@ static GError *unknown_method(MalControl *c, const char *name)
   g_autoptr(GPtrArray) methods = mal_control_methods(c);
   g_autoptr(GPtrArray) names = g_ptr_array_new();
   for (unsigned i = 0; i < methods->len; i++)
-    g_ptr_array_add(names, (void *)(uintptr_t)((const MalMethod *)g_ptr_array_index(methods, i))->name);
+    g_ptr_array_add(names,
+                    (void *)(uintptr_t)((const MalMethod *)g_ptr_array_index(methods, i))->name);
   g_ptr_array_add(names, NULL);
   const char *near = mal_nearest(name, (const char *const *)(void *)names->pdata);
   return g_error_new(MAL_CALL_ERROR, MAL_CALL_NO_METHOD, "there is no method \"%.64s\"%s%s%s", name,
-                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : " (rpc.discover lists them)");
+                     near ? "; did you mean \"" : "", near ? near : "",
+                     near ? "\"?" : " (rpc.discover lists them)");
 }
 
 MalCall *mal_control_begin(MalControl *c, const char *name, json_object *params, bool may_write,
@@ -378,8 +391,10 @@ MalCall *mal_control_begin(MalControl *c, const char *name, json_object *params,
   if (!m)
     error = unknown_method(c, name);
   else if (m->access == MAL_ACCESS_WRITE && !may_write)
-    error = g_error_new(MAL_ERROR, MAL_ERROR_DENIED,
-                        "%s changes things: only root, the daemon's own user and members of control-group may", name);
+    error = g_error_new(
+        MAL_ERROR, MAL_ERROR_DENIED,
+        "%s changes things: only root, the daemon's own user and members of control-group may",
+        name);
   else
     check_params(m, given, &error);
   if (error) {
@@ -399,8 +414,8 @@ MalCall *mal_control_begin(MalControl *c, const char *name, json_object *params,
   return call;
 }
 
-void mal_control_call(MalControl *c, const char *method, json_object *params, bool may_write, MalCallDone done,
-                      MalCallProgress progress, void *data)
+void mal_control_call(MalControl *c, const char *method, json_object *params, bool may_write,
+                      MalCallDone done, MalCallProgress progress, void *data)
 {
   MalCaller caller = { .done = done, .progress = progress, .data = data };
   mal_control_begin(c, method, params, may_write, &caller);

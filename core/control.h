@@ -1,5 +1,6 @@
-/* The control API: JSON-RPC 2.0 methods, declared in tables and checked against them before the handler
-   runs. The unix socket is one way to call; mallocctl --direct and tests call in the process. */
+/* The control API: JSON-RPC 2.0 methods, declared in tables and checked against them before the
+   handler runs. The unix socket is one way to call; mallocctl --direct and tests call in the
+   process. */
 #ifndef MAL_CONTROL_H
 #define MAL_CONTROL_H
 
@@ -36,17 +37,20 @@ typedef struct {
   const MalParam *params;
   size_t n_params;
   const char *help;           /* what it does and what it answers */
-  /* Must end in exactly one mal_call_reply or mal_call_fail, now or later. PARAMS (never NULL) is borrowed during the call. */
+  /* Must end in exactly one mal_call_reply or mal_call_fail, now or later. PARAMS (never NULL) is
+     borrowed during the call. */
   void (*handle)(MalCall *call, json_object *params, void *user);
 } MalMethod;
 
 MAL_API void mal_call_reply(MalCall *call, json_object *result);     /* takes RESULT */
 MAL_API void mal_call_fail(MalCall *call, const GError *error);
 MAL_API void mal_call_fail_literal(MalCall *call, MalErrorCode code, const char *message);
-/* Parameters that the table can't tell to be wrong: JSON-RPC's -32602, and the caller's wrong usage. */
+/* Parameters that the table can't tell to be wrong: JSON-RPC's -32602, and the caller's wrong
+   usage. */
 MAL_API void mal_call_fail_params(MalCall *call, const char *message);
-/* A line of visible progress to the caller while it waits: {"method":"progress","params":{"id":...,"message":...}}, for
-   those who say "progress": true beside "params". */
+/* A line of visible progress to the caller while it waits:
+   {"method":"progress","params":{"id":...,"message":...}}, for those who say "progress": true
+   beside "params". */
 MAL_API void mal_call_progress(MalCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Did the caller go away? Answers are then dropped silently. */
 MAL_API bool mal_call_is_gone(const MalCall *call);
@@ -54,27 +58,31 @@ MAL_API bool mal_call_is_gone(const MalCall *call);
 /* Typed reads of checked parameters; absent ones give the fallback. */
 MAL_API bool mal_param_given(json_object *params, const char *name);
 MAL_API const char *mal_param_string(json_object *params, const char *name, const char *fallback);
-MAL_API int64_t mal_param_integer(json_object *params, const char *name, int64_t fallback);   /* and durations, times */
+/* and durations, times */
+MAL_API int64_t mal_param_integer(json_object *params, const char *name, int64_t fallback);
 MAL_API bool mal_param_bool(json_object *params, const char *name, bool fallback);
 
 /* Called in the process. DONE gets RESULT (borrowed) or ERROR; PROGRESS may be NULL. */
 typedef void (*MalCallDone)(json_object *result, const GError *error, void *data);
 typedef void (*MalCallProgress)(const char *message, void *data);
-MAL_API void mal_control_call(MalControl *control, const char *method, json_object *params, bool may_write,
-                              MalCallDone done, MalCallProgress progress, void *data);
+MAL_API void mal_control_call(MalControl *control, const char *method, json_object *params,
+                              bool may_write, MalCallDone done, MalCallProgress progress,
+                              void *data);
 /* Tells all who subscribed: {"method":"event","params":...}. */
 MAL_API void mal_control_notify(MalControl *control, const char *topic, json_object *params);
 
-/* ---- the core's side -------------------------------------------------------------------------- */
+/* ---- the core's side ------------------------------------------------------------------------- */
 
 MAL_API MalControl *mal_control_new(void);
 MAL_API void mal_control_free(MalControl *control);
-MAL_API void mal_control_add(MalControl *control, const char *owner, const MalMethod *methods, size_t n, void *user);
+MAL_API void mal_control_add(MalControl *control, const char *owner, const MalMethod *methods,
+                             size_t n, void *user);
 MAL_API void mal_control_remove(MalControl *control, const char *owner);
 /* JSON values for times, leases, ... are made in one place so that all methods look alike. */
 MAL_API json_object *mal_json_time(int64_t t);                 /* RFC 3339, or null for "never" */
-/* A lease in lease.get's form: {"lease": hex, "scope", "addresses": ["A-B", ...], "count", "start", "end", "pad",
-   "granted", "client", "origin", "state": "leased", "held" or "pending", "shared"}. VIA may be NULL. */
+/* A lease in lease.get's form: {"lease": hex, "scope", "addresses": ["A-B", ...], "count", "start",
+   "end", "pad", "granted", "client", "origin", "state": "leased", "held" or "pending", "shared"}.
+   VIA may be NULL. */
 MAL_API json_object *mal_json_lease(const MalLease *lease, const char *via);
 
 G_END_DECLS

@@ -59,14 +59,31 @@ void core_hand_range_gone(MalCore *core, const MalRange *range);
 
 /* core-news.c: the core's events and metrics */
 enum {
-  CORE_GRANTED, CORE_RENEWED, CORE_RELEASED, CORE_EXPIRED, CORE_REVOKED, CORE_SUPERSEDED, CORE_CLOCK_STEPS,
-  CORE_RELOADS, CORE_RELOADS_REFUSED, CORE_STORE_FAILURES, CORE_LEASES, CORE_ADDRESSES, CORE_HOLDS, CORE_PENDING,
-  CORE_WAITING, CORE_BYTES, CORE_COMMITS, CORE_COMMIT_US, CORE_N_METRICS
+  CORE_GRANTED,
+  CORE_RENEWED,
+  CORE_RELEASED,
+  CORE_EXPIRED,
+  CORE_REVOKED,
+  CORE_SUPERSEDED,
+  CORE_CLOCK_STEPS,
+  CORE_RELOADS,
+  CORE_RELOADS_REFUSED,
+  CORE_STORE_FAILURES,
+  CORE_LEASES,
+  CORE_ADDRESSES,
+  CORE_HOLDS,
+  CORE_PENDING,
+  CORE_WAITING,
+  CORE_BYTES,
+  CORE_COMMITS,
+  CORE_COMMIT_US,
+  CORE_N_METRICS
 };
 extern const MalMetricDef core_metrics[CORE_N_METRICS];
-extern const MalEventDef core_event_started, core_event_stopped, core_event_loaded, core_event_reloaded,
-  core_event_reload_refused, core_event_plugin_failed, core_event_store_failing, core_event_store_recovered,
-  core_event_clock_stepped, core_event_superseded;
+extern const MalEventDef core_event_started, core_event_stopped, core_event_loaded,
+    core_event_reloaded, core_event_reload_refused, core_event_plugin_failed,
+    core_event_store_failing, core_event_store_recovered, core_event_clock_stepped,
+    core_event_superseded;
 void core_news_attach(MalCore *core);
 void core_news_store(MalCore *core);
 

@@ -8,9 +8,11 @@ const MalMetricDef core_metrics[CORE_N_METRICS] = {
   [CORE_RENEWED] = { "leases-renewed", MAL_COUNTER, "Leases renewed and durable." },
   [CORE_RELEASED] = { "leases-released", MAL_COUNTER, "Leases given back by their holders." },
   [CORE_EXPIRED] = { "leases-expired", MAL_COUNTER, "Leases whose padded period ended." },
-  [CORE_REVOKED] = { "leases-revoked", MAL_COUNTER, "Leases ended because their addresses were withdrawn." },
+  [CORE_REVOKED] = { "leases-revoked", MAL_COUNTER,
+                     "Leases ended because their addresses were withdrawn." },
   [CORE_SUPERSEDED] = { "leases-superseded", MAL_COUNTER,
-                        "Stored leases that a later one on the same address replaced while loading." },
+                        "Stored leases that a later one on the same address replaced while "
+                        "loading." },
   [CORE_CLOCK_STEPS] = { "clock-steps", MAL_COUNTER, "Jumps of the wall clock that were noticed." },
   [CORE_RELOADS] = { "config-reloads", MAL_COUNTER, "Configurations reloaded." },
   [CORE_RELOADS_REFUSED] = { "config-reloads-refused", MAL_COUNTER, "Reloads refused." },
@@ -27,57 +29,75 @@ const MalMetricDef core_metrics[CORE_N_METRICS] = {
 
 const MalEventDef core_event_started = {
   "daemon.started", MAL_FAULT_NOBODY, MAL_LOG_INFO, "The daemon is up and its plugins serve." };
-const MalEventDef core_event_stopped = {
-  "daemon.stopped", MAL_FAULT_NOBODY, MAL_LOG_INFO, "The daemon ended in good order; the store is closed." };
-const MalEventDef core_event_loaded = {
-  "store.loaded", MAL_FAULT_NOBODY, MAL_LOG_INFO, "Leases and records were read from the store at start." };
+const MalEventDef core_event_stopped = { "daemon.stopped", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                                         "The daemon ended in good order; the store is closed." };
+const MalEventDef core_event_loaded = { "store.loaded", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                                        "Leases and records were read from the store at start." };
 const MalEventDef core_event_reloaded = {
   "config.reloaded", MAL_FAULT_NOBODY, MAL_LOG_INFO, "A new configuration is in force." };
 const MalEventDef core_event_reload_refused = {
   "config.refused", MAL_FAULT_OPERATOR, MAL_LOG_ERROR,
-  "A reload was asked for, but the new configuration is not acceptable; the running one is untouched. Correct what the "
-  "message names and reload again; mallocctl config check FILE tries it without effect." };
+  "A reload was asked for, but the new configuration is not acceptable; the running one is "
+  "untouched. Correct what the "
+  "message names and reload again; mallocctl config check FILE tries it without effect."
+};
 const MalEventDef core_event_plugin_failed = {
   "plugin.failed", MAL_FAULT_OPERATOR, MAL_LOG_ERROR,
-  "A plugin could not start again after a reload. It is stopped until the next reload or restart." };
+  "A plugin could not start again after a reload. It is stopped until the next reload or restart."
+};
 const MalEventDef core_event_store_failing = {
   "store.failing", MAL_FAULT_OPERATOR, MAL_LOG_ERROR,
-  "The store can't be written: disk full, read-only, or failing. Nothing is granted, renewed or released until it can; "
-  "what was acknowledged is safe. The daemon tries again by itself every few seconds." };
+  "The store can't be written: disk full, read-only, or failing. Nothing is granted, renewed or "
+  "released until it can; "
+  "what was acknowledged is safe. The daemon tries again by itself every few seconds."
+};
 const MalEventDef core_event_store_recovered = {
-  "store.recovered", MAL_FAULT_NOBODY, MAL_LOG_INFO, "The store can be written again; granting goes on." };
+  "store.recovered", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+  "The store can be written again; granting goes on."
+};
 const MalEventDef core_event_clock_stepped = {
   "clock.stepped", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
-  "The wall clock jumped. Leases that had begun keep the time that was left of them; advance leases keep their absolute "
-  "times. Check the time service of this host." };
+  "The wall clock jumped. Leases that had begun keep the time that was left of them; advance "
+  "leases keep their absolute "
+  "times. Check the time service of this host."
+};
 const MalEventDef core_event_superseded = {
   "lease.superseded", MAL_FAULT_OURS, MAL_LOG_WARNING,
-  "While loading, stored leases were found on an address that was leased again later; the later one counts. Happens "
-  "where the clock was set back across a restart." };
+  "While loading, stored leases were found on an address that was leased again later; the later "
+  "one counts. Happens "
+  "where the clock was set back across a restart."
+};
 
 static const MalEventDef lease_events[] = {
-  [MAL_LEASE_GRANTED] = { "lease.granted", MAL_FAULT_NOBODY, MAL_LOG_DEBUG, "A lease was granted and is durable." },
-  [MAL_LEASE_RENEWED] = { "lease.renewed", MAL_FAULT_NOBODY, MAL_LOG_DEBUG, "A lease has a new period." },
-  [MAL_LEASE_RELEASED] = { "lease.released", MAL_FAULT_NOBODY, MAL_LOG_DEBUG, "A lease was given back." },
+  [MAL_LEASE_GRANTED] = { "lease.granted", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
+                          "A lease was granted and is durable." },
+  [MAL_LEASE_RENEWED] = { "lease.renewed", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
+                          "A lease has a new period." },
+  [MAL_LEASE_RELEASED] = { "lease.released", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
+                           "A lease was given back." },
   [MAL_LEASE_EXPIRED] = { "lease.expired", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
                           "A lease's period, with its padding, ended." },
   [MAL_LEASE_REVOKED] = { "lease.revoked", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
-                          "A lease ended before its time because its addresses were withdrawn from this server. Its "
-                          "holder should stop using them." },
+                          "A lease ended before its time because its addresses were withdrawn "
+                          "from this server. Its holder should stop using them." },
 };
 
 static const MalEventDef range_events[] = {
-  [MAL_SPACE_ADDED] = { "range.added", MAL_FAULT_NOBODY, MAL_LOG_INFO, "Addresses became available or owned." },
-  [MAL_SPACE_CHANGED] = { "range.changed", MAL_FAULT_NOBODY, MAL_LOG_INFO, "A range ends at another time than before." },
-  [MAL_SPACE_REMOVED] = { "range.removed", MAL_FAULT_NOBODY, MAL_LOG_INFO, "Addresses were withdrawn." },
+  [MAL_SPACE_ADDED] = { "range.added", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                        "Addresses became available or owned." },
+  [MAL_SPACE_CHANGED] = { "range.changed", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                          "A range ends at another time than before." },
+  [MAL_SPACE_REMOVED] = { "range.removed", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                          "Addresses were withdrawn." },
 };
 
 static void on_lease(MalLeaseChange what, const MalLease *lease, const char *reason, void *data)
 {
   MalCore *core = data;
   static const unsigned metric[] = {
-    [MAL_LEASE_GRANTED] = CORE_GRANTED, [MAL_LEASE_RENEWED] = CORE_RENEWED, [MAL_LEASE_RELEASED] = CORE_RELEASED,
-    [MAL_LEASE_EXPIRED] = CORE_EXPIRED, [MAL_LEASE_REVOKED] = CORE_REVOKED,
+    [MAL_LEASE_GRANTED] = CORE_GRANTED,   [MAL_LEASE_RENEWED] = CORE_RENEWED,
+    [MAL_LEASE_RELEASED] = CORE_RELEASED, [MAL_LEASE_EXPIRED] = CORE_EXPIRED,
+    [MAL_LEASE_REVOKED] = CORE_REVOKED,
   };
   const MalEventDef *def = &lease_events[what];
   mal_count(core->counters, metric[what], 1);
@@ -86,13 +106,20 @@ static void on_lease(MalLeaseChange what, const MalLease *lease, const char *rea
   g_autofree char *addresses = mal_blocks_format(lease->blocks, lease->n_blocks);
   char client[MAL_ADDRESS_STRLEN], end[MAL_TIME_STRLEN];
   MalField fields[] = {
-    MAL_F_BYTES("lease", lease->id.bytes, lease->id.length), MAL_F_STRING("scope", lease->scope),
-    MAL_F_STRING("addresses", addresses), MAL_F_TIME("start", lease->start), MAL_F_TIME("end", lease->end),
-    MAL_F_ADDRESS("client", lease->client), MAL_F_STRING("origin", lease->origin), MAL_F_STRING("reason", reason),
+    MAL_F_BYTES("lease", lease->id.bytes, lease->id.length),
+    MAL_F_STRING("scope", lease->scope),
+    MAL_F_STRING("addresses", addresses),
+    MAL_F_TIME("start", lease->start),
+    MAL_F_TIME("end", lease->end),
+    MAL_F_ADDRESS("client", lease->client),
+    MAL_F_STRING("origin", lease->origin),
+    MAL_F_STRING("reason", reason),
   };
   mal_event(core->events, def, fields, reason ? G_N_ELEMENTS(fields) : G_N_ELEMENTS(fields) - 1,
-            "%s %s of scope %s for %s until %s", def->name + strlen("lease."), addresses, lease->scope,
-            lease->client.family == MAL_FAMILY_NONE ? lease->origin : mal_address_format(lease->client, client),
+            "%s %s of scope %s for %s until %s", def->name + strlen("lease."), addresses,
+            lease->scope,
+            lease->client.family == MAL_FAMILY_NONE ? lease->origin
+                                                    : mal_address_format(lease->client, client),
             mal_time_format(lease->end, end));
 }
 
@@ -107,11 +134,13 @@ static void on_range(MalSpaceChange what, const MalRange *range, void *data)
     return;
   mal_span_format(range->span, span);
   MalField fields[] = {
-    MAL_F_STRING("range", range->name), MAL_F_STRING("level", level), MAL_F_STRING("scope", range->scope->id),
-    MAL_F_STRING("span", span), MAL_F_TIME("until", range->until), MAL_F_STRING("source", range->source),
+    MAL_F_STRING("range", range->name),      MAL_F_STRING("level", level),
+    MAL_F_STRING("scope", range->scope->id), MAL_F_STRING("span", span),
+    MAL_F_TIME("until", range->until),       MAL_F_STRING("source", range->source),
   };
-  MAL_EVENT(core->events, &range_events[what], fields, "%s range %s (%s) of scope %s, from %s, until %s", level,
-            range->name, span, range->scope->id, range->source, mal_time_format(range->until, until));
+  MAL_EVENT(core->events, &range_events[what], fields,
+            "%s range %s (%s) of scope %s, from %s, until %s", level, range->name, span,
+            range->scope->id, range->source, mal_time_format(range->until, until));
 }
 
 static void on_store(MalTicket through, const GError *error, void *data)
@@ -133,7 +162,8 @@ void core_news_store(MalCore *core)
   core->store_was_failing = failing;
   if (failing) {
     MalField fields[] = { MAL_F_STRING("error", error ? error->message : "unknown") };
-    MAL_EVENT(core->events, &core_event_store_failing, fields, "the store can't be written, nothing is granted: %s",
+    MAL_EVENT(core->events, &core_event_store_failing, fields,
+              "the store can't be written, nothing is granted: %s",
               error ? error->message : "unknown cause");
   } else {
     mal_event(core->events, &core_event_store_recovered, NULL, 0, "the store can be written again");
@@ -146,15 +176,17 @@ static void on_clock_step(int64_t delta, size_t moved, void *data)
   MalField fields[] = { MAL_F_INT("seconds", delta), MAL_F_INT("leases", (int64_t)moved) };
   mal_count(core->counters, CORE_CLOCK_STEPS, 1);
   MAL_EVENT(core->events, &core_event_clock_stepped, fields,
-            "the wall clock stepped by %" G_GINT64_FORMAT " s; %zu running leases keep what was left of them", delta,
-            moved);
+            "the wall clock stepped by %" G_GINT64_FORMAT
+            " s; %zu running leases keep what was left of them",
+            delta, moved);
 }
 
 void core_news_attach(MalCore *core)
 {
   const MalEventDef *defs[] = {
-    &core_event_started, &core_event_stopped, &core_event_loaded, &core_event_reloaded, &core_event_reload_refused,
-    &core_event_plugin_failed, &core_event_store_failing, &core_event_store_recovered, &core_event_clock_stepped,
+    &core_event_started,       &core_event_stopped,         &core_event_loaded,
+    &core_event_reloaded,      &core_event_reload_refused,  &core_event_plugin_failed,
+    &core_event_store_failing, &core_event_store_recovered, &core_event_clock_stepped,
     &core_event_superseded,
   };
   mal_events_register(core->events, defs, G_N_ELEMENTS(defs));

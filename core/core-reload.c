@@ -5,7 +5,8 @@
 
 static bool same_key(const Checked *a, const Checked *b, const char *key)
 {
-  const MalConfSection *x = mal_config_section(a->config, "daemon"), *y = mal_config_section(b->config, "daemon");
+  const MalConfSection *x = mal_config_section(a->config, "daemon"),
+                       *y = mal_config_section(b->config, "daemon");
   if (strcmp(key, "roles") == 0)
     return a->roles == b->roles;
   if (strcmp(key, "plugins") != 0)
@@ -18,11 +19,13 @@ static bool same_key(const Checked *a, const Checked *b, const char *key)
   return true;
 }
 
-/* What can't change under a running daemon, and differs from what it was started with; NULL: nothing. */
+/* What can't change under a running daemon, and differs from what it was started with; NULL:
+   nothing. */
 static char *needs_restart(const MalCore *core, const Checked *new)
 {
   const Checked first = { .config = core->first, .roles = core->now.roles };
-  static const char *const keys[] = { "roles", "plugins", "plugin-dir", "state-dir", "control-socket", "control-group" };
+  static const char *const keys[] = { "roles",     "plugins",        "plugin-dir",
+                                      "state-dir", "control-socket", "control-group" };
   GString *s = g_string_new(NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
     if (!same_key(&first, new, keys[i]))
@@ -35,8 +38,8 @@ static char *needs_restart(const MalCore *core, const Checked *new)
   return g_string_free(s, FALSE);
 }
 
-/* Is this very plugin among those of the new configuration? Another one of that name, from another directory, is not:
-   the configuration was checked by its tables. */
+/* Is this very plugin among those of the new configuration? Another one of that name, from another
+   directory, is not: the configuration was checked by its tables. */
 static bool is_in(const PluginRun *run, const Checked *c)
 {
   for (size_t i = 0; i < mal_plugin_set_size(c->plugins); i++)
@@ -45,7 +48,8 @@ static bool is_in(const PluginRun *run, const Checked *c)
   return false;
 }
 
-/* The file was checked for the roles that it names; until the restart, plugins have those of the start. */
+/* The file was checked for the roles that it names; until the restart, plugins have those of the
+   start. */
 static bool check_for_now(MalCore *core, const Checked *new, GError **error)
 {
   for (unsigned i = 0; new->roles != core->now.roles && i < core->plugins->len; i++) {
@@ -69,15 +73,18 @@ static bool start_again(MalCore *core, PluginRun *run, const MalConfig *config, 
   return false;
 }
 
-static void report_failed(MalCore *core, const PluginRun *run, const GError *error, const char *outcome)
+static void report_failed(MalCore *core, const PluginRun *run, const GError *error,
+                          const char *outcome)
 {
-  MalField fields[] = { MAL_F_STRING("plugin", run->plugin->name), MAL_F_STRING("error", error->message) };
+  MalField fields[] = { MAL_F_STRING("plugin", run->plugin->name),
+                        MAL_F_STRING("error", error->message) };
   MAL_EVENT(core->events, &core_event_plugin_failed, fields, "%s (%s)", error->message, outcome);
 }
 
-/* The world outside may refuse what the check could not know (a port in use): then the plugin goes on with its old
-   configuration. */
-static void restart_plugin(MalCore *core, PluginRun *run, const MalConfig *old, const MalConfig *new)
+/* The world outside may refuse what the check could not know (a port in use): then the plugin goes
+   on with its old configuration. */
+static void restart_plugin(MalCore *core, PluginRun *run, const MalConfig *old,
+                           const MalConfig *new)
 {
   g_autoptr(GError) error = NULL, again = NULL;
   core_plugin_stop(core, run);
@@ -107,22 +114,25 @@ static void reload_plugins(MalCore *core, const Checked *new)
 static bool refuse(MalCore *core, Checked *new, GError *cause, GError **error)
 {
   MalField fields[] = { MAL_F_STRING("error", cause->message) };
-  MAL_EVENT(core->events, &core_event_reload_refused, fields, "configuration not reloaded: %s", cause->message);
+  MAL_EVENT(core->events, &core_event_reload_refused, fields, "configuration not reloaded: %s",
+            cause->message);
   mal_count(core->counters, CORE_RELOADS_REFUSED, 1);
   core_checked_clear(new);
   g_propagate_error(error, cause);
   return false;
 }
 
-bool mal_core_check_reload(MalCore *core, const MalCoreOptions *options, char **note, GError **error)
+bool mal_core_check_reload(MalCore *core, const MalCoreOptions *options, char **note,
+                           GError **error)
 {
   Checked new = { 0 };
   g_autoptr(GError) cause = NULL;
   *note = NULL;
   if (!core_read(options, &new, error))
     return false;
-  if (check_for_now(core, &new, &cause) &&
-      mal_leases_could_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
+  if (check_for_now(core, &new, &cause)
+      && mal_leases_could_replan(core->leases, new.plan, core_policy(new.config),
+                                 mal_runtime_now(core->rt), &cause))
     *note = needs_restart(core, &new);
   else
     *note = g_strdup_printf("a reload would be refused now: %s", cause->message);
@@ -136,8 +146,9 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
   GError *cause = NULL;
   if (!core_read(&core->options, &new, &cause))
     return refuse(core, &new, cause, error);
-  if (!check_for_now(core, &new, &cause) ||
-      !mal_leases_replan(core->leases, new.plan, core_policy(new.config), mal_runtime_now(core->rt), &cause))
+  if (!check_for_now(core, &new, &cause)
+      || !mal_leases_replan(core->leases, new.plan, core_policy(new.config),
+                            mal_runtime_now(core->rt), &cause))
     return refuse(core, &new, cause, error);
   char *restart = needs_restart(core, &new);
   Checked old = core->now;
@@ -150,8 +161,8 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
   old.plugins = new.plugins;
   core_checked_clear(&old);
   mal_count(core->counters, CORE_RELOADS, 1);
-  mal_event(core->events, &core_event_reloaded, NULL, 0, "configuration reloaded%s%s", restart ? "; " : "",
-            restart ? restart : "");
+  mal_event(core->events, &core_event_reloaded, NULL, 0, "configuration reloaded%s%s",
+            restart ? "; " : "", restart ? restart : "");
   if (summary)
     *summary = restart;
   else

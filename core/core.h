@@ -1,5 +1,6 @@
-/* The whole core in one object: model, store, plugins, control. Several can live in one process (the simulator runs
-   thousands); nothing here touches a socket or a clock but through the runtime. Not installed. */
+/* The whole core in one object: model, store, plugins, control. Several can live in one process
+   (the simulator runs thousands); nothing here touches a socket or a clock but through the runtime.
+   Not installed. */
 #ifndef MAL_CORE_H
 #define MAL_CORE_H
 
@@ -14,7 +15,8 @@ typedef struct {
   MalRuntime *runtime;
   MalStore *store;              /* taken over; NULL: SQLite in [daemon] state-dir */
   const char *config_file;      /* read, and read again at reload */
-  const char *config_text;      /* instead of the file, which then only lends its name to messages */
+  /* instead of the file, which then only lends its name to messages */
+  const char *config_text;
   const char *plugin_dir;       /* overrides [daemon] plugin-dir; may be NULL */
   const MalPlugin *const *builtin;   /* NULL-terminated; may be NULL */
   uint32_t roles;               /* not 0: instead of [daemon] roles (mallocctl --direct) */
@@ -24,10 +26,13 @@ typedef struct {
 
 /* Is this configuration acceptable? Loads its plugins, touches neither store nor network. */
 bool mal_core_check(const MalCoreOptions *options, GError **error);
-/* The same for a running daemon. *NOTE, the caller's to free, says what a reload would meet; NULL: nothing. */
-bool mal_core_check_reload(MalCore *core, const MalCoreOptions *options, char **note, GError **error);
+/* The same for a running daemon. *NOTE, the caller's to free, says what a reload would meet; NULL:
+   nothing. */
+bool mal_core_check_reload(MalCore *core, const MalCoreOptions *options, char **note,
+                           GError **error);
 
-/* Everything up to, but not including, the plugins' start: configuration, plugins, store, leases. */
+/* Everything up to, but not including, the plugins' start: configuration, plugins, store,
+   leases. */
 MalCore *mal_core_new(const MalCoreOptions *options, GError **error);
 /* Plugins start in the order of [daemon] plugins; all or none. */
 bool mal_core_start(MalCore *core, GError **error);
@@ -36,8 +41,8 @@ void mal_core_stop(MalCore *core);
 void mal_core_free(MalCore *core);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalCore, mal_core_free)
 
-/* All or nothing: with an error, the running configuration is untouched. SUMMARY (may be NULL; the caller frees) says
-   what needs a restart of the daemon to take effect, or NULL. */
+/* All or nothing: with an error, the running configuration is untouched. SUMMARY (may be NULL; the
+   caller frees) says what needs a restart of the daemon to take effect, or NULL. */
 bool mal_core_reload(MalCore *core, char **summary, GError **error);
 
 MalRuntime *mal_core_runtime(MalCore *core);
@@ -48,7 +53,8 @@ MalEvents *mal_core_events(MalCore *core);
 MalMetrics *mal_core_metrics(MalCore *core);
 MalControl *mal_core_control(MalCore *core);
 const MalConfig *mal_core_config(MalCore *core);
-const MalConfig *mal_core_first_config(MalCore *core);     /* of the start, where state-dir and the like are in force */
+/* of the start, where state-dir and the like are in force */
+const MalConfig *mal_core_first_config(MalCore *core);
 const MalPlan *mal_core_plan(MalCore *core);
 const MalCoreOptions *mal_core_options(MalCore *core);
 uint32_t mal_core_roles(MalCore *core);
@@ -65,15 +71,18 @@ typedef struct {
 size_t mal_core_plugins(MalCore *core);
 MalPluginStatus mal_core_plugin(MalCore *core, size_t n);
 
-/* Ranges and reserves made by hand (control socket), kept in the store. DONE comes when they are durable. */
+/* Ranges and reserves made by hand (control socket), kept in the store. DONE comes when they are
+   durable. */
 typedef void (*MalCoreDone)(const GError *error, void *data);
-bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalSpan span, MalTime until,
-                        MalCoreDone done, void *data, GError **error);
+bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalSpan span,
+                        MalTime until, MalCoreDone done, void *data, GError **error);
 /* With FORCE, live leases in it are revoked; else they are a reason to refuse. */
-bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreDone done, void *data, GError **error);
-bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans, const char *comment,
-                          MalCoreDone done, void *data, GError **error);
-bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, void *data, GError **error);
+bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreDone done,
+                           void *data, GError **error);
+bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans,
+                          const char *comment, MalCoreDone done, void *data, GError **error);
+bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, void *data,
+                             GError **error);
 
 /* The core's own control methods (core/methods*.c), added to CONTROL with CORE as their user. */
 void mal_core_add_methods(MalCore *core, MalControl *control);

@@ -19,8 +19,13 @@
 G_BEGIN_DECLS
 
 /* The exit status, and the code of a GError of this domain. */
-typedef enum { MAL_CTL_DONE, MAL_CTL_FAILED, MAL_CTL_USAGE, MAL_CTL_NO_DAEMON,
-               MAL_CTL_DENIED /* for us to tell; to the shell it is MAL_CTL_FAILED */ } MalCtlStatus;
+typedef enum {
+  MAL_CTL_DONE,
+  MAL_CTL_FAILED,
+  MAL_CTL_USAGE,
+  MAL_CTL_NO_DAEMON,
+  MAL_CTL_DENIED /* for us to tell; to the shell it is MAL_CTL_FAILED */
+} MalCtlStatus;
 #define MAL_CTL_ERROR (mal_ctl_error_quark())
 GQuark mal_ctl_error_quark(void);
 

@@ -32,12 +32,15 @@ typedef struct {
   GMainLoop *loop;
 } Daemon;
 
-/* ---- log -------------------------------------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 static void write_log(MalLogLevel level, const char *line, void *data)
 {
   static const int priorities[] = {
-    [MAL_LOG_ERROR] = LOG_ERR, [MAL_LOG_WARNING] = LOG_WARNING, [MAL_LOG_INFO] = LOG_INFO, [MAL_LOG_DEBUG] = LOG_DEBUG,
+    [MAL_LOG_ERROR] = LOG_ERR,
+    [MAL_LOG_WARNING] = LOG_WARNING,
+    [MAL_LOG_INFO] = LOG_INFO,
+    [MAL_LOG_DEBUG] = LOG_DEBUG,
   };
   const Daemon *d = data;
   if (d->syslog)
@@ -48,7 +51,7 @@ static void write_log(MalLogLevel level, const char *line, void *data)
     fprintf(stderr, "%s\n", line);
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------ */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static bool parse_options(Daemon *d, int *argc, char ***argv)
 {
@@ -56,13 +59,15 @@ static bool parse_options(Daemon *d, int *argc, char ***argv)
   g_autoptr(GError) error = NULL;
   const GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &d->config, "Read this configuration", "FILE" },
-    { "foreground", 0, 0, G_OPTION_ARG_NONE, &foreground, "Stay in the foreground, log to standard error", NULL },
+    { "foreground", 0, 0, G_OPTION_ARG_NONE, &foreground,
+      "Stay in the foreground, log to standard error", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &check, "Check the configuration and exit", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version and exit", NULL },
     { 0 },
   };
   GOptionContext *context = g_option_context_new(NULL);
-  g_option_context_set_summary(context, "Allocates multicast addresses: MADCAP, AAP and MASC in one daemon.");
+  g_option_context_set_summary(
+      context, "Allocates multicast addresses: MADCAP, AAP and MASC in one daemon.");
   g_option_context_set_description(context, "See mallocd(8) and mallocd.conf(5).");
   g_option_context_add_main_entries(context, entries, NULL);
   bool ok = g_option_context_parse(context, argc, argv, &error);
@@ -71,7 +76,8 @@ static bool parse_options(Daemon *d, int *argc, char ***argv)
   d->check = check;
   d->version = version;
   if (ok && *argc > 1) {
-    fprintf(stderr, "mallocd: %s: unexpected argument (mallocd --help shows the options)\n", (*argv)[1]);
+    fprintf(stderr, "mallocd: %s: unexpected argument (mallocd --help shows the options)\n",
+            (*argv)[1]);
     return false;
   }
   if (!ok)
@@ -83,7 +89,11 @@ static MalCoreOptions core_options(Daemon *d)
 {
   const char *dir = g_getenv("MALLOCD_PLUGIN_DIR");
   return (MalCoreOptions){
-    .runtime = d->rt, .config_file = d->config, .plugin_dir = dir && *dir ? dir : NULL, .log = write_log, .log_data = d,
+    .runtime = d->rt,
+    .config_file = d->config,
+    .plugin_dir = dir && *dir ? dir : NULL,
+    .log = write_log,
+    .log_data = d,
   };
 }
 
@@ -99,9 +109,10 @@ static int check(Daemon *d)
   return FAILED;
 }
 
-/* ---- the background --------------------------------------------------------------------------------------------------- */
+/* ---- the background -------------------------------------------------------------------------- */
 
-/* The parent stays until the child serves, or has said why it doesn't. Never returns in the parent. */
+/* The parent stays until the child serves, or has said why it doesn't. Never returns in the
+   parent. */
 static bool go_background(Daemon *d)
 {
   int fds[2];
@@ -141,7 +152,7 @@ static void report_ready(Daemon *d)
     dup2(null, fd);
 }
 
-/* ---- signals ------------------------------------------------------------------------------------------------------------ */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static gboolean on_terminate(gpointer data)
 {
@@ -155,7 +166,8 @@ static gboolean on_hangup(gpointer data)
 {
   Daemon *d = data;
   char state[64];
-  g_snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, mal_runtime_monotonic(d->rt));
+  g_snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT,
+             mal_runtime_monotonic(d->rt));
   d->manager->notify(state);
   /* What was wrong is an event, and so in the log. */
   mal_core_reload(d->core, NULL, NULL);
@@ -181,12 +193,12 @@ static void watch_signals(Daemon *d)
   }
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
-static const MalEventDef no_group = {
-  "control.no-group", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
-  "This host has no group of the name that control-group says: only root and the daemon's own user may change things "
-  "through the control socket." };
+static const MalEventDef no_group = { "control.no-group", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
+                                      "This host has no group of the name that control-group "
+                                      "says: only root and the daemon's own user may change "
+                                      "things through the control socket." };
 
 /* The default may be missing, since it needs nobody's attention where root is all there is. */
 static void check_group(Daemon *d, const MalConfSection *s)

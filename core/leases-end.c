@@ -17,13 +17,15 @@ static void part_from(MalLeases *l, uint32_t handle, Farewell *f)
   memcpy(f->id, f->lease.id.bytes, f->lease.id.length);
   f->lease.id.bytes = f->id;
   f->block = f->lease.blocks[0];
-  f->many = f->lease.n_blocks > 1 ? g_memdup2(f->lease.blocks, f->lease.n_blocks * sizeof(MalBlock)) : NULL;
+  f->many = f->lease.n_blocks > 1 ? g_memdup2(f->lease.blocks, f->lease.n_blocks * sizeof(MalBlock))
+                                  : NULL;
   f->lease.blocks = f->many ? f->many : &f->block;
   f->lease.flags &= (uint32_t)~MAL_LEASE_PENDING;
   leases_remove(l, handle);
 }
 
-void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *reason, const Op *op)
+void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *reason,
+                const Op *op)
 {
   Farewell f;
   part_from(l, handle, &f);
@@ -34,14 +36,15 @@ void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *
   g_free(f.many);
 }
 
-/* ---- revocation ------------------------------------------------------------------------------------------- */
+/* ---- revocation ------------------------------------------------------------------------------ */
 
 void leases_drop_row(MalLeases *l, MalLeaseId id)
 {
   g_ptr_array_add(l->undropped, g_bytes_new(id.bytes, id.length));
 }
 
-/* The row is still on the disk, where a restart would find it: it is dropped when the disk works again. */
+/* The row is still on the disk, where a restart would find it: it is dropped when the disk works
+   again. */
 void leases_revoke_at_once(MalLeases *l, uint32_t handle, const Op *op)
 {
   leases_drop_row(l, leases_id(leases_slot(l, handle)));
@@ -96,7 +99,7 @@ void leases_drop_again(MalLeases *l, MalTicket through, const GError *error)
     leases_drop_rows(l);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void tell_queue(GQueue *queue, const GError *error)
 {

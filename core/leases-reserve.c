@@ -27,18 +27,22 @@ static bool meets(const MalReserve *a, const MalReserve *b)
 {
   for (unsigned i = 0; i < a->spans->len; i++)
     for (unsigned j = 0; j < b->spans->len; j++)
-      if (mal_span_overlaps(g_array_index(a->spans, MalSpan, i), g_array_index(b->spans, MalSpan, j)))
+      if (mal_span_overlaps(g_array_index(a->spans, MalSpan, i),
+                            g_array_index(b->spans, MalSpan, j)))
         return true;
   return false;
 }
 
-static bool fits_plan(const MalPlan *plan, const MalReserve *hand, const MalScope *scope, GError **error)
+static bool fits_plan(const MalPlan *plan, const MalReserve *hand, const MalScope *scope,
+                      GError **error)
 {
   for (unsigned i = 0; i < hand->spans->len; i++)
     if (!mal_span_contains(scope->span, g_array_index(hand->spans, MalSpan, i))) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                  "reserve %s, made by hand, would lie outside of scope %s: remove the reserve first "
-                  "(mallocctl reserve remove %s), or keep the scope", hand->name, scope->id, hand->name);
+      g_set_error(
+          error, MAL_ERROR, MAL_ERROR_CONFIG,
+          "reserve %s, made by hand, would lie outside of scope %s: remove the reserve first "
+          "(mallocctl reserve remove %s), or keep the scope",
+          hand->name, scope->id, hand->name);
       return false;
     }
   for (unsigned i = 0; i < plan->reserves->len; i++) {
@@ -46,8 +50,10 @@ static bool fits_plan(const MalPlan *plan, const MalReserve *hand, const MalScop
     bool same_name = strcmp(planned->name, hand->name) == 0;
     if (same_name || meets(planned, hand)) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                  "[reserve %s] %s reserve %s, made by hand: remove that first (mallocctl reserve remove %s), or "
-                  "change the file", planned->name, same_name ? "has the name of" : "overlaps", hand->name, hand->name);
+                  "[reserve %s] %s reserve %s, made by hand: remove that first (mallocctl reserve "
+                  "remove %s), or change the file",
+                  planned->name, same_name ? "has the name of" : "overlaps", hand->name,
+                  hand->name);
       return false;
     }
   }
@@ -62,11 +68,14 @@ GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GErro
     g_ptr_array_add(out, leases_reserve_copy(g_ptr_array_index(plan->reserves, i)));
   for (unsigned i = 0; i < l->by_hand; i++) {
     const MalReserve *r = g_ptr_array_index(l->reserves, l->reserves->len - l->by_hand + i);
-    const MalScope *scope = mal_scope_set_find(plan->scopes, mal_scope_set_at(l->scopes, r->scope)->id);
+    const MalScope *scope =
+        mal_scope_set_find(plan->scopes, mal_scope_set_at(l->scopes, r->scope)->id);
     if (!scope) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                  "reserve %s, made by hand, is in scope %s, which would be gone: remove the reserve first "
-                  "(mallocctl reserve remove %s)", r->name, mal_scope_set_at(l->scopes, r->scope)->id, r->name);
+      g_set_error(
+          error, MAL_ERROR, MAL_ERROR_CONFIG,
+          "reserve %s, made by hand, is in scope %s, which would be gone: remove the reserve "
+          "first (mallocctl reserve remove %s)",
+          r->name, mal_scope_set_at(l->scopes, r->scope)->id, r->name);
       return NULL;
     }
     if (!fits_plan(plan, r, scope, error))
@@ -78,7 +87,7 @@ GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GErro
   return g_steal_pointer(&out);
 }
 
-/* ---- reserves made by hand ------------------------------------------------------------------------------------------ */
+/* ---- reserves made by hand ------------------------------------------------------------------- */
 
 const GPtrArray *mal_leases_reserves(const MalLeases *l)
 {
@@ -107,7 +116,8 @@ static const MalReserve *reserve_touching(const MalLeases *l, MalSpan span)
   return NULL;
 }
 
-static bool lease_touching(const MalLeases *l, MalSpan span, MalTime from, MalTime until, MalLease *lease)
+static bool lease_touching(const MalLeases *l, MalSpan span, MalTime from, MalTime until,
+                           MalLease *lease)
 {
   MalLeaseFilter filter = { .span = span, .holds = true };
   for (uint64_t cursor = 0; mal_leases_next(l, &filter, &cursor, lease);)
@@ -116,7 +126,8 @@ static bool lease_touching(const MalLeases *l, MalSpan span, MalTime from, MalTi
   return false;
 }
 
-bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until, GString *out)
+bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until,
+                          GString *out)
 {
   for (size_t i = 0; i < r->n_named; i++) {
     MalSpan span = mal_span_of_block(r->named[i]);
@@ -153,7 +164,8 @@ static bool check_reserve(const MalLeases *l, const MalReserve *reserve, GError 
     }
     for (unsigned a = 0; a < r->spans->len; a++)
       for (unsigned b = 0; b < reserve->spans->len; b++)
-        if (mal_span_overlaps(g_array_index(r->spans, MalSpan, a), g_array_index(reserve->spans, MalSpan, b))) {
+        if (mal_span_overlaps(g_array_index(r->spans, MalSpan, a),
+                              g_array_index(reserve->spans, MalSpan, b))) {
           g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s overlaps reserve %s",
                       mal_span_format(g_array_index(reserve->spans, MalSpan, b), text), r->name);
           return false;
@@ -165,9 +177,10 @@ static bool check_reserve(const MalLeases *l, const MalReserve *reserve, GError 
     size_t n = mal_leases_touching(l, span, &lease);
     if (n > 0) {
       g_autofree char *id = mal_lease_id_to_hex(lease.id);
-      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
-                  "%s is leased (%zu live lease%s, the first %s): release first, or choose other addresses",
-                  mal_span_format(span, text), n, n == 1 ? "" : "s", id);
+      g_set_error(
+          error, MAL_ERROR, MAL_ERROR_EXISTS,
+          "%s is leased (%zu live lease%s, the first %s): release first, or choose other addresses",
+          mal_span_format(span, text), n, n == 1 ? "" : "s", id);
       return false;
     }
   }
@@ -182,8 +195,8 @@ bool mal_leases_reserve_add(MalLeases *l, const MalReserve *reserve, MalTime now
   for (unsigned i = 0; i < reserve->spans->len; i++) {
     MalSpan span = g_array_index(reserve->spans, MalSpan, i);
     if (!mal_span_contains(scope->span, span)) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "%s is not inside scope %s (%s)", mal_span_format(span, a),
-                  scope->id, mal_span_format(scope->span, b));
+      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "%s is not inside scope %s (%s)",
+                  mal_span_format(span, a), scope->id, mal_span_format(scope->span, b));
       return false;
     }
   }

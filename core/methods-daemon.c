@@ -34,8 +34,9 @@ void json_add_time(json_object *o, const char *name, MalTime t)
 void json_add_address(json_object *o, const char *name, MalAddress a)
 {
   char text[MAL_ADDRESS_STRLEN];
-  json_object_object_add(o, name,
-                         a.family == MAL_FAMILY_NONE ? NULL : json_object_new_string(mal_address_format(a, text)));
+  json_object_object_add(
+      o, name,
+      a.family == MAL_FAMILY_NONE ? NULL : json_object_new_string(mal_address_format(a, text)));
 }
 
 void json_add_span(json_object *o, MalSpan span)
@@ -44,7 +45,7 @@ void json_add_span(json_object *o, MalSpan span)
   json_add_address(o, "last", span.last);
 }
 
-/* ---- status ----------------------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static json_object *roles_json(uint32_t roles)
 {
@@ -120,7 +121,9 @@ static void status(MalCall *call, json_object *params, void *user)
   json_add_time(o, "time", mal_runtime_now(mal_core_runtime(core)));
   json_object_object_add(o, "roles", roles_json(mal_core_roles(core)));
   json_add_string(o, "config", mal_config_file(mal_core_config(core)));
-  json_add_string(o, "state_dir", mal_conf_string(mal_config_section(mal_core_first_config(core), "daemon"), "state-dir"));
+  json_add_string(
+      o, "state_dir",
+      mal_conf_string(mal_config_section(mal_core_first_config(core), "daemon"), "state-dir"));
   json_add_count(o, "scopes", mal_scope_set_size(mal_leases_scopes(mal_core_leases(core))));
   json_object_object_add(o, "leases", leases_json(core));
   json_object_object_add(o, "store", store_json(core));
@@ -153,7 +156,8 @@ static void stats_get(MalCall *call, json_object *params, void *user)
     json_object_object_add(o, set->owner, values);
   }
   if (owner && json_object_object_length(o) == 0) {
-    g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "%s has no counters, or is not loaded", owner);
+    g_autoptr(GError) error =
+        g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "%s has no counters, or is not loaded", owner);
     json_object_put(o);
     mal_call_fail(call, error);
     return;
@@ -161,14 +165,15 @@ static void stats_get(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, o);
 }
 
-/* ---- configuration ------------------------------------------------------------------------------------------------ */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 static void config_check(MalCall *call, json_object *params, void *user)
 {
   MalCore *core = user;
   g_autoptr(GError) error = NULL;
   MalCoreOptions options = *mal_core_options(core);
-  const char *file = mal_param_string(params, "file", NULL), *text = mal_param_string(params, "text", NULL);
+  const char *file = mal_param_string(params, "file", NULL),
+             *text = mal_param_string(params, "text", NULL);
   if (file || text) {
     options.config_file = file;
     options.config_text = text;
@@ -199,13 +204,14 @@ static void config_reload(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, o);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void events_subscribe(MalCall *call, json_object *params, void *user)
 {
   (void)user;
   if (!mal_call_subscribe(call, mal_param_string(params, "prefix", ""))) {
-    mal_call_fail_literal(call, MAL_ERROR_INVALID, "events can only be followed over the control socket");
+    mal_call_fail_literal(call, MAL_ERROR_INVALID,
+                          "events can only be followed over the control socket");
     return;
   }
   json_object *o = json_object_new_object();
@@ -213,7 +219,7 @@ static void events_subscribe(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, o);
 }
 
-/* ---- store --------------------------------------------------------------------------------------------------------- */
+/* ---- store ----------------------------------------------------------------------------------- */
 
 static void store_done(const char *detail, const GError *error, void *data)
 {
@@ -232,7 +238,8 @@ static void store_backup(MalCall *call, json_object *params, void *user)
 {
   const char *path = mal_param_string(params, "path", NULL);
   if (!g_path_is_absolute(path)) {
-    mal_call_fail_literal(call, MAL_ERROR_INVALID, "store.backup: the path must be absolute: the daemon writes it");
+    mal_call_fail_literal(call, MAL_ERROR_INVALID,
+                          "store.backup: the path must be absolute: the daemon writes it");
     return;
   }
   mal_call_progress(call, "copying the store to %s", path);
@@ -246,7 +253,7 @@ static void store_check(MalCall *call, json_object *params, void *user)
   mal_store_check(mal_core_store(user), store_done, call);
 }
 
-/* ---- discovery ------------------------------------------------------------------------------------------------------ */
+/* ---- discovery ------------------------------------------------------------------------------- */
 
 static json_object *method_json(const MalMethod *m)
 {
@@ -300,36 +307,45 @@ static const MalParam stats_params[] = {
   { "owner", MAL_PARAM_STRING, false, "only the counters of \"core\" or of this plugin" },
 };
 static const MalParam check_params[] = {
-  { "file", MAL_PARAM_STRING, false, "path of a file that the daemon can read; with text, its name in messages" },
+  { "file", MAL_PARAM_STRING, false,
+    "path of a file that the daemon can read; with text, its name in messages" },
   { "text", MAL_PARAM_STRING, false, "the configuration itself" },
 };
 static const MalParam subscribe_params[] = {
-  { "prefix", MAL_PARAM_STRING, false, "only events whose name begins with this, such as \"lease.\"" },
+  { "prefix", MAL_PARAM_STRING, false,
+    "only events whose name begins with this, such as \"lease.\"" },
 };
 static const MalParam backup_params[] = {
-  { "path", MAL_PARAM_STRING, true, "where the copy goes; must not exist, and be writable by the daemon" },
+  { "path", MAL_PARAM_STRING, true,
+    "where the copy goes; must not exist, and be writable by the daemon" },
 };
 
 const MalMethod mal_methods_daemon[] = {
   { "status", MAL_ACCESS_READ, NULL, 0,
-    "State (\"ok\", or \"degraded\" while the store fails), version, uptime, roles, totals of leases, the store, plugins.",
+    "State (\"ok\", or \"degraded\" while the store fails), version, uptime, roles, totals of "
+    "leases, the store, plugins.",
     status },
-  { "plugin.list", MAL_ACCESS_READ, NULL, 0, "The plugins with state, version, roles and path.", plugin_list },
+  { "plugin.list", MAL_ACCESS_READ, NULL, 0, "The plugins with state, version, roles and path.",
+    plugin_list },
   { "stats.get", MAL_ACCESS_READ, stats_params, G_N_ELEMENTS(stats_params),
     "Counters and gauges, an object for each owner.", stats_get },
   { "config.check", MAL_ACCESS_WRITE, check_params, G_N_ELEMENTS(check_params),
-    "Would this configuration be accepted? Without parameters: the daemon's own file as it is now. Fails with the "
-    "reason, which names the place; \"note\" says what a reload would meet now.", config_check },
+    "Would this configuration be accepted? Without parameters: the daemon's own file as it is "
+    "now. Fails with the reason, which names the place; \"note\" says what a reload would meet "
+    "now.",
+    config_check },
   { "config.reload", MAL_ACCESS_WRITE, NULL, 0,
-    "Reads the configuration again, all or nothing. \"note\" says what only a restart can change.", config_reload },
+    "Reads the configuration again, all or nothing. \"note\" says what only a restart can change.",
+    config_reload },
   { "events.subscribe", MAL_ACCESS_READ, subscribe_params, G_N_ELEMENTS(subscribe_params),
-    "From now on this connection gets a notification \"event\" for each event: name, time, message, fields.",
+    "From now on this connection gets a notification \"event\" for each event: name, time, "
+    "message, fields.",
     events_subscribe },
   { "store.backup", MAL_ACCESS_WRITE, backup_params, G_N_ELEMENTS(backup_params),
     "A consistent copy of the store while the daemon runs.", store_backup },
   { "store.check", MAL_ACCESS_WRITE, NULL, 0, "The integrity of the whole store.", store_check },
-  { "rpc.discover", MAL_ACCESS_READ, NULL, 0, "All methods with parameters and help, and all kinds of events.",
-    rpc_discover },
+  { "rpc.discover", MAL_ACCESS_READ, NULL, 0,
+    "All methods with parameters and help, and all kinds of events.", rpc_discover },
 };
 const size_t mal_methods_daemon_n = G_N_ELEMENTS(mal_methods_daemon);
 

@@ -17,7 +17,8 @@ json_object *mal_json_lease(const MalLease *lease, const char *via)
   g_autofree char *hex = mal_lease_id_to_hex(lease->id);
   for (size_t i = 0; i < lease->n_blocks; i++) {
     char text[MAL_SPAN_STRLEN];
-    json_object_array_add(addresses, json_object_new_string(mal_block_format(lease->blocks[i], text)));
+    json_object_array_add(addresses,
+                          json_object_new_string(mal_block_format(lease->blocks[i], text)));
   }
   json_add_string(o, "lease", hex);
   json_add_string(o, "scope", lease->scope);
@@ -43,7 +44,7 @@ static MalLeaseId id_of(json_object *params, uint8_t bytes[MAL_LEASE_ID_MAX])
   return (MalLeaseId){ bytes, mal_lease_id_from_hex(hex, bytes, NULL) };
 }
 
-/* ---- list, get ------------------------------------------------------------------------------------------------------ */
+/* ---- list, get ------------------------------------------------------------------------------- */
 
 static void add_client_leases(MalCore *core, json_object *o)
 {
@@ -93,8 +94,9 @@ static void lease_list(MalCall *call, json_object *params, void *user)
 
 static void fail_unknown_lease(MalCall *call, json_object *params)
 {
-  g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "no live lease has the identifier %s",
-                                        mal_param_string(params, "lease", ""));
+  g_autoptr(GError) error =
+      g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "no live lease has the identifier %s",
+                  mal_param_string(params, "lease", ""));
   mal_call_fail(call, error);
 }
 
@@ -103,13 +105,14 @@ static void lease_get(MalCall *call, json_object *params, void *user)
   uint8_t bytes[MAL_LEASE_ID_MAX];
   MalLeaseId id = id_of(params, bytes);
   MalLease lease;
-  if (mal_leases_get(mal_core_leases(user), id, &lease) || mal_leases_get_hold(mal_core_leases(user), id, &lease))
+  if (mal_leases_get(mal_core_leases(user), id, &lease)
+      || mal_leases_get_hold(mal_core_leases(user), id, &lease))
     mal_call_reply(call, mal_json_lease(&lease, NULL));
   else
     fail_unknown_lease(call, params);
 }
 
-/* ---- changes --------------------------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static void on_changed(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
 {
@@ -143,15 +146,15 @@ static bool plugin_for(MalCore *core, MalCall *call, const char *via, MalPluginS
       continue;
     if (out->instance && out->plugin->client)
       return true;
-    g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_PLUGIN,
-                                          "plugin %s is %s and can't lease for a local program%s", via, out->state,
-                                          mal_core_roles(core) & MAL_ROLE_CLIENT
-                                            ? "" : ": add client to [daemon] roles");
+    g_autoptr(GError) error = g_error_new(
+        MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s is %s and can't lease for a local program%s", via,
+        out->state, mal_core_roles(core) & MAL_ROLE_CLIENT ? "" : ": add client to [daemon] roles");
     mal_call_fail(call, error);
     return false;
   }
-  g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND,
-                                        "via %s: no such plugin is loaded; say \"local\" or a plugin's name", via);
+  g_autoptr(GError) error =
+      g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND,
+                  "via %s: no such plugin is loaded; say \"local\" or a plugin's name", via);
   mal_call_fail(call, error);
   return false;
 }
@@ -173,15 +176,19 @@ static void fail_text(MalCall *call, const char *text)
 static bool counts_of(MalCall *call, json_object *params, MalLeaseRequest *r)
 {
   int64_t count = mal_param_integer(params, "count", 1);
-  int64_t min = mal_param_integer(params, "min", count), max = mal_param_integer(params, "max", MAX(count, min));
-  if (mal_param_given(params, "count") && (mal_param_given(params, "min") || mal_param_given(params, "max"))) {
+  int64_t min = mal_param_integer(params, "min", count),
+          max = mal_param_integer(params, "max", MAX(count, min));
+  if (mal_param_given(params, "count")
+      && (mal_param_given(params, "min") || mal_param_given(params, "max"))) {
     fail_text(call, "lease.request: say either \"count\", or \"min\" and \"max\"");
     return false;
   }
   if (!mal_param_given(params, "min") && mal_param_given(params, "max"))
     min = 1;
   if (min < 1 || max < min || max > COUNT_MOST) {
-    fail_text(call, "lease.request: the number of addresses must be 1 to 65536, and \"min\" at most \"max\"");
+    fail_text(
+        call,
+        "lease.request: the number of addresses must be 1 to 65536, and \"min\" at most \"max\"");
     return false;
   }
   r->min = (uint32_t)min;
@@ -192,7 +199,8 @@ static bool counts_of(MalCall *call, json_object *params, MalLeaseRequest *r)
 /* An address names how many by itself: a number beside it may only agree. */
 static bool counts_fit(json_object *params, const MalLeaseRequest *r, uint64_t named)
 {
-  bool given = mal_param_given(params, "count") || mal_param_given(params, "min") || mal_param_given(params, "max");
+  bool given = mal_param_given(params, "count") || mal_param_given(params, "min")
+               || mal_param_given(params, "max");
   return !given || (named >= r->min && named <= r->desired);
 }
 
@@ -213,7 +221,8 @@ static bool times_of(MalCall *call, json_object *params, MalTime now, MalLeaseRe
   r->min_lifetime = mal_param_integer(params, "min_lifetime", r->lifetime);
   r->pad = mal_param_integer(params, "pad", 0);
   if (r->lifetime <= 0 || r->lifetime > LIFETIME_MOST || r->min_lifetime > r->lifetime) {
-    fail_text(call, "lease.request: \"lifetime\" must be above 0 and at most 100 years, and \"min_lifetime\" not above it");
+    fail_text(call, "lease.request: \"lifetime\" must be above 0 and at most 100 years, and "
+                    "\"min_lifetime\" not above it");
     return false;
   }
   if (r->start > YEAR_10000) {
@@ -250,7 +259,8 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
       return;
     }
     if (!counts_fit(params, &r, (uint64_t)mal_span_size(span))) {
-      fail_text(call, "lease.request: \"address\" names another number of addresses than asked for");
+      fail_text(call,
+                "lease.request: \"address\" names another number of addresses than asked for");
       return;
     }
     named = blocks_of(span);
@@ -259,7 +269,8 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
   }
   MalRefusal why;
   r.may_wait = mal_param_bool(params, "wait", false);
-  MalAnswer answer = mal_leases_request(mal_core_leases(core), &r, now, on_changed, core, (uintptr_t)call, &why);
+  MalAnswer answer =
+      mal_leases_request(mal_core_leases(core), &r, now, on_changed, core, (uintptr_t)call, &why);
   if (answer == MAL_ANSWER_WAITING)
     mal_call_progress(call, "no space in scope %s; more has been asked for", r.scope->id);
   if (answer != MAL_ANSWER_REFUSED)
@@ -276,7 +287,8 @@ static void lease_request(MalCall *call, json_object *params, void *user)
     if (!mal_param_given(params, "scope"))
       fail_text(call, "lease.request: parameter \"scope\" is missing");
     else if (mal_param_given(params, "server") || mal_param_given(params, "interface"))
-      fail_text(call, "lease.request: \"server\" and \"interface\" go with \"via\" and a plugin that asks there");
+      fail_text(call, "lease.request: \"server\" and \"interface\" go with \"via\" and a plugin "
+                      "that asks there");
     else
       request_local(user, call, params);
     return;
@@ -297,11 +309,11 @@ static bool held_by_plugin(MalCore *core, MalLeaseId id, MalPluginStatus *out)
   return false;
 }
 
-/* The plugin that "via" names (whether it knows the lease is for it to say), else the one that holds the lease: also
-   where this daemon is its server, too, since that hears of it then. *FAILED: there is none of that name, and the call
-   was told. */
-static bool plugin_of(MalCore *core, MalCall *call, json_object *params, MalLeaseId id, MalPluginStatus *out,
-                      bool *failed)
+/* The plugin that "via" names (whether it knows the lease is for it to say), else the one that
+   holds the lease: also where this daemon is its server, too, since that hears of it then. *FAILED:
+   there is none of that name, and the call was told. */
+static bool plugin_of(MalCore *core, MalCall *call, json_object *params, MalLeaseId id,
+                      MalPluginStatus *out, bool *failed)
 {
   const char *via = mal_param_string(params, "via", NULL);
   *failed = false;
@@ -319,12 +331,13 @@ static void fail_refused(MalCall *call, json_object *params, const MalRefusal *w
     fail_unknown_lease(call, params);
     return;
   }
-  const char *text = why->code == MAL_ERROR_STORE ? "nothing can be changed while the store can't be written"
-                     : why->code == MAL_ERROR_INVALID
-                       ? "the lifetime must be above 0 and at most 100 years, and min_lifetime not above it"
-                     : why->part == MAL_REFUSED_LIFETIME
-                       ? "the addresses are not free for so long: somebody else has them later, or their range ends"
-                       : "the lease can't have this period";
+  const char *text =
+      why->code == MAL_ERROR_STORE ? "nothing can be changed while the store can't be written"
+      : why->code == MAL_ERROR_INVALID
+          ? "the lifetime must be above 0 and at most 100 years, and min_lifetime not above it"
+      : why->part == MAL_REFUSED_LIFETIME ? "the addresses are not free for so long: somebody else "
+                                            "has them later, or their range ends"
+                                          : "the lease can't have this period";
   mal_call_fail_literal(call, why->code, text);
 }
 
@@ -350,16 +363,21 @@ static void lease_renew(MalCall *call, json_object *params, void *user)
   }
   if (failed)
     return;
-  int64_t lifetime = mal_param_integer(params, "lifetime", here ? usual_lifetime(&lease, now) : LIFETIME);
+  int64_t lifetime =
+      mal_param_integer(params, "lifetime", here ? usual_lifetime(&lease, now) : LIFETIME);
   if (lifetime > LIFETIME_MOST || time_of(params, "start", now, 0) > YEAR_10000) {
-    fail_text(call, "lease.renew: \"lifetime\" is at most 100 years, and \"start\" before the year 10000");
+    fail_text(
+        call,
+        "lease.renew: \"lifetime\" is at most 100 years, and \"start\" before the year 10000");
     return;
   }
-  MalRenewal renewal = { .start = time_of(params, "start", now, MAL_BEGINNING), .max_start = MAL_FOREVER,
+  MalRenewal renewal = { .start = time_of(params, "start", now, MAL_BEGINNING),
+                         .max_start = MAL_FOREVER,
                          .lifetime = lifetime,
                          .min_lifetime = mal_param_integer(params, "min_lifetime", lifetime) };
-  if (mal_leases_renew(mal_core_leases(core), id, &renewal, now, on_changed, core, (uintptr_t)call, &why) ==
-      MAL_ANSWER_REFUSED)
+  if (mal_leases_renew(mal_core_leases(core), id, &renewal, now, on_changed, core, (uintptr_t)call,
+                       &why)
+      == MAL_ANSWER_REFUSED)
     fail_refused(call, params, &why);
 }
 
@@ -377,8 +395,9 @@ static void lease_release(MalCall *call, json_object *params, void *user)
   }
   if (failed)
     return;
-  if (mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)), "released", on_released,
-                         core, (uintptr_t)call, &why) == MAL_ANSWER_REFUSED)
+  if (mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)),
+                         "released", on_released, core, (uintptr_t)call, &why)
+      == MAL_ANSWER_REFUSED)
     fail_refused(call, params, &why);
 }
 
@@ -401,12 +420,15 @@ static const MalParam request_params[] = {
   { "lifetime", MAL_PARAM_DURATION, false, "for how long; 1h" },
   { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter lease, but not below this" },
   { "start", MAL_PARAM_TIME, false, "when the lease begins; now" },
-  { "max_start", MAL_PARAM_TIME, false, "accept a later start, but not after this; with wait: ten minutes" },
+  { "max_start", MAL_PARAM_TIME, false,
+    "accept a later start, but not after this; with wait: ten minutes" },
   { "address", MAL_PARAM_SPAN, false, "exactly these addresses" },
   { "lease", MAL_PARAM_LEASE_ID, false, "the identifier to use; a random one" },
   { "pad", MAL_PARAM_DURATION, false, "hold the addresses so much longer on both sides; 0" },
-  { "shared", MAL_PARAM_BOOL, false, "whoever knows the identifier may change the lease (RFC 2730 2.13.3)" },
-  { "wait", MAL_PARAM_BOOL, false, "wait for space instead of failing, where a plugin can bring some" },
+  { "shared", MAL_PARAM_BOOL, false,
+    "whoever knows the identifier may change the lease (RFC 2730 2.13.3)" },
+  { "wait", MAL_PARAM_BOOL, false,
+    "wait for space instead of failing, where a plugin can bring some" },
   { "renew", MAL_PARAM_BOOL, false, "via a plugin: renew it until it is released; yes" },
   { "via", MAL_PARAM_STRING, false, "\"local\": from this server; a plugin's name: as its client" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
@@ -414,27 +436,32 @@ static const MalParam request_params[] = {
 };
 static const MalParam renew_params[] = {
   { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
-  { "lifetime", MAL_PARAM_DURATION, false, "from now, or from the start of a lease that hasn't begun; 1h, but no shorter than it is" },
+  { "lifetime", MAL_PARAM_DURATION, false,
+    "from now, or from the start of a lease that hasn't begun; 1h, but no shorter than it is" },
   { "min_lifetime", MAL_PARAM_DURATION, false, "accept a shorter one, but not below this" },
   { "start", MAL_PARAM_TIME, false, "a new start" },
-  { "via", MAL_PARAM_STRING, false, "\"local\": as the server; a plugin's name: as its client; else whoever holds it" },
+  { "via", MAL_PARAM_STRING, false,
+    "\"local\": as the server; a plugin's name: as its client; else whoever holds it" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
 };
 static const MalParam release_params[] = {
   { "lease", MAL_PARAM_LEASE_ID, true, "the lease identifier" },
-  { "via", MAL_PARAM_STRING, false, "\"local\": as the server; a plugin's name: as its client; else whoever holds it" },
+  { "via", MAL_PARAM_STRING, false,
+    "\"local\": as the server; a plugin's name: as its client; else whoever holds it" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
 };
 
 const MalMethod mal_methods_lease[] = {
   { "lease.list", MAL_ACCESS_READ, list_params, G_N_ELEMENTS(list_params),
-    "Live leases, a page at a time; \"next\" is the cursor of the next page, or null.", lease_list },
+    "Live leases, a page at a time; \"next\" is the cursor of the next page, or null.",
+    lease_list },
   { "lease.get", MAL_ACCESS_READ, get_params, G_N_ELEMENTS(get_params), "One lease.", lease_get },
   { "lease.request", MAL_ACCESS_WRITE, request_params, G_N_ELEMENTS(request_params),
-    "Leases addresses. Answers with the lease once it is durable; refuses with the counts that say why.",
+    "Leases addresses. Answers with the lease once it is durable; refuses with the counts that "
+    "say why.",
     lease_request },
-  { "lease.renew", MAL_ACCESS_WRITE, renew_params, G_N_ELEMENTS(renew_params), "Changes a lease's period.",
-    lease_renew },
+  { "lease.renew", MAL_ACCESS_WRITE, renew_params, G_N_ELEMENTS(renew_params),
+    "Changes a lease's period.", lease_renew },
   { "lease.release", MAL_ACCESS_WRITE, release_params, G_N_ELEMENTS(release_params),
     "Gives a lease back, for everybody to use.", lease_release },
 };

@@ -14,23 +14,24 @@ static void fail_unknown_scope(MalCore *core, MalCall *call, const char *id)
   g_ptr_array_add(names, NULL);
   const char *near = mal_nearest(id, (const char *const *)(void *)names->pdata);
   g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
-  g_autoptr(GError) error = g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND, "no scope is called %s%s%s%s (scopes: %s)", id,
-                                        near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
-                                        *all ? all : "none");
+  g_autoptr(GError) error = g_error_new(
+      MAL_ERROR, MAL_ERROR_NOT_FOUND, "no scope is called %s%s%s%s (scopes: %s)", id,
+      near ? "; did you mean " : "", near ? near : "", near ? "?" : "", *all ? all : "none");
   mal_call_fail(call, error);
 }
 
 const MalScope *method_scope(MalCore *core, MalCall *call, json_object *params, bool *failed)
 {
   const char *id = mal_param_string(params, "scope", NULL);
-  const MalScope *scope = id ? mal_scope_set_find(mal_leases_scopes(mal_core_leases(core)), id) : NULL;
+  const MalScope *scope =
+      id ? mal_scope_set_find(mal_leases_scopes(mal_core_leases(core)), id) : NULL;
   *failed = id && !scope;
   if (*failed)
     fail_unknown_scope(core, call, id);
   return scope;
 }
 
-/* ---- scopes ------------------------------------------------------------------------------------------------------- */
+/* ---- scopes ---------------------------------------------------------------------------------- */
 
 static json_object *names_json(const MalScope *scope)
 {
@@ -65,7 +66,8 @@ static void scope_list(MalCall *call, json_object *params, void *user)
 {
   MalCore *core = user;
   json_object *o = json_object_new_object(), *list = json_object_new_array();
-  g_autoptr(GPtrArray) scopes = mal_scope_set_ordered(mal_leases_scopes(mal_core_leases(core)), MAL_FAMILY_NONE);
+  g_autoptr(GPtrArray) scopes =
+      mal_scope_set_ordered(mal_leases_scopes(mal_core_leases(core)), MAL_FAMILY_NONE);
   (void)params;
   for (unsigned i = 0; i < scopes->len; i++)
     json_object_array_add(list, scope_json(core, g_ptr_array_index(scopes, i)));
@@ -73,7 +75,7 @@ static void scope_list(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, o);
 }
 
-/* ---- ranges -------------------------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 static void add_ranges(MalCore *core, json_object *list, MalLevel level, const MalScope *scope)
 {
@@ -124,7 +126,8 @@ static void durable(const GError *error, void *data)
 static bool span_of(json_object *params, MalSpan *span, GError **error)
 {
   const char *text = mal_param_string(params, "span", NULL);
-  const char *first = mal_param_string(params, "first", NULL), *last = mal_param_string(params, "last", first);
+  const char *first = mal_param_string(params, "first", NULL),
+             *last = mal_param_string(params, "last", first);
   if (text)
     return mal_span_parse(text, span, error);
   if (!first) {
@@ -144,21 +147,22 @@ static void range_add(MalCall *call, json_object *params, void *user)
   method_scope(user, call, params, &failed);
   if (failed)
     return;
-  if (!span_of(params, &span, &error) ||
-      !mal_core_range_add(user, mal_param_string(params, "scope", NULL), mal_param_string(params, "name", NULL), span,
-                          mal_param_integer(params, "until", MAL_FOREVER), durable, call, &error))
+  if (!span_of(params, &span, &error)
+      || !mal_core_range_add(
+          user, mal_param_string(params, "scope", NULL), mal_param_string(params, "name", NULL),
+          span, mal_param_integer(params, "until", MAL_FOREVER), durable, call, &error))
     mal_call_fail(call, error);
 }
 
 static void range_remove(MalCall *call, json_object *params, void *user)
 {
   g_autoptr(GError) error = NULL;
-  if (!mal_core_range_remove(user, mal_param_string(params, "name", NULL), mal_param_bool(params, "force", false),
-                             durable, call, &error))
+  if (!mal_core_range_remove(user, mal_param_string(params, "name", NULL),
+                             mal_param_bool(params, "force", false), durable, call, &error))
     mal_call_fail(call, error);
 }
 
-/* ---- reserves ------------------------------------------------------------------------------------------------------- */
+/* ---- reserves -------------------------------------------------------------------------------- */
 
 static void reserve_list(MalCall *call, json_object *params, void *user)
 {
@@ -175,8 +179,8 @@ static void reserve_list(MalCall *call, json_object *params, void *user)
     json_add_string(item, "scope", mal_scope_set_at(set, r->scope)->id);
     for (unsigned j = 0; j < r->spans->len; j++) {
       char text[MAL_SPAN_STRLEN];
-      json_object_array_add(spans,
-                            json_object_new_string(mal_span_format(g_array_index(r->spans, MalSpan, j), text)));
+      json_object_array_add(spans, json_object_new_string(
+                                       mal_span_format(g_array_index(r->spans, MalSpan, j), text)));
     }
     json_object_object_add(item, "addresses", spans);
     json_add_string(item, "comment", r->comment);
@@ -213,7 +217,8 @@ static GArray *spans_of(json_object *params, GError **error)
       return NULL;
   }
   if (spans->len == 0) {
-    g_set_error_literal(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS, "reserve.add: \"addresses\" names no address");
+    g_set_error_literal(error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS,
+                        "reserve.add: \"addresses\" names no address");
     return NULL;
   }
   return g_steal_pointer(&spans);
@@ -227,9 +232,10 @@ static void reserve_add(MalCall *call, json_object *params, void *user)
   if (failed)
     return;
   g_autoptr(GArray) spans = spans_of(params, &error);
-  if (!spans || !mal_core_reserve_add(user, mal_param_string(params, "scope", NULL),
-                                      mal_param_string(params, "name", NULL), spans,
-                                      mal_param_string(params, "comment", NULL), durable, call, &error))
+  if (!spans
+      || !mal_core_reserve_add(user, mal_param_string(params, "scope", NULL),
+                               mal_param_string(params, "name", NULL), spans,
+                               mal_param_string(params, "comment", NULL), durable, call, &error))
     mal_call_fail(call, error);
 }
 
@@ -240,12 +246,14 @@ static void reserve_remove(MalCall *call, json_object *params, void *user)
     mal_call_fail(call, error);
 }
 
-/* ---- use of the space ------------------------------------------------------------------------------------------------- */
+/* ---- use of the space ------------------------------------------------------------------------ */
 
 static json_object *usage_json(MalCore *core, const MalScope *scope)
 {
   json_object *o = json_object_new_object();
-  MalFit now = { .scope = scope->index, .from = mal_runtime_now(mal_core_runtime(core)), .count = 1 };
+  MalFit now = { .scope = scope->index,
+                 .from = mal_runtime_now(mal_core_runtime(core)),
+                 .count = 1 };
   MalShortage n;
   now.until = now.from + 1;
   mal_allocator_shortage(mal_leases_allocator(mal_core_leases(core)), &now, &n);
@@ -334,7 +342,8 @@ static const MalParam range_remove_params[] = {
 static const MalParam reserve_add_params[] = {
   { "scope", MAL_PARAM_STRING, true, "the scope that the addresses belong to" },
   { "name", MAL_PARAM_STRING, true, "a name for the reserve" },
-  { "addresses", MAL_PARAM_SPANS, true, "addresses and ranges: an array, or one text with ';' between them" },
+  { "addresses", MAL_PARAM_SPANS, true,
+    "addresses and ranges: an array, or one text with ';' between them" },
   { "comment", MAL_PARAM_STRING, false, "for people" },
 };
 static const MalParam reserve_remove_params[] = {
@@ -346,22 +355,27 @@ static const MalParam map_params[] = {
 };
 
 const MalMethod mal_methods_model[] = {
-  { "scope.list", MAL_ACCESS_READ, NULL, 0, "The scopes from smallest to largest, with names and nesting.", scope_list },
+  { "scope.list", MAL_ACCESS_READ, NULL, 0,
+    "The scopes from smallest to largest, with names and nesting.", scope_list },
   { "range.list", MAL_ACCESS_READ, scope_param, G_N_ELEMENTS(scope_param),
     "What is available to this domain, and what this server owns of it.", range_list },
   { "range.add", MAL_ACCESS_WRITE, range_add_params, G_N_ELEMENTS(range_add_params),
     "Makes addresses available; kept in the store.", range_add },
   { "range.remove", MAL_ACCESS_WRITE, range_remove_params, G_N_ELEMENTS(range_remove_params),
     "Withdraws a range that range.add made.", range_remove },
-  { "reserve.list", MAL_ACCESS_READ, NULL, 0, "Addresses that are held for ever and leased to nobody.", reserve_list },
+  { "reserve.list", MAL_ACCESS_READ, NULL, 0,
+    "Addresses that are held for ever and leased to nobody.", reserve_list },
   { "reserve.add", MAL_ACCESS_WRITE, reserve_add_params, G_N_ELEMENTS(reserve_add_params),
-    "Holds addresses for ever; kept in the store. Refused where one of them is leased.", reserve_add },
+    "Holds addresses for ever; kept in the store. Refused where one of them is leased.",
+    reserve_add },
   { "reserve.remove", MAL_ACCESS_WRITE, reserve_remove_params, G_N_ELEMENTS(reserve_remove_params),
     "Lets go of a reserve that reserve.add made.", reserve_remove },
   { "space.usage", MAL_ACCESS_READ, scope_param, G_N_ELEMENTS(scope_param),
-    "Addresses by scope: available, owned, leased, reserved, free; how many of the free share an Ethernet group with "
-    "one in use.", space_usage },
+    "Addresses by scope: available, owned, leased, reserved, free; how many of the free share an "
+    "Ethernet group with one in use.",
+    space_usage },
   { "space.map", MAL_ACCESS_READ, map_params, G_N_ELEMENTS(map_params),
-    "The scope's owned space cut into cells, with counts for each: what mallocctl map draws.", space_map },
+    "The scope's owned space cut into cells, with counts for each: what mallocctl map draws.",
+    space_map },
 };
 const size_t mal_methods_model_n = G_N_ELEMENTS(mal_methods_model);

@@ -1,4 +1,5 @@
-/* The core's control methods, by topic. Each table is added with the MalCore as user. Not installed. */
+/* The core's control methods, by topic. Each table is added with the MalCore as user. Not
+   installed. */
 #ifndef MAL_METHODS_H
 #define MAL_METHODS_H
 
@@ -19,7 +20,8 @@ void json_add_time(json_object *o, const char *name, MalTime t);
 void json_add_address(json_object *o, const char *name, MalAddress a);
 void json_add_span(json_object *o, MalSpan span);        /* "first" and "last" */
 
-/* Parameter "scope": NULL where it wasn't said; where there is no such scope, the call is failed and *FAILED set. */
+/* Parameter "scope": NULL where it wasn't said; where there is no such scope, the call is failed
+   and *FAILED set. */
 const MalScope *method_scope(MalCore *core, MalCall *call, json_object *params, bool *failed);
 
 G_END_DECLS

@@ -21,14 +21,22 @@ typedef struct {
   uint64_t *values;
 } MalMetricSet;
 
-static inline void mal_count(MalMetricSet *set, size_t index, uint64_t n) { set->values[index] += n; }
-static inline void mal_gauge(MalMetricSet *set, size_t index, uint64_t v) { set->values[index] = v; }
+static inline void mal_count(MalMetricSet *set, size_t index, uint64_t n)
+{
+  set->values[index] += n;
+}
+static inline void mal_gauge(MalMetricSet *set, size_t index, uint64_t v)
+{
+  set->values[index] = v;
+}
 
 typedef struct MalMetrics MalMetrics;
 MAL_API MalMetrics *mal_metrics_new(void);
 MAL_API void mal_metrics_free(MalMetrics *metrics);
-/* Owned by METRICS. DEFS must stay; registering an owner again (a plugin was restarted) gives the same set. */
-MAL_API MalMetricSet *mal_metrics_register(MalMetrics *metrics, const char *owner, const MalMetricDef *defs, size_t n);
+/* Owned by METRICS. DEFS must stay; registering an owner again (a plugin was restarted) gives the
+   same set. */
+MAL_API MalMetricSet *mal_metrics_register(MalMetrics *metrics, const char *owner,
+                                           const MalMetricDef *defs, size_t n);
 MAL_API size_t mal_metrics_size(const MalMetrics *metrics);
 MAL_API MalMetricSet *mal_metrics_at(const MalMetrics *metrics, size_t index);
 

@@ -24,7 +24,8 @@ typedef struct {
   size_t n_names;
   char *default_language;     /* NULL: none; then no name is marked as the default */
   char **nests_inside;        /* NULL-terminated ids as configured, before closure */
-  uint32_t group_id_first;    /* IPv6: usable group ids (RFC 10028 table 2: 0x80000000..0x8FFFFFFF) */
+  /* IPv6: usable group ids (RFC 10028 table 2: 0x80000000..0x8FFFFFFF) */
+  uint32_t group_id_first;
   uint32_t group_id_last;
   unsigned index;             /* place in its set */
 } MalScope;
@@ -32,10 +33,10 @@ typedef struct {
 /* All scopes of a configuration, in configuration order, with the transitive closure of nesting. */
 typedef struct MalScopeSet MalScopeSet;
 
-/* Takes over the scopes in SCOPES (array of MalScope *, emptied). Errors (MAL_ERROR_CONFIG) name the
-   scope and say what to do: not multicast, first > last, families differ, duplicate id or Scope ID,
-   unknown name in nests-inside, an IPv6 scope without the T flag (RFC 3307 4.3; the documentation
-   prefix of RFC 6676 is let through), bad ttl. Reference counted. */
+/* Takes over the scopes in SCOPES (array of MalScope *, emptied). Errors (MAL_ERROR_CONFIG) name
+   the scope and say what to do: not multicast, first > last, families differ, duplicate id or Scope
+   ID, unknown name in nests-inside, an IPv6 scope without the T flag (RFC 3307 4.3; the
+   documentation prefix of RFC 6676 is let through), bad ttl. Reference counted. */
 MAL_API MalScopeSet *mal_scope_set_new(GPtrArray *scopes, GError **error);
 MAL_API MalScopeSet *mal_scope_set_ref(MalScopeSet *set);
 MAL_API void mal_scope_set_unref(MalScopeSet *set);
@@ -50,12 +51,12 @@ MAL_API const MalScope *mal_scope_set_containing(const MalScopeSet *set, MalAddr
 /* X/Y of RFC 2907 section 2: X nests inside Y, by configuration or its transitive closure.
    Every scope nests inside itself. */
 MAL_API bool mal_scope_nests(const MalScopeSet *set, const MalScope *x, const MalScope *y);
-/* The scopes of FAMILY (NONE: all) from smallest to largest, topologically (RFC 2730 3.10), the order of
-   configuration among equals. A fresh array of const MalScope *. */
+/* The scopes of FAMILY (NONE: all) from smallest to largest, topologically (RFC 2730 3.10), the
+   order of configuration among equals. A fresh array of const MalScope *. */
 MAL_API GPtrArray *mal_scope_set_ordered(const MalScopeSet *set, MalFamily family);
 MAL_API void mal_scope_free(MalScope *scope);
-/* The name for LANGUAGE by RFC 2730 3.10 (case-insensitive match, else the default one, else the first),
-   or NULL where the scope has no name. LANGUAGE may be NULL. */
+/* The name for LANGUAGE by RFC 2730 3.10 (case-insensitive match, else the default one, else the
+   first), or NULL where the scope has no name. LANGUAGE may be NULL. */
 MAL_API const MalScopeName *mal_scope_name(const MalScope *scope, const char *language);
 
 /* ---- ranges --------------------------------------------------------------------------------- */
@@ -67,7 +68,8 @@ typedef enum {
 
 /* ---- leases ---------------------------------------------------------------------------------- */
 
-#define MAL_LEASE_ID_MAX 255  /* longer MADCAP lease identifiers are refused (doc/interpretations.md) */
+/* longer MADCAP lease identifiers are refused (doc/interpretations.md) */
+#define MAL_LEASE_ID_MAX 255
 
 /* An opaque identifier, unique in the domain (RFC 2730 2.4). A view: owns nothing. */
 typedef struct {
@@ -77,7 +79,8 @@ typedef struct {
 
 MAL_API bool mal_lease_id_equal(MalLeaseId a, MalLeaseId b);
 MAL_API char *mal_lease_id_to_hex(MalLeaseId id);            /* the caller frees */
-/* OUT must hold MAL_LEASE_ID_MAX octets; returns the length, 0 with ERROR for text that isn't hex. */
+/* OUT must hold MAL_LEASE_ID_MAX octets; returns the length, 0 with ERROR for text that isn't
+   hex. */
 MAL_API size_t mal_lease_id_from_hex(const char *hex, uint8_t *out, GError **error);
 
 typedef enum {
@@ -86,8 +89,8 @@ typedef enum {
   MAL_LEASE_PENDING = 1 << 2, /* decided, not yet durable */
 } MalLeaseFlags;
 
-/* A lease as the engine shows it and the store keeps it. Pointers are views that stay valid until the
-   engine's next change. */
+/* A lease as the engine shows it and the store keeps it. Pointers are views that stay valid until
+   the engine's next change. */
 typedef struct {
   MalLeaseId id;
   const char *scope;          /* its scope's id */

@@ -442,8 +442,8 @@ static bool check_useful(Build *b, size_t n)
     return fail(
         b, s, NULL,
         "%s holds nothing to lease: none of its group identifiers (the low 32 bits) is within "
-        "%08x-%08x, or only the highest 256 addresses of the scope, which are kept free; choose others, "
-        "or set group-ids in %s",
+        "%08x-%08x, or only the highest 256 addresses of the scope, which are kept free; choose "
+        "others, or set group-ids in %s",
         text, scope->group_id_first, scope->group_id_last, other);
   return fail(
       b, s, NULL,

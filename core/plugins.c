@@ -21,13 +21,16 @@ static bool check_descriptor(const MalPlugin *p, const char *path, GError **erro
 {
   if (p->abi != MAL_PLUGIN_ABI) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "plugin %s was built for plugin ABI %u, this mallocd has ABI %u: build it again against the installed "
-                "headers", path, p->abi, MAL_PLUGIN_ABI);
+                "plugin %s was built for plugin ABI %u, this mallocd has ABI %u: build it again "
+                "against the installed headers",
+                path, p->abi, MAL_PLUGIN_ABI);
     return false;
   }
   if (!p->name || !p->summary || !p->open || !p->start || !p->stop || !p->close) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "plugin %s: its descriptor lacks a name, a summary, or one of the hooks open, start, stop, close", path);
+                "plugin %s: its descriptor lacks a name, a summary, or one of the hooks open, "
+                "start, stop, close",
+                path);
     return false;
   }
   return true;
@@ -38,16 +41,18 @@ const MalPlugin *mal_plugin_open_file(const char *path, GError **error)
   gpointer symbol = NULL;
   GModule *module = g_module_open(path, G_MODULE_BIND_LOCAL);
   if (!module) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s can't be loaded: %s", path, g_module_error());
+    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s can't be loaded: %s", path,
+                g_module_error());
     return NULL;
   }
   if (!g_module_symbol(module, MAL_PLUGIN_SYMBOL, &symbol) || !symbol) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "%s is not a mallocd plugin: it has no symbol " MAL_PLUGIN_SYMBOL,
-                path);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
+                "%s is not a mallocd plugin: it has no symbol " MAL_PLUGIN_SYMBOL, path);
     g_module_close(module);
     return NULL;
   }
-  /* The ABI number comes first in every version of the descriptor: nothing else is read before it was checked. */
+  /* The ABI number comes first in every version of the descriptor: nothing else is read before it
+     was checked. */
   if (!check_descriptor(symbol, path, error)) {
     g_module_close(module);
     return NULL;
@@ -104,15 +109,16 @@ static const MalPlugin *find_file(const char *name, const char *dir, char **path
   if (!g_file_test(*path, G_FILE_TEST_EXISTS)) {
     g_autofree char *there = list_dir(dir);
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "plugin %s: there is no file %s (plugins in this directory: %s); correct plugins or plugin-dir",
+                "plugin %s: there is no file %s (plugins in this directory: %s); correct plugins "
+                "or plugin-dir",
                 name, *path, there);
     return NULL;
   }
   return mal_plugin_open_file(*path, error);
 }
 
-static bool load_one(MalPluginSet *set, const char *name, const char *dir, const MalPlugin *const *builtin,
-                     GError **error)
+static bool load_one(MalPluginSet *set, const char *name, const char *dir,
+                     const MalPlugin *const *builtin, GError **error)
 {
   Loaded new = { NULL, NULL };
   g_autofree char *path = NULL;
@@ -142,8 +148,8 @@ static bool load_one(MalPluginSet *set, const char *name, const char *dir, const
     return false;
   }
   if (strcmp(new.plugin->name, name) != 0) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s calls itself %s: rename the file", path,
-                new.plugin->name);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN, "plugin %s calls itself %s: rename the file",
+                path, new.plugin->name);
     return false;
   }
   new.path = g_steal_pointer(&path);
@@ -151,8 +157,8 @@ static bool load_one(MalPluginSet *set, const char *name, const char *dir, const
   return true;
 }
 
-MalPluginSet *mal_plugin_set_load(const char *const *names, const char *dir, const MalPlugin *const *builtin,
-                                  GError **error)
+MalPluginSet *mal_plugin_set_load(const char *const *names, const char *dir,
+                                  const MalPlugin *const *builtin, GError **error)
 {
   g_autoptr(MalPluginSet) set = g_new0(MalPluginSet, 1);
   set->loaded = g_array_new(FALSE, FALSE, sizeof(Loaded));

@@ -1,4 +1,5 @@
-/* Finding and loading plugins: shared objects with one descriptor, checked before any of their code runs. */
+/* Finding and loading plugins: shared objects with one descriptor, checked before any of their code
+   runs. */
 #ifndef MAL_PLUGINS_H
 #define MAL_PLUGINS_H
 
@@ -8,12 +9,13 @@ G_BEGIN_DECLS
 
 typedef struct MalPluginSet MalPluginSet;
 
-/* Loads NAMES (NULL-terminated), each once, from BUILTIN (NULL-terminated descriptors, may be NULL) or DIR/NAME.so.
-   Errors (MAL_ERROR_PLUGIN) name the plugin, the file, and what is wrong: missing (with the plugins that are there),
-   no descriptor, another ABI, another name inside, named twice. Shared objects stay mapped until the process ends:
-   what they registered may be referred to until then. */
-MalPluginSet *mal_plugin_set_load(const char *const *names, const char *dir, const MalPlugin *const *builtin,
-                                  GError **error);
+/* Loads NAMES (NULL-terminated), each once, from BUILTIN (NULL-terminated descriptors, may be NULL)
+   or DIR/NAME.so. Errors (MAL_ERROR_PLUGIN) name the plugin, the file, and what is wrong: missing
+   (with the plugins that are there), no descriptor, another ABI, another name inside, named twice.
+   Shared objects stay mapped until the process ends: what they registered may be referred to until
+   then. */
+MalPluginSet *mal_plugin_set_load(const char *const *names, const char *dir,
+                                  const MalPlugin *const *builtin, GError **error);
 void mal_plugin_set_free(MalPluginSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalPluginSet, mal_plugin_set_free)
 size_t mal_plugin_set_size(const MalPluginSet *set);

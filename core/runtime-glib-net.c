@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the interfaces now ------------------------------------------------------------------------- */
+/* ---- the interfaces now ---------------------------------------------------------------------- */
 
 /* One entry a link; the kernel lists each with its index as a packet address. */
 static void add_link(GArray *interfaces, const struct ifaddrs *link)
@@ -50,7 +50,8 @@ static void add_address(GArray *interfaces, const struct ifaddrs *entry, bool li
   RtgSockaddr socket_address = { 0 };
   bool v4 = entry->ifa_addr->sa_family == AF_INET;
 
-  memcpy(&socket_address, entry->ifa_addr, v4 ? sizeof socket_address.v4 : sizeof socket_address.v6);
+  memcpy(&socket_address, entry->ifa_addr,
+         v4 ? sizeof socket_address.v4 : sizeof socket_address.v6);
   MalAddress address = rtg_sockaddr_to(&socket_address).address;
   MalInterface *interface = find_interface(interfaces, entry->ifa_name);
   if (interface == NULL || is_link_local(address) != link_local)
@@ -86,7 +87,7 @@ GArray *rtg_interfaces(MalRuntime *rt)
   return interfaces;
 }
 
-/* ---- the watch ---------------------------------------------------------------------------------- */
+/* ---- the watch ------------------------------------------------------------------------------- */
 
 /* An interface that comes up makes a burst of messages: one call for all of them. */
 #define COALESCE (MAL_US / 20)
@@ -127,9 +128,10 @@ static gboolean watch_dispatch(GSource *source, GSourceFunc callback, gpointer u
 
   (void)callback;
   (void)user_data;
-  /* What the messages say does not matter: the caller looks at everything. An overrun (ENOBUFS) is a
-     change as well. */
-  while (rounds-- > 0 && (recv(watch->fd, skipped, sizeof skipped, MSG_DONTWAIT) > 0 || errno == ENOBUFS))
+  /* What the messages say does not matter: the caller looks at everything. An overrun (ENOBUFS) is
+     a change as well. */
+  while (rounds-- > 0
+         && (recv(watch->fd, skipped, sizeof skipped, MSG_DONTWAIT) > 0 || errno == ENOBUFS))
     ;
   if (!watch->pending)
     mal_timer_set(watch->timer, mal_runtime_monotonic(watch->base.rt) + COALESCE);

@@ -1,10 +1,10 @@
-/* What the files of the GLib runtime share. All of it belongs to the loop's thread, except the inner
-   half of a worker.
+/* What the files of the GLib runtime share. All of it belongs to the loop's thread, except the
+   inner half of a worker.
 
-   Everything that can be ready is a GSource of one priority: GLib runs all the ready ones of the best
-   priority in turn before it polls again, so each bounds its work per dispatch and none starves. The
-   memory of a handle belongs to its source, which GLib keeps while it is being dispatched; that is
-   what makes it safe to close a handle from its own callback. */
+   Everything that can be ready is a GSource of one priority: GLib runs all the ready ones of the
+   best priority in turn before it polls again, so each bounds its work per dispatch and none
+   starves. The memory of a handle belongs to its source, which GLib keeps while it is being
+   dispatched; that is what makes it safe to close a handle from its own callback. */
 #ifndef MAL_RUNTIME_GLIB_PRIVATE_H
 #define MAL_RUNTIME_GLIB_PRIVATE_H
 
@@ -63,8 +63,9 @@ bool rtg_socket_bind(int fd, MalEndpoint local, const char *protocol, GError **e
 bool rtg_fail(GError **error, int errnum, const char *format, ...) G_GNUC_PRINTF(3, 4);
 bool rtg_transient(int errnum);                 /* EAGAIN and what else is no error */
 
-/* Around every dispatch: leaving the outermost one sends what was queued within. False where a callback
-   runs the loop, which would overwrite the buffers it is reading: the dispatch must not go on. */
+/* Around every dispatch: leaving the outermost one sends what was queued within. False where a
+   callback runs the loop, which would overwrite the buffers it is reading: the dispatch must not go
+   on. */
 bool rtg_dispatch(Rtg *rtg);
 void rtg_enter(Rtg *rtg);
 void rtg_leave(Rtg *rtg);
@@ -78,7 +79,8 @@ GArray *rtg_interfaces(MalRuntime *rt);
 MalInterfaceWatch *rtg_watch_new(MalRuntime *rt, MalTimerFunc func, void *data);
 void rtg_watch_free(MalInterfaceWatch *watch);
 
-MalUdp *rtg_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data, GError **error);
+MalUdp *rtg_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data,
+                     GError **error);
 void rtg_udp_close(MalUdp *udp);
 uint16_t rtg_udp_port(const MalUdp *udp);
 bool rtg_udp_join(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **error);
@@ -87,11 +89,12 @@ void rtg_udp_set_ttl(MalUdp *udp, uint8_t ttl);
 void rtg_udp_send(MalUdp *udp, const MalDatagram *datagram);
 MalUdpCounters rtg_udp_counters(const MalUdp *udp);
 
-MalListener *rtg_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data, GError **error);
+MalListener *rtg_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
+                               GError **error);
 void rtg_listener_close(MalListener *listener);
 uint16_t rtg_listener_port(const MalListener *listener);
-MalStream *rtg_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer, const MalStreamOps *ops,
-                              void *user, GError **error);
+MalStream *rtg_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
+                              const MalStreamOps *ops, void *user, GError **error);
 void rtg_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
 bool rtg_stream_send(MalStream *stream, const void *data, size_t length);
 size_t rtg_stream_queued(const MalStream *stream);

@@ -1,5 +1,5 @@
-/* TCP. Everything written goes through the stream's queue and leaves when the socket is writable, in
-   one place; what one turn of the loop queues leaves together. */
+/* TCP. Everything written goes through the stream's queue and leaves when the socket is writable,
+   in one place; what one turn of the loop queues leaves together. */
 #include "runtime-glib-private.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ enum {
   ACCEPTS_PER_DISPATCH = 16,
 };
 
-/* ---- streams ------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 typedef enum { SILENT, CONNECTING, OPEN, CLOSED } State;
 
@@ -96,8 +96,8 @@ static void finish_connect(Stream *stream)
 static int write_queue(Stream *stream)
 {
   while (stream->sent < stream->queue->len) {
-    ssize_t n = send(stream->fd, stream->queue->data + stream->sent, stream->queue->len - stream->sent,
-                     MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = send(stream->fd, stream->queue->data + stream->sent,
+                     stream->queue->len - stream->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
@@ -283,7 +283,7 @@ void rtg_stream_close(MalStream *handle)
   g_source_unref(stream->source);
 }
 
-/* ---- listeners ---------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 typedef struct {
   MalListener base;
@@ -360,11 +360,13 @@ MalListener *rtg_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc 
   /* For TCP this only ignores old connections that linger; two listeners stay impossible. */
   (void)rtg_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (!rtg_socket_bind(fd, local, "TCP", error)
-      || (listen(fd, SOMAXCONN) != 0 && !rtg_fail(error, errno, "can't listen on TCP port %u", local.port))) {
+      || (listen(fd, SOMAXCONN) != 0
+          && !rtg_fail(error, errno, "can't listen on TCP port %u", local.port))) {
     close(fd);
     return NULL;
   }
-  GSource *source = rtg_source_new(rtg, &listener_funcs, sizeof(ListenerSource), "mallocd listener");
+  GSource *source =
+      rtg_source_new(rtg, &listener_funcs, sizeof(ListenerSource), "mallocd listener");
   Listener *listener = &((ListenerSource *)source)->listener;
   listener->base.rt = rt;
   listener->source = source;

@@ -1,10 +1,10 @@
 /* Datagrams in batches. Receiving: up to RTG_BATCH datagrams by one recvmmsg into buffers that the
-   whole runtime shares, since no two callbacks run at once. Sending: each socket gathers copies, and
-   they leave by one sendmmsg when RTG_BATCH wait or the dispatch that queued them ends, so replies to a
-   batch leave as a batch, whether they are sent at once or when a commit returned.
+   whole runtime shares, since no two callbacks run at once. Sending: each socket gathers copies,
+   and they leave by one sendmmsg when RTG_BATCH wait or the dispatch that queued them ends, so
+   replies to a batch leave as a batch, whether they are sent at once or when a commit returned.
 
-   Every datagram carries its local address and interface by packet information (RFC 3542 4.2 and 6.2 for IPv6),
-   in both directions. */
+   Every datagram carries its local address and interface by packet information (RFC 3542 4.2 and
+   6.2 for IPv6), in both directions. */
 #include "runtime-glib-private.h"
 
 #include <errno.h>
@@ -79,7 +79,7 @@ static Rtg *rtg_of_udp(const RtgUdp *udp)
   return (Rtg *)udp->base.rt;
 }
 
-/* ---- the shared buffers ------------------------------------------------------------------------- */
+/* ---- the shared buffers ---------------------------------------------------------------------- */
 
 static void side_init(Side *side)
 {
@@ -105,7 +105,7 @@ void rtg_batch_free(RtgBatch *batch)
   g_free(batch);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void control_add(struct msghdr *header, int level, int type, const void *value, size_t size)
 {
@@ -178,8 +178,8 @@ static void queue_consume(RtgUdp *udp, guint done)
   }
 }
 
-/* Sends what waits, until the socket takes no more. A datagram that the system refuses is counted and
-   dropped, and the rest goes on. */
+/* Sends what waits, until the socket takes no more. A datagram that the system refuses is counted
+   and dropped, and the rest goes on. */
 static void udp_flush(RtgUdp *udp)
 {
   Side *out = &rtg_of_udp(udp)->batch->out;
@@ -258,7 +258,7 @@ void rtg_udp_send(MalUdp *handle, const MalDatagram *datagram)
     mark_dirty(rtg_of_udp(udp), udp);
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void take_local(struct msghdr *header, MalDatagram *out)
 {
@@ -350,7 +350,7 @@ static void udp_finalize(GSource *source)
 
 static GSourceFuncs udp_funcs = { .dispatch = udp_dispatch, .finalize = udp_finalize };
 
-/* ---- opening and closing ------------------------------------------------------------------------ */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static bool set_options(int fd, const MalUdpOptions *o, GError **error)
 {
@@ -455,7 +455,7 @@ MalUdpCounters rtg_udp_counters(const MalUdp *udp)
   return ((const RtgUdp *)udp)->counters;
 }
 
-/* ---- groups ------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static int membership(RtgUdp *udp, uint32_t ifindex, MalAddress group, bool join)
 {
@@ -467,11 +467,12 @@ static int membership(RtgUdp *udp, uint32_t ifindex, MalAddress group, bool join
   }
   struct ipv6_mreq request = { .ipv6mr_interface = ifindex };
   mal_address_to_bytes(group, request.ipv6mr_multiaddr.s6_addr);
-  return setsockopt(udp->fd, IPPROTO_IPV6, join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP, &request,
-                    sizeof request);
+  return setsockopt(udp->fd, IPPROTO_IPV6, join ? IPV6_ADD_MEMBERSHIP : IPV6_DROP_MEMBERSHIP,
+                    &request, sizeof request);
 }
 
-static bool group_fail(int errnum, const char *verb, uint32_t ifindex, MalAddress group, GError **error)
+static bool group_fail(int errnum, const char *verb, uint32_t ifindex, MalAddress group,
+                       GError **error)
 {
   char name[IF_NAMESIZE], text[MAL_ADDRESS_STRLEN];
   const char *hint = errnum == ENOBUFS && group.family == MAL_IPV4

@@ -1,5 +1,6 @@
-/* A thread for work that blocks. Jobs run in order; the finished ones gather in a list, and the first
-   of them wakes the loop, so that however many end before the loop comes round cost one wake-up. */
+/* A thread for work that blocks. Jobs run in order; the finished ones gather in a list, and the
+   first of them wakes the loop, so that however many end before the loop comes round cost one
+   wake-up. */
 #include "runtime-glib-private.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ typedef struct {
   Worker worker;
 } WorkerSource;
 
-/* ---- lists -------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static void jobs_init(Jobs *jobs)
 {
@@ -70,7 +71,7 @@ static void jobs_move(Jobs *to, Jobs *from)
   jobs_init(from);
 }
 
-/* ---- the thread --------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void wake_loop(const Worker *worker)
 {
@@ -109,7 +110,7 @@ static void *worker_thread(void *user)
   return NULL;
 }
 
-/* ---- the loop's side ---------------------------------------------------------------------------- */
+/* ---- the loop's side ------------------------------------------------------------------------- */
 
 /* A DONE may submit, or free the worker; what is left then is delivered from within that. */
 static void deliver(Worker *worker)

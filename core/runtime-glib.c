@@ -1,9 +1,10 @@
 /* The production runtime on GLib's main loop: clocks, timers, deferred calls, randomness, and the
    table that gathers the other files.
 
-   Timers sit in one binary heap behind one source: thousands of them cost the loop nothing per turn,
-   and equal deadlines fire in the order of their arming. A timer that is armed while timers fire waits
-   for the loop's next turn, even with a deadline in the past, so that it can't lock out the rest. */
+   Timers sit in one binary heap behind one source: thousands of them cost the loop nothing per
+   turn, and equal deadlines fire in the order of their arming. A timer that is armed while timers
+   fire waits for the loop's next turn, even with a deadline in the past, so that it can't lock out
+   the rest. */
 #include "runtime-glib-private.h"
 
 #include <sodium.h>
@@ -40,7 +41,7 @@ static Rtg *rtg_of(MalRuntime *rt)
   return (Rtg *)rt;
 }
 
-/* ---- dispatches --------------------------------------------------------------------------------- */
+/* ---- dispatches ------------------------------------------------------------------------------ */
 
 GSource *rtg_source_new(Rtg *rtg, GSourceFuncs *funcs, size_t size, const char *name)
 {
@@ -48,8 +49,8 @@ GSource *rtg_source_new(Rtg *rtg, GSourceFuncs *funcs, size_t size, const char *
 
   g_source_set_name(source, name);
   g_source_set_priority(source, RTG_PRIORITY);
-  /* Else GLib takes a source's descriptors out and back in around each dispatch, with a wake-up of the
-     loop for both. */
+  /* Else GLib takes a source's descriptors out and back in around each dispatch, with a wake-up of
+     the loop for both. */
   g_source_set_can_recurse(source, TRUE);
   g_source_attach(source, rtg->context);
   return source;
@@ -76,7 +77,7 @@ void rtg_leave(Rtg *rtg)
     rtg_udp_flush_all(rtg);
 }
 
-/* ---- the heap of timers ------------------------------------------------------------------------- */
+/* ---- the heap of timers ---------------------------------------------------------------------- */
 
 static bool earlier(const RtgTimer *a, const RtgTimer *b)
 {
@@ -131,7 +132,7 @@ static void heap_remove(GPtrArray *heap, RtgTimer *timer)
     heap_down(heap, place, last);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static gboolean timers_prepare(GSource *source, gint *timeout)
 {
@@ -227,7 +228,7 @@ static void timer_free(MalTimer *handle)
   g_free(handle);
 }
 
-/* ---- deferred calls ----------------------------------------------------------------------------- */
+/* ---- deferred calls -------------------------------------------------------------------------- */
 
 static gboolean defer_prepare(GSource *source, gint *timeout)
 {
@@ -263,8 +264,8 @@ static GSourceFuncs defer_funcs = {
   .prepare = defer_prepare, .dispatch = defer_dispatch, .finalize = defer_finalize,
 };
 
-/* Each batch is a source of its own: a new source is the last of its priority in GLib's order, so all
-   that is ready comes first. */
+/* Each batch is a source of its own: a new source is the last of its priority in GLib's order, so
+   all that is ready comes first. */
 static void defer(MalRuntime *rt, MalTimerFunc func, void *data)
 {
   Rtg *rtg = rtg_of(rt);
@@ -279,7 +280,7 @@ static void defer(MalRuntime *rt, MalTimerFunc func, void *data)
   g_array_append_val(((RtgDeferSource *)rtg->deferred)->calls, call);
 }
 
-/* ---- clocks, randomness, the table -------------------------------------------------------------- */
+/* ---- clocks, randomness, the table ----------------------------------------------------------- */
 
 static int64_t monotonic(MalRuntime *rt)
 {

@@ -5,7 +5,8 @@
 
 #include "runtime.h"
 
-/* Runs on CONTEXT (a reference is kept), or the default context for NULL. Free after all its handles. */
+/* Runs on CONTEXT (a reference is kept), or the default context for NULL. Free after all its
+   handles. */
 MAL_API MalRuntime *mal_runtime_glib_new(GMainContext *context);
 MAL_API void mal_runtime_glib_free(MalRuntime *rt);
 MAL_API GMainContext *mal_runtime_glib_context(MalRuntime *rt);

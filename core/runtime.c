@@ -2,7 +2,7 @@
    alike (uniform numbers, whole seconds) is done here once. */
 #include "runtime.h"
 
-/* ---- clocks and randomness ---------------------------------------------------------------------- */
+/* ---- clocks and randomness ------------------------------------------------------------------- */
 
 int64_t mal_runtime_monotonic(MalRuntime *rt)
 {
@@ -55,7 +55,7 @@ uint64_t mal_runtime_random_between(MalRuntime *rt, uint64_t low, uint64_t high)
   return draw;
 }
 
-/* ---- timers ------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 MalTimer *mal_timer_new(MalRuntime *rt, MalTimerFunc func, void *data)
 {
@@ -83,7 +83,7 @@ void mal_runtime_defer(MalRuntime *rt, MalTimerFunc func, void *data)
   rt->ops->defer(rt, func, data);
 }
 
-/* ---- interfaces --------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 static void interface_clear(void *item)
 {
@@ -114,7 +114,7 @@ void mal_interface_watch_free(MalInterfaceWatch *watch)
     watch->rt->ops->watch_free(watch);
 }
 
-/* ---- datagrams ---------------------------------------------------------------------------------- */
+/* ---- datagrams ------------------------------------------------------------------------------- */
 
 MalUdp *mal_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data,
                      GError **error)
@@ -158,7 +158,7 @@ MalUdpCounters mal_udp_counters(const MalUdp *udp)
   return udp->rt->ops->udp_counters(udp);
 }
 
-/* ---- streams ------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 MalListener *mal_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
                                GError **error)
@@ -204,7 +204,7 @@ void mal_stream_close(MalStream *stream)
     stream->rt->ops->stream_close(stream);
 }
 
-/* ---- blocking work ------------------------------------------------------------------------------ */
+/* ---- blocking work --------------------------------------------------------------------------- */
 
 MalWorker *mal_worker_new(MalRuntime *rt, const char *name)
 {

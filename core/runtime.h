@@ -1,7 +1,7 @@
 /* The world behind an interface (design: clock, timers, datagrams, streams, randomness, interfaces,
    a worker for blocking disk work). Two implementations: GLib's main loop (production) and the
-   simulator's virtual clock and network (tests/sim). Everything else in core and plugins reaches the
-   outside through these functions only.
+   simulator's virtual clock and network (tests/sim). Everything else in core and plugins reaches
+   the outside through these functions only.
 
    All callbacks come on the thread that runs the loop, never from inside the call that caused them.
    A handle may be freed or closed from within its own callback; freeing NULL does nothing. */
@@ -29,8 +29,10 @@ MAL_API int64_t mal_runtime_monotonic(MalRuntime *rt);   /* microseconds, never 
 MAL_API int64_t mal_runtime_wall(MalRuntime *rt);        /* microseconds since 1970, may step */
 MAL_API MalTime mal_runtime_now(MalRuntime *rt);         /* wall in whole seconds */
 MAL_API void mal_runtime_random(MalRuntime *rt, void *out, size_t length);
-MAL_API uint32_t mal_runtime_random_below(MalRuntime *rt, uint32_t bound);  /* uniform in [0, bound); 0 for 0 */
-MAL_API uint64_t mal_runtime_random_between(MalRuntime *rt, uint64_t low, uint64_t high); /* both included */
+/* uniform in [0, bound); 0 for 0 */
+MAL_API uint32_t mal_runtime_random_below(MalRuntime *rt, uint32_t bound);
+/* both included */
+MAL_API uint64_t mal_runtime_random_between(MalRuntime *rt, uint64_t low, uint64_t high);
 
 /* ---- timers: one-shot, re-armed by setting them again ---------------------------------------- */
 
@@ -42,7 +44,7 @@ MAL_API void mal_timer_free(MalTimer *timer);
 /* Runs FUNC once after all that is ready now was handled. */
 MAL_API void mal_runtime_defer(MalRuntime *rt, MalTimerFunc func, void *data);
 
-/* ---- interfaces -------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 typedef struct {
   char name[16];
@@ -59,13 +61,14 @@ MAL_API GArray *mal_runtime_interfaces(MalRuntime *rt);
 MAL_API MalInterfaceWatch *mal_interface_watch_new(MalRuntime *rt, MalTimerFunc func, void *data);
 MAL_API void mal_interface_watch_free(MalInterfaceWatch *watch);
 
-/* ---- datagrams --------------------------------------------------------------------------------- */
+/* ---- datagrams ------------------------------------------------------------------------------- */
 
 typedef struct {
   MalEndpoint peer;           /* received: who sent it; to send: where it goes */
   MalAddress local;           /* received: the destination address it bore, unicast or group;
-                                 to send: source address to use, MAL_FAMILY_NONE for the system's choice */
-  uint32_t ifindex;           /* received: where it came in; to send: 0 for the routing table's choice */
+                                 to send: source address, MAL_FAMILY_NONE: the system chooses */
+  /* received: where it came in; to send: 0 for the routing table's choice */
+  uint32_t ifindex;
   const uint8_t *data;        /* valid during the call only */
   size_t length;
   bool truncated;             /* it was longer than the buffer */
@@ -86,49 +89,58 @@ typedef struct {
 
 /* Without reuse, a port that another socket holds is an error (MAL_ERROR_NETWORK). */
 
-MAL_API MalUdp *mal_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data,
-                             GError **error);
+MAL_API MalUdp *mal_udp_open(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func,
+                             void *data, GError **error);
 MAL_API void mal_udp_close(MalUdp *udp);
 MAL_API uint16_t mal_udp_port(const MalUdp *udp);
 /* Joining twice is success. After an interface vanished, leave its groups: the system keeps a dead
-   membership otherwise, and an interface that returns under the old index would look joined already. */
+   membership otherwise, and an interface that returns under the old index would look joined
+   already. */
 MAL_API bool mal_udp_join(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **error);
 MAL_API bool mal_udp_leave(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **error);
 /* For what is sent to groups from now on; 0 means 1. */
 MAL_API void mal_udp_set_multicast_ttl(MalUdp *udp, uint8_t ttl);
-/* Queues a copy; leaves with the current batch. What can't be sent is counted, as UDP would lose it. */
+/* Queues a copy; leaves with the current batch. What can't be sent is counted, as UDP would lose
+   it. */
 MAL_API void mal_udp_send(MalUdp *udp, const MalDatagram *datagram);
 
 typedef struct { uint64_t received, sent, send_errors, truncated, batches; } MalUdpCounters;
 MAL_API MalUdpCounters mal_udp_counters(const MalUdp *udp);
 
-/* ---- streams (TCP; MASC sessions) --------------------------------------------------------------- */
+/* ---- streams (TCP; MASC sessions) ------------------------------------------------------------ */
 
 /* CONNECTED: a stream from mal_stream_connect is up. DATA: octets, valid during the call only.
-   WRITABLE: the queue is empty again after a send was refused. CLOSED: by the peer (ERROR is NULL) or
-   by a failure; nothing follows, and the owner still has to call mal_stream_close. */
-typedef enum { MAL_STREAM_CONNECTED, MAL_STREAM_DATA, MAL_STREAM_WRITABLE, MAL_STREAM_CLOSED } MalStreamEvent;
+   WRITABLE: the queue is empty again after a send was refused. CLOSED: by the peer (ERROR is NULL)
+   or by a failure; nothing follows, and the owner still has to call mal_stream_close. */
+typedef enum {
+  MAL_STREAM_CONNECTED,
+  MAL_STREAM_DATA,
+  MAL_STREAM_WRITABLE,
+  MAL_STREAM_CLOSED
+} MalStreamEvent;
 typedef struct {
   void (*event)(MalStream *stream, MalStreamEvent what, const uint8_t *data, size_t length,
                 const GError *error, void *user);
 } MalStreamOps;
-typedef void (*MalAcceptFunc)(MalListener *listener, MalStream *stream, MalEndpoint peer, void *data);
+typedef void (*MalAcceptFunc)(MalListener *listener, MalStream *stream, MalEndpoint peer,
+                              void *data);
 
 /* An accepted stream stays silent until mal_stream_start. */
-MAL_API MalListener *mal_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
-                                       GError **error);
+MAL_API MalListener *mal_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func,
+                                       void *data, GError **error);
 MAL_API void mal_listener_close(MalListener *listener);
 MAL_API uint16_t mal_listener_port(const MalListener *listener);
 MAL_API MalStream *mal_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
                                       const MalStreamOps *ops, void *user, GError **error);
 MAL_API void mal_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
-/* Queues a copy; false where more than MAL_STREAM_QUEUE octets would wait unsent (nothing was queued). */
+/* Queues a copy; false where more than MAL_STREAM_QUEUE octets would wait unsent (nothing was
+   queued). */
 #define MAL_STREAM_QUEUE (1024 * 1024)
 MAL_API bool mal_stream_send(MalStream *stream, const void *data, size_t length);
 MAL_API size_t mal_stream_queued(const MalStream *stream);
 MAL_API void mal_stream_close(MalStream *stream);   /* no event follows */
 
-/* ---- blocking work, off the loop's thread --------------------------------------------------------- */
+/* ---- blocking work, off the loop's thread ---------------------------------------------------- */
 
 /* RUN is called on the worker's thread (in the simulator: at a later virtual instant), jobs of one
    worker in order; DONE afterwards on the loop's. */
@@ -138,15 +150,15 @@ MAL_API void mal_worker_submit(MalWorker *worker, MalJobFunc run, MalJobFunc don
 /* Waits until what was submitted has run, delivers its DONE calls, and ends the thread. */
 MAL_API void mal_worker_free(MalWorker *worker);
 
-/* ---- for implementations ------------------------------------------------------------------------- */
+/* ---- for implementations --------------------------------------------------------------------- */
 
 typedef struct MalRuntimeOps MalRuntimeOps;
 
 /* An empty array of MalInterface that frees its content. */
 MAL_API GArray *mal_interfaces_new(void);
 
-/* Every handle begins with its runtime, so that the functions above find the table. An implementation
-   embeds these as first members. */
+/* Every handle begins with its runtime, so that the functions above find the table. An
+   implementation embeds these as first members. */
 struct MalRuntime { const MalRuntimeOps *ops; };
 struct MalTimer { MalRuntime *rt; };
 struct MalUdp { MalRuntime *rt; };
@@ -167,7 +179,8 @@ struct MalRuntimeOps {
   GArray *(*interfaces)(MalRuntime *rt);
   MalInterfaceWatch *(*watch_new)(MalRuntime *rt, MalTimerFunc func, void *data);
   void (*watch_free)(MalInterfaceWatch *watch);
-  MalUdp *(*udp_open)(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data, GError **error);
+  MalUdp *(*udp_open)(MalRuntime *rt, const MalUdpOptions *options, MalUdpFunc func, void *data,
+                      GError **error);
   void (*udp_close)(MalUdp *udp);
   uint16_t (*udp_port)(const MalUdp *udp);
   bool (*udp_join)(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **error);
@@ -175,11 +188,12 @@ struct MalRuntimeOps {
   void (*udp_set_ttl)(MalUdp *udp, uint8_t ttl);
   void (*udp_send)(MalUdp *udp, const MalDatagram *datagram);
   MalUdpCounters (*udp_counters)(const MalUdp *udp);
-  MalListener *(*listener_open)(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data, GError **error);
+  MalListener *(*listener_open)(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
+                                GError **error);
   void (*listener_close)(MalListener *listener);
   uint16_t (*listener_port)(const MalListener *listener);
-  MalStream *(*stream_connect)(MalRuntime *rt, MalEndpoint local, MalEndpoint peer, const MalStreamOps *ops,
-                               void *user, GError **error);
+  MalStream *(*stream_connect)(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
+                               const MalStreamOps *ops, void *user, GError **error);
   void (*stream_start)(MalStream *stream, const MalStreamOps *ops, void *user);
   bool (*stream_send)(MalStream *stream, const void *data, size_t length);
   size_t (*stream_queued)(const MalStream *stream);

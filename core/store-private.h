@@ -21,6 +21,7 @@ void mal_listeners_call(MalListeners *listeners, MalTicket through, const GError
 /* store-records.c: what the dispatch keeps of records beside the backend. */
 MalRecords *mal_records_of(MalStore *store);
 void mal_records_free(MalRecords *records);
-void mal_records_change(MalRecords *records, MalTicket ticket, const MalRecord *record, bool dropped);
+void mal_records_change(MalRecords *records, MalTicket ticket, const MalRecord *record,
+                        bool dropped);
 
 #endif

@@ -47,8 +47,8 @@ MAL_API void mal_write_u32(MalWriter *w, uint32_t v);
 MAL_API void mal_write_u64(MalWriter *w, uint64_t v);
 MAL_API void mal_write_bytes(MalWriter *w, const void *bytes, size_t n);
 MAL_API void mal_write_address(MalWriter *w, MalAddress address);
-/* Reserves a 16-bit length at the current place and returns a mark; mal_write_end16 fills in how many
-   octets came after it, or fails where that is over 65,535. */
+/* Reserves a 16-bit length at the current place and returns a mark; mal_write_end16 fills in how
+   many octets came after it, or fails where that is over 65,535. */
 MAL_API size_t mal_write_begin16(MalWriter *w);
 MAL_API void mal_write_end16(MalWriter *w, size_t mark);
 

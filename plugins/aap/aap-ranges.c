@@ -9,7 +9,7 @@ static int by_first(const void *a, const void *b)
   return mal_address_compare(x->span.first, y->span.first);
 }
 
-/* ---- a heap by value, greatest first, in the part of the array that was read already --------------- */
+/* ---- a heap by value, greatest first, in the part of the array that was read already --------- */
 
 static bool above(const AapRange *a, const AapRange *b)
 {
@@ -43,7 +43,7 @@ static void heap_pop(AapRange *heap, size_t *n)
   heap[at] = item;
 }
 
-/* ---- union ------------------------------------------------------------------------------------------ */
+/* ---- union ----------------------------------------------------------------------------------- */
 
 static bool touches(const AapRange *before, MalAddress first)
 {
@@ -59,7 +59,8 @@ static void emit(AapRange *out, size_t *n, AapRange piece)
     out[(*n)++] = piece;
 }
 
-/* Sweeps over the addresses. Each turn takes a range in or lets one go, so 2 * n pieces are the most. */
+/* Sweeps over the addresses. Each turn takes a range in or lets one go, so 2 * n pieces are the
+   most. */
 size_t aap_ranges_unite(AapRange *ranges, size_t n, AapRange *out)
 {
   size_t read = 0, open = 0, pieces = 0;

@@ -1,11 +1,12 @@
-/* Requests of an ASRP, combined until they fit (section 3.2.10.3). Combining two neighbours in the order of
-   end times is to let the earlier one go and add its count to the later one: gaps only grow, so that
-   a heap of gaps may be out of date and is put right where that shows. */
+/* Requests of an ASRP, combined until they fit (section 3.2.10.3). Combining two neighbours in the
+   order of end times is to let the earlier one go and add its count to the later one: gaps only
+   grow, so that a heap of gaps may be out of date and is put right where that shows. */
 #include "aap-ranges.h"
 
 #include <stdlib.h>
 
-/* A gap and the index of the request before it: the smallest gap first, the earliest among equals. */
+/* A gap and the index of the request before it: the smallest gap first, the earliest among
+   equals. */
 #define KEY(gap, index) ((uint64_t)(gap) << 32 | (uint64_t)(index))
 
 typedef struct {

@@ -5,7 +5,7 @@
 
 static const MalU128 group_ids = (MalU128)1 << 32;
 
-/* ---- groups ------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 MalAddress aap_scope_group(const MalScope *scope, const AapGroupRule *rule)
 {
@@ -16,7 +16,8 @@ MalAddress aap_scope_group(const MalScope *scope, const AapGroupRule *rule)
     if (rule->offset4 < mal_span_size(scope->span))
       mal_address_sub(scope->span.last, rule->offset4, &group);
   } else if (rule->group6.family == MAL_IPV6) {
-    group = mal_address_make(MAL_IPV6, (rule->group6.value & ~scop) | (scope->span.first.value & scop));
+    group =
+        mal_address_make(MAL_IPV6, (rule->group6.value & ~scop) | (scope->span.first.value & scop));
   }
   return group;
 }
@@ -40,7 +41,7 @@ bool aap_is_group(const AapPlace *places, size_t n_places, MalAddress address)
   return false;
 }
 
-/* ---- deciding ------------------------------------------------------------------------------------- */
+/* ---- deciding -------------------------------------------------------------------------------- */
 
 typedef struct {
   const AapPlace *places;
@@ -139,7 +140,7 @@ bool aap_scope_concerns(const AapScopeDecision *decision, const AapPlace *place,
          mal_address_equal(place->group, group);
 }
 
-/* ---- what is never allocated ------------------------------------------------------------------------ */
+/* ---- what is never allocated ----------------------------------------------------------------- */
 
 static bool clip4(const MalScope *scope, MalSpan span, MalSpan *out)
 {

@@ -2,7 +2,7 @@
 
 enum { EMPTY, SKIPPED, HEARD };
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 uint32_t aap_rseq_next(uint32_t rseq)
 {
@@ -37,7 +37,7 @@ uint32_t aap_rseq_take(AapRseq *counter, AapRseqInUse in_use, void *data)
   return taken;
 }
 
-/* ---- loss --------------------------------------------------------------------------------------- */
+/* ---- loss ------------------------------------------------------------------------------------ */
 
 static void place(AapLoss *loss, uint32_t rseq, uint8_t mseq, uint8_t state)
 {
@@ -104,8 +104,8 @@ static void heard_within(AapLoss *loss, uint32_t rseq, uint8_t mseq)
   }
 }
 
-/* The first message after a restart has rseq 0 (5.1.4). Should that one be lost, another new request far
-   behind tells it; a request that lives longer than the window has a higher mseq. */
+/* The first message after a restart has rseq 0 (5.1.4). Should that one be lost, another new
+   request far behind tells it; a request that lives longer than the window has a higher mseq. */
 static bool began_anew(const AapLoss *loss, int32_t ahead, uint32_t rseq, uint8_t mseq)
 {
   return mseq == 0 && ((rseq == 0 && loss->highest != 0) || ahead <= -AAP_LOSS_WINDOW);

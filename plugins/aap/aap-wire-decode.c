@@ -20,7 +20,8 @@ static bool wrong(Decoder *d, AapReason reason, size_t offset, size_t item)
 
 static bool wrong_length(Decoder *d)
 {
-  return wrong(d, AAP_REASON_LENGTH, d->reader.failed ? d->reader.error_offset : d->reader.offset, 0);
+  return wrong(d, AAP_REASON_LENGTH, d->reader.failed ? d->reader.error_offset : d->reader.offset,
+               0);
 }
 
 /* Flags and scope value: the first two octets. */
@@ -42,7 +43,7 @@ AapReason aap_range_check(MalSpan span, MalFamily family)
   return AAP_REASON_NONE;
 }
 
-/* ---- bodies ----------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static bool read_ranges(Decoder *d, size_t n)
 {
@@ -121,7 +122,7 @@ static bool (*const bodies[AAP_N_TYPES])(Decoder *d) = {
   [AAP_ASA] = read_asa,    [AAP_ASRP] = read_asrp, [AAP_ANA] = read_ana,
 };
 
-/* ---- message ------------------------------------------------------------------------------------ */
+/* ---- message --------------------------------------------------------------------------------- */
 
 static bool read_message(Decoder *d, size_t length)
 {

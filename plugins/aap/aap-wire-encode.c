@@ -33,7 +33,7 @@ size_t aap_encoded_length(const AapMessage *msg)
   return fixed + msg->n_ranges * range_octets(msg->family) + msg->n_requests * 8;
 }
 
-/* ---- what may not be sent ------------------------------------------------------------------------- */
+/* ---- what may not be sent -------------------------------------------------------------------- */
 
 static AapReason check_counts(const AapMessage *msg)
 {
@@ -83,7 +83,7 @@ static AapFault check(const AapMessage *msg)
   return (AapFault){ .reason = AAP_REASON_NONE };
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_header(MalWriter *w, AapType type, MalFamily family, uint32_t rseq, uint8_t mseq,
                          uint32_t current_time)
@@ -142,7 +142,7 @@ size_t aap_encode_resent(MalFamily family, uint32_t rseq, uint32_t current_time,
   return mal_writer_ok(&w) ? w.offset : 0;
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 size_t aap_ranges_fit(AapType type, MalFamily family, size_t n_requests, size_t limit)
 {

@@ -49,7 +49,8 @@ typedef enum {
   AAP_REASON_PREFIX,        /* IPv6: flags or scope value differ between first and last */
   AAP_REASON_COUNT,         /* ANA for no address */
   /* never from the decoder, which does not know the group, the scopes and the time */
-  AAP_REASON_GROUP,         /* came on a group of the other family, or on none of AAP (aap-scope.h) */
+  /* came on a group of the other family, or on none of AAP (aap-scope.h) */
+  AAP_REASON_GROUP,
   AAP_REASON_SCOPES,        /* ranges in two scopes (2.1.3; aap-scope.h) */
   AAP_REASON_HORIZON,       /* ASA with an absurd Expiration Time (aap-time.h) */
   /* from the encoder only */
@@ -87,7 +88,8 @@ typedef struct {
   size_t n_ranges;
   const AapRequest *requests;   /* ASRP: 0 to 255, count 0 allowed; ANA: exactly one */
   size_t n_requests;
-  const uint8_t *body;      /* decoded only: the octets behind Current Time, for ASA comparison and */
+  /* decoded only: the octets behind Current Time, for ASA comparison and */
+  const uint8_t *body;
   size_t body_length;       /* resending (3.2.10.2); in the datagram */
 } AapMessage;
 
@@ -100,8 +102,9 @@ typedef struct {
 /* ---- decoding ------------------------------------------------------------------------------- */
 
 /* Fills OUT, which points into SCRATCH and DATA. False with the first thing wrong in FAULT (may be
-   NULL), in the order of AapReason up to LENGTH, then of the octets; OUT then holds at most the header
-   and no range. Checks what the octets alone show; aap_scope_decide() and aap_horizon_ok() check the rest. */
+   NULL), in the order of AapReason up to LENGTH, then of the octets; OUT then holds at most the
+   header and no range. Checks what the octets alone show; aap_scope_decide() and aap_horizon_ok()
+   check the rest. */
 bool aap_decode(const void *data, size_t length, AapScratch *scratch, AapMessage *out,
                 AapFault *fault);
 
@@ -113,21 +116,22 @@ AapReason aap_range_check(MalSpan span, MalFamily family);
 /* Octets that the message takes; 0 for a type or family that there is not. */
 size_t aap_encoded_length(const AapMessage *msg);
 /* Writes MSG into BUFFER; returns its length, or 0 with FAULT (may be NULL). Never writes what the
-   decoder would refuse, nor more than CAPACITY octets: the limit of a message is what its caller gives. */
+   decoder would refuse, nor more than CAPACITY octets: the limit of a message is what its caller
+   gives. */
 size_t aap_encode(const AapMessage *msg, void *buffer, size_t capacity, AapFault *fault);
-/* The ASA with that body again (3.2.10.2): new header, CURRENT_TIME by aap_resend_time(). 0 where it
-   does not fit. */
+/* The ASA with that body again (3.2.10.2): new header, CURRENT_TIME by aap_resend_time(). 0 where
+   it does not fit. */
 size_t aap_encode_resent(MalFamily family, uint32_t rseq, uint32_t current_time, const void *body,
                          size_t body_length, void *buffer, size_t capacity);
 
 /* How many ranges a message of at most LIMIT octets holds beside N_REQUESTS requests. */
 size_t aap_ranges_fit(AapType type, MalFamily family, size_t n_requests, size_t limit);
-/* How many requests an ASRP of N_RANGES reports holds within LIMIT octets: at most 255, and never 0,
-   since reports are never left out and one request is kept whatever the length (3.2.10.3). */
+/* How many requests an ASRP of N_RANGES reports holds within LIMIT octets: at most 255, and never
+   0, since reports are never left out and one request is kept whatever the length (3.2.10.3). */
 size_t aap_requests_fit(MalFamily family, size_t n_ranges, size_t limit);
 
-/* Ranges dealt out to as few ACLM, AIU or AITU of at most LIMIT octets as they need (3.2.2). Never for
-   an ASA, which is whole or not at all (4.2.1). */
+/* Ranges dealt out to as few ACLM, AIU or AITU of at most LIMIT octets as they need (3.2.2). Never
+   for an ASA, which is whole or not at all (4.2.1). */
 typedef struct {
   const AapRange *ranges;   /* the caller's; all of FAMILY */
   size_t n_ranges;

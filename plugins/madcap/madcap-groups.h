@@ -18,8 +18,8 @@ typedef struct {
    The caller unrefs. Errors: an unknown scope, no multicast address, the wrong family. */
 GArray *madcap_groups_new(const MalConfSection *section, const MalScopeSet *scopes, GError **error);
 
-/* A group that clients could lease is an error: none may lie in a range of PLAN, but where an exclude
-   or a reserve takes it, or at the end of its scope, which is not leased. */
+/* A group that clients could lease is an error: none may lie in a range of PLAN, but where an
+   exclude or a reserve takes it, or at the end of its scope, which is not leased. */
 bool madcap_groups_check(const GArray *groups, const MalConfSection *section, const MalPlan *plan,
                          GError **error);
 

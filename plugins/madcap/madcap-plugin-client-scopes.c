@@ -361,8 +361,9 @@ static void ask_family(ClientPart *p, MalCall *call, json_object *params, MalFam
   client_begin_info(e, family, &server);
 }
 
-/* IPv4 scopes, then IPv6 ones, unless one family was asked for. Who answered the first is asked for the second
-   directly: silence of an IPv6 group that nobody serves would take a minute to be believed. */
+/* IPv4 scopes, then IPv6 ones, unless one family was asked for. Who answered the first is asked for
+   the second directly: silence of an IPv6 group that nobody serves would take a minute to be
+   believed. */
 static void told(ClientErrand *e, const MadcapClientResult *r)
 {
   bool both = !mal_param_given(e->params, "family");

@@ -314,8 +314,8 @@ bool madcap_links_is_loopback(const MadcapLinks *l, uint32_t index)
 }
 
 /* Local clients reach any of our addresses by way of loopback, which counts as served for them, and
-   all of its prefix is ours. What else is neither a group nor ours is a broadcast: MADCAP knows none
-   (RFC 2730 2), and a REQUEST in one would be a unicast REQUEST to every server. */
+   all of its prefix is ours. What else is neither a group nor ours is a broadcast: MADCAP knows
+   none (RFC 2730 2), and a REQUEST in one would be a unicast REQUEST to every server. */
 MalAddress madcap_links_server_id(const MadcapLinks *l, const MalDatagram *d)
 {
   const Link *link = find(l, d->ifindex);

@@ -17,7 +17,7 @@ static void note_fault(Decoder *d, MadcapReason reason, uint16_t option, size_t 
     d->fault = (MadcapFault){ .reason = reason, .option = option, .offset = offset };
 }
 
-/* ---- one function for each kind of content: a reader over exactly the option's octets ----------- */
+/* ---- one function for each kind of content: a reader over exactly the option's octets -------- */
 
 static MadcapView rest(MalReader *r)
 {
@@ -233,7 +233,7 @@ static const struct {
   [MADCAP_OPTION_NESTING] = { 1, UINT16_MAX, read_nesting },
 };
 
-/* ---- first pass ---------------------------------------------------------------------------------- */
+/* ---- first pass ------------------------------------------------------------------------------ */
 
 static bool syntax_ok(MalReader r, Decoder *d)
 {
@@ -261,7 +261,7 @@ static bool syntax_ok(MalReader r, Decoder *d)
   return false;
 }
 
-/* ---- second pass --------------------------------------------------------------------------------- */
+/* ---- second pass ----------------------------------------------------------------------------- */
 
 static void read_option(Decoder *d, uint16_t option, MalReader value, size_t start)
 {

@@ -88,7 +88,7 @@ void madcap_put_raw(MadcapEncoder *e, uint16_t option, const void *data, size_t 
   end(e, option);
 }
 
-/* ---- options of one value ---------------------------------------------------------------------- */
+/* ---- options of one value -------------------------------------------------------------------- */
 
 void madcap_put_lease_time(MadcapEncoder *e, uint32_t seconds)
 {
@@ -161,7 +161,7 @@ void madcap_put_language(MadcapEncoder *e, const void *tag, size_t length)
   madcap_put_raw(e, MADCAP_OPTION_LANGUAGE, tag, length);
 }
 
-/* ---- options that hold lists ---------------------------------------------------------------------- */
+/* ---- options that hold lists ----------------------------------------------------------------- */
 
 static void write_codes(MadcapEncoder *e, const uint16_t *codes, size_t count)
 {
@@ -249,7 +249,7 @@ void madcap_put_ranges(MadcapEncoder *e, const MalBlock *blocks, size_t count)
   end(e, MADCAP_OPTION_RANGES);
 }
 
-/* ---- scope list and nesting state ----------------------------------------------------------------- */
+/* ---- scope list and nesting state ------------------------------------------------------------ */
 
 size_t madcap_scope_octets(const MadcapScope *scope)
 {
@@ -360,7 +360,7 @@ void madcap_put_nesting(MadcapEncoder *e, size_t count, MadcapNestsFunc nests, v
   end(e, MADCAP_OPTION_NESTING);
 }
 
-/* ---- errors ----------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 void madcap_put_error(MadcapEncoder *e, uint16_t code, const void *extra, size_t length)
 {
@@ -397,7 +397,7 @@ void madcap_put_error_features(MadcapEncoder *e, const uint16_t *features, size_
   end(e, MADCAP_OPTION_ERROR);
 }
 
-/* ---- whole messages ------------------------------------------------------------------------------------ */
+/* ---- whole messages -------------------------------------------------------------------------- */
 
 static void check_finished(MadcapEncoder *e)
 {

@@ -43,7 +43,7 @@ bool madcap_feature_mentioned(const MadcapMessage *msg, MadcapFeature feature)
           madcap_codes_have(msg->required, (uint16_t)feature));
 }
 
-/* ---- address ranges (RFC 2730 3.11) ------------------------------------------------------------ */
+/* ---- address ranges (RFC 2730 3.11) ---------------------------------------------------------- */
 
 MadcapRangeIter madcap_ranges(const MadcapMessage *msg)
 {
@@ -81,9 +81,10 @@ uint64_t madcap_ranges_total(const MadcapMessage *msg)
   return total;
 }
 
-/* ---- scopes (RFC 2730 3.10) -------------------------------------------------------------------- */
+/* ---- scopes (RFC 2730 3.10) ------------------------------------------------------------------ */
 
-/* A view with no octets is the empty list without its count, which 3.10's minimum length 0 allows. */
+/* A view with no octets is the empty list without its count, which 3.10's minimum length 0
+   allows. */
 MadcapScopeIter madcap_scopes(const MadcapMessage *msg)
 {
   bool there = madcap_has(msg, MADCAP_OPTION_SCOPE_LIST) && msg->scope_list.length > 0;
@@ -151,7 +152,7 @@ bool madcap_names_next(MadcapNameIter *iter, MadcapNameView *out)
   return name_next(&iter->reader, out);
 }
 
-/* ---- nesting (RFC 2907 3.2, 5) ----------------------------------------------------------------- */
+/* ---- nesting (RFC 2907 3.2, 5) --------------------------------------------------------------- */
 
 size_t madcap_nesting_octets(size_t count)
 {
@@ -172,7 +173,7 @@ bool madcap_nests(const MadcapMessage *msg, size_t x, size_t y)
   return (mal_read_u8(&r) >> (7 - bit % 8) & 1) != 0;
 }
 
-/* ---- extra data of errors (RFC 2730 3.17.1 to 3.17.5) ------------------------------------------- */
+/* ---- extra data of errors (RFC 2730 3.17.1 to 3.17.5) ---------------------------------------- */
 
 bool madcap_error_option(const MadcapMessage *msg, uint16_t *option)
 {

@@ -302,13 +302,13 @@ void madcap_put_error_clock_skew(MadcapEncoder *e, uint32_t server_time);
 void madcap_put_error_features(MadcapEncoder *e, const uint16_t *features, size_t count);
 /* NESTS(x, y, data) for every x != y below COUNT, which is the scope list's; after that list. */
 void madcap_put_nesting(MadcapEncoder *e, size_t count, MadcapNestsFunc nests, void *data);
-/* Any option as raw bytes, checked for duplicates and table 5 only: for what was decoded before, for
-   tests, and for options to come. */
+/* Any option as raw bytes, checked for duplicates and table 5 only: for what was decoded before,
+   for tests, and for options to come. */
 void madcap_put_raw(MadcapEncoder *e, uint16_t option, const void *data, size_t length);
 
 /* Writes the End option; returns the message's length, or 0 where anything failed or an option that
-   table 5 requires is missing. One exception: a NAK may lack the lease identifier, since the message
-   that it answers may have had none. */
+   table 5 requires is missing. One exception: a NAK may lack the lease identifier, since the
+   message that it answers may have had none. */
 size_t madcap_finish(MadcapEncoder *e);
 
 /* A whole message from the fields of MSG, options in ascending order; 0 and FAULT (may be NULL)
@@ -321,7 +321,7 @@ size_t madcap_scope_octets(const MadcapScope *scope);
 /* Octets of the nesting matrix of COUNT scopes: COUNT * ceil((COUNT - 1) / 8). */
 size_t madcap_nesting_octets(size_t count);
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Never NULL; "unknown ..." for numbers without a name. */
 const char *madcap_type_name(unsigned type);          /* "DISCOVER" */

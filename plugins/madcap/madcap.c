@@ -169,7 +169,8 @@ static void servers(MalCall *call, json_object *params, void *user)
 static const MalParam scopes_params[] = {
   { "family", MAL_PARAM_STRING, false, "ipv4 or ipv6; both" },
   { "language", MAL_PARAM_STRING, false, "of the names, such as \"en\"; all" },
-  { "server", MAL_PARAM_STRING, false, "the server to ask; those configured, then the multicast groups" },
+  { "server", MAL_PARAM_STRING, false,
+    "the server to ask; those configured, then the multicast groups" },
   { "interface", MAL_PARAM_STRING, false, "the interface to ask on; all" },
 };
 

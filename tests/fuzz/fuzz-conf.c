@@ -33,8 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   g_autoptr(GError) error = NULL, again = NULL;
   MalConfSchema *schema = mal_conf_schema_new();
-  g_autoptr(MalConfig) config = mal_config_parse(schema, (const char *) data, size, "fuzz.conf", &error);
-  g_autoptr(MalConfig) daemon = mal_config_parse_daemon((const char *) data, size, "fuzz.conf", &again);
+  g_autoptr(MalConfig) config =
+      mal_config_parse(schema, (const char *)data, size, "fuzz.conf", &error);
+  g_autoptr(MalConfig) daemon =
+      mal_config_parse_daemon((const char *)data, size, "fuzz.conf", &again);
   if (config) {
     /* What the whole check takes, the lenient one takes, too. */
     must(daemon && mal_config_same(config, daemon, "daemon"));

@@ -1,8 +1,8 @@
-/* Any octets as lines of control requests to a whole core, under a runtime that stands still and a store in memory. A
-   line "+N" lets N seconds pass, "!" makes the store fail, "?" lets it recover, "<" holds its batches and ">" lets them
-   go. Each request is answered exactly once, at the latest when the core ends. An input that changed nothing leaves the
-   core to the next one.
-   Covers: core/control.c core/methods*.c core/core*.c core/leases*.c core/space*.c core/allocator*.c */
+/* Any octets as lines of control requests to a whole core, under a runtime that stands still and a
+   store in memory. A line "+N" lets N seconds pass, "!" makes the store fail, "?" lets it recover,
+   "<" holds its batches and ">" lets them go. Each request is answered exactly once, at the latest
+   when the core ends. An input that changed nothing leaves the core to the next one. Covers:
+   core/control.c core/methods*.c core/core*.c core/leases*.c core/space*.c core/allocator*.c */
 #include <string.h>
 
 #include "core/control-core.h"
@@ -79,8 +79,9 @@ static void request(World *w, const char *line, size_t length)
 {
   json_tokener *tokener = json_tokener_new_ex(32);
   json_object *o = json_tokener_parse_ex(tokener, line, (int)length), *method, *params = NULL;
-  if (o && json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, "method", &method) &&
-      json_object_is_type(method, json_type_string)) {
+  if (o && json_object_is_type(o, json_type_object)
+      && json_object_object_get_ex(o, "method", &method)
+      && json_object_is_type(method, json_type_string)) {
     json_object_object_get_ex(o, "params", &params);
     if (!json_object_is_type(params, json_type_object))
       params = NULL;

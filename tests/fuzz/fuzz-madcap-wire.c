@@ -1,6 +1,6 @@
-/* The MADCAP codec: any octets decode to a message, a fault or nothing; what decodes and keeps table 5 for some
-   question encodes again, and says the same when it is read back.
-   Covers: plugins/madcap/madcap-wire*.c */
+/* The MADCAP codec: any octets decode to a message, a fault or nothing; what decodes and keeps
+   table 5 for some question encodes again, and says the same when it is read back. Covers:
+   plugins/madcap/madcap-wire*.c */
 #include "plugins/madcap/madcap-wire.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,6 @@
-/* Instants, durations, addresses, spans, lists of blocks and endpoints as text: what is read is written and read back
-   as the same; the C library and GLib, where they read a text too, read the same.
-   Covers: core/address-text.c core/time-text.c */
+/* Instants, durations, addresses, spans, lists of blocks and endpoints as text: what is read is
+   written and read back as the same; the C library and GLib, where they read a text too, read the
+   same. Covers: core/address-text.c core/time-text.c */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@ static void read_time(const char *text)
   if (!mal_time_parse(text, &t, NULL))
     return;
   must(mal_time_parse(mal_time_format(t, out), &again, NULL) && again == t);
-  g_autoptr(GDateTime) glib = g_ascii_isdigit(*text) && !fraction ? g_date_time_new_from_iso8601(text, NULL) : NULL;
+  g_autoptr(GDateTime) glib =
+      g_ascii_isdigit(*text) && !fraction ? g_date_time_new_from_iso8601(text, NULL) : NULL;
   must(!glib || g_date_time_to_unix(glib) == t);
 }
 
@@ -56,8 +57,8 @@ static void read_spans(const char *text)
   if (!mal_span_parse(text, &s, NULL))
     return;
   must(s.first.family == s.last.family && s.first.value <= s.last.value);
-  must(mal_span_parse(mal_span_format(s, out), &again, NULL) && mal_address_equal(s.first, again.first) &&
-       mal_address_equal(s.last, again.last));
+  must(mal_span_parse(mal_span_format(s, out), &again, NULL)
+       && mal_address_equal(s.first, again.first) && mal_address_equal(s.last, again.last));
 }
 
 static void read_blocks(const char *text)
@@ -65,11 +66,13 @@ static void read_blocks(const char *text)
   g_autoptr(GArray) blocks = mal_blocks_parse(text, NULL);
   if (!blocks)
     return;
-  g_autofree char *out = mal_blocks_format((const MalBlock *)(const void *)blocks->data, blocks->len);
+  g_autofree char *out =
+      mal_blocks_format((const MalBlock *)(const void *)blocks->data, blocks->len);
   g_autoptr(GArray) again = mal_blocks_parse(out, NULL);
   must(again && again->len == blocks->len);
   for (guint i = 0; i < blocks->len; i++) {
-    const MalBlock *b = &g_array_index(blocks, MalBlock, i), *c = &g_array_index(again, MalBlock, i);
+    const MalBlock *b = &g_array_index(blocks, MalBlock, i),
+                   *c = &g_array_index(again, MalBlock, i);
     must(b->count >= 1 && b->count == c->count && mal_address_equal(b->first, c->first));
   }
 }

@@ -1,5 +1,5 @@
-/* What the fuzz targets share. Each is one file with LLVMFuzzerTestOneInput; a line "Covers:" in its first comment
-   names the sources whose coverage make fuzz-coverage shows for it. */
+/* What the fuzz targets share. Each is one file with LLVMFuzzerTestOneInput; a line "Covers:" in
+   its first comment names the sources whose coverage make fuzz-coverage shows for it. */
 #ifndef FUZZ_H
 #define FUZZ_H
 

@@ -1,6 +1,6 @@
-/* Stands in for libFuzzer: runs the target once for each file of its corpus, so that corpora are part
-   of make check. Arguments name files or folders; without any, the corpus is found by the program's
-   name. An empty input is always tried first. */
+/* Stands in for libFuzzer: runs the target once for each file of its corpus, so that corpora are
+   part of make check. Arguments name files or folders; without any, the corpus is found by the
+   program's name. An empty input is always tried first. */
 #include <glib.h>
 #include <stdint.h>
 #include <stdio.h>

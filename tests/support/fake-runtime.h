@@ -24,7 +24,8 @@ void fake_run(FakeRuntime *f);
 /* Moves both clocks on, stopping at every timer on the way, and runs what becomes ready. */
 void fake_advance(FakeRuntime *f, int64_t seconds);
 void fake_advance_us(FakeRuntime *f, int64_t microseconds);
-/* Moves both clocks on at once, as if the process had been stopped for so long: timers come late. */
+/* Moves both clocks on at once, as if the process had been stopped for so long: timers come
+   late. */
 void fake_sleep(FakeRuntime *f, int64_t seconds);
 /* The wall clock alone steps, to an instant or by a difference. */
 void fake_set_wall(FakeRuntime *f, MalTime at);

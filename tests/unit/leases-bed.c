@@ -71,9 +71,15 @@ MalLeaseId id_of(const char *text)
 MalLeaseRequest request_of(Bed *b, const char *id, uint32_t count, int64_t lifetime)
 {
   return (MalLeaseRequest){
-    .id = id_of(id), .scope = mal_scope_set_find(mal_leases_scopes(b->leases), "local"), .min = count, .desired = count,
-    .max_start = mal_runtime_now(b->rt), .lifetime = lifetime, .min_lifetime = lifetime,
-    .client = mal_address_ipv4(0xc0000207), .origin = "madcap",
+    .id = id_of(id),
+    .scope = mal_scope_set_find(mal_leases_scopes(b->leases), "local"),
+    .min = count,
+    .desired = count,
+    .max_start = mal_runtime_now(b->rt),
+    .lifetime = lifetime,
+    .min_lifetime = lifetime,
+    .client = mal_address_ipv4(0xc0000207),
+    .origin = "madcap",
   };
 }
 

@@ -8,23 +8,61 @@
 /* Groups as plugins would bring them. */
 static const MalConfKey madcap_keys[] = {
   { .key = "interfaces", .type = MAL_CONF_STRING, .list = true, .help = "Where to listen." },
-  { .key = "port", .type = MAL_CONF_INTEGER, .min = 1, .max = 65535, .fallback = "2535", .help = "UDP port." },
+  { .key = "port",
+    .type = MAL_CONF_INTEGER,
+    .min = 1,
+    .max = 65535,
+    .fallback = "2535",
+    .help = "UDP port." },
   { .key = "servers", .type = MAL_CONF_ENDPOINT, .list = true, .help = "Unicast servers." },
-  { .key = "default-lease-time", .type = MAL_CONF_DURATION, .fallback = "1h", .help = "What is given." },
-  { .key = "max-lease-time", .type = MAL_CONF_DURATION, .fallback = "30d", .help = "What is given at most." },
-  { .key = "offer-hold", .type = MAL_CONF_DURATION, .min = 1, .max = 3600, .fallback = "60", .help = "Seconds." },
+  { .key = "default-lease-time",
+    .type = MAL_CONF_DURATION,
+    .fallback = "1h",
+    .help = "What is given." },
+  { .key = "max-lease-time",
+    .type = MAL_CONF_DURATION,
+    .fallback = "30d",
+    .help = "What is given at most." },
+  { .key = "offer-hold",
+    .type = MAL_CONF_DURATION,
+    .min = 1,
+    .max = 3600,
+    .fallback = "60",
+    .help = "Seconds." },
   { .key = "response-cache", .type = MAL_CONF_DURATION, .fallback = "60", .help = "Seconds." },
-  { .key = "extra-allocation-time", .type = MAL_CONF_DURATION, .fallback = "3600", .help = "Seconds." },
-  { .key = "clock-skew-allowance", .type = MAL_CONF_DURATION, .fallback = "1800", .help = "Seconds." },
-  { .key = "max-addresses-per-request", .type = MAL_CONF_INTEGER, .fallback = "1024", .help = "A number." },
-  { .key = "max-addresses-per-client", .type = MAL_CONF_INTEGER, .fallback = "0", .help = "A number." },
+  { .key = "extra-allocation-time",
+    .type = MAL_CONF_DURATION,
+    .fallback = "3600",
+    .help = "Seconds." },
+  { .key = "clock-skew-allowance",
+    .type = MAL_CONF_DURATION,
+    .fallback = "1800",
+    .help = "Seconds." },
+  { .key = "max-addresses-per-request",
+    .type = MAL_CONF_INTEGER,
+    .fallback = "1024",
+    .help = "A number." },
+  { .key = "max-addresses-per-client",
+    .type = MAL_CONF_INTEGER,
+    .fallback = "0",
+    .help = "A number." },
   { .key = "rate-limit", .type = MAL_CONF_INTEGER, .fallback = "0", .help = "A number." },
   { .key = "server-groups", .type = MAL_CONF_PAIR, .list = true, .help = "Pairs." },
 };
 static const MalConfKey aap_keys[] = {
   { .key = "interfaces", .type = MAL_CONF_STRING, .list = true, .help = "Where to listen." },
-  { .key = "port", .type = MAL_CONF_INTEGER, .min = 1, .max = 65535, .fallback = "2878", .help = "UDP port." },
-  { .key = "relative-offset", .type = MAL_CONF_INTEGER, .min = 0, .max = 255, .fallback = "7", .help = "Offset." },
+  { .key = "port",
+    .type = MAL_CONF_INTEGER,
+    .min = 1,
+    .max = 65535,
+    .fallback = "2878",
+    .help = "UDP port." },
+  { .key = "relative-offset",
+    .type = MAL_CONF_INTEGER,
+    .min = 0,
+    .max = 255,
+    .fallback = "7",
+    .help = "Offset." },
   { .key = "startup-wait", .type = MAL_CONF_DURATION, .fallback = "150", .help = "Seconds." },
   { .key = "preallocate", .type = MAL_CONF_INTEGER, .fallback = "256", .help = "A number." },
   { .key = "own-lifetime", .type = MAL_CONF_DURATION, .fallback = "1d", .help = "Seconds." },
@@ -33,16 +71,32 @@ static const MalConfKey aap_keys[] = {
 static const MalConfKey masc_keys[] = {
   { .key = "domain-id", .type = MAL_CONF_STRING, .help = "Ours." },
   { .key = "node-id", .type = MAL_CONF_ADDRESS, .help = "Ours." },
-  { .key = "port", .type = MAL_CONF_INTEGER, .min = 1, .max = 65535, .fallback = "2587", .help = "TCP port." },
+  { .key = "port",
+    .type = MAL_CONF_INTEGER,
+    .min = 1,
+    .max = 65535,
+    .fallback = "2587",
+    .help = "TCP port." },
   { .key = "scopes", .type = MAL_CONF_STRING, .list = true, .help = "Scopes." },
   { .key = "waiting-period", .type = MAL_CONF_DURATION, .fallback = "172800", .help = "Seconds." },
-  { .key = "clash-resolution", .type = MAL_CONF_CHOICE, .choices = "automatic|manual", .fallback = "automatic",
+  { .key = "clash-resolution",
+    .type = MAL_CONF_CHOICE,
+    .choices = "automatic|manual",
+    .fallback = "automatic",
     .help = "How." },
 };
 static const MalConfKey peer_keys[] = {
   { .key = "address", .type = MAL_CONF_ADDRESS, .required = true, .help = "The peer's address." },
-  { .key = "port", .type = MAL_CONF_INTEGER, .min = 1, .max = 65535, .fallback = "2587", .help = "TCP port." },
-  { .key = "role", .type = MAL_CONF_CHOICE, .choices = "parent|child|sibling|internal", .required = true,
+  { .key = "port",
+    .type = MAL_CONF_INTEGER,
+    .min = 1,
+    .max = 65535,
+    .fallback = "2587",
+    .help = "TCP port." },
+  { .key = "role",
+    .type = MAL_CONF_CHOICE,
+    .choices = "parent|child|sibling|internal",
+    .required = true,
     .help = "What it is to us." },
   { .key = "domain-id", .type = MAL_CONF_STRING, .help = "The peer's." },
 };
@@ -162,7 +216,8 @@ Test(conf, whole_sample_is_read)
   cr_assert_eq(mal_conf_integer(r, "until"), 1893456000);
   cr_assert_eq(mal_conf_length(r, "exclude"), 2);
   char text[MAL_SPAN_STRLEN];
-  cr_assert_str_eq(mal_span_format(mal_conf_span(r, "exclude", 0), text), "239.255.2.0-239.255.2.15");
+  cr_assert_str_eq(mal_span_format(mal_conf_span(r, "exclude", 0), text),
+                   "239.255.2.0-239.255.2.15");
   const MalConfSection *m = mal_config_section(c, "madcap");
   cr_assert_eq(mal_conf_integer(m, "max-lease-time"), 30 * 86400);
   cr_assert_eq(mal_conf_endpoint(m, "servers", 2535).port, 2535);
@@ -200,7 +255,8 @@ static const char *const good[] = {
   "[madcap]\ninterfaces =\n",
   "[madcap]\ninterfaces = eth0;\n",
   "[madcap]\nserver-groups = local=239.255.0.1;org=239.192.0.1\n",
-  "[scope a]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=Channel #1\nname[pt-BR]=\xc3\xa1\n",
+  "[scope a]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=Channel "
+  "#1\nname[pt-BR]=\xc3\xa1\n",
   "[scope a]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=a\\sb\n",
   "[daemon]\nroles=\n",
 };
@@ -223,7 +279,8 @@ static const struct {
   const char *says;           /* and what comes after it, or part of it */
   const char *also;
 } bad[] = {
-  { "[deamon]\n", "test.conf:1: [deamon]: ", "there is no such group; did you mean [daemon]?", NULL },
+  { "[deamon]\n", "test.conf:1: [deamon]: ", "there is no such group; did you mean [daemon]?",
+    NULL },
   { "\n\n[snmp]\n", "test.conf:3: [snmp]: ", "there is no such group", "[daemon] plugins" },
   { "[mascpeer x]\n", "test.conf:1: [mascpeer x]: ", "did you mean [masc-peer]?", NULL },
   { "[scope]\n", "test.conf:1: [scope]: ", "the group needs a name: [scope NAME]", NULL },
@@ -232,71 +289,97 @@ static const struct {
   { "[scope \xc3\xa1]\n", "test.conf:1: ", "a name has 1 to 64 letters", NULL },
   { "[]\n", "test.conf:1: ", "a group needs a name", NULL },
   { "[daemon\n", "test.conf:1: ", "no closing ']'", NULL },
-  { "[daemon] # yes\n", "test.conf:1: ", "'# yes' after the group; comments stand on lines of their own", NULL },
+  { "[daemon] # yes\n",
+    "test.conf:1: ", "'# yes' after the group; comments stand on lines of their own", NULL },
   { "[daemon]\n\n[daemon]\n", "test.conf:3: ", "[daemon] was there already, on line 1", NULL },
   { SCOPE "[scope  a]\n", "test.conf:5: ", "[scope a] was there already, on line 1", NULL },
   { "ttl = 3\n", "test.conf:1: ", "a key before the first group", NULL },
-  { "[daemon]\nwhat is this\n", "test.conf:2: ", "'what is this' is neither a [group], a key = value", NULL },
+  { "[daemon]\nwhat is this\n",
+    "test.conf:2: ", "'what is this' is neither a [group], a key = value", NULL },
   { "[daemon]\n; no comment\n", "test.conf:2: ", "comments begin with '#'", NULL },
   { "[daemon]\n = 3\n", "test.conf:2: ", "no key before the '='", NULL },
-  { "[daemon]\nlog-level = info\n# x\nlog-level = debug\n", "test.conf:4: ",
-    "[daemon] log-level was given already, on line 2", NULL },
-  { SCOPE "name[en] = a\nname[EN] = b\n", "test.conf:6: ", "[scope a] name[EN] was given already, on line 5", NULL },
-  { "[daemon]\nlog-levle = info\n", "test.conf:2: [daemon] log-levle: ",
-    "there is no such key; did you mean 'log-level'?", NULL },
-  { "[daemon]\nLog-Level = info\n", "test.conf:2: [daemon] Log-Level: ", "did you mean 'log-level'?", NULL },
-  { "[madcap]\nlease-time = 3\n", "test.conf:2: [madcap] lease-time: ", "there is no such key", NULL },
+  { "[daemon]\nlog-level = info\n# x\nlog-level = debug\n",
+    "test.conf:4: ", "[daemon] log-level was given already, on line 2", NULL },
+  { SCOPE "name[en] = a\nname[EN] = b\n",
+    "test.conf:6: ", "[scope a] name[EN] was given already, on line 5", NULL },
+  { "[daemon]\nlog-levle = info\n",
+    "test.conf:2: [daemon] log-levle: ", "there is no such key; did you mean 'log-level'?", NULL },
+  { "[daemon]\nLog-Level = info\n",
+    "test.conf:2: [daemon] Log-Level: ", "did you mean 'log-level'?", NULL },
+  { "[madcap]\nlease-time = 3\n", "test.conf:2: [madcap] lease-time: ", "there is no such key",
+    NULL },
   { "[daemon]\nxyzzy = 3\n", "test.conf:2: [daemon] xyzzy: ", "there is no such key", NULL },
   { "[daemon]\nlog-level = inf\n", "test.conf:2: [daemon] log-level: ",
     "'inf' is not one of error, warning, info, debug; did you mean 'info'?", NULL },
-  { "[daemon]\nlog-level = info # loud\n", "test.conf:2: [daemon] log-level: ", "'info # loud' is not one of",
-    NO_COMMENT },
+  { "[daemon]\nlog-level = info # loud\n",
+    "test.conf:2: [daemon] log-level: ", "'info # loud' is not one of", NO_COMMENT },
   { "[daemon]\nlog-level =\n", "test.conf:2: [daemon] log-level: ", "it has no value", NULL },
-  { "[daemon]\nlog-level[en] = info\n", "test.conf:2: [daemon] log-level[en]: ", "is not given for each language",
-    NULL },
+  { "[daemon]\nlog-level[en] = info\n",
+    "test.conf:2: [daemon] log-level[en]: ", "is not given for each language", NULL },
   { "[daemon]\nlog-level[en = info\n", "test.conf:2: ", "'log-level[en' is not a key", NULL },
   { "[daemon]\nlog-level[] = info\n", "test.conf:2: ", "'log-level[]' is not a key", NULL },
-  { "[daemon]\nroles = maas; server\n", "test.conf:2: [daemon] roles: ", "'server' is not one of client, maas", NULL },
-  { "[daemon]\nroles = maas; maas\n", "test.conf:2: [daemon] roles: ", "'maas' is listed twice", NULL },
+  { "[daemon]\nroles = maas; server\n",
+    "test.conf:2: [daemon] roles: ", "'server' is not one of client, maas", NULL },
+  { "[daemon]\nroles = maas; maas\n", "test.conf:2: [daemon] roles: ", "'maas' is listed twice",
+    NULL },
   { "[daemon]\nroles = maas;; client\n", "test.conf:2: [daemon] roles: ", "empty item", NULL },
-  { "[daemon]\nroles = maas, client\n", "test.conf:2: [daemon] roles: ", "'maas, client' is not one of", NULL },
-  { "[daemon]\nstate-dir = /var/lib/mallocd  # here\n", "test.conf:2: [daemon] state-dir: ", "is not a path",
-    NO_COMMENT },
-  { "[daemon]\nstate-dir = a\\qb\n", "test.conf:2: [daemon] state-dir: ", "invalid escape sequence", NULL },
-  { "[daemon]\nplugins = a\\qb\n", "test.conf:2: [daemon] plugins: ", "invalid escape sequence", NULL },
+  { "[daemon]\nroles = maas, client\n",
+    "test.conf:2: [daemon] roles: ", "'maas, client' is not one of", NULL },
+  { "[daemon]\nstate-dir = /var/lib/mallocd  # here\n",
+    "test.conf:2: [daemon] state-dir: ", "is not a path", NO_COMMENT },
+  { "[daemon]\nstate-dir = a\\qb\n", "test.conf:2: [daemon] state-dir: ", "invalid escape sequence",
+    NULL },
+  { "[daemon]\nplugins = a\\qb\n", "test.conf:2: [daemon] plugins: ", "invalid escape sequence",
+    NULL },
   { "[daemon]\na]b = 1\n", "test.conf:2: ", "'a]b' is not a key", NULL },
   { "[d\001mon]\n", "test.conf:1: ", "there is no such group", NULL },
   { "[madcap]\nport = 0\n", "test.conf:2: [madcap] port: ", "0 is not within 1 to 65535", NULL },
-  { "[madcap]\nport = 65536\n", "test.conf:2: [madcap] port: ", "65536 is not within 1 to 65535", NULL },
-  { "[madcap]\nport = 99999999999999999999\n", "test.conf:2: [madcap] port: ", "is not within", NULL },
-  { "[madcap]\nport = 0x10\n", "test.conf:2: [madcap] port: ", "'0x10' is not a whole number", NULL },
+  { "[madcap]\nport = 65536\n", "test.conf:2: [madcap] port: ", "65536 is not within 1 to 65535",
+    NULL },
+  { "[madcap]\nport = 99999999999999999999\n", "test.conf:2: [madcap] port: ", "is not within",
+    NULL },
+  { "[madcap]\nport = 0x10\n", "test.conf:2: [madcap] port: ", "'0x10' is not a whole number",
+    NULL },
   { "[madcap]\nport = -\n", "test.conf:2: [madcap] port: ", "'-' is not a whole number", NULL },
   { "[madcap]\nport = +5\n", "test.conf:2: [madcap] port: ", "'+5' is not a whole number", NULL },
-  { "[madcap]\nport = 2535 # MADCAP\n", "test.conf:2: [madcap] port: ", "is not a whole number", NO_COMMENT },
-  { "[madcap]\noffer-hold = 0\n", "test.conf:2: [madcap] offer-hold: ", "0 is not within 1s to 1h", NULL },
-  { "[madcap]\noffer-hold = 2h\n", "test.conf:2: [madcap] offer-hold: ", "2h is not within 1s to 1h", NULL },
-  { "[madcap]\nmax-lease-time = 30 days\n", "test.conf:2: [madcap] max-lease-time: ", "'30 days' is not a duration",
+  { "[madcap]\nport = 2535 # MADCAP\n", "test.conf:2: [madcap] port: ", "is not a whole number",
+    NO_COMMENT },
+  { "[madcap]\noffer-hold = 0\n", "test.conf:2: [madcap] offer-hold: ", "0 is not within 1s to 1h",
     NULL },
-  { "[madcap]\nmax-lease-time = -1\n", "test.conf:2: [madcap] max-lease-time: ", "'-1' is not a duration", NULL },
-  { "[madcap]\nmax-lease-time = 9223372036854775807\n", "test.conf:2: [madcap] max-lease-time: ", "is not within 0s",
-    NULL },
+  { "[madcap]\noffer-hold = 2h\n",
+    "test.conf:2: [madcap] offer-hold: ", "2h is not within 1s to 1h", NULL },
+  { "[madcap]\nmax-lease-time = 30 days\n",
+    "test.conf:2: [madcap] max-lease-time: ", "'30 days' is not a duration", NULL },
+  { "[madcap]\nmax-lease-time = -1\n",
+    "test.conf:2: [madcap] max-lease-time: ", "'-1' is not a duration", NULL },
+  { "[madcap]\nmax-lease-time = 9223372036854775807\n",
+    "test.conf:2: [madcap] max-lease-time: ", "is not within 0s", NULL },
   { "[madcap]\nservers = ns.example\n", "test.conf:2: [madcap] servers: ", "ns.example", NULL },
-  { "[madcap]\nserver-groups = local\n", "test.conf:2: [madcap] server-groups: ", "'local' is not a pair", NULL },
-  { "[madcap]\nserver-groups = =x\n", "test.conf:2: [madcap] server-groups: ", "'=x' is not a pair", NULL },
-  { SCOPE "divisible = maybe\n", "test.conf:5: [scope a] divisible: ", "'maybe' is not one of yes, no, true, false",
+  { "[madcap]\nserver-groups = local\n",
+    "test.conf:2: [madcap] server-groups: ", "'local' is not a pair", NULL },
+  { "[madcap]\nserver-groups = =x\n", "test.conf:2: [madcap] server-groups: ", "'=x' is not a pair",
     NULL },
+  { SCOPE "divisible = maybe\n",
+    "test.conf:5: [scope a] divisible: ", "'maybe' is not one of yes, no, true, false", NULL },
   { SCOPE "divisible = Yes\n", "test.conf:5: [scope a] divisible: ", "'Yes' is not one of", NULL },
   { SCOPE "ttl = 256\n", "test.conf:5: [scope a] ttl: ", "256 is not within 1 to 255", NULL },
-  { SCOPE "name = Site\n", "test.conf:5: [scope a] name: ", "it needs a language: name[en] = ...", NULL },
+  { SCOPE "name = Site\n", "test.conf:5: [scope a] name: ", "it needs a language: name[en] = ...",
+    NULL },
   { SCOPE "name[e n] = Site\n", "test.conf:5: name[e n]: ", "'e n' is not a language tag", NULL },
   { SCOPE "name[en-] = Site\n", "test.conf:5: name[en-]: ", "'en-' is not a language tag", NULL },
-  { "[scope a]\nfamily = ipv4\nfirst = 239.255.0.0\n", "test.conf:1: [scope a]: ", "the key 'last' is missing", NULL },
-  { "[scope a]\nfamily = ipv4\nfirst = 239.255.0.0/16\n", "test.conf:3: [scope a] first: ", "239.255.0.0/16", NULL },
+  { "[scope a]\nfamily = ipv4\nfirst = 239.255.0.0\n",
+    "test.conf:1: [scope a]: ", "the key 'last' is missing", NULL },
+  { "[scope a]\nfamily = ipv4\nfirst = 239.255.0.0/16\n",
+    "test.conf:3: [scope a] first: ", "239.255.0.0/16", NULL },
   { "[range a]\nscope =\n", "test.conf:2: [range a] scope: ", "it has no value", NULL },
-  { "[range a]\nuntil = 2030-02-30T00:00:00Z\n", "test.conf:2: [range a] until: ", "is not a time", NULL },
-  { "[range a]\nuntil = now\n", "test.conf:2: [range a] until: ", "'now' is no lasting instant", NULL },
-  { "[range a]\nexclude = 239.255.2.9-239.255.2.1\n", "test.conf:2: [range a] exclude: ", "239.255.2.9", NULL },
-  { "[range a]\nexclude = 239.255.2.9 #x\n", "test.conf:2: [range a] exclude: ", "239.255.2.9", NO_COMMENT },
+  { "[range a]\nuntil = 2030-02-30T00:00:00Z\n", "test.conf:2: [range a] until: ", "is not a time",
+    NULL },
+  { "[range a]\nuntil = now\n", "test.conf:2: [range a] until: ", "'now' is no lasting instant",
+    NULL },
+  { "[range a]\nexclude = 239.255.2.9-239.255.2.1\n",
+    "test.conf:2: [range a] exclude: ", "239.255.2.9", NULL },
+  { "[range a]\nexclude = 239.255.2.9 #x\n", "test.conf:2: [range a] exclude: ", "239.255.2.9",
+    NO_COMMENT },
   { "[reserve a]\naddresses =\n", "test.conf:2: [reserve a] addresses: ", "it has no value", NULL },
   { "[daemon]\nlog-level = \xff\n", "test.conf:2: ", "octet 0xff is not UTF-8", NULL },
   { "[daemon]\n\n# \xc3\n", "test.conf:3: ", "octet 0xc3 is not UTF-8", NULL },
@@ -314,7 +397,8 @@ Test(conf, each_fault_is_named_with_its_place)
     cr_expect(g_str_has_prefix(message, bad[i].begins), "%s: %s", bad[i].text, message);
     cr_expect(strstr(message, bad[i].says), "%s: %s", bad[i].text, message);
     cr_expect(!bad[i].also || strstr(message, bad[i].also), "%s: %s", bad[i].text, message);
-    cr_expect((bad[i].also && strcmp(bad[i].also, NO_COMMENT) == 0) == (strstr(message, NO_COMMENT) != NULL));
+    cr_expect((bad[i].also && strcmp(bad[i].also, NO_COMMENT) == 0)
+              == (strstr(message, NO_COMMENT) != NULL));
   }
 }
 
@@ -342,14 +426,16 @@ Test(conf, text_need_not_end_in_nul)
 
 Test(conf, daemon_keys_are_read_before_plugins_are_known)
 {
-  static const char text[] = "[snmp]\nwhat = ever\n[daemon]\nplugins = madcap\n[range x]\nnonsense = 1\n";
+  static const char text[] =
+      "[snmp]\nwhat = ever\n[daemon]\nplugins = madcap\n[range x]\nnonsense = 1\n";
   g_autoptr(GError) error = NULL;
   g_autoptr(MalConfig) c = mal_config_parse_daemon(text, strlen(text), "f", &error);
   cr_assert_not_null(c, "%s", error ? error->message : "");
   cr_assert_str_eq(mal_conf_item(mal_config_section(c, "daemon"), "plugins", 0), "madcap");
   static const char wrong[] = "[snmp]\nwhat = ever\n[daemon]\nplugin = madcap\n";
   cr_assert_null(mal_config_parse_daemon(wrong, strlen(wrong), "f", &error));
-  cr_assert_str_eq(error->message, "f:4: [daemon] plugin: there is no such key; did you mean 'plugins'?");
+  cr_assert_str_eq(error->message,
+                   "f:4: [daemon] plugin: there is no such key; did you mean 'plugins'?");
 }
 
 Test(conf, load_says_why_a_file_is_not_read)
@@ -415,13 +501,24 @@ Test(conf, nearest_name)
   static const struct {
     const char *word, *nearest;
   } rows[] = {
-    { "frist", "first" }, { "fist", "first" }, { "lats", "last" }, { "TTL", "ttl" },     { "tll", "ttl" },
-    { "control-sock", "control-socket" }, { "controlsocket", "control-socket" },       { "untill", "until" },
-    { "xyzzy", NULL },    { "", NULL },        { "a", NULL },    { "range", NULL },     { "l", NULL },
+    { "frist", "first" },
+    { "fist", "first" },
+    { "lats", "last" },
+    { "TTL", "ttl" },
+    { "tll", "ttl" },
+    { "control-sock", "control-socket" },
+    { "controlsocket", "control-socket" },
+    { "untill", "until" },
+    { "xyzzy", NULL },
+    { "", NULL },
+    { "a", NULL },
+    { "range", NULL },
+    { "l", NULL },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     const char *near = mal_nearest(rows[i].word, names);
-    cr_expect(g_strcmp0(near, rows[i].nearest) == 0, "%s: %s", rows[i].word, near ? near : "(none)");
+    cr_expect(g_strcmp0(near, rows[i].nearest) == 0, "%s: %s", rows[i].word,
+              near ? near : "(none)");
   }
   g_autofree char *long_word = g_strnfill(100000, 'x');
   cr_expect_null(mal_nearest(long_word, names));
@@ -443,11 +540,14 @@ Test(conf, tables_render_in_three_forms)
   cr_assert(strstr(text, "  roles = client | maas | prefix-coordinator; ...\n"));
   cr_assert(strstr(text, "      From 1s to 1h. Default: 60.\n"));
   cr_assert(strstr(roff, ".SS [masc\\-peer NAME]\n"));
-  cr_assert(strstr(roff, ".TP\n\\fBoffer\\-hold\\fR = \\fIduration\\fR\nSeconds.\nFrom 1s to 1h.\nDefault: 60.\n"));
+  cr_assert(strstr(
+      roff,
+      ".TP\n\\fBoffer\\-hold\\fR = \\fIduration\\fR\nSeconds.\nFrom 1s to 1h.\nDefault: 60.\n"));
   struct json_object *o = json_tokener_parse(json), *named, *peer, *list;
   cr_assert(o && json_object_object_get_ex(o, "patternProperties", &named));
   cr_assert(json_object_object_get_ex(named, "^masc-peer [A-Za-z0-9._-]{1,64}$", &peer));
-  cr_assert(json_object_object_get_ex(peer, "required", &list) && json_object_array_length(list) == 2);
+  cr_assert(json_object_object_get_ex(peer, "required", &list)
+            && json_object_array_length(list) == 2);
   json_object_put(o);
   mal_conf_schema_free(schema);
 }

@@ -85,7 +85,9 @@ static Bed bed_new(void)
   b.events = mal_events_new(b.rt, NULL, NULL);
   b.control = mal_control_new();
   b.path = g_build_filename(b.dir, "control.sock", NULL);
-  MalControlSocketOptions o = { .context = b.context, .control = b.control, .events = b.events, .path = b.path };
+  MalControlSocketOptions o = {
+    .context = b.context, .control = b.control, .events = b.events, .path = b.path
+  };
   b.socket = mal_control_socket_open(&o, &error);
   cr_assert_not_null(b.socket, "%s", error ? error->message : "");
   return b;
@@ -192,7 +194,7 @@ static int answer(Bed *b, int fd)
   return 1;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 Test(control_socket, lines_split_anywhere)
 {
@@ -293,8 +295,8 @@ Test(control_socket, progress_is_for_those_who_ask)
   BED(b);
   int fd = client(&b);
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-    g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":%zu%s}\n", i,
-                                            cases[i].member);
+    g_autofree char *line = g_strdup_printf(
+        "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":%zu%s}\n", i, cases[i].member);
     cr_assert(say(&b, fd, line));
     json_object *o = hear(&b, fd);
     cr_expect_eq(is_answer(o), !cases[i].told, "%s", line);
@@ -306,7 +308,7 @@ Test(control_socket, progress_is_for_those_who_ask)
   bed_clear(&b);
 }
 
-/* ---- too much --------------------------------------------------------------------------------------------------------- */
+/* ---- too much -------------------------------------------------------------------------------- */
 
 static char *long_request(size_t length)
 {
@@ -357,7 +359,9 @@ Test(control_socket, who_does_not_read_events_loses_the_connection)
 {
   BED(b);
   int deaf = client(&b), good = client(&b);
-  cr_assert(say(&b, deaf, "{\"jsonrpc\":\"2.0\",\"method\":\"test.subscribe\",\"id\":1,\"params\":{\"prefix\":\"test.\"}}\n"));
+  cr_assert(say(&b, deaf,
+                "{\"jsonrpc\":\"2.0\",\"method\":\"test.subscribe\",\"id\":1,"
+                "\"params\":{\"prefix\":\"test.\"}}\n"));
   make_noise(&b, 20000);
   turn(&b);
   cr_assert_eq(mal_control_socket_counters(b.socket).slow, 1);
@@ -392,10 +396,12 @@ Test(control_socket, events_look_as_in_the_log)
   json_object *params, *fields, *value;
   cr_assert(say(&b, fd, "{\"jsonrpc\":\"2.0\",\"method\":\"test.subscribe\",\"id\":1}\n"));
   cr_assert_eq(answer(&b, fd), 0);
-  MalField broken[] = { MAL_F_STRING("text", "a\xff"), MAL_F_STRING("none", NULL), MAL_F_INT("n", 3) };
+  MalField broken[] = { MAL_F_STRING("text", "a\xff"), MAL_F_STRING("none", NULL),
+                        MAL_F_INT("n", 3) };
   MAL_EVENT(b.events, &noise, broken, "%s", "b\xff");
   json_object *o = hear(&b, fd);
-  cr_assert(json_object_object_get_ex(o, "params", &params) && json_object_object_get_ex(params, "fields", &fields));
+  cr_assert(json_object_object_get_ex(o, "params", &params)
+            && json_object_object_get_ex(params, "fields", &fields));
   cr_assert(json_object_object_get_ex(fields, "text", &value));
   cr_assert_str_eq(json_object_get_string(value), "a\xef\xbf\xbd");
   cr_assert(json_object_object_get_ex(params, "event", &value));
@@ -428,7 +434,7 @@ Test(control_socket, two_hundred_connections)
   bed_clear(&b);
 }
 
-/* ---- calls that wait ----------------------------------------------------------------------------------------------------- */
+/* ---- calls that wait ------------------------------------------------------------------------- */
 
 #define WAIT "{\"jsonrpc\":\"2.0\",\"method\":\"test.wait\",\"id\":\"w\"}\n"
 
@@ -496,12 +502,14 @@ Test(control_socket, calls_that_wait_are_bounded)
   bed_clear(&b);
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static void must_refuse(Bed *b, const char *path, const char *words)
 {
   g_autoptr(GError) error = NULL;
-  MalControlSocketOptions o = { .context = b->context, .control = b->control, .events = b->events, .path = path };
+  MalControlSocketOptions o = {
+    .context = b->context, .control = b->control, .events = b->events, .path = path
+  };
   cr_assert_null(mal_control_socket_open(&o, &error));
   cr_assert(strstr(error->message, words), "%s", error->message);
 }
@@ -540,7 +548,9 @@ Test(control_socket, a_stale_file_is_taken_over)
   g_autofree char *path = g_build_filename(b.dir, "stale", NULL);
   g_autoptr(GError) error = NULL;
   struct stat st;
-  MalControlSocketOptions o = { .context = b.context, .control = b.control, .events = b.events, .path = path };
+  MalControlSocketOptions o = {
+    .context = b.context, .control = b.control, .events = b.events, .path = path
+  };
   close(bind_at(path, SOCK_STREAM));
   MalControlSocket *s = mal_control_socket_open(&o, &error);
   cr_assert_not_null(s, "%s", error ? error->message : "");

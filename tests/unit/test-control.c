@@ -1,4 +1,5 @@
-/* The control API's dispatch: parameters, access, calls that wait; and every method of a core with junk. */
+/* The control API's dispatch: parameters, access, calls that wait; and every method of a core with
+   junk. */
 #include "core/control-core.h"
 #include "core/core.h"
 #include "tests/support/fake-runtime.h"
@@ -35,13 +36,21 @@ static void answer_clear(Answer *a)
   *a = (Answer){ 0 };
 }
 
-typedef struct { unsigned calls; MalCall *waiting; int64_t integer; char *string; bool given; } Seen;
+typedef struct {
+  unsigned calls;
+  MalCall *waiting;
+  int64_t integer;
+  char *string;
+  bool given;
+} Seen;
 
 static void see(MalCall *call, json_object *params, void *user)
 {
   Seen *s = user;
   s->calls++;
-  s->integer = mal_param_integer(params, "duration", mal_param_integer(params, "time", mal_param_integer(params, "integer", -7)));
+  s->integer = mal_param_integer(
+      params, "duration",
+      mal_param_integer(params, "time", mal_param_integer(params, "integer", -7)));
   s->given = mal_param_given(params, "integer");
   g_free(s->string);
   s->string = g_strdup(mal_param_string(params, "string", "absent"));
@@ -81,30 +90,41 @@ static Answer ask(MalControl *c, const char *method, const char *text, bool may_
 
 Test(control, parameters)
 {
-  static const struct { const char *method, *params; int rpc; const char *words; } table[] = {
-    { "test.see", NULL, 0, NULL }, { "test.see", "{}", 0, NULL }, { "test.see", "{\"string\":null}", 0, NULL },
+  static const struct { const char *method, *params; int rpc; const char *words;
+  } table[] = {
+    { "test.see", NULL, 0, NULL },
+    { "test.see", "{}", 0, NULL },
+    { "test.see", "{\"string\":null}", 0, NULL },
     { "test.see", "{\"string\":5}", -32602, "a string" },
     { "test.see", "{\"string\":\"a\\u0000b\"}", -32602, "NUL" },
-    { "test.see", "{\"integer\":\"5\"}", -32602, "an integer" }, { "test.see", "{\"integer\":1.5}", -32602, "an integer" },
+    { "test.see", "{\"integer\":\"5\"}", -32602, "an integer" },
+    { "test.see", "{\"integer\":1.5}", -32602, "an integer" },
     { "test.see", "{\"integer\":99999999999999999999999}", 0, NULL },
     { "test.see", "{\"bool\":1}", -32602, "true or false" },
-    { "test.see", "{\"duration\":-1}", -32602, "negative" }, { "test.see", "{\"duration\":\"-1\"}", -32602, "duration" },
+    { "test.see", "{\"duration\":-1}", -32602, "negative" },
+    { "test.see", "{\"duration\":\"-1\"}", -32602, "duration" },
     { "test.see", "{\"duration\":\"99999999999999999999w\"}", -32602, "duration" },
     { "test.see", "{\"duration\":[]}", -32602, "a string" },
-    { "test.see", "{\"time\":\"yesterday\"}", -32602, "RFC 3339" }, { "test.see", "{\"time\":5}", -32602, "a string" },
-    { "test.see", "{\"address\":\"239.1.2\"}", -32602, "an IPv4" }, { "test.see", "{\"address\":\"ff02::1\"}", 0, NULL },
+    { "test.see", "{\"time\":\"yesterday\"}", -32602, "RFC 3339" },
+    { "test.see", "{\"time\":5}", -32602, "a string" },
+    { "test.see", "{\"address\":\"239.1.2\"}", -32602, "an IPv4" },
+    { "test.see", "{\"address\":\"ff02::1\"}", 0, NULL },
     { "test.see", "{\"span\":\"239.1.2.9-239.1.2.3\"}", -32602, "range" },
     { "test.see", "{\"span\":\"239.1.2.0/24\"}", 0, NULL },
     { "test.see", "{\"spans\":[\"239.1.2.1\",\"239.1.3.0/24\"]}", 0, NULL },
     { "test.see", "{\"spans\":\"239.1.2.1; 239.1.3.0/24\"}", 0, NULL },
     { "test.see", "{\"spans\":[\"239.1.2\"]}", -32602, "an array of addresses" },
     { "test.see", "{\"spans\":[5]}", -32602, "an array of addresses" },
-    { "test.see", "{\"id\":\"\"}", -32602, "hexadecimal" }, { "test.see", "{\"id\":\"0\"}", -32602, "hexadecimal" },
-    { "test.see", "{\"array\":{}}", -32602, "an array" }, { "test.see", "{\"object\":[]}", -32602, "an object" },
+    { "test.see", "{\"id\":\"\"}", -32602, "hexadecimal" },
+    { "test.see", "{\"id\":\"0\"}", -32602, "hexadecimal" },
+    { "test.see", "{\"array\":{}}", -32602, "an array" },
+    { "test.see", "{\"object\":[]}", -32602, "an object" },
     { "test.see", "{\"sting\":\"x\"}", -32602, "did you mean \"string\"" },
     { "test.see", "{\"zzzzzzzzzzz\":1}", -32602, "no parameter" },
-    { "test.need", NULL, -32602, "missing (which one)" }, { "test.need", "{\"string\":null}", -32602, "missing" },
-    { "test.se", NULL, -32601, "did you mean \"test.see\"" }, { "", NULL, -32601, "rpc.discover" },
+    { "test.need", NULL, -32602, "missing (which one)" },
+    { "test.need", "{\"string\":null}", -32602, "missing" },
+    { "test.se", NULL, -32601, "did you mean \"test.see\"" },
+    { "", NULL, -32601, "rpc.discover" },
   };
   MalControl *c = mal_control_new();
   Seen seen = { 0 };
@@ -124,10 +144,16 @@ Test(control, parameters)
 
 Test(control, values)
 {
-  static const struct { const char *params; int64_t integer; const char *string; } table[] = {
-    { "{}", -7, "absent" }, { "{\"duration\":\"2h\",\"string\":\"x\"}", 7200, "x" }, { "{\"duration\":90}", 90, "absent" },
-    { "{\"time\":\"2030-01-01T00:00:00Z\"}", 1893456000, "absent" }, { "{\"time\":\"never\"}", MAL_FOREVER, "absent" },
-    { "{\"time\":\"now\"}", MAL_BEGINNING, "absent" }, { "{\"time\":\"@5\"}", 5, "absent" }, { "{\"integer\":3}", 3, "absent" },
+  static const struct { const char *params; int64_t integer; const char *string;
+  } table[] = {
+    { "{}", -7, "absent" },
+    { "{\"duration\":\"2h\",\"string\":\"x\"}", 7200, "x" },
+    { "{\"duration\":90}", 90, "absent" },
+    { "{\"time\":\"2030-01-01T00:00:00Z\"}", 1893456000, "absent" },
+    { "{\"time\":\"never\"}", MAL_FOREVER, "absent" },
+    { "{\"time\":\"now\"}", MAL_BEGINNING, "absent" },
+    { "{\"time\":\"@5\"}", 5, "absent" },
+    { "{\"integer\":3}", 3, "absent" },
   };
   MalControl *c = mal_control_new();
   Seen seen = { 0 };
@@ -188,9 +214,10 @@ Test(control, calls_that_wait)
   mal_control_free(c);
 }
 
-/* ---- every method of a core ------------------------------------------------------------------------------------------- */
+/* ---- every method of a core ------------------------------------------------------------------ */
 
-#define CONFIG "[daemon]\nroles=maas\n[scope l]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n" \
+#define CONFIG                                                                                     \
+  "[daemon]\nroles=maas\n[scope l]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n"        \
   "[range a]\nscope=l\nfirst=239.255.1.0\nlast=239.255.1.63\n"
 
 typedef struct { FakeRuntime *fake; MalCore *core; } Bed;
@@ -222,20 +249,50 @@ static Answer call(Bed *b, const char *method, json_object *p)
   return a;
 }
 
-/* Values of all types, good and bad, for one parameter; the others are made good where they are needed. */
+/* Values of all types, good and bad, for one parameter; the others are made good where they are
+   needed. */
 static const char *const junk[] = {
-  "null", "0", "-1", "9223372036854775807", "-9223372036854775808", "1e300", "true", "\"\"", "\"x\"", "\"l\"", "\"now\"",
-  "\"never\"", "\"@-9000000000000000000\"", "\"9999-12-31T23:59:59Z\"", "\"239.255.1.3\"", "\"239.255.1.0/24\"",
-  "\"::/0\"", "\"01\"", "\"100000000w\"", "[]", "{}", "[[]]", "\"\\u0000\"", "\"a;b;;\"", "\"/nowhere/x\"",
+  "null",
+  "0",
+  "-1",
+  "9223372036854775807",
+  "-9223372036854775808",
+  "1e300",
+  "true",
+  "\"\"",
+  "\"x\"",
+  "\"l\"",
+  "\"now\"",
+  "\"never\"",
+  "\"@-9000000000000000000\"",
+  "\"9999-12-31T23:59:59Z\"",
+  "\"239.255.1.3\"",
+  "\"239.255.1.0/24\"",
+  "\"::/0\"",
+  "\"01\"",
+  "\"100000000w\"",
+  "[]",
+  "{}",
+  "[[]]",
+  "\"\\u0000\"",
+  "\"a;b;;\"",
+  "\"/nowhere/x\"",
 };
 
 static const char *good_value(const MalParam *p)
 {
   static const char *const values[] = {
-    [MAL_PARAM_STRING] = "\"l\"", [MAL_PARAM_INTEGER] = "1", [MAL_PARAM_BOOL] = "true", [MAL_PARAM_DURATION] = "60",
-    [MAL_PARAM_TIME] = "\"2027-01-01T00:00:00Z\"", [MAL_PARAM_ADDRESS] = "\"239.255.1.2\"",
-    [MAL_PARAM_SPAN] = "\"239.255.1.2\"", [MAL_PARAM_LEASE_ID] = "\"0102\"", [MAL_PARAM_ARRAY] = "[]",
-    [MAL_PARAM_SPANS] = "[\"239.255.1.2\"]", [MAL_PARAM_OBJECT] = "{}",
+    [MAL_PARAM_STRING] = "\"l\"",
+    [MAL_PARAM_INTEGER] = "1",
+    [MAL_PARAM_BOOL] = "true",
+    [MAL_PARAM_DURATION] = "60",
+    [MAL_PARAM_TIME] = "\"2027-01-01T00:00:00Z\"",
+    [MAL_PARAM_ADDRESS] = "\"239.255.1.2\"",
+    [MAL_PARAM_SPAN] = "\"239.255.1.2\"",
+    [MAL_PARAM_LEASE_ID] = "\"0102\"",
+    [MAL_PARAM_ARRAY] = "[]",
+    [MAL_PARAM_SPANS] = "[\"239.255.1.2\"]",
+    [MAL_PARAM_OBJECT] = "{}",
   };
   return values[p->type];
 }
@@ -285,7 +342,8 @@ Test(control, the_list_of_methods_is_whole)
 
 Test(control, times_of_a_request)
 {
-  static const struct { const char *more; int rpc; const char *words; } table[] = {
+  static const struct { const char *more; int rpc; const char *words;
+  } table[] = {
     { "\"start\":\"now\",\"max_start\":\"now\"", 0, NULL },
     { "\"start\":\"@-5000000\"", 0, NULL },
     { "\"start\":\"never\"", -32602, "too far" },
@@ -294,7 +352,8 @@ Test(control, times_of_a_request)
     { "\"lifetime\":0", -32602, "above 0" },
     { "\"pad\":9223372036854775807", -32602, "pad" },
     { "\"address\":\"239.254.0.0-239.255.255.255\"", -32602, "65536" },
-    { "\"count\":65537", -32602, "65536" }, { "\"count\":65536", -32000 - MAL_ERROR_NO_SPACE, "longest free run" },
+    { "\"count\":65537", -32602, "65536" },
+    { "\"count\":65536", -32000 - MAL_ERROR_NO_SPACE, "longest free run" },
     { "\"count\":2,\"min\":1", -32602, "either" },
   };
   Bed b = bed_new();

@@ -13,7 +13,7 @@
 #define LAB "[range lab]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.15\n"
 #define DAEMON "[daemon]\nplugins=alpha;beta\nroles=maas\n"
 
-/* ---- two plugins that write down what is done to them ------------------------------------------------------------ */
+/* ---- two plugins that write down what is done to them ---------------------------------------- */
 
 typedef struct {
   GString *calls;             /* "alpha.open beta.open ..." */
@@ -29,7 +29,8 @@ typedef struct {
 typedef struct { uint64_t ticket; MalSpan span; } Asked;
 typedef struct { Script *script; const MalHost *host; const char *name; } Instance;
 
-/* Each Criterion test is a process of its own, and hooks without an instance have no other way to it. */
+/* Each Criterion test is a process of its own, and hooks without an instance have no other way to
+   it. */
 static Script script;
 
 static bool called(const char *name, const char *hook, GError **error)
@@ -42,7 +43,8 @@ static bool called(const char *name, const char *hook, GError **error)
   return false;
 }
 
-static bool check_alpha(const MalConfig *config, const MalPlan *plan, uint32_t roles, GError **error)
+static bool check_alpha(const MalConfig *config, const MalPlan *plan, uint32_t roles,
+                        GError **error)
 {
   (void)config, (void)plan, (void)roles;
   return called("alpha", "check", error);
@@ -55,14 +57,16 @@ static void *open_any(const MalHost *host, GError **error)
   Instance *i = g_new0(Instance, 1);
   *i = (Instance){ &script, host, g_intern_string(host->name) };
   if (strcmp(i->name, "alpha") == 0)
-    script.reload_value = g_intern_string(mal_conf_string(mal_config_section(host->config, "alpha"), "word"));
+    script.reload_value =
+        g_intern_string(mal_conf_string(mal_config_section(host->config, "alpha"), "word"));
   return i;
 }
 
 static bool restore_any(void *instance, const MalRecord *record, GError **error)
 {
-  g_autofree char *hook = g_strdup_printf("restore(%.*s=%.*s)", (int)record->key_length, (const char *)record->key,
-                                          (int)record->value_length, (const char *)record->value);
+  g_autofree char *hook =
+      g_strdup_printf("restore(%.*s=%.*s)", (int)record->key_length, (const char *)record->key,
+                      (int)record->value_length, (const char *)record->value);
   return called(((Instance *)instance)->name, hook, error);
 }
 
@@ -77,7 +81,8 @@ static MalReload reload_any(void *instance, const MalConfig *config)
   called(i->name, "reload", NULL);
   cr_assert_eq(i->host->config, config);
   if (strcmp(i->name, "alpha") == 0)
-    script.reload_value = g_intern_string(mal_conf_string(mal_config_section(config, "alpha"), "word"));
+    script.reload_value =
+        g_intern_string(mal_conf_string(mal_config_section(config, "alpha"), "word"));
   return script.reload;
 }
 
@@ -92,7 +97,8 @@ static void close_any(void *instance)
   g_free(instance);
 }
 
-static MalVerdict arbitrate(void *instance, uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until)
+static MalVerdict arbitrate(void *instance, uint64_t ticket, const MalScope *scope, MalSpan span,
+                            MalTime until)
 {
   Asked a = { ticket, span };
   (void)instance, (void)scope, (void)until;
@@ -103,30 +109,49 @@ static MalVerdict arbitrate(void *instance, uint64_t ticket, const MalScope *sco
   return script.verdict;
 }
 
-static void demand(void *instance, MalLevel level, const MalScope *scope, uint64_t count, MalTime until)
+static void demand(void *instance, MalLevel level, const MalScope *scope, uint64_t count,
+                   MalTime until)
 {
   (void)instance, (void)level, (void)scope, (void)count, (void)until;
   script.demands++;
 }
 
-static const MalConfKey alpha_keys[] = { { .key = "word", .type = MAL_CONF_STRING, .fallback = "none", .help = "A." } };
+static const MalConfKey alpha_keys[] = {
+  { .key = "word", .type = MAL_CONF_STRING, .fallback = "none", .help = "A." }
+};
 static const MalConfGroup alpha_groups[] = { { "alpha", false, alpha_keys, 1, "A." } };
 static const MalMetricDef alpha_metrics[] = { { "things", MAL_COUNTER, "A." } };
 
-#define HOOKS .version = "1", .summary = "A test's.", .open = open_any, .restore = restore_any, .start = start_any, \
-              .reload = reload_any, .stop = stop_any, .close = close_any
+#define HOOKS                                                                                      \
+  .version = "1", .summary = "A test's.", .open = open_any, .restore = restore_any,                \
+  .start = start_any, .reload = reload_any, .stop = stop_any, .close = close_any
 
-static const MalPlugin alpha = { .abi = MAL_PLUGIN_ABI, .name = "alpha", .roles = MAL_ROLE_MAAS, .groups = alpha_groups,
-                                 .n_groups = 1, .metrics = alpha_metrics, .n_metrics = 1, .check = check_alpha, HOOKS };
-static const MalPlugin beta = { .abi = MAL_PLUGIN_ABI, .name = "beta", .roles = MAL_ROLE_MAAS, HOOKS };
-static const MalPlugin coordinator = { .abi = MAL_PLUGIN_ABI, .name = "coordinator", .roles = MAL_ROLE_COORDINATOR, HOOKS };
-static const MalPlugin layer2 = { .abi = MAL_PLUGIN_ABI, .name = "layer2", .roles = MAL_ROLE_MAAS, HOOKS,
-                                  .arbitrate = arbitrate };
-static const MalPlugin layer3 = { .abi = MAL_PLUGIN_ABI, .name = "layer3", .roles = MAL_ROLE_MAAS, HOOKS, .demand = demand };
+static const MalPlugin alpha = { .abi = MAL_PLUGIN_ABI,
+                                 .name = "alpha",
+                                 .roles = MAL_ROLE_MAAS,
+                                 .groups = alpha_groups,
+                                 .n_groups = 1,
+                                 .metrics = alpha_metrics,
+                                 .n_metrics = 1,
+                                 .check = check_alpha,
+                                 HOOKS };
+static const MalPlugin beta = {
+  .abi = MAL_PLUGIN_ABI, .name = "beta", .roles = MAL_ROLE_MAAS, HOOKS
+};
+static const MalPlugin coordinator = {
+  .abi = MAL_PLUGIN_ABI, .name = "coordinator", .roles = MAL_ROLE_COORDINATOR, HOOKS
+};
+static const MalPlugin layer2 = {
+  .abi = MAL_PLUGIN_ABI, .name = "layer2", .roles = MAL_ROLE_MAAS, HOOKS, .arbitrate = arbitrate
+};
+static const MalPlugin layer3 = {
+  .abi = MAL_PLUGIN_ABI, .name = "layer3", .roles = MAL_ROLE_MAAS, HOOKS, .demand = demand
+};
 static const MalPlugin old_abi = { .abi = 0, .name = "old", HOOKS };
-static const MalPlugin *const builtin[] = { &alpha, &beta, &coordinator, &layer2, &layer3, &old_abi, NULL };
+static const MalPlugin *const builtin[] = { &alpha,  &beta,    &coordinator, &layer2,
+                                            &layer3, &old_abi, NULL };
 
-/* ---- a daemon ------------------------------------------------------------------------------------------------------- */
+/* ---- a daemon -------------------------------------------------------------------------------- */
 
 typedef struct {
   FakeRuntime *fake;
@@ -149,11 +174,14 @@ static void log_line(MalLogLevel level, const char *line, void *data)
 
 static Bed prepare(bool on_disk)
 {
-  Bed b = { .fake = fake_runtime_new(), .dir = g_dir_make_tmp("mal-core-XXXXXX", NULL), .on_disk = on_disk,
+  Bed b = { .fake = fake_runtime_new(),
+            .dir = g_dir_make_tmp("mal-core-XXXXXX", NULL),
+            .on_disk = on_disk,
             .log = g_string_new(NULL) };
   b.rt = fake_runtime(b.fake);
   b.config = g_build_filename(b.dir, "mallocd.conf", NULL);
-  script = (Script){ .calls = g_string_new(NULL), .asked = g_array_new(FALSE, FALSE, sizeof(Asked)) };
+  script =
+      (Script){ .calls = g_string_new(NULL), .asked = g_array_new(FALSE, FALSE, sizeof(Asked)) };
   return b;
 }
 
@@ -168,10 +196,15 @@ static bool keep(Bed *b, bool ok, GError *error)
 static bool up(Bed *b, const char *config)
 {
   GError *error = NULL;
-  MalCoreOptions o = { .runtime = b->rt, .config_file = b->config, .builtin = builtin, .plugin_dir = b->dir,
-                       .log = log_line, .log_data = b->log };
+  MalCoreOptions o = { .runtime = b->rt,
+                       .config_file = b->config,
+                       .builtin = builtin,
+                       .plugin_dir = b->dir,
+                       .log = log_line,
+                       .log_data = b->log };
   cr_assert(g_file_set_contents(b->config, config, -1, NULL));
-  b->store = o.store = b->on_disk ? mal_store_sqlite_open(b->rt, b->dir, NULL, &error) : mal_store_memory_new(b->rt);
+  b->store = o.store =
+      b->on_disk ? mal_store_sqlite_open(b->rt, b->dir, NULL, &error) : mal_store_memory_new(b->rt);
   b->core = mal_core_new(&o, &error);
   bool ok = b->core && mal_core_start(b->core, &error);
   if (b->core)
@@ -266,7 +299,7 @@ static bool add_reserve(Bed *b, const char *name, const char *where)
   return keep(b, ok, error);
 }
 
-/* ---- control calls --------------------------------------------------------------------------------------------------- */
+/* ---- control calls --------------------------------------------------------------------------- */
 
 typedef struct { unsigned answers; int code; json_object *result; char *message; } Answer;
 
@@ -329,7 +362,7 @@ static uint64_t metric(Bed *b, const char *name)
   return 0;
 }
 
-/* ---- the life of plugins ------------------------------------------------------------------------------------------------ */
+/* ---- the life of plugins --------------------------------------------------------------------- */
 
 Test(core, hooks_in_their_order)
 {
@@ -350,12 +383,14 @@ Test(core, hooks_in_their_order)
 
 Test(core, a_hook_that_fails_leaves_nothing_behind)
 {
-  static const struct { const char *fail, *calls; } table[] = {
+  static const struct { const char *fail, *calls;
+  } table[] = {
     { "alpha.check", "alpha.check " },
     { "alpha.open", "alpha.check alpha.open " },
     { "beta.open", "alpha.check alpha.open beta.open alpha.close " },
     { "alpha.start", "alpha.check alpha.open beta.open alpha.start beta.close alpha.close " },
-    { "beta.start", "alpha.check alpha.open beta.open alpha.start beta.start beta.close alpha.stop alpha.close " },
+    { "beta.start", "alpha.check alpha.open beta.open alpha.start beta.start beta.close alpha.stop "
+                    "alpha.close " },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
     Bed b = prepare(true);
@@ -400,7 +435,8 @@ Test(core, without_its_role_a_plugin_is_idle)
 
 static MalTicket put(Bed *b, const char *key, const char *value)
 {
-  MalRecord r = { "alpha", "word", (const uint8_t *)key, strlen(key), (const uint8_t *)value, strlen(value) };
+  MalRecord r = { "alpha",      "word", (const uint8_t *)key, strlen(key), (const uint8_t *)value,
+                  strlen(value) };
   return mal_store_put_record(mal_core_store(b->core), &r);
 }
 
@@ -419,8 +455,9 @@ Test(core, a_plugin_that_restarts_reads_its_records)
     g_string_truncate(script.calls, 0);
     script.reload = MAL_RELOAD_RESTART;
     cr_assert(reload(&b, DAEMON SCOPES));
-    must_have_called(b, "alpha.check alpha.reload alpha.stop alpha.close alpha.open alpha.restore(c=1) "
-                        "alpha.restore(a=2) alpha.start beta.reload beta.stop beta.close beta.open beta.start ");
+    must_have_called(
+        b, "alpha.check alpha.reload alpha.stop alpha.close alpha.open alpha.restore(c=1) "
+           "alpha.restore(a=2) alpha.start beta.reload beta.stop beta.close beta.open beta.start ");
     if (!on_disk) {
       mal_store_memory_fail(b.store, "no");
       put(&b, "c", "lost");
@@ -428,12 +465,14 @@ Test(core, a_plugin_that_restarts_reads_its_records)
       mal_store_memory_fail(b.store, NULL);
       fake_run(b.fake);
       cr_assert(reload(&b, DAEMON SCOPES));
-      cr_assert(strstr(script.calls->str, "alpha.restore(c=1) alpha.restore(a=2)"), "%s", script.calls->str);
+      cr_assert(strstr(script.calls->str, "alpha.restore(c=1) alpha.restore(a=2)"), "%s",
+                script.calls->str);
     } else {
       down(&b);
       g_string_truncate(script.calls, 0);
       cr_assert(up(&b, DAEMON SCOPES), "%s", b.error);
-      cr_assert(strstr(script.calls->str, "alpha.restore(c=1) alpha.restore(a=2) "), "%s", script.calls->str);
+      cr_assert(strstr(script.calls->str, "alpha.restore(c=1) alpha.restore(a=2) "), "%s",
+                script.calls->str);
     }
     clear(&b);
   }
@@ -470,20 +509,26 @@ Test(core, a_plugin_that_the_file_names_no_more_goes_on_as_it_was)
   clear(&b);
 }
 
-/* ---- reloads, all or nothing ----------------------------------------------------------------------------------------------- */
+/* ---- reloads, all or nothing ----------------------------------------------------------------- */
 
 Test(core, a_bad_reload_changes_nothing)
 {
   static const char *const bad[] = {
     "[daemon]\nlog-level=debug\nplugins=alpha;beta\n[unknown]\n",
     "[daemon]\nlog-level=debug\nplugins=alpha;beta;gamma\n" SCOPES,
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES "[range x]\nscope=nowhere\nfirst=239.255.1.0\nlast=239.255.1.9\n",
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES,             /* the lease would lose its place */
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n",                    /* and its scope */
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB "[range x]\nscope=local\nfirst=239.255.8.0\nlast=239.255.8.9\n",
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB "[range hand]\nscope=local\nfirst=239.255.7.0\nlast=239.255.7.9\n",
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB "[reserve cam]\nscope=local\naddresses=239.255.7.9\n",
-    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB "[reserve x]\nscope=local\naddresses=239.255.9.9\n",
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES
+    "[range x]\nscope=nowhere\nfirst=239.255.1.0\nlast=239.255.1.9\n",
+    /* the lease would lose its place */
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES,
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n", /* and its scope */
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB
+    "[range x]\nscope=local\nfirst=239.255.8.0\nlast=239.255.8.9\n",
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB
+    "[range hand]\nscope=local\nfirst=239.255.7.0\nlast=239.255.7.9\n",
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB
+    "[reserve cam]\nscope=local\naddresses=239.255.7.9\n",
+    "[daemon]\nlog-level=debug\nplugins=alpha;beta\n" SCOPES LAB
+    "[reserve x]\nscope=local\naddresses=239.255.9.9\n",
   };
   Bed b = bed(DAEMON SCOPES LAB);
   cr_assert_eq(call(&b, "lease.request", LEASE("01", "")), -1, "%s", b.error);
@@ -516,7 +561,8 @@ Test(core, events_and_metrics_stand_once)
   g_autoptr(GPtrArray) known = mal_events_known(mal_core_events(b.core));
   for (unsigned i = 0; i < known->len; i++)
     for (unsigned j = 0; j < i; j++)
-      cr_assert_str_neq(((const MalEventDef *)known->pdata[i])->name, ((const MalEventDef *)known->pdata[j])->name);
+      cr_assert_str_neq(((const MalEventDef *)known->pdata[i])->name,
+                        ((const MalEventDef *)known->pdata[j])->name);
   unsigned alphas = 0;
   for (size_t i = 0; i < mal_metrics_size(mal_core_metrics(b.core)); i++)
     alphas += strcmp(mal_metrics_at(mal_core_metrics(b.core), i)->owner, "alpha") == 0;
@@ -524,7 +570,7 @@ Test(core, events_and_metrics_stand_once)
   clear(&b);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 Test(core, what_is_made_by_hand_survives_a_restart)
 {
@@ -556,11 +602,14 @@ Test(core, what_is_made_by_hand_survives_a_restart)
 Test(core, by_hand_on_a_disk_that_fails)
 {
   Bed b = bed(DAEMON SCOPES LAB);
-  cr_assert(add_range(&b, "kept", "239.255.7.0/28", MAL_FOREVER) && add_reserve(&b, "cam", "239.255.1.1"));
-  cr_assert_eq(call(&b, "lease.request", LEASE("01", ",\"address\":\"239.255.7.3\"")), -1, "%s", b.error);
+  cr_assert(add_range(&b, "kept", "239.255.7.0/28", MAL_FOREVER)
+            && add_reserve(&b, "cam", "239.255.1.1"));
+  cr_assert_eq(call(&b, "lease.request", LEASE("01", ",\"address\":\"239.255.7.3\"")), -1, "%s",
+               b.error);
   b.done = 0;
   mal_store_memory_hold(b.store, true);
-  cr_assert(add_range(&b, "new", "239.255.8.0/28", MAL_FOREVER) && add_reserve(&b, "cam2", "239.255.1.2"));
+  cr_assert(add_range(&b, "new", "239.255.8.0/28", MAL_FOREVER)
+            && add_reserve(&b, "cam2", "239.255.1.2"));
   cr_assert(remove_range(&b, "kept", true));
   cr_assert(mal_core_reserve_remove(b.core, "cam", done, &b, NULL));
   cr_assert_not(remove_range(&b, "new", false));
@@ -589,13 +638,16 @@ Test(core, a_range_that_ends)
   cr_assert(add_range(&b, "short", "239.255.8.0/28", FAKE_START + 1000), "%s", b.error);
   cr_assert_eq(call(&b, "lease.request", LEASE("01", ",\"lifetime\":900")), -1, "%s", b.error);
   cr_assert_eq(call(&b, "lease.request", LEASE("02", ",\"lifetime\":1001")), MAL_ERROR_NO_SPACE);
-  cr_assert_eq(call(&b, "lease.request", LEASE("03", ",\"lifetime\":900,\"pad\":101")), MAL_ERROR_NO_SPACE);
+  cr_assert_eq(call(&b, "lease.request", LEASE("03", ",\"lifetime\":900,\"pad\":101")),
+               MAL_ERROR_NO_SPACE);
   cr_assert_eq(call(&b, "lease.renew", "{\"lease\":\"01\",\"lifetime\":1001}"), MAL_ERROR_NO_SPACE);
   cr_assert(strstr(b.error, "range ends"), "%s", b.error);
   fake_advance(b.fake, 1001);
   cr_assert_not(has_lease(&b, 1));
-  cr_assert_null(mal_space_containing(mal_core_space(b.core), MAL_LEVEL_AVAILABLE, span("239.255.8.0").first));
-  cr_assert(add_range(&b, "short", "239.255.8.0/28", MAL_FOREVER), "its name is free again: %s", b.error);
+  cr_assert_null(
+      mal_space_containing(mal_core_space(b.core), MAL_LEVEL_AVAILABLE, span("239.255.8.0").first));
+  cr_assert(add_range(&b, "short", "239.255.8.0/28", MAL_FOREVER), "its name is free again: %s",
+            b.error);
   clear(&b);
 }
 
@@ -603,7 +655,8 @@ Test(core, ranges_that_can_not_be)
 {
   Bed b = bed(DAEMON SCOPES LAB);
   GError *error = NULL;
-  cr_assert_not(mal_core_range_add(b.core, "six", "wide", span("ff15::db8:8000:0-ff15:1::db8:8000:0"), MAL_FOREVER, NULL,
+  cr_assert_not(mal_core_range_add(b.core, "six", "wide",
+                                   span("ff15::db8:8000:0-ff15:1::db8:8000:0"), MAL_FOREVER, NULL,
                                    NULL, &error));
   cr_assert(strstr(error->message, "96"), "%s", error->message);
   g_clear_error(&error);
@@ -618,7 +671,7 @@ Test(core, ranges_that_can_not_be)
   clear(&b);
 }
 
-/* ---- trouble -------------------------------------------------------------------------------------------------------------------- */
+/* ---- trouble --------------------------------------------------------------------------------- */
 
 static void must_be(Bed *b, const char *state)
 {
@@ -669,16 +722,19 @@ Test(core, gauges)
 {
   Bed b = bed(DAEMON SCOPES LAB);
   cr_assert_eq(call(&b, "lease.request", LEASE("01", ",\"count\":3")), -1);
-  cr_assert(metric(&b, "leases") == 1 && metric(&b, "addresses-leased") == 3 && metric(&b, "changes-pending") == 0);
+  cr_assert(metric(&b, "leases") == 1 && metric(&b, "addresses-leased") == 3
+            && metric(&b, "changes-pending") == 0);
   cr_assert(metric(&b, "store-batches") > 0 && metric(&b, "lease-memory-bytes") > 0);
   cr_assert_eq(call(&b, "lease.release", "{\"lease\":\"01\"}"), -1);
   cr_assert(metric(&b, "leases") == 0 && metric(&b, "leases-released") == 1);
   clear(&b);
 }
 
-/* ---- layers 2 and 3 ----------------------------------------------------------------------------------------------------------------- */
+/* ---- layers 2 and 3 -------------------------------------------------------------------------- */
 
-#define LAYER2 "[daemon]\nplugins=layer2\nroles=maas\n" SCOPES "[range lab]\nscope=local\nfirst=239.255.1.0\nlast=239.255.4.255\n"
+#define LAYER2                                                                                     \
+  "[daemon]\nplugins=layer2\nroles=maas\n" SCOPES                                                  \
+  "[range lab]\nscope=local\nfirst=239.255.1.0\nlast=239.255.4.255\n"
 #define WAIT ",\"wait\":true"
 
 Test(core, the_arbiter_says_yes)
@@ -686,10 +742,12 @@ Test(core, the_arbiter_says_yes)
   Bed b = prepare(false);
   script.verdict = MAL_VERDICT_YES;
   cr_assert(up(&b, LAYER2), "%s", b.error);
-  cr_assert_eq(call(&b, "lease.request", LEASE("01", "")), MAL_ERROR_NO_SPACE, "who doesn't wait doesn't ask");
+  cr_assert_eq(call(&b, "lease.request", LEASE("01", "")), MAL_ERROR_NO_SPACE,
+               "who doesn't wait doesn't ask");
   cr_assert_eq(call(&b, "lease.request", LEASE("01", WAIT)), -1, "%s", b.error);
   cr_assert_eq(script.asked->len, 1);
-  cr_assert_eq(call(&b, "lease.request", LEASE("02", WAIT ",\"count\":600")), -1, "more than one block: %s", b.error);
+  cr_assert_eq(call(&b, "lease.request", LEASE("02", WAIT ",\"count\":600")), -1,
+               "more than one block: %s", b.error);
   clear(&b);
 }
 
@@ -735,8 +793,8 @@ Test(core, demand_goes_to_layer_3)
   begin(&b, &a, "lease.request", LEASE("01", WAIT));
   fake_run(b.fake);
   cr_assert(a.answers == 0 && script.demands == 1);
-  cr_assert(mal_space_add(mal_core_space(b.core), MAL_LEVEL_AVAILABLE, "local", span("239.255.3.0/28"), MAL_FOREVER, "m",
-                          "layer3", &error));
+  cr_assert(mal_space_add(mal_core_space(b.core), MAL_LEVEL_AVAILABLE, "local",
+                          span("239.255.3.0/28"), MAL_FOREVER, "m", "layer3", &error));
   fake_run(b.fake);
   cr_assert(a.answers == 1 && a.code == -1);
   answer_clear(&a);

@@ -89,7 +89,7 @@ static void lab_free(Lab *lab)
   g_string_free(lab->log, TRUE);
 }
 
-/* ---- what happens to a request ---------------------------------------------------------------- */
+/* ---- what happens to a request --------------------------------------------------------------- */
 
 typedef struct {
   unsigned granted, failed;
@@ -214,10 +214,11 @@ Test(example_plugin, what_it_brought_must_still_have_a_place)
   configure(&lab, "[range two]\nscope = lab\nfirst = 239.255.2.0\nlast = 239.255.2.63\n"
                   "[pool]\nscope = lab\nfirst = 239.255.3.0\nlast = 239.255.3.255\n");
   cr_assert_not(begin(&lab, &error));
-  cr_assert_str_eq(error->message,
-                   "plugin pool: \"lab 239.255.2.0-239.255.2.63\", which it brought and keeps in "
-                   "the store: range pool-239.255.2.0 (239.255.2.0-239.255.2.63) overlaps available "
-                   "range two (239.255.2.0-239.255.2.63, from config)");
+  cr_assert_str_eq(
+      error->message,
+      "plugin pool: \"lab 239.255.2.0-239.255.2.63\", which it brought and keeps in the store: "
+      "range pool-239.255.2.0 (239.255.2.0-239.255.2.63) overlaps available range two "
+      "(239.255.2.0-239.255.2.63, from config)");
   lab_free(&lab);
 }
 

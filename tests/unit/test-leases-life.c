@@ -3,7 +3,7 @@
 
 #include "tests/unit/leases-bed.h"
 
-/* ---- time --------------------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 Test(leases_life, a_step_of_the_clock_takes_nothing_from_a_running_lease)
 {
@@ -15,7 +15,8 @@ Test(leases_life, a_step_of_the_clock_takes_nothing_from_a_running_lease)
     fake_advance(b.fake, 100);
     fake_step_wall(b.fake, steps[i]);
     MalRefusal why;
-    cr_assert_eq(lease(&b, "b", 1, 60, &why), MAL_ANSWER_REFUSED, "step %" G_GINT64_FORMAT, steps[i]);
+    cr_assert_eq(lease(&b, "b", 1, 60, &why), MAL_ANSWER_REFUSED, "step %" G_GINT64_FORMAT,
+                 steps[i]);
     cr_assert(mal_leases_get(b.leases, id_of("a"), &view));
     cr_assert_eq(view.end, mal_runtime_now(b.rt) + 500);
     fake_advance(b.fake, 499);
@@ -62,7 +63,7 @@ Test(leases_life, after_a_step_an_advance_lease_keeps_its_absolute_time)
   bed_clear(&b);
 }
 
-/* ---- configuration -------------------------------------------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 Test(leases_life, a_plan_that_takes_a_live_lease_its_place_is_refused)
 {
@@ -83,11 +84,13 @@ Test(leases_life, a_plan_that_takes_a_live_lease_its_place_is_refused)
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
     g_autoptr(GError) error = NULL;
     cr_assert(!replan(&b, bad[i], &error), "plan %zu", i);
-    cr_assert(strstr(error->message, "239.255.1.2") && strstr(error->message, "release"), "%s", error->message);
+    cr_assert(strstr(error->message, "239.255.1.2") && strstr(error->message, "release"), "%s",
+              error->message);
     mal_leases_check(b.leases, FAKE_START);
   }
   MalLease view;
-  cr_assert(replan(&b, SCOPES "[range other]\nscope=local\nfirst=239.255.1.2\nlast=239.255.1.3\n", NULL));
+  cr_assert(
+      replan(&b, SCOPES "[range other]\nscope=local\nfirst=239.255.1.2\nlast=239.255.1.3\n", NULL));
   mal_leases_check(b.leases, FAKE_START);
   cr_assert(mal_leases_get(b.leases, id_of("a"), &view));
   cr_assert_eq(lease(&b, "b", 1, 60, NULL), MAL_ANSWER_GRANTED);
@@ -103,7 +106,8 @@ Test(leases_life, a_withdrawn_range_revokes_what_is_leased_of_it)
   MalLeaseRequest r = request_of(&b, "a", 1, 60);
   r.named = &named;
   r.n_named = 1;
-  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra", "control", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra",
+                          "control", NULL));
   cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
   mal_leases_watch(b.leases, on_change, &b);
   cr_assert(mal_space_remove(b.space, MAL_LEVEL_AVAILABLE, span.first, NULL));
@@ -117,12 +121,14 @@ Test(leases_life, a_withdrawn_range_revokes_what_is_leased_of_it)
 
 Test(leases_life, a_range_withdrawn_while_the_disk_fails)
 {
-  static const char *const ids[] = { "an identifier that is too long for the slot itself", "durable" };
+  static const char *const ids[] = { "an identifier that is too long for the slot itself",
+                                     "durable" };
   Bed b = bed_of(SCOPES LAB);
   MalSpan span = { mal_address_ipv4(0xefff0500), mal_address_ipv4(0xefff0503) };
   MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 900 };
   MalLease view;
-  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra", "control", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra",
+                          "control", NULL));
   for (unsigned i = 2; i-- > 0;) {
     MalBlock named = mal_block_make(mal_address_ipv4(0xefff0500 + i), 1);
     MalLeaseRequest r = request_of(&b, ids[i], 1, 60);
@@ -131,7 +137,8 @@ Test(leases_life, a_range_withdrawn_while_the_disk_fails)
     mal_store_memory_hold(b.store, i == 0);
     cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
   }
-  cr_assert_eq(mal_leases_renew(b.leases, id_of(ids[1]), &renewal, FAKE_START, done, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_renew(b.leases, id_of(ids[1]), &renewal, FAKE_START, done, &b, 0, NULL),
+               MAL_ANSWER_GRANTED);
   mal_leases_watch(b.leases, on_change, &b);
   mal_store_memory_fail(b.store, "disk full");
   cr_assert(mal_space_remove(b.space, MAL_LEVEL_AVAILABLE, span.first, NULL));
@@ -154,7 +161,8 @@ Test(leases_life, a_revocation_that_the_disk_refuses_is_one_all_the_same)
   MalLeaseRequest r = request_of(&b, "a", 1, 60);
   r.named = &named;
   r.n_named = 1;
-  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra", "control", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "extra",
+                          "control", NULL));
   cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
   mal_leases_watch(b.leases, on_change, &b);
   mal_store_memory_hold(b.store, true);
@@ -171,14 +179,16 @@ Test(leases_life, a_revocation_that_the_disk_refuses_is_one_all_the_same)
 static void bring(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
 {
   Bed *b = data;
-  MalSpan span = { mal_address_ipv4(0xefff0700), mal_address_ipv4(0xefff0700 + (uint32_t)count - 1) };
+  MalSpan span = { mal_address_ipv4(0xefff0700),
+                   mal_address_ipv4(0xefff0700 + (uint32_t)count - 1) };
   (void)level;
   (void)until;
   cr_assert_str_eq(scope->id, "local");
   mal_space_add(b->space, MAL_LEVEL_AVAILABLE, "local", span, MAL_FOREVER, "more", "test", NULL);
 }
 
-static void bring_nothing(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+static void bring_nothing(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                          void *data)
 {
   (void)level;
   (void)scope;
@@ -207,7 +217,8 @@ Test(leases_life, demand_travels_outwards_and_what_it_brings_comes_back)
   bed_clear(&b);
 }
 
-static void bring_late(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+static void bring_late(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                       void *data)
 {
   (void)level;
   (void)scope;
@@ -228,7 +239,8 @@ Test(leases_life, rfc2730_2_2_4_space_on_its_way_beats_a_later_start)
   r.may_wait = true;
   cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_WAITING);
   cr_assert_eq(wanted, 1);
-  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", more, MAL_FOREVER, "more", "test", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", more, MAL_FOREVER, "more", "test",
+                          NULL));
   fake_run(b.fake);
   cr_assert(b.calls == 1 && b.start == FAKE_START);
   r.id = id_of("c");
@@ -242,7 +254,8 @@ Test(leases_life, rfc2730_2_2_4_space_on_its_way_beats_a_later_start)
   wanted = 0;
   r.id = id_of("d");
   r.max_start = mal_runtime_now(b.rt);
-  cr_assert(!mal_leases_hold(b.leases, &r, r.max_start, r.max_start + 60, NULL, &why) && wanted == 4);
+  cr_assert(!mal_leases_hold(b.leases, &r, r.max_start, r.max_start + 60, NULL, &why)
+            && wanted == 4);
   bed_clear(&b);
 }
 
@@ -272,7 +285,8 @@ Test(leases_life, a_release_takes_back_what_waits)
   MalLeaseRequest r = request_of(&b, "a", 1, 60);
   r.may_wait = true;
   cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
-  cr_assert_eq(mal_leases_release(b.leases, r.id, FAKE_START, "released", NULL, NULL, 0, NULL), MAL_ANSWER_WAITING);
+  cr_assert_eq(mal_leases_release(b.leases, r.id, FAKE_START, "released", NULL, NULL, 0, NULL),
+               MAL_ANSWER_WAITING);
   cr_assert(!mal_leases_is_waiting(b.leases, r.id) && b.calls == 0);
   fake_run(b.fake);
   cr_assert(b.calls == 1 && b.code == MAL_ERROR_NOT_FOUND);
@@ -283,9 +297,15 @@ Test(leases_life, a_stored_lease_yields_to_a_later_one_on_its_address)
 {
   Bed b = bed_of(SCOPES LAB);
   g_autoptr(GError) error = NULL;
-  MalBlock block = mal_block_make(mal_address_ipv4(0xefff0102), 1), outside = mal_block_make(mal_address_ipv4(0xefff2000), 1);
-  MalLease first = { .id = id_of("a"), .scope = "local", .blocks = &block, .n_blocks = 1, .start = FAKE_START - 100,
-                     .end = FAKE_START + 100, .origin = "madcap" };
+  MalBlock block = mal_block_make(mal_address_ipv4(0xefff0102), 1),
+           outside = mal_block_make(mal_address_ipv4(0xefff2000), 1);
+  MalLease first = { .id = id_of("a"),
+                     .scope = "local",
+                     .blocks = &block,
+                     .n_blocks = 1,
+                     .start = FAKE_START - 100,
+                     .end = FAKE_START + 100,
+                     .origin = "madcap" };
   MalLease second = first;
   second.id = id_of("b");
   unsigned superseded = 0;
@@ -334,27 +354,31 @@ Test(leases_life, a_refusal_says_why)
   r.min = r.desired = 2;
   cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_REFUSED);
   g_autoptr(GError) error = mal_leases_refusal_error(b.leases, &r, FAKE_START, &why);
-  cr_assert(strstr(error->message, "16 owned") && strstr(error->message, "16 leased, 0 reserved, 0 free"), "%s",
-            error->message);
+  cr_assert(strstr(error->message, "16 owned")
+                && strstr(error->message, "16 leased, 0 reserved, 0 free"),
+            "%s", error->message);
   bed_clear(&b);
 }
 
-/* ---- anything, in any order ---------------------------------------------------------------------------------------------- */
+/* ---- anything, in any order ------------------------------------------------------------------ */
 
 static void random_step(Bed *b, GRand *rand)
 {
   char id[8];
   MalTime now = mal_runtime_now(b->rt);
   g_snprintf(id, sizeof id, "%d", g_rand_int_range(rand, 0, 24));
-  MalLeaseRequest r = request_of(b, id, (uint32_t)g_rand_int_range(rand, 1, 4), g_rand_int_range(rand, 1, 400));
+  MalLeaseRequest r =
+      request_of(b, id, (uint32_t)g_rand_int_range(rand, 1, 4), g_rand_int_range(rand, 1, 400));
   r.min = 1;
   r.pad = g_rand_int_range(rand, 0, 30);
   r.min_lifetime = g_rand_boolean(rand) ? r.lifetime : 0;
   if (g_rand_int_range(rand, 0, 3) == 0)
     r.start = now + g_rand_int_range(rand, 0, 500);
   r.max_start = MAX(r.start, now) + (g_rand_boolean(rand) ? g_rand_int_range(rand, 0, 900) : 0);
-  MalRenewal renewal = { .start = g_rand_boolean(rand) ? MAL_BEGINNING : now + g_rand_int_range(rand, 0, 300),
-                         .max_start = MAL_FOREVER, .lifetime = g_rand_int_range(rand, 1, 600) };
+  MalRenewal renewal = { .start = g_rand_boolean(rand) ? MAL_BEGINNING
+                                                       : now + g_rand_int_range(rand, 0, 300),
+                         .max_start = MAL_FOREVER,
+                         .lifetime = g_rand_int_range(rand, 1, 600) };
   switch (g_rand_int_range(rand, 0, 12)) {
   case 0: case 1: case 2: case 3:
     mal_leases_request(b->leases, &r, now, done, b, 0, NULL);
@@ -382,7 +406,10 @@ static void random_step(Bed *b, GRand *rand)
       fake_step_wall(b->fake, g_rand_int_range(rand, -2000, 2000));
     break;
   case 11:
-    replan(b, g_rand_boolean(rand) ? SCOPES LAB : SCOPES LAB "[range m]\nscope=local\nfirst=239.255.9.0\nlast=239.255.9.7\n",
+    replan(b,
+           g_rand_boolean(rand) ? SCOPES LAB
+                                : SCOPES LAB
+               "[range m]\nscope=local\nfirst=239.255.9.0\nlast=239.255.9.7\n",
            NULL);
     break;
   }
@@ -407,8 +434,10 @@ Test(leases_life, the_invariants_hold_whatever_happens)
     fake_advance(b.fake, 100000);
     mal_leases_expire(b.leases, mal_runtime_now(b.rt));
     cr_assert_eq(mal_leases_totals(b.leases, NULL).leases, 0, "seed %u", seed);
-    cr_assert_eq(mal_leases_client_addresses(b.leases, mal_address_ipv4(0xc0000207)), 0, "seed %u", seed);
-    cr_assert_eq(lease(&b, "all", 16, 60, NULL), MAL_ANSWER_GRANTED, "seed %u: nothing leaked", seed);
+    cr_assert_eq(mal_leases_client_addresses(b.leases, mal_address_ipv4(0xc0000207)), 0, "seed %u",
+                 seed);
+    cr_assert_eq(lease(&b, "all", 16, 60, NULL), MAL_ANSWER_GRANTED, "seed %u: nothing leaked",
+                 seed);
     g_rand_free(rand);
     bed_clear(&b);
   }

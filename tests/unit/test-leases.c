@@ -3,7 +3,7 @@
 
 #include "tests/unit/leases-bed.h"
 
-/* ---- granting ------------------------------------------------------------------------------------------------------ */
+/* ---- granting -------------------------------------------------------------------------------- */
 
 Test(leases, nobody_is_told_before_the_disk_has_it)
 {
@@ -75,7 +75,8 @@ Test(leases, rfc2730_3_11_named_addresses_or_nothing)
 {
   Bed b = bed_of(SCOPES LAB);
   MalRefusal why;
-  MalBlock named[2] = { mal_block_make(mal_address_ipv4(0xefff0102), 2), mal_block_make(mal_address_ipv4(0xefff0108), 1) };
+  MalBlock named[2] = { mal_block_make(mal_address_ipv4(0xefff0102), 2),
+                        mal_block_make(mal_address_ipv4(0xefff0108), 1) };
   MalLeaseRequest r = request_of(&b, "a", 1, 60);
   r.named = named;
   r.n_named = 2;
@@ -175,7 +176,7 @@ Test(leases, a_client_has_a_limit)
   bed_clear(&b);
 }
 
-/* ---- holds ----------------------------------------------------------------------------------------------------------- */
+/* ---- holds ----------------------------------------------------------------------------------- */
 
 Test(leases, rfc2730_2_2_3_a_hold_becomes_the_lease_or_lapses)
 {
@@ -184,7 +185,8 @@ Test(leases, rfc2730_2_2_3_a_hold_becomes_the_lease_or_lapses)
   MalLeaseRequest r = request_of(&b, "a", 2, 60);
   cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, &held, NULL));
   g_autofree char *offered = mal_blocks_format(held.blocks, held.n_blocks);
-  cr_assert(!mal_leases_get(b.leases, id_of("a"), &view) && mal_leases_get_hold(b.leases, id_of("a"), &view));
+  cr_assert(!mal_leases_get(b.leases, id_of("a"), &view)
+            && mal_leases_get_hold(b.leases, id_of("a"), &view));
   cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
   cr_assert_str_eq(b.text, offered);
   r.id = id_of("b");
@@ -206,7 +208,8 @@ Test(leases, offers_count_against_the_limit_of_a_client_too)
   MalLeaseRequest r = request_of(&b, "a", 3, 60);
   r.client_limit = 4;
   cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why));
-  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "replaces the first");
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why),
+            "replaces the first");
   r.id = id_of("b");
   cr_assert(!mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why));
   cr_assert(why.code == MAL_ERROR_LIMIT && why.part == MAL_REFUSED_COUNT);
@@ -222,7 +225,8 @@ Test(leases, offers_count_against_the_limit_of_a_client_too)
   bed_clear(&b);
 }
 
-/* DISCOVERs cost a client nothing, so offers to one of them must not keep the scope from the others. */
+/* DISCOVERs cost a client nothing, so offers to one of them must not keep the scope from the
+   others. */
 Test(leases, rfc2730_2_2_3_one_client_gets_no_more_than_a_quarter_of_a_scope_offered)
 {
   Bed b = bed_of(SCOPES LAB "[range few]\nscope=org\nfirst=239.192.1.0\nlast=239.192.1.7\n");
@@ -237,10 +241,12 @@ Test(leases, rfc2730_2_2_3_one_client_gets_no_more_than_a_quarter_of_a_scope_off
   cr_assert_eq(why.code, MAL_ERROR_LIMIT);
   r.scope = mal_scope_set_find(mal_leases_scopes(b.leases), "org");
   r.id = id_of("elsewhere");
-  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "each scope by itself");
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why),
+            "each scope by itself");
   r = request_of(&b, "other", 8, 60);
   r.client = mal_address_ipv4(0xc0000208);
-  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why), "the first may be of any size");
+  cr_assert(mal_leases_hold(b.leases, &r, FAKE_START, FAKE_START + 60, NULL, &why),
+            "the first may be of any size");
   fake_advance(b.fake, 61);
   expire(&b);
   r = request_of(&b, "y", 1, 60);
@@ -248,7 +254,7 @@ Test(leases, rfc2730_2_2_3_one_client_gets_no_more_than_a_quarter_of_a_scope_off
   bed_clear(&b);
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 Test(leases, rfc2730_2_2_7_renewal_counts_from_now)
 {
@@ -256,7 +262,8 @@ Test(leases, rfc2730_2_2_7_renewal_counts_from_now)
   MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 200 };
   lease(&b, "a", 1, 100, NULL);
   fake_advance(b.fake, 50);
-  cr_assert_eq(mal_leases_renew(b.leases, id_of("a"), &renewal, FAKE_START + 50, done, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_renew(b.leases, id_of("a"), &renewal, FAKE_START + 50, done, &b, 0, NULL),
+               MAL_ANSWER_GRANTED);
   fake_run(b.fake);
   cr_assert(b.start == FAKE_START && b.end == FAKE_START + 250);
   MalRefusal why;
@@ -304,8 +311,10 @@ Test(leases, changes_of_one_lease_stand_in_line)
   MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 900 };
   mal_store_memory_hold(b.store, true);
   lease(&b, "a", 1, 100, NULL);
-  cr_assert_eq(mal_leases_renew(b.leases, id_of("a"), &renewal, FAKE_START, done, &b, 0, NULL), MAL_ANSWER_GRANTED);
-  cr_assert_eq(mal_leases_release(b.leases, id_of("a"), FAKE_START, "released", done, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_renew(b.leases, id_of("a"), &renewal, FAKE_START, done, &b, 0, NULL),
+               MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_release(b.leases, id_of("a"), FAKE_START, "released", done, &b, 0, NULL),
+               MAL_ANSWER_GRANTED);
   mal_store_memory_hold(b.store, false);
   fake_run(b.fake);
   cr_assert_eq(b.calls, 3);
@@ -353,7 +362,8 @@ Test(leases, when_durable_never_tells_of_another_lease)
   mal_store_memory_hold(b.store, true);
   mal_leases_release(b.leases, id_of("a"), FAKE_START, "released", NULL, NULL, 0, NULL);
   MalLeaseRequest r = request_of(&b, "c", 1, 60);
-  cr_assert_eq(mal_leases_request(b.leases, &r, FAKE_START, done_and_ask, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_request(b.leases, &r, FAKE_START, done_and_ask, &b, 0, NULL),
+               MAL_ANSWER_GRANTED);
   b.calls = 0;
   mal_leases_when_durable(b.leases, id_of("a"), done, &b, 0);
   mal_store_memory_hold(b.store, false);

@@ -102,11 +102,12 @@ Test(madcap_client_sim, a_scope_by_its_learned_name)
 Test(madcap_client_sim, a_scope_by_the_name_that_rfc2365_gives_it)
 {
   World w = world_new(6);
-  Host *server = add_host(&w, "server", "192.0.2.1",
-                          "[daemon]\nroles=maas\nplugins=madcap\n"
-                          "[scope campus]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=Campus\n"
-                          "[scope hall]\nfamily=ipv4\nfirst=239.254.0.0\nlast=239.254.255.255\nname[en]=Local hall\n"
-                          "[range a]\nscope=campus\nfirst=239.255.1.0\nlast=239.255.1.255\n[madcap]\n");
+  Host *server = add_host(
+      &w, "server", "192.0.2.1",
+      "[daemon]\nroles=maas\nplugins=madcap\n"
+      "[scope campus]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=Campus\n"
+      "[scope hall]\nfamily=ipv4\nfirst=239.254.0.0\nlast=239.254.255.255\nname[en]=Local hall\n"
+      "[range a]\nscope=campus\nfirst=239.255.1.0\nlast=239.255.1.255\n[madcap]\n");
   Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
   Answer *a = must(&w, client, "lease.request", "{\"via\":\"madcap\",\"scope\":\"local\"}");
 

@@ -509,7 +509,8 @@ Test(madcap_plugin, a_lease_is_known_at_once_after_a_step_of_the_clock_2_2_7)
           &(Ask){ MADCAP_REQUEST, 1, "239.255.0.0", NULL, 600, NULL, false, 0 });
   cr_assert_eq(answer(&d, 0).type, MADCAP_ACK);
   fake_step_wall(d.fake, 86400);
-  deliver(&d, "192.0.2.50", "192.0.2.1", &(Ask){ MADCAP_RENEW, 2, NULL, NULL, 600, NULL, false, 0 });
+  deliver(&d, "192.0.2.50", "192.0.2.1",
+          &(Ask){ MADCAP_RENEW, 2, NULL, NULL, 600, NULL, false, 0 });
   cr_assert_eq(answer(&d, 1).type, MADCAP_ACK);
   daemon_free(&d);
 }

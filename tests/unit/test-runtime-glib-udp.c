@@ -15,7 +15,7 @@
 static MalRuntime *rt;
 static uint32_t lo;
 
-/* ---- the system's sendmmsg, so that a test can make it fail ------------------------------------- */
+/* ---- the system's sendmmsg, so that a test can make it fail ---------------------------------- */
 
 static int refuse_length = -1;  /* EPERM for a datagram of this length */
 static unsigned budget = UINT_MAX;  /* datagrams that the socket still takes, then it is full */
@@ -58,7 +58,7 @@ static void tear_down(void)
 
 TestSuite(runtime_glib_udp, .init = set_up, .fini = tear_down, .timeout = 60);
 
-/* ---- a socket that notes what it gets, and may echo --------------------------------------------- */
+/* ---- a socket that notes what it gets, and may echo ------------------------------------------ */
 
 typedef struct {
   MalUdp *udp;
@@ -118,7 +118,8 @@ static MalAddress addr(const char *text)
 
 static MalDatagram datagram(const char *to, uint16_t port, const void *data, size_t length)
 {
-  return (MalDatagram){ .peer = { .address = addr(to), .port = port }, .data = data, .length = length };
+  return (
+      MalDatagram){ .peer = { .address = addr(to), .port = port }, .data = data, .length = length };
 }
 
 static void send_text(Node *from, const char *to, uint16_t port, const char *text)
@@ -137,7 +138,7 @@ static bool have_ipv6(void)
   return ok;
 }
 
-/* ---- unicast ------------------------------------------------------------------------------------ */
+/* ---- unicast --------------------------------------------------------------------------------- */
 
 /* Sixty-four at a time, so that no system's smallest buffers overflow. */
 static void echo(MalFamily family, const char *to, const char *also_to)
@@ -164,7 +165,8 @@ static void echo(MalFamily family, const char *to, const char *also_to)
     cr_assert_eq(got(&server, i)->ifindex, lo);
     cr_assert_eq(got(&server, i)->peer.port, mal_udp_port(client.udp));
     cr_assert_eq(memcmp(got(&client, i)->data, &i, sizeof i), 0);
-    cr_assert(mal_address_equal(got(&client, i)->peer.address, target), "the source that was asked for");
+    cr_assert(mal_address_equal(got(&client, i)->peer.address, target),
+              "the source that was asked for");
     cr_assert_eq(got(&client, i)->peer.port, port);
   }
   MalUdpCounters c = mal_udp_counters(server.udp);
@@ -203,7 +205,8 @@ Test(runtime_glib_udp, source_address_by_choice)
   }
   RUN_UNTIL(rt, server.got->len == 3);
   for (guint i = 0; i < 3; i++)
-    cr_expect(mal_address_equal(got(&server, i)->peer.address, addr(sources[i] != NULL ? sources[i] : "127.0.0.1")));
+    cr_expect(mal_address_equal(got(&server, i)->peer.address,
+                                addr(sources[i] != NULL ? sources[i] : "127.0.0.1")));
   node_close(&server);
   node_close(&client);
 }
@@ -236,7 +239,7 @@ Test(runtime_glib_udp, truncated_empty_and_largest)
   node_close(&client);
 }
 
-/* ---- what can't be sent ------------------------------------------------------------------------- */
+/* ---- what can't be sent ---------------------------------------------------------------------- */
 
 Test(runtime_glib_udp, refused_datagrams_are_counted_and_the_rest_leaves)
 {
@@ -278,7 +281,8 @@ Test(runtime_glib_udp, full_socket_keeps_a_bounded_queue_in_order)
     MalDatagram d = datagram("127.0.0.1", mal_udp_port(server.udp), &i, sizeof i);
     mal_udp_send(client.udp, &d);
   }
-  cr_expect_eq(mal_udp_counters(client.udp).send_errors, TRIED - KEPT, "dropped beyond the bound, and counted");
+  cr_expect_eq(mal_udp_counters(client.udp).send_errors, TRIED - KEPT,
+               "dropped beyond the bound, and counted");
   cr_expect_eq(mal_udp_counters(client.udp).sent, 0);
   int calls = send_calls;
   cr_expect_leq(calls, 2, "a blocked socket is not tried again until it is writable");
@@ -344,13 +348,15 @@ Test(runtime_glib_udp, closed_while_it_has_something_queued)
   node_close(&b);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 Test(runtime_glib_udp, port_in_use)
 {
   Node first = { 0 };
   node_open(&first, (MalUdpOptions){ .family = MAL_IPV4, .bind = addr("127.0.0.1") });
-  MalUdpOptions same = { .family = MAL_IPV4, .bind = addr("127.0.0.1"), .port = mal_udp_port(first.udp) };
+  MalUdpOptions same = { .family = MAL_IPV4,
+                         .bind = addr("127.0.0.1"),
+                         .port = mal_udp_port(first.udp) };
   g_autoptr(GError) error = NULL;
   cr_assert_null(mal_udp_open(rt, &same, node_receive, NULL, &error));
   cr_assert(g_error_matches(error, MAL_ERROR, MAL_ERROR_NETWORK));
@@ -385,11 +391,11 @@ Test(runtime_glib_udp, wrong_options)
   cr_expect_not_null(strstr(e3->message, "192.0.2.55"), "%s", e3->message);
 }
 
-/* ---- groups ------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 /* The source is named: on loopback the system would take an address of another interface. */
-static void send_group(Node *from, MalAddress self, uint32_t ifindex, MalAddress group, uint16_t port,
-                       const char *text)
+static void send_group(Node *from, MalAddress self, uint32_t ifindex, MalAddress group,
+                       uint16_t port, const char *text)
 {
   MalDatagram d = { .local = self, .ifindex = ifindex, .peer = { .address = group, .port = port },
                     .data = (const uint8_t *)text, .length = strlen(text) };
@@ -407,7 +413,8 @@ static void group_traffic(uint32_t ifindex, const char *group_text, const char *
   uint16_t port = mal_udp_port(member.udp);
   node_open(&other, (MalUdpOptions){ .family = family, .reuse = true, .port = port });
   node_open(&client, (MalUdpOptions){ .family = family, .multicast_loop = true });
-  cr_assert(mal_udp_join(member.udp, ifindex, group, &error), "%s", error != NULL ? error->message : "");
+  cr_assert(mal_udp_join(member.udp, ifindex, group, &error), "%s",
+            error != NULL ? error->message : "");
   cr_assert(mal_udp_join(member.udp, ifindex, group, &error), "joining twice is success");
   send_group(&client, self, ifindex, group, port, "hello");
   RUN_UNTIL(rt, member.got->len == 1);
@@ -481,7 +488,12 @@ Test(runtime_glib_udp, wrong_groups)
 {
   Node node = { 0 };
   node_open(&node, (MalUdpOptions){ .family = MAL_IPV4 });
-  static const struct { const char *group; uint32_t ifindex; int code; const char *says; } cases[] = {
+  static const struct {
+    const char *group;
+    uint32_t ifindex;
+    int code;
+    const char *says;
+  } cases[] = {
     { "192.0.2.1", 1, MAL_ERROR_INVALID, "not a multicast address" },
     { "ff05::1", 1, MAL_ERROR_INVALID, "not a multicast address" },
     { "239.255.255.254", 999999, MAL_ERROR_NETWORK, "239.255.255.254 on interface #999999" },
@@ -513,7 +525,10 @@ static int received_ttl(int fd)
 
 Test(runtime_glib_udp, ttl_is_that_of_the_time_of_sending)
 {
-  static const struct { uint8_t set; int want; } cases[] = { { 16, 16 }, { 0, 1 }, { 255, 255 }, { 31, 31 } };
+  static const struct {
+    uint8_t set;
+    int want;
+  } cases[] = { { 16, 16 }, { 0, 1 }, { 255, 255 }, { 31, 31 } };
   int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
   struct sockaddr_in address = { .sin_family = AF_INET };
   struct ip_mreqn join = { .imr_ifindex = (int)lo };
@@ -524,11 +539,13 @@ Test(runtime_glib_udp, ttl_is_that_of_the_time_of_sending)
   cr_assert_eq(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join), 0);
   cr_assert_eq(setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &one, sizeof one), 0);
   Node client = { 0 };
-  node_open(&client, (MalUdpOptions){ .family = MAL_IPV4, .multicast_loop = true, .multicast_ttl = 9 });
+  node_open(&client,
+            (MalUdpOptions){ .family = MAL_IPV4, .multicast_loop = true, .multicast_ttl = 9 });
   send_group(&client, addr("127.0.0.1"), lo, addr("239.255.255.254"), ntohs(address.sin_port), "x");
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     mal_udp_set_multicast_ttl(client.udp, cases[i].set);
-    send_group(&client, addr("127.0.0.1"), lo, addr("239.255.255.254"), ntohs(address.sin_port), "x");
+    send_group(&client, addr("127.0.0.1"), lo, addr("239.255.255.254"), ntohs(address.sin_port),
+               "x");
   }
   RUN_UNTIL(rt, mal_udp_counters(client.udp).sent == 1 + G_N_ELEMENTS(cases));
   cr_expect_eq(received_ttl(fd), 9);
@@ -538,7 +555,7 @@ Test(runtime_glib_udp, ttl_is_that_of_the_time_of_sending)
   node_close(&client);
 }
 
-/* ---- fairness ----------------------------------------------------------------------------------- */
+/* ---- fairness -------------------------------------------------------------------------------- */
 
 static void keep_busy(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
 {

@@ -22,7 +22,7 @@ static void tear_down(void)
 
 TestSuite(runtime_glib, .init = set_up, .fini = tear_down, .timeout = 60);
 
-/* ---- timers ------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 typedef struct Probe Probe;
 struct Probe {
@@ -188,7 +188,7 @@ Test(runtime_glib, thousands_of_timers_set_moved_and_stopped_fire_in_order)
   g_rand_free(rand);
 }
 
-/* ---- deferred calls and clocks ------------------------------------------------------------------ */
+/* ---- deferred calls and clocks --------------------------------------------------------------- */
 
 static void defer_note(void *data)
 {
@@ -225,7 +225,8 @@ Test(runtime_glib, deferred_calls_run_in_order_after_what_is_ready)
 
 static int criticals;
 
-static void count_critical(const char *domain, GLogLevelFlags level, const char *message, gpointer data)
+static void count_critical(const char *domain, GLogLevelFlags level, const char *message,
+                           gpointer data)
 {
   (void)domain;
   (void)data;
@@ -263,7 +264,7 @@ Test(runtime_glib, clocks_and_random)
     cr_assert_lt(mal_runtime_random_below(rt, 7), 7);
 }
 
-/* ---- the worker --------------------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------------------ */
 
 typedef struct {
   int id;
@@ -271,7 +272,8 @@ typedef struct {
 } JobProbe;
 
 static int run_order[2000], done_order[2000];
-static int run_count, done_count;   /* run_count: the worker's thread only, until its jobs are done */
+/* run_count: the worker's thread only, until its jobs are done */
+static int run_count, done_count;
 static MalWorker *worker;
 
 static void job_run(void *data)
@@ -362,7 +364,7 @@ Test(runtime_glib, worker_free_runs_what_a_done_submits)
   cr_expect_eq(done_order[1], 99);
 }
 
-/* ---- TCP ---------------------------------------------------------------------------------------- */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 typedef struct {
   MalStream *stream;
@@ -578,7 +580,7 @@ Test(runtime_glib, tcp_port_in_use)
   mal_listener_close(first);
 }
 
-/* ---- interfaces --------------------------------------------------------------------------------- */
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 Test(runtime_glib, interfaces_name_the_loopback)
 {

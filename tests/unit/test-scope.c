@@ -48,10 +48,14 @@ static MalScopeSet *set_of(const Row *rows, size_t n, GError **error)
 
 Test(scope, refused)
 {
-  static const struct { Row rows[2]; const char *says; } cases[] = {
-    { { { "a", "192.0.2.0-192.0.2.9", NULL, 1, NULL, NULL } }, "first: 192.0.2.0 is not a multicast" },
-    { { { "a", "223.255.255.255-239.255.255.255", NULL, 1, NULL, NULL } }, "first: 223.255.255.255" },
-    { { { "a", "239.0.0.0-240.0.0.0", NULL, 1, NULL, NULL } }, "last: 240.0.0.0 is not a multicast" },
+  static const struct { Row rows[2]; const char *says;
+  } cases[] = {
+    { { { "a", "192.0.2.0-192.0.2.9", NULL, 1, NULL, NULL } },
+      "first: 192.0.2.0 is not a multicast" },
+    { { { "a", "223.255.255.255-239.255.255.255", NULL, 1, NULL, NULL } },
+      "first: 223.255.255.255" },
+    { { { "a", "239.0.0.0-240.0.0.0", NULL, 1, NULL, NULL } },
+      "last: 240.0.0.0 is not a multicast" },
     { { { "a", "fe80::1-ff1e::1", NULL, 1, NULL, NULL } }, "first: fe80::1 is not a multicast" },
     { { { "a", "239.0.0.9-239.0.0.1", NULL, 1, NULL, NULL } }, "last: 239.0.0.1 is below first" },
     { { { "a", "239.0.0.1-ff1e::1", NULL, 1, NULL, NULL } }, "same family" },
@@ -62,14 +66,17 @@ Test(scope, refused)
     { { { "a", "239.0.0.0-239.0.9.9", NULL, 256, NULL, NULL } }, "ttl: 256" },
     { { { "a b", "239.0.0.0-239.0.9.9", NULL, 1, NULL, NULL } }, "letters" },
     { { { "", "239.0.0.0-239.0.9.9", NULL, 1, NULL, NULL } }, "letters" },
-    { { { "a", "239.0.0.0-239.0.9.9", "a b", 1, NULL, NULL } }, "nests-inside: there is no scope b" },
+    { { { "a", "239.0.0.0-239.0.9.9", "a b", 1, NULL, NULL } },
+      "nests-inside: there is no scope b" },
     { { { "a", "239.0.0.0-239.0.9.9", NULL, 1, "en=", NULL } }, "name[en]: a name has 1 to" },
     { { { "a", "239.0.0.0-239.0.9.9", NULL, 1, "=x", NULL } }, "language tag" },
     { { { "a", "239.0.0.0-239.0.9.9", NULL, 1, "en=\xff", NULL } }, "not UTF-8" },
     { { { "a", "239.0.0.0-239.0.0.9", NULL, 1, NULL, NULL },
-        { "a", "239.1.0.0-239.1.0.9", NULL, 1, NULL, NULL } }, "scope a: there are two" },
+        { "a", "239.1.0.0-239.1.0.9", NULL, 1, NULL, NULL } },
+      "scope a: there are two" },
     { { { "a", "239.0.0.0-239.0.0.9", NULL, 1, NULL, NULL },
-        { "b", "239.0.0.0-239.1.0.9", NULL, 1, NULL, NULL } }, "scope b: first: 239.0.0.0" },
+        { "b", "239.0.0.0-239.1.0.9", NULL, 1, NULL, NULL } },
+      "scope b: first: 239.0.0.0" },
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
     g_autoptr(GError) error = NULL;
@@ -82,12 +89,16 @@ Test(scope, refused)
 
 Test(scope, accepted_with_group_ids_rfc10028_3)
 {
-  static const struct { Row row; uint32_t first, last; } cases[] = {
+  static const struct { Row row; uint32_t first, last;
+  } cases[] = {
     { { "v4", "239.255.0.0-239.255.255.255", NULL, 255, NULL, NULL }, 0, 0 },
     { { "v6", "ff1e::-ff1e:ffff::", NULL, 1, NULL, NULL }, 0x80000000, 0x8fffffff },
     { { "prefix-based", "ff35:30:2001:db8::-ff35:30:2001:db8::ffff:ffff", NULL, 1, NULL, NULL },
-      0x80000000, 0x8fffffff },
-    { { "rfc6676", "ff08::db8:8000:0-ff08::db8:ffff:ffff", NULL, 9, NULL, NULL }, 0x80000000, 0x8fffffff },
+      0x80000000,
+      0x8fffffff },
+    { { "rfc6676", "ff08::db8:8000:0-ff08::db8:ffff:ffff", NULL, 9, NULL, NULL },
+      0x80000000,
+      0x8fffffff },
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
     g_autoptr(GError) error = NULL;
@@ -163,10 +174,12 @@ Test(scope, found_by_id_scope_id_and_address)
     { "deep", "239.255.4.0-239.255.4.255", NULL, 1, NULL, NULL },
     { "v6", "ff15::-ff15::ffff:ffff", NULL, 1, NULL, NULL },
   };
-  static const struct { const char *address, *containing, *first; } cases[] = {
-    { "239.0.0.0", "all", "all" }, { "239.255.0.0", "local", "local" }, { "239.255.4.7", "deep", NULL },
-    { "239.255.5.0", "local", NULL }, { "238.255.255.255", NULL, NULL }, { "ff15::8000:1", "v6", NULL },
-    { "ff15::", "v6", "v6" }, { "ff15::1:0:0", NULL, NULL },
+  static const struct { const char *address, *containing, *first;
+  } cases[] = {
+    { "239.0.0.0", "all", "all" },     { "239.255.0.0", "local", "local" },
+    { "239.255.4.7", "deep", NULL },   { "239.255.5.0", "local", NULL },
+    { "238.255.255.255", NULL, NULL }, { "ff15::8000:1", "v6", NULL },
+    { "ff15::", "v6", "v6" },          { "ff15::1:0:0", NULL, NULL },
   };
   g_autoptr(MalScopeSet) first = set_of(rows, COUNT(rows), NULL);
   g_autoptr(MalScopeSet) set = mal_scope_set_ref(first);
@@ -231,8 +244,11 @@ Test(lease, equality_sum_and_padding)
   cr_expect(mal_lease_id_equal((MalLeaseId){ x, 2 }, (MalLeaseId){ y, 2 }));
   cr_expect_not(mal_lease_id_equal((MalLeaseId){ x, 3 }, (MalLeaseId){ y, 3 }));
   cr_expect_not(mal_lease_id_equal((MalLeaseId){ x, 3 }, (MalLeaseId){ x, 2 }));
-  MalBlock blocks[] = { { mal_address_ipv4(0xefff0100), UINT32_MAX }, { mal_address_ipv4(0xefff0000), 2 } };
-  MalLease lease = { .blocks = blocks, .n_blocks = 2, .start = 100, .end = MAL_FOREVER, .pad = 3600 };
+  MalBlock blocks[] = { { mal_address_ipv4(0xefff0100), UINT32_MAX },
+                        { mal_address_ipv4(0xefff0000), 2 } };
+  MalLease lease = {
+    .blocks = blocks, .n_blocks = 2, .start = 100, .end = MAL_FOREVER, .pad = 3600
+  };
   cr_expect_eq(mal_lease_addresses(&lease), UINT64_C(0x100000001));
   cr_expect_eq(mal_lease_held_from(&lease), -3500);
   cr_expect_eq(mal_lease_held_until(&lease), MAL_FOREVER);

@@ -7,7 +7,8 @@
 #define SCOPES \
   "[scope l]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n" \
   "[scope big]\nfamily=ipv4\nfirst=239.0.0.0\nlast=239.255.255.254\n"
-#define R(name, scope, first, last) "[range " name "]\nscope=" scope "\nfirst=239." first "\nlast=239." last "\n"
+#define R(name, scope, first, last)                                                                \
+  "[range " name "]\nscope=" scope "\nfirst=239." first "\nlast=239." last "\n"
 #define LAB R("lab", "l", "255.1.0", "255.1.255")
 
 typedef struct {
@@ -22,8 +23,11 @@ typedef struct { uint64_t ticket; MalSpan span; } Asked;
 
 static void on_change(MalSpaceChange what, const MalRange *r, void *data)
 {
-  static const char signs[] = { [MAL_SPACE_ADDED] = '+', [MAL_SPACE_CHANGED] = '~', [MAL_SPACE_REMOVED] = '-' };
-  g_string_append_printf(((Bed *)data)->told, "%c%s:%s ", signs[what], r->level == MAL_LEVEL_OWNED ? "o" : "a", r->name);
+  static const char signs[] = {
+    [MAL_SPACE_ADDED] = '+', [MAL_SPACE_CHANGED] = '~', [MAL_SPACE_REMOVED] = '-'
+  };
+  g_string_append_printf(((Bed *)data)->told, "%c%s:%s ", signs[what],
+                         r->level == MAL_LEVEL_OWNED ? "o" : "a", r->name);
 }
 
 static bool replan(Bed *b, const char *text, GError **error)
@@ -39,7 +43,9 @@ static bool replan(Bed *b, const char *text, GError **error)
 static void bed_init(Bed *b, const char *text)
 {
   g_autoptr(GError) error = NULL;
-  *b = (Bed){ .space = mal_space_new(), .told = g_string_new(NULL), .asked = g_array_new(FALSE, FALSE, sizeof(Asked)) };
+  *b = (Bed){ .space = mal_space_new(),
+              .told = g_string_new(NULL),
+              .asked = g_array_new(FALSE, FALSE, sizeof(Asked)) };
   cr_assert(replan(b, text, &error));
   b->watch = mal_space_watch(b->space, on_change, b);
 }
@@ -71,7 +77,12 @@ static MalAddress at(const char *text)
 
 Test(space, what_may_be_added)
 {
-  static const struct { MalLevel level; const char *scope, *span; MalTime until; const char *words; } table[] = {
+  static const struct {
+    MalLevel level;
+    const char *scope, *span;
+    MalTime until;
+    const char *words;
+  } table[] = {
     { MAL_LEVEL_AVAILABLE, "l", "239.255.2.0/24", MAL_FOREVER, NULL },
     { MAL_LEVEL_AVAILABLE, "l", "239.255.2.0", MAL_FOREVER, "overlaps available range" },
     { MAL_LEVEL_AVAILABLE, "big", "239.255.1.9", MAL_FOREVER, "overlaps available range lab" },
@@ -86,7 +97,8 @@ Test(space, what_may_be_added)
   bed_init(&b, SCOPES LAB);
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
     g_autoptr(GError) error = NULL;
-    bool ok = mal_space_add(b.space, table[i].level, table[i].scope, span(table[i].span), table[i].until, "x", "test", &error);
+    bool ok = mal_space_add(b.space, table[i].level, table[i].scope, span(table[i].span),
+                            table[i].until, "x", "test", &error);
     cr_assert_eq(ok, !table[i].words, "%zu", i);
     cr_assert(ok || strstr(error->message, table[i].words), "%s", error->message);
   }
@@ -103,8 +115,10 @@ Test(space, owned_mirrors_and_is_clipped)
   cr_assert_not(mal_space_set_until(b.space, MAL_LEVEL_OWNED, at("239.255.1.0"), 501, NULL));
   cr_assert_not(mal_space_set_until(b.space, MAL_LEVEL_OWNED, at("239.255.1.1"), 5, NULL));
   cr_assert_eq(mal_space_due(b.space), 500);
-  cr_assert(mal_space_covers(b.space, MAL_LEVEL_OWNED, mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.1.0"))->scope,
-                             span("239.255.1.0/24"), 500));
+  cr_assert(
+      mal_space_covers(b.space, MAL_LEVEL_OWNED,
+                       mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.1.0"))->scope,
+                       span("239.255.1.0/24"), 500));
   mal_space_expire(b.space, 499);
   must_have_told(&b, "");
   mal_space_expire(b.space, 500);
@@ -132,7 +146,8 @@ Test(space, a_new_plan_leaves_alone_what_it_says_again)
 {
   Bed b;
   bed_init(&b, SCOPES LAB R("old", "l", "255.7.0", "255.7.255"));
-  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "l", span("239.255.9.0/24"), MAL_FOREVER, "hand", "control", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "l", span("239.255.9.0/24"), MAL_FOREVER,
+                          "hand", "control", NULL));
   g_string_truncate(b.told, 0);
   cr_assert(replan(&b, R("new", "l", "255.8.0", "255.8.255") LAB SCOPES, NULL));
   must_have_told(&b, "-o:old -a:old +a:new +o:new ");
@@ -140,14 +155,17 @@ Test(space, a_new_plan_leaves_alone_what_it_says_again)
   cr_assert_not(replan(&b, SCOPES LAB R("x", "l", "255.9.9", "255.9.19"), &error));
   cr_assert(strstr(error->message, "overlaps range hand"), "%s", error->message);
   cr_assert_not(replan(&b, SCOPES LAB R("hand", "l", "255.8.9", "255.8.19"), NULL));
-  cr_assert_not(replan(&b, "[scope big]\nfamily=ipv4\nfirst=239.0.0.0\nlast=239.255.255.254\n", NULL), "its scope would go");
+  cr_assert_not(
+      replan(&b, "[scope big]\nfamily=ipv4\nfirst=239.0.0.0\nlast=239.255.255.254\n", NULL),
+      "its scope would go");
   must_have_told(&b, "");
   bed_clear(&b);
 }
 
-/* ---- the arbiter ------------------------------------------------------------------------------------------------- */
+/* ---- the arbiter ----------------------------------------------------------------------------- */
 
-static MalVerdict arbiter(uint64_t ticket, const MalScope *scope, MalSpan s, MalTime until, void *data)
+static MalVerdict arbiter(uint64_t ticket, const MalScope *scope, MalSpan s, MalTime until,
+                          void *data)
 {
   Bed *b = data;
   (void)scope, (void)until;
@@ -158,7 +176,8 @@ static MalVerdict arbiter(uint64_t ticket, const MalScope *scope, MalSpan s, Mal
   return b->verdict;
 }
 
-static void on_demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
+static void on_demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                      void *data)
 {
   (void)level, (void)scope, (void)count, (void)until;
   ((Bed *)data)->demands++;

@@ -49,7 +49,8 @@ Test(store, records_first_then_leases)
   reopen(NULL);
   unsigned records = 0;
   g_autoptr(GError) error = NULL;
-  cr_assert(mal_store_load(store, NOW, NULL, count_record, &records, &error), "%s", error ? error->message : "");
+  cr_assert(mal_store_load(store, NOW, NULL, count_record, &records, &error), "%s",
+            error ? error->message : "");
   cr_assert_eq(records, 1);
   g_auto(Loaded) loaded = load_from(NOW);
   for (uint32_t n = 0; n < 20; n++)

@@ -48,28 +48,65 @@ Test(time_text, reads_and_writes_rfc3339)
               error ? error->message : "");
     cr_expect(t == good_times[i].t, "%s is %lld, not %lld", good_times[i].text, (long long) t,
               (long long) good_times[i].t);
-    cr_expect_str_eq(mal_time_format(t, out), good_times[i].again ? good_times[i].again : good_times[i].text);
+    cr_expect_str_eq(mal_time_format(t, out),
+                     good_times[i].again ? good_times[i].again : good_times[i].text);
   }
 }
 
 Test(time_text, refuses_what_is_not_rfc3339)
 {
   static const char *const bad[] = {
-    "", "@", "@-", "@+1", "@ 1", "@1x", "@9223372036854775808", "Now", "forever", "1893456000", "2030",
-    "2030-01-01", "2030-01-01T00:00:00", "2030-01-01 00:00:00Z", "2030-1-1T00:00:00Z", "2030-00-01T00:00:00Z",
-    "2030-13-01T00:00:00Z", "2030-01-00T00:00:00Z", "2030-01-32T00:00:00Z", "2030-04-31T00:00:00Z",
-    "2030-02-29T00:00:00Z", "2100-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2030-01-01T24:00:00Z",
-    "2030-01-01T00:60:00Z", "2030-01-01T00:00:61Z", "2030-01-01T00:00:60Z", "1990-12-30T23:59:60Z",
-    "1990-12-31T23:59:60+01:00", "2030-01-01T00:00:00.Z", "2030-01-01T00:00:00,5Z", "2030-01-01T00:00:00+0100",
-    "2030-01-01T00:00:00+24:00", "2030-01-01T00:00:00+01:60", "2030-01-01T00:00:00+1:00", "2030-01-01T00:00:00ZZ",
-    " 2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z ", "+2030-01-01T00:00:00Z", "-0001-01-01T00:00:00Z",
-    "10000-01-01T00:00:00Z", "2030-01-01T00:00:0\xc2\xb2Z", "2030-01-01T-1:00:00Z",
+    "",
+    "@",
+    "@-",
+    "@+1",
+    "@ 1",
+    "@1x",
+    "@9223372036854775808",
+    "Now",
+    "forever",
+    "1893456000",
+    "2030",
+    "2030-01-01",
+    "2030-01-01T00:00:00",
+    "2030-01-01 00:00:00Z",
+    "2030-1-1T00:00:00Z",
+    "2030-00-01T00:00:00Z",
+    "2030-13-01T00:00:00Z",
+    "2030-01-00T00:00:00Z",
+    "2030-01-32T00:00:00Z",
+    "2030-04-31T00:00:00Z",
+    "2030-02-29T00:00:00Z",
+    "2100-02-29T00:00:00Z",
+    "1900-02-29T00:00:00Z",
+    "2030-01-01T24:00:00Z",
+    "2030-01-01T00:60:00Z",
+    "2030-01-01T00:00:61Z",
+    "2030-01-01T00:00:60Z",
+    "1990-12-30T23:59:60Z",
+    "1990-12-31T23:59:60+01:00",
+    "2030-01-01T00:00:00.Z",
+    "2030-01-01T00:00:00,5Z",
+    "2030-01-01T00:00:00+0100",
+    "2030-01-01T00:00:00+24:00",
+    "2030-01-01T00:00:00+01:60",
+    "2030-01-01T00:00:00+1:00",
+    "2030-01-01T00:00:00ZZ",
+    " 2030-01-01T00:00:00Z",
+    "2030-01-01T00:00:00Z ",
+    "+2030-01-01T00:00:00Z",
+    "-0001-01-01T00:00:00Z",
+    "10000-01-01T00:00:00Z",
+    "2030-01-01T00:00:0\xc2\xb2Z",
+    "2030-01-01T-1:00:00Z",
   };
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
     MalTime t = 42;
     g_autoptr(GError) error = NULL;
-    cr_expect_not(mal_time_parse(bad[i], &t, &error), "'%s' was read as %lld", bad[i], (long long) t);
-    cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_INVALID) && strstr(error->message, "2030-01-31T18:00:00Z"));
+    cr_expect_not(mal_time_parse(bad[i], &t, &error), "'%s' was read as %lld", bad[i],
+                  (long long)t);
+    cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_INVALID)
+              && strstr(error->message, "2030-01-31T18:00:00Z"));
   }
 }
 
@@ -118,8 +155,10 @@ Test(time_text, reads_and_writes_durations)
 {
   for (size_t i = 0; i < G_N_ELEMENTS(good_durations); i++) {
     int64_t seconds = -1, back = -1;
-    cr_expect(mal_duration_parse(good_durations[i].text, &seconds, NULL), "%s", good_durations[i].text);
-    cr_expect_eq(seconds, good_durations[i].seconds, "%s is %lld", good_durations[i].text, (long long) seconds);
+    cr_expect(mal_duration_parse(good_durations[i].text, &seconds, NULL), "%s",
+              good_durations[i].text);
+    cr_expect_eq(seconds, good_durations[i].seconds, "%s is %lld", good_durations[i].text,
+                 (long long)seconds);
     g_autofree char *again = mal_duration_format(seconds);
     cr_expect(mal_duration_parse(again, &back, NULL) && back == seconds, "%s", again);
     if (good_durations[i].seconds != INT64_MAX)
@@ -132,13 +171,25 @@ Test(time_text, refuses_bad_durations)
   static const struct {
     const char *text, *message;
   } bad[] = {
-    { "", "is not a duration" },      { "h", "is not a duration" },       { "-5", "is not a duration" },
-    { "+5", "is not a duration" },    { "1.5h", "is not a duration" },    { "1h30", "is not a duration" },
-    { "30m1h", "is not a duration" }, { "1h1h", "is not a duration" },    { "1y", "is not a duration" },
-    { "1 h", "is not a duration" },   { "1H", "is not a duration" },      { " 1h", "is not a duration" },
-    { "1h ", "is not a duration" },   { "0x10", "is not a duration" },    { "9223372036854775808", "too long" },
-    { "99999999999999999999999s", "too long" }, { "15250284452472w", "too long" },
-    { "15250284452471w9d", "too long" }, { "99999999999999999999999x", "is not a duration" },
+    { "", "is not a duration" },
+    { "h", "is not a duration" },
+    { "-5", "is not a duration" },
+    { "+5", "is not a duration" },
+    { "1.5h", "is not a duration" },
+    { "1h30", "is not a duration" },
+    { "30m1h", "is not a duration" },
+    { "1h1h", "is not a duration" },
+    { "1y", "is not a duration" },
+    { "1 h", "is not a duration" },
+    { "1H", "is not a duration" },
+    { " 1h", "is not a duration" },
+    { "1h ", "is not a duration" },
+    { "0x10", "is not a duration" },
+    { "9223372036854775808", "too long" },
+    { "99999999999999999999999s", "too long" },
+    { "15250284452472w", "too long" },
+    { "15250284452471w9d", "too long" },
+    { "99999999999999999999999x", "is not a duration" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
     int64_t seconds = -1;
