@@ -76,7 +76,7 @@ void leases_want_longer(MalLeases *l, uint32_t handle, MalTime until)
   const MalScope *scope = mal_scope_set_at(l->scopes, slot->scope);
   if (!mal_space_acquires(l->space))
     return;
-  for (size_t i = 0; i < slot->n_blocks; i++) {
+  for (size_t i = 0; i < leases_n_blocks(slot); i++) {
     MalSpan span = mal_span_of_block(leases_block(l, slot, i));
     if (could_own_until(l, scope, span, until))
       mal_space_want_span(l->space, scope, span, until);
