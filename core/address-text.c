@@ -42,7 +42,7 @@ static bool refuse(GError **error, Slice s, const char *what)
   return false;
 }
 
-/* ---- numbers and addresses ---------------------------------------------------------------------- */
+/* ---- numbers and addresses ------------------------------------------------------------------- */
 
 /* A decimal number without sign or leading zeros, up to MAX; moves s->at behind it. */
 static bool take_decimal(Slice *s, uint32_t max, uint32_t *out)
@@ -278,7 +278,7 @@ const char *mal_address_format(MalAddress address, char out[MAL_ADDRESS_STRLEN])
   return out;
 }
 
-/* ---- spans, blocks, prefixes -------------------------------------------------------------------- */
+/* ---- spans, blocks, prefixes ----------------------------------------------------------------- */
 
 static bool take_prefix(Slice s, const char *stroke, MalPrefix *out, GError **error)
 {
@@ -421,7 +421,7 @@ GArray *mal_blocks_parse(const char *text, GError **error)
   }
 }
 
-/* ---- endpoints ---------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
 const char *mal_endpoint_format(MalEndpoint endpoint, char out[MAL_ENDPOINT_STRLEN])
 {

@@ -1,5 +1,6 @@
 /* The arithmetic of addresses, spans, blocks and prefixes. Everything here works on the host-order
-   128-bit value and keeps within the space of the family: nothing wraps. Text is in address-text.c. */
+   128-bit value and keeps within the space of the family: nothing wraps. Text is in
+   address-text.c. */
 #include "address.h"
 
 #include <string.h>

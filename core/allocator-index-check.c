@@ -59,7 +59,8 @@ static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
   check_periods(ix, s, count);
   check_subtree(ix, s->right, count);
   MalSegment was = *s;
-  mal_index_pull((MalIndex *)ix, id); /* writes what stands there already, or the comparison fails */
+  /* writes what stands there already, or the comparison fails */
+  mal_index_pull((MalIndex *)ix, id);
   g_assert(was.reach.first == s->reach.first && was.reach.last == s->reach.last &&
            was.gap == s->gap);
   g_assert(was.head == s->head && was.tail == s->tail);

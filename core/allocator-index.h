@@ -37,8 +37,9 @@ typedef struct {
 
 #define MAL_SHORT_PLANE ((UINT32_C(1) << 22) - 1) /* MAL_PLANE_RESERVED */
 
-/* One cache line: a change reads and writes as many of them as the path is long. Instants and runs of
-   keys are in a short form (short-time.h): what that can't say of a period makes it one of the pool's. */
+/* One cache line: a change reads and writes as many of them as the path is long. Instants and runs
+   of keys are in a short form (short-time.h): what that can't say of a period makes it one of the
+   pool's. */
 typedef struct {
   MalKeys keys;
   uint32_t left, right; /* 0: none */

@@ -393,7 +393,8 @@ bool mal_allocator_remove_range(MalAllocator *a, MalAddress first)
   return true;
 }
 
-bool mal_allocator_range_use(const MalAllocator *a, MalAddress first, uint64_t *busy, uint64_t *usable)
+bool mal_allocator_range_use(const MalAllocator *a, MalAddress first, uint64_t *busy,
+                             uint64_t *usable)
 {
   guint at = range_from(a, first);
   const OwnedRange *range = at < a->by_first->len ? mal_range(a->by_first, at) : NULL;

@@ -1,10 +1,11 @@
-/* Ranges and reserves made by hand through the control socket. They live in the store, not in the configuration, as
-   records of owner "core": the key is the name, the value JSON text that a person can read. */
+/* Ranges and reserves made by hand through the control socket. They live in the store, not in the
+   configuration, as records of owner "core": the key is the name, the value JSON text that a person
+   can read. */
 #include "core-internal.h"
 
 #include <string.h>
 
-/* ---- waiting for the disk ------------------------------------------------------------------------------------ */
+/* ---- waiting for the disk -------------------------------------------------------------------- */
 
 typedef struct {
   MalCore *core;
@@ -42,14 +43,20 @@ static void on_settled(MalTicket through, const GError *error, void *data)
 }
 
 /* Takes over VALUE. */
-static void change(MalCore *core, const char *kind, const char *name, json_object *value, bool added, MalCoreDone done,
-                   void *data)
+static void change(MalCore *core, const char *kind, const char *name, json_object *value,
+                   bool added, MalCoreDone done, void *data)
 {
   const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
-  MalRecord r = { "core", kind, (const uint8_t *)name, strlen(name), (const uint8_t *)text, strlen(text) };
+  MalRecord r = { "core",      kind, (const uint8_t *)name, strlen(name), (const uint8_t *)text,
+                  strlen(text) };
   Wait *w = g_new0(Wait, 1);
-  *w = (Wait){ .core = core, .kind = g_strdup(kind), .name = g_strdup(name), .value = value, .added = added,
-               .done = done, .data = data };
+  *w = (Wait){ .core = core,
+               .kind = g_strdup(kind),
+               .name = g_strdup(name),
+               .value = value,
+               .added = added,
+               .done = done,
+               .data = data };
   w->ticket = added ? mal_store_put_record(core->store, &r)
                     : mal_store_drop_record(core->store, r.owner, r.kind, r.key, r.key_length);
   w->listener = mal_store_listen(core->store, on_settled, w);
@@ -68,7 +75,8 @@ static bool may_change(MalCore *core, const char *kind, const char *name, GError
   for (unsigned i = 0; i < core->hand->len; i++) {
     const Wait *w = g_ptr_array_index(core->hand, i);
     if (strcmp(w->kind, kind) == 0 && strcmp(w->name, name) == 0) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s %s is being changed right now: try again", kind, name);
+      g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "%s %s is being changed right now: try again",
+                  kind, name);
       return false;
     }
   }
@@ -88,11 +96,12 @@ static bool check_name(const char *what, const char *name, GError **error)
   bool good = is_name(name);
   if (!good)
     g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
-                "\"%s\" can't be the name of a %s: use letters, digits, '-', '_', '.', at most 64", name, what);
+                "\"%s\" can't be the name of a %s: use letters, digits, '-', '_', '.', at most 64",
+                name, what);
   return good;
 }
 
-/* ---- ranges ----------------------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 static json_object *range_value(const char *scope, MalSpan span, MalTime until)
 {
@@ -115,8 +124,8 @@ static const MalRange *range_named(MalCore *core, const char *name)
   return NULL;
 }
 
-bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalSpan span, MalTime until,
-                        MalCoreDone done, void *data, GError **error)
+bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalSpan span,
+                        MalTime until, MalCoreDone done, void *data, GError **error)
 {
   if (!check_name("range", name, error) || !may_change(core, "range", name, error))
     return false;
@@ -134,7 +143,8 @@ bool mal_core_range_add(MalCore *core, const char *scope, const char *name, MalS
   return true;
 }
 
-bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreDone done, void *data, GError **error)
+bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreDone done,
+                           void *data, GError **error)
 {
   const MalRange *range = range_named(core, name);
   if (!may_change(core, "range", name, error))
@@ -144,7 +154,8 @@ bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreD
     return false;
   }
   if (strcmp(range->source, "control") != 0) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s comes from %s: %s", name, range->source,
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s comes from %s: %s", name,
+                range->source,
                 strcmp(range->source, "config") == 0 ? "take it out of the configuration and reload"
                                                      : "only that plugin can withdraw it");
     return false;
@@ -152,12 +163,14 @@ bool mal_core_range_remove(MalCore *core, const char *name, bool force, MalCoreD
   size_t leases = mal_leases_touching(core->leases, range->span, NULL);
   if (leases > 0 && !force) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
-                "range %s has %zu live lease%s: release them, wait for their end, or force (which revokes them)", name,
-                leases, leases == 1 ? "" : "s");
+                "range %s has %zu live lease%s: release them, wait for their end, or force (which "
+                "revokes them)",
+                name, leases, leases == 1 ? "" : "s");
     return false;
   }
   MalAddress first = range->span.first;
-  change(core, "range", name, range_value(range->scope->id, range->span, range->until), false, done, data);
+  change(core, "range", name, range_value(range->scope->id, range->span, range->until), false, done,
+         data);
   mal_space_remove(core->space, MAL_LEVEL_AVAILABLE, first, NULL);
   return true;
 }
@@ -166,13 +179,14 @@ void core_hand_range_gone(MalCore *core, const MalRange *range)
 {
   if (range->level == MAL_LEVEL_AVAILABLE && strcmp(range->source, "control") == 0 &&
       range->until <= mal_runtime_now(core->rt))
-    mal_store_drop_record(core->store, "core", "range", (const uint8_t *)range->name, strlen(range->name));
+    mal_store_drop_record(core->store, "core", "range", (const uint8_t *)range->name,
+                          strlen(range->name));
 }
 
-/* ---- reserves ----------------------------------------------------------------------------------------------------- */
+/* ---- reserves -------------------------------------------------------------------------------- */
 
-static bool add_reserve(MalCore *core, const char *scope_id, const char *name, GArray *spans, const char *comment,
-                        GError **error)
+static bool add_reserve(MalCore *core, const char *scope_id, const char *name, GArray *spans,
+                        const char *comment, GError **error)
 {
   const MalScope *scope = mal_scope_set_find(mal_leases_scopes(core->leases), scope_id);
   if (!scope) {
@@ -188,15 +202,16 @@ static json_object *reserve_value(const char *scope, const GArray *spans, const 
   char text[MAL_SPAN_STRLEN];
   json_object *value = json_object_new_object(), *list = json_object_new_array();
   for (unsigned i = 0; i < spans->len; i++)
-    json_object_array_add(list, json_object_new_string(mal_span_format(g_array_index(spans, MalSpan, i), text)));
+    json_object_array_add(
+        list, json_object_new_string(mal_span_format(g_array_index(spans, MalSpan, i), text)));
   json_object_object_add(value, "scope", json_object_new_string(scope));
   json_object_object_add(value, "addresses", list);
   json_object_object_add(value, "comment", comment ? json_object_new_string(comment) : NULL);
   return value;
 }
 
-bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans, const char *comment,
-                          MalCoreDone done, void *data, GError **error)
+bool mal_core_reserve_add(MalCore *core, const char *scope, const char *name, GArray *spans,
+                          const char *comment, MalCoreDone done, void *data, GError **error)
 {
   if (!check_name("reserve", name, error) || !may_change(core, "reserve", name, error) ||
       !add_reserve(core, scope, name, spans, comment, error))
@@ -211,15 +226,18 @@ static json_object *value_of_reserve(MalCore *core, const char *name)
   for (unsigned i = 0; i < reserves->len; i++) {
     const MalReserve *r = g_ptr_array_index(reserves, i);
     if (strcmp(r->name, name) == 0)
-      return reserve_value(mal_scope_set_at(mal_leases_scopes(core->leases), r->scope)->id, r->spans, r->comment);
+      return reserve_value(mal_scope_set_at(mal_leases_scopes(core->leases), r->scope)->id,
+                           r->spans, r->comment);
   }
   return NULL;
 }
 
-bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, void *data, GError **error)
+bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, void *data,
+                             GError **error)
 {
   json_object *value = value_of_reserve(core, name);
-  if (!may_change(core, "reserve", name, error) || !mal_leases_reserve_remove(core->leases, name, error)) {
+  if (!may_change(core, "reserve", name, error)
+      || !mal_leases_reserve_remove(core->leases, name, error)) {
     json_object_put(value);
     return false;
   }
@@ -227,7 +245,7 @@ bool mal_core_reserve_remove(MalCore *core, const char *name, MalCoreDone done, 
   return true;
 }
 
-/* ---- reading them back ------------------------------------------------------------------------------------------------ */
+/* ---- reading them back ----------------------------------------------------------------------- */
 
 static const char *text_of(json_object *value, const char *key)
 {
@@ -246,9 +264,9 @@ static bool restore_range(MalCore *core, const char *name, json_object *value, G
   }
   if (json_object_get_int64(until) <= mal_runtime_now(core->rt))
     return true;
-  return mal_span_parse(text, &span, error) &&
-         mal_space_add(core->space, MAL_LEVEL_AVAILABLE, scope, span, json_object_get_int64(until), name, "control",
-                       error);
+  return mal_span_parse(text, &span, error)
+         && mal_space_add(core->space, MAL_LEVEL_AVAILABLE, scope, span,
+                          json_object_get_int64(until), name, "control", error);
 }
 
 static bool restore_reserve(MalCore *core, const char *name, json_object *value, GError **error)
@@ -256,7 +274,8 @@ static bool restore_reserve(MalCore *core, const char *name, json_object *value,
   json_object *list;
   const char *scope = text_of(value, "scope");
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MalSpan));
-  if (!scope || !json_object_object_get_ex(value, "addresses", &list) || !json_object_is_type(list, json_type_array)) {
+  if (!scope || !json_object_object_get_ex(value, "addresses", &list)
+      || !json_object_is_type(list, json_type_array)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "its scope or its addresses are missing");
     return false;
   }
@@ -290,8 +309,9 @@ static bool restore_named(MalCore *core, const MalRecord *record, const char *na
     return false;
   }
   json_object *value = value_of(record, error);
-  bool ok = value && (strcmp(record->kind, "range") == 0 ? restore_range(core, name, value, error)
-                                                         : restore_reserve(core, name, value, error));
+  bool ok = value
+            && (strcmp(record->kind, "range") == 0 ? restore_range(core, name, value, error)
+                                                   : restore_reserve(core, name, value, error));
   json_object_put(value);
   return ok;
 }
@@ -303,7 +323,8 @@ bool core_hand_restore(MalCore *core, const MalRecord *record, GError **error)
       restore_named(core, record, name, error))
     return true;
   g_autofree char *shown = g_strescape(name, NULL);
-  g_prefix_error(error, "%s %s, which was made by hand and is kept in the store: ", record->kind, shown);
+  g_prefix_error(error, "%s %s, which was made by hand and is kept in the store: ", record->kind,
+                 shown);
   return false;
 }
 

@@ -12,7 +12,7 @@
 
 #define TICK_LONGEST (1 * MAL_US)   /* a step of the clock is noticed within this */
 
-/* ---- reading ---------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 void core_checked_clear(Checked *c)
 {
@@ -38,8 +38,11 @@ static bool read_text(const MalCoreOptions *o, char **text, size_t *length, GErr
 
 static uint32_t roles_of(const MalConfSection *daemon)
 {
-  static const struct { const char *name; uint32_t role; } table[] = {
-    { "client", MAL_ROLE_CLIENT }, { "maas", MAL_ROLE_MAAS }, { "prefix-coordinator", MAL_ROLE_COORDINATOR },
+  static const struct { const char *name; uint32_t role;
+  } table[] = {
+    { "client", MAL_ROLE_CLIENT },
+    { "maas", MAL_ROLE_MAAS },
+    { "prefix-coordinator", MAL_ROLE_COORDINATOR },
   };
   uint32_t roles = 0;
   for (size_t i = 0; i < mal_conf_length(daemon, "roles"); i++)
@@ -57,7 +60,8 @@ static MalPluginSet *load_plugins(const MalCoreOptions *o, const MalConfig *conf
     g_ptr_array_add(names, (void *)(uintptr_t)mal_conf_item(daemon, "plugins", i));
   g_ptr_array_add(names, NULL);
   const char *dir = o->plugin_dir ? o->plugin_dir : mal_conf_string(daemon, "plugin-dir");
-  MalPluginSet *set = mal_plugin_set_load((const char *const *)(void *)names->pdata, dir, o->builtin, error);
+  MalPluginSet *set =
+      mal_plugin_set_load((const char *const *)(void *)names->pdata, dir, o->builtin, error);
   g_autofree char *place = set ? NULL : mal_conf_place(daemon, "plugins");
   if (place)
     g_prefix_error(error, "%s: ", place);
@@ -87,8 +91,8 @@ static bool add_groups(MalConfSchema *schema, const MalPluginSet *plugins, GErro
       if (!owner)
         continue;
       g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                  "plugin %s brings the configuration group [%s], which %s has already", p->name, p->groups[k].group,
-                  owner);
+                  "plugin %s brings the configuration group [%s], which %s has already", p->name,
+                  p->groups[k].group, owner);
       return false;
     }
     mal_conf_schema_add(schema, p->groups, p->n_groups, p->name);
@@ -145,12 +149,14 @@ void core_apply_log(MalCore *core)
   mal_events_set_log(core->events, level, json ? MAL_LOG_JSON : MAL_LOG_TEXT);
 }
 
-/* ---- plugins ------------------------------------------------------------------------------------------------ */
+/* ---- plugins --------------------------------------------------------------------------------- */
 
-static MalVerdict arbitrate(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until, void *data)
+static MalVerdict arbitrate(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until,
+                            void *data)
 {
   PluginRun *run = data;
-  return run->instance ? run->plugin->arbitrate(run->instance, ticket, scope, span, until) : MAL_VERDICT_NO;
+  return run->instance ? run->plugin->arbitrate(run->instance, ticket, scope, span, until)
+                       : MAL_VERDICT_NO;
 }
 
 static void acquire(const MalScope *scope, MalSpan span, uint64_t count, MalTime until, void *data)
@@ -163,7 +169,8 @@ static void acquire(const MalScope *scope, MalSpan span, uint64_t count, MalTime
 static bool adopt(const MalScope *scope, MalSpan span, MalTime until, void *data)
 {
   PluginRun *run = data;
-  return run->instance && run->plugin->adopt && run->plugin->adopt(run->instance, scope, span, until);
+  return run->instance && run->plugin->adopt
+         && run->plugin->adopt(run->instance, scope, span, until);
 }
 
 /* Everybody on layer 3 hears of it: who has nothing for this scope leaves it be. */
@@ -184,9 +191,15 @@ static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
   run->path = path;
   run->wanted = p->roles & core->now.roles;
   run->host = (MalHost){
-    .name = p->name, .roles = core->now.roles, .runtime = core->rt, .events = core->events,
-    .metrics = mal_metrics_register(core->metrics, p->name, p->metrics, p->n_metrics), .store = core->store,
-    .leases = core->leases, .space = core->space, .control = core->control,
+    .name = p->name,
+    .roles = core->now.roles,
+    .runtime = core->rt,
+    .events = core->events,
+    .metrics = mal_metrics_register(core->metrics, p->name, p->metrics, p->n_metrics),
+    .store = core->store,
+    .leases = core->leases,
+    .space = core->space,
+    .control = core->control,
   };
   mal_events_register(core->events, p->events, p->n_events);
   g_ptr_array_add(core->plugins, run);
@@ -236,7 +249,8 @@ bool core_plugin_start(MalCore *core, PluginRun *run, GError **error)
     return false;
   }
   run->running = true;
-  mal_control_add(core->control, run->plugin->name, run->plugin->methods, run->plugin->n_methods, run->instance);
+  mal_control_add(core->control, run->plugin->name, run->plugin->methods, run->plugin->n_methods,
+                  run->instance);
   return true;
 }
 
@@ -268,10 +282,10 @@ MalPluginStatus mal_core_plugin(MalCore *core, size_t n)
   return (MalPluginStatus){ run->plugin, run->path, state, run->running ? run->instance : NULL };
 }
 
-/* ---- the tick --------------------------------------------------------------------------------------------------- */
+/* ---- the tick -------------------------------------------------------------------------------- */
 
-/* One timer for everything that lapses; it also comes at least once a second, which is how soon a jump of the wall
-   clock is noticed by an idle daemon. */
+/* One timer for everything that lapses; it also comes at least once a second, which is how soon a
+   jump of the wall clock is noticed by an idle daemon. */
 static void on_tick(void *data)
 {
   MalCore *core = data;
@@ -286,7 +300,7 @@ static void on_tick(void *data)
   mal_timer_set(core->tick, mal_runtime_monotonic(core->rt) + wait);
 }
 
-/* ---- building ------------------------------------------------------------------------------------------------------ */
+/* ---- building -------------------------------------------------------------------------------- */
 
 typedef struct {
   MalCore *core;
@@ -298,7 +312,8 @@ static bool load_lease(const MalLease *lease, void *data, GError **error)
 {
   Loading *loading = data;
   loading->leases++;
-  return mal_leases_restore(loading->core->leases, lease, loading->now, &loading->superseded, error);
+  return mal_leases_restore(loading->core->leases, lease, loading->now, &loading->superseded,
+                            error);
 }
 
 static bool load_hand_made(const MalRecord *record, void *data, GError **error)
@@ -319,12 +334,15 @@ static bool load_state(MalCore *core, GError **error)
   }
   if (!mal_store_load(core->store, loading.now, load_lease, NULL, &loading, error))
     return false;
-  MalField fields[] = { MAL_F_INT("leases", loading.leases), MAL_F_INT("superseded", loading.superseded) };
-  MAL_EVENT(core->events, &core_event_loaded, fields, "%u leases read from the store", loading.leases);
+  MalField fields[] = { MAL_F_INT("leases", loading.leases),
+                        MAL_F_INT("superseded", loading.superseded) };
+  MAL_EVENT(core->events, &core_event_loaded, fields, "%u leases read from the store",
+            loading.leases);
   if (loading.superseded > 0) {
     mal_count(core->counters, CORE_SUPERSEDED, loading.superseded);
     MAL_EVENT(core->events, &core_event_superseded, fields,
-              "%u stored leases were replaced by later ones on the same addresses", loading.superseded);
+              "%u stored leases were replaced by later ones on the same addresses",
+              loading.superseded);
   }
   return true;
 }
@@ -336,10 +354,11 @@ static bool build_model(MalCore *core, GError **error)
   core->counters = mal_metrics_register(core->metrics, "core", core_metrics, CORE_N_METRICS);
   core_news_attach(core);
   for (size_t i = 0; i < mal_plugin_set_size(core->now.plugins); i++)
-    add_plugin(core, mal_plugin_set_at(core->now.plugins, i), mal_plugin_set_path(core->now.plugins, i));
-  return mal_leases_replan(core->leases, core->now.plan, core_policy(core->now.config), mal_runtime_now(core->rt),
-                           error) &&
-         load_state(core, error);
+    add_plugin(core, mal_plugin_set_at(core->now.plugins, i),
+               mal_plugin_set_path(core->now.plugins, i));
+  return mal_leases_replan(core->leases, core->now.plan, core_policy(core->now.config),
+                           mal_runtime_now(core->rt), error)
+         && load_state(core, error);
 }
 
 static void run_free(void *data)
@@ -352,7 +371,8 @@ static void run_free(void *data)
 static bool open_store(MalCore *core, GError **error)
 {
   const char *dir = mal_conf_string(mal_config_section(core->now.config, "daemon"), "state-dir");
-  core->store = core->options.store ? core->options.store : mal_store_sqlite_open(core->rt, dir, NULL, error);
+  core->store =
+      core->options.store ? core->options.store : mal_store_sqlite_open(core->rt, dir, NULL, error);
   core->options.store = NULL;
   return core->store;
 }

@@ -38,7 +38,8 @@ static bool passes(const MalLeases *l, const Slot *slot, const MalLeaseFilter *f
   return false;
 }
 
-bool mal_leases_next(const MalLeases *l, const MalLeaseFilter *filter, uint64_t *cursor, MalLease *out)
+bool mal_leases_next(const MalLeases *l, const MalLeaseFilter *filter, uint64_t *cursor,
+                     MalLease *out)
 {
   MalLeaseFilter none = { 0 };
   for (uint64_t i = *cursor + 1; i < l->used_slots; i++) {
@@ -82,7 +83,7 @@ MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
   return t;
 }
 
-/* ---- watchers ----------------------------------------------------------------------------------------------------- */
+/* ---- watchers -------------------------------------------------------------------------------- */
 
 static void sweep_watchers(MalLeases *l)
 {

@@ -1,5 +1,5 @@
-/* What waits for the disk: changes in the order of their tickets, and changes that stand in line behind an
-   earlier one of the same lease. */
+/* What waits for the disk: changes in the order of their tickets, and changes that stand in line
+   behind an earlier one of the same lease. */
 #include "leases-internal.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ static void call(const Op *op, const MalLease *lease, const GError *error)
     op->done(lease, error, op->user, op->cookie);
 }
 
-/* ---- standing in line ------------------------------------------------------------------------------------ */
+/* ---- standing in line ------------------------------------------------------------------------ */
 
 void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued)
 {
@@ -53,7 +53,8 @@ void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued)
 static GError *refusal_of_queued(const MalRefusal *why)
 {
   return g_error_new_literal(MAL_ERROR, (gint)why->code,
-                             why->part == MAL_REFUSED_ID ? "the lease is gone" : "the lease can't be changed like that");
+                             why->part == MAL_REFUSED_ID ? "the lease is gone"
+                                                         : "the lease can't be changed like that");
 }
 
 static void run_queued(MalLeases *l, Queued *q)
@@ -61,7 +62,8 @@ static void run_queued(MalLeases *l, Queued *q)
   MalLeaseId id = { q->id, q->id_length };
   MalRefusal why;
   MalAnswer answer;
-  /* Not the time at which it was asked: since then the lease may have lapsed, or the clock stepped. */
+  /* Not the time at which it was asked: since then the lease may have lapsed, or the clock
+     stepped. */
   MalTime now = mal_runtime_now(l->rt);
   if (q->kind == OP_RENEW)
     answer = mal_leases_renew(l, id, &q->renewal, now, q->done, q->user, q->cookie, &why);
@@ -98,8 +100,8 @@ static unsigned length_of_line(const MalLeases *l, MalLeaseId id)
   return n;
 }
 
-/* Those in line for this identifier take their turn; who finds another change on its way goes to the end. Each stays in
-   the queue until its turn, where mal_leases_forget finds it. */
+/* Those in line for this identifier take their turn; who finds another change on its way goes to
+   the end. Each stays in the queue until its turn, where mal_leases_forget finds it. */
 static void next_in_line(MalLeases *l, MalLeaseId id)
 {
   for (unsigned n = length_of_line(l, id); n > 0; n--) {
@@ -113,7 +115,7 @@ static void next_in_line(MalLeases *l, MalLeaseId id)
   }
 }
 
-/* ---- settling ----------------------------------------------------------------------------------------------- */
+/* ---- settling -------------------------------------------------------------------------------- */
 
 static void settle_periods(MalLeases *l, uint32_t handle)
 {
@@ -169,15 +171,16 @@ static void fail(MalLeases *l, const Op *op, const GError *error)
       leases_drop_row(l, leases_id(slot));
     leases_remove(l, op->slot);
   } else if (op->kind == OP_RENEW) {
-    leases_set_times(l, slot, (SlotTimes){ op->old_start, op->old_end, leases_times(l, slot).granted });
+    leases_set_times(l, slot,
+                     (SlotTimes){ op->old_start, op->old_end, leases_times(l, slot).granted });
     settle_periods(l, op->slot);
     leases_heap_fix(l, op->slot);
   }
   call(op, NULL, error);
 }
 
-/* By identifier: the slot may be another lease's by now. A later change may be on its way again; and the error, if
-   any, is that of a batch, not of this lease. */
+/* By identifier: the slot may be another lease's by now. A later change may be on its way again;
+   and the error, if any, is that of a batch, not of this lease. */
 static void notify(MalLeases *l, const Op *op, const GError *error)
 {
   MalLease view;
@@ -225,7 +228,7 @@ void leases_settled(MalTicket through, const GError *error, void *data)
   leases_drop_again(l, through, error);
 }
 
-/* ---- when_durable --------------------------------------------------------------------------------------------- */
+/* ---- when_durable ---------------------------------------------------------------------------- */
 
 /* What is due on a turn of the loop's own: answers about leases on which nothing is on its way. */
 void leases_tell_later(MalLeases *l)
@@ -240,14 +243,20 @@ void leases_tell_later(MalLeases *l)
   }
 }
 
-void mal_leases_when_durable(MalLeases *l, MalLeaseId id, MalLeaseFunc done, void *user, uint64_t cookie)
+void mal_leases_when_durable(MalLeases *l, MalLeaseId id, MalLeaseFunc done, void *user,
+                             uint64_t cookie)
 {
   uint32_t handle = leases_find(l, id);
   if (handle && leases_slot(l, handle)->flags & MAL_LEASE_PENDING) {
     /* The newest ticket on its way is not older than this lease's. */
     Op notify = {
-      .ticket = l->ops[(l->ops_head + l->ops_length - 1) & (l->ops_capacity - 1)].ticket, .kind = OP_NOTIFY,
-      .id = g_memdup2(id.bytes, id.length), .id_length = id.length, .done = done, .user = user, .cookie = cookie,
+      .ticket = l->ops[(l->ops_head + l->ops_length - 1) & (l->ops_capacity - 1)].ticket,
+      .kind = OP_NOTIFY,
+      .id = g_memdup2(id.bytes, id.length),
+      .id_length = id.length,
+      .done = done,
+      .user = user,
+      .cookie = cookie,
     };
     leases_ops_push(l, &notify);
     return;

@@ -13,14 +13,17 @@
 #define CHUNK_BITS 12
 #define CHUNK_SIZE (1u << CHUNK_BITS)
 
-enum { SLOT_USED = 1 << 7, SLOT_LEAVING = 1 << 6, SLOT_QUEUED = 1 << 5 };   /* beside MalLeaseFlags */
+/* beside MalLeaseFlags */
+enum { SLOT_USED = 1 << 7, SLOT_LEAVING = 1 << 6, SLOT_QUEUED = 1 << 5 };
 
-/* One lease or hold. There may be millions, so it is one cache line, and what few have stands beside the table: long
-   identifiers, several blocks, IPv6 clients, instants far off (short-time.h). */
+/* One lease or hold. There may be millions, so it is one cache line, and what few have stands
+   beside the table: long identifiers, several blocks, IPv6 clients, instants far off
+   (short-time.h). */
 typedef struct {
   uint8_t id[SLOT_ID_INLINE];   /* a longer one: a pointer to it */
   uint32_t heap_place;
-  union { struct { uint32_t low, count; } one; MalBlock *many; } blocks;   /* many: `base` says how many */
+  /* many: `base` says how many */
+  union { struct { uint32_t low, count; } one; MalBlock *many; } blocks;
   uint32_t client;              /* an IPv4 address, or a cell of clients6 */
   uint32_t pad;
   uint64_t start : 40;          /* far: a cell of far_times, and the others nothing */
@@ -53,7 +56,8 @@ typedef struct {
   OpKind kind;
   uint32_t slot;
   MalTime old_start, old_end;   /* OP_RENEW: what to go back to */
-  bool in_place;                /* OP_RENEW: the allocator holds the new period, which covers the old one, and nothing else */
+  /* OP_RENEW: the allocator holds the new period, which covers the old one, and nothing else */
+  bool in_place;
   const char *reason;           /* OP_RELEASE */
   uint8_t *id;                  /* OP_NOTIFY, which has no slot; owned */
   size_t id_length;
@@ -117,7 +121,8 @@ struct MalLeases {
   GPtrArray *chunks;            /* Slot[CHUNK_SIZE] each */
   Pool far_times;               /* SlotTimes */
   Pool clients6;                /* MalU128 */
-  GArray *bases;                /* MalU128: upper 96 bits of addresses; 0: those of IPv4. Never shrinks */
+  /* MalU128: upper 96 bits of addresses; 0: those of IPv4. Never shrinks */
+  GArray *bases;
   GHashTable *base_of;          /* MalU128 -> place in bases */
   GArray *free_slots;           /* uint32_t */
   uint32_t used_slots;          /* ever taken, 0 is none */
@@ -139,31 +144,35 @@ struct MalLeases {
   MalBlock *views;              /* VIEWS single blocks that views borrow in turn; then the turn */
   GArray *watchers;
   unsigned telling;             /* watchers, now */
-  GPtrArray *undropped;         /* GBytes: identifiers of leases that have ended, but not yet on the disk */
+  /* GBytes: identifiers of leases that have ended, but not yet on the disk */
+  GPtrArray *undropped;
   GPtrArray *dropping;          /* of these, what is on its way to it */
   MalTicket drop_ticket;
   unsigned last_watcher;
   unsigned store_listener, space_watch;
   bool replanning;
   unsigned changes;             /* debug builds: since the last check */
-  MalTicket moved_first, moved_last;   /* what a step of the clock moved is in these batches, as last written */
+  /* what a step of the clock moved is in these batches, as last written */
+  MalTicket moved_first, moved_last;
   bool unsaved;                 /* such a batch failed: written again once the store recovers */
   bool unsaved_change;          /* a change was on its way then, and may yet fail */
   int64_t clock_offset;         /* wall - monotonic, microseconds, as last seen */
   MalClockStep on_step;
   void *on_step_data;
   MalLeaseTotals totals;
-  GArray *by_scope;             /* MalLeaseTotals: leases, addresses and holds of each scope, by its index */
+  /* MalLeaseTotals: leases, addresses and holds of each scope, by its index */
+  GArray *by_scope;
 };
 
-/* ---- leases-table.c: slots, the hash by identifier, the heap by lapse ------------------------------ */
+/* ---- leases-table.c: slots, the hash by identifier, the heap by lapse ------------------------ */
 
 void leases_table_init(MalLeases *l);
 void leases_table_clear(MalLeases *l);
 Slot *leases_slot(const MalLeases *l, uint32_t handle);
 /* 0 where there is none. */
 uint32_t leases_find(const MalLeases *l, MalLeaseId id);
-/* Takes a slot for ID and enters it under it; the caller fills in the rest, then leases_heap_add. */
+/* Takes a slot for ID and enters it under it; the caller fills in the rest, then
+   leases_heap_add. */
 uint32_t leases_slot_new(MalLeases *l, MalLeaseId id);
 /* Out of hash and heap, memory back. The allocator is the caller's. */
 void leases_slot_free(MalLeases *l, uint32_t handle);
@@ -189,16 +198,17 @@ void leases_view(const MalLeases *l, uint32_t handle, MalLease *out);
 void leases_use(MalLeases *l, const Slot *slot, int sign);
 uint64_t leases_held_for(const MalLeases *l, MalAddress client, unsigned scope);
 
-/* ---- leases.c -------------------------------------------------------------------------------------- */
+/* ---- leases.c -------------------------------------------------------------------------------- */
 
 /* What was decided of a request; the blocks are in l->found. */
 typedef struct { MalTime start, end; } Period;
-bool leases_decide(MalLeases *l, const MalLeaseRequest *request, MalTime now, Period *out, MalRefusal *why);
+bool leases_decide(MalLeases *l, const MalLeaseRequest *request, MalTime now, Period *out,
+                   MalRefusal *why);
 /* Does PERIOD begin later than the request asked, only because nothing is free by then? */
 bool leases_is_late(const MalLeaseRequest *request, MalTime now, const Period *period);
 /* Enters what was decided as a new lease on its way to the disk. */
-void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *period, MalTime now, MalLeaseFunc done,
-                  void *user, uint64_t cookie);
+void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *period, MalTime now,
+                  MalLeaseFunc done, void *user, uint64_t cookie);
 /* Marks or unmarks all blocks of the slot in the allocator, for [from, until). */
 void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until);
 void leases_give(MalLeases *l, uint32_t handle);
@@ -213,36 +223,41 @@ void leases_account_scope(MalLeases *l, const Slot *slot, int sign);
 /* Could the slot's addresses be its own from start to end (padded, from NOW on)? */
 bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, MalTime end);
 void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const char *reason);
-/* leases-time.c: notices a step of the wall clock before anything is decided by it. Returns NOW, or where the clock
-   stepped, what it says now. */
+/* leases-time.c: notices a step of the wall clock before anything is decided by it. Returns NOW, or
+   where the clock stepped, what it says now. */
 MalTime leases_sync_clock(MalLeases *l, MalTime now);
-/* Nobody waits for the rows of leases that a step moved; if their batch fails, they are written again when the store
-   recovers. Called with each outcome, after those who wait were told. */
+/* Nobody waits for the rows of leases that a step moved; if their batch fails, they are written
+   again when the store recovers. Called with each outcome, after those who wait were told. */
 void leases_moved_settled(MalLeases *l, MalTicket through, const GError *error);
-/* In debug builds: mal_leases_check after every change while the table is small, now and then when it is large. */
+/* In debug builds: mal_leases_check after every change while the table is small, now and then when
+   it is large. */
 void leases_debug_check(MalLeases *l);
 #define LEASES_TIME_MOST ((int64_t)1 << 55)
 bool leases_store_works(const MalLeases *l);
 
-/* ---- leases-layer2.c ---------------------------------------------------------------------------------- */
+/* ---- leases-layer2.c ------------------------------------------------------------------------- */
 
 void leases_lift_suspensions(MalLeases *l, bool lift);
 
-/* ---- leases-reserve.c ------------------------------------------------------------------------------- */
+/* ---- leases-reserve.c ------------------------------------------------------------------------ */
 
 void leases_reserve_free(void *reserve);
-/* What stands in the way of the addresses that R names, the first of it; false where nothing was found. */
-bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until, GString *out);
+/* What stands in the way of the addresses that R names, the first of it; false where nothing was
+   found. */
+bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until,
+                          GString *out);
 GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GError **error);
 
-/* ---- leases-end.c: the lease goes first, so that who is told finds its addresses free ---------------- */
+/* ---- leases-end.c: the lease goes first, so that who is told finds its addresses free -------- */
 
-void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *reason, const Op *op);
+void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *reason,
+                const Op *op);
 /* Its addresses were withdrawn: nothing keeps it, not even a disk that fails. */
 void leases_revoke(MalLeases *l, uint32_t handle);
 void leases_revoke_at_once(MalLeases *l, uint32_t handle, const Op *op);
-/* The lease has ended, or was never granted, and its row goes from the disk as soon as that works; nobody waits for it.
-   Rows go with the next leases_drop_rows, or when the store has settled something. */
+/* The lease has ended, or was never granted, and its row goes from the disk as soon as that works;
+   nobody waits for it. Rows go with the next leases_drop_rows, or when the store has settled
+   something. */
 void leases_drop_row(MalLeases *l, MalLeaseId id);
 void leases_drop_rows(MalLeases *l);
 void leases_drop_again(MalLeases *l, MalTicket through, const GError *error);
@@ -258,13 +273,15 @@ void leases_tell_later(MalLeases *l);
 /* leases-wait.c */
 bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now);
 void leases_wait_deny(MalLeases *l, const MalScope *scope, const GError *why);
-/* Layer 2 that chooses for itself could own what R names; could make PERIOD, cut short by the end of what is owned, as
-   long as was wished; should own what a renewal wants (it may have it the next time). */
+/* Layer 2 that chooses for itself could own what R names; could make PERIOD, cut short by the end
+   of what is owned, as long as was wished; should own what a renewal wants (it may have it the next
+   time). */
 bool leases_could_own_named(const MalLeases *l, const MalLeaseRequest *r, MalTime now);
-bool leases_is_short(const MalLeases *l, const MalLeaseRequest *r, MalTime now, const Period *period);
+bool leases_is_short(const MalLeases *l, const MalLeaseRequest *r, MalTime now,
+                     const Period *period);
 void leases_want_longer(MalLeases *l, uint32_t handle, MalTime until);
-bool leases_wait(MalLeases *l, const MalLeaseRequest *request, MalTime now, MalLeaseFunc done, void *user,
-                 uint64_t cookie);
+bool leases_wait(MalLeases *l, const MalLeaseRequest *request, MalTime now, MalLeaseFunc done,
+                 void *user, uint64_t cookie);
 bool leases_wait_cancel(MalLeases *l, MalLeaseId id);
 /* Calls the DONE of those that ended: only from where callbacks may do anything. */
 void leases_wait_tell_ended(MalLeases *l);

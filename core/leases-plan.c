@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- owned ranges come and go ---------------------------------------------------------------------------- */
+/* ---- owned ranges come and go ---------------------------------------------------------------- */
 
 static void on_space(MalSpaceChange what, const MalRange *range, void *data)
 {
@@ -106,7 +106,7 @@ MalAllocator *mal_leases_allocator(MalLeases *l)
   return l->allocator;
 }
 
-/* ---- a plan comes into force -------------------------------------------------------------------------------- */
+/* ---- a plan comes into force ----------------------------------------------------------------- */
 
 /* What the new allocator is built from: owned ranges as they will be. */
 typedef struct {
@@ -153,7 +153,8 @@ static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirror
       const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
       add_future(out, mal_scope_set_at(plan->scopes, r->scope), r->span, r->until);
     }
-  g_autoptr(GPtrArray) now = mal_space_ranges(l->space, mirrored ? MAL_LEVEL_AVAILABLE : MAL_LEVEL_OWNED);
+  g_autoptr(GPtrArray) now =
+      mal_space_ranges(l->space, mirrored ? MAL_LEVEL_AVAILABLE : MAL_LEVEL_OWNED);
   for (unsigned i = 0; i < now->len; i++) {
     const MalRange *r = g_ptr_array_index(now, i);
     MalTime until = r->until;
@@ -164,8 +165,8 @@ static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirror
   return out;
 }
 
-static bool fill_allocator(MalAllocator *a, const GArray *future, const MalPlan *plan, const GPtrArray *reserves,
-                           const GArray *suspended, GError **error)
+static bool fill_allocator(MalAllocator *a, const GArray *future, const MalPlan *plan,
+                           const GPtrArray *reserves, const GArray *suspended, GError **error)
 {
   for (unsigned i = 0; i < future->len; i++) {
     const Future *f = &g_array_index(future, Future, i);
@@ -246,7 +247,8 @@ static bool ends_before(const GArray *future, MalSpan span, MalTime until)
     else
       high = middle;
   }
-  for (; low < future->len && mal_span_overlaps(g_array_index(future, Future, low).span, span); low++)
+  for (; low < future->len && mal_span_overlaps(g_array_index(future, Future, low).span, span);
+       low++)
     if (g_array_index(future, Future, low).until < until)
       return true;
   return false;
@@ -267,7 +269,8 @@ static bool has_place(Move *m, uint32_t handle)
 {
   const MalLeases *l = m->l;
   const Slot *slot = leases_slot(l, handle);
-  const MalScope *scope = mal_scope_set_find(m->plan->scopes, mal_scope_set_at(l->scopes, slot->scope)->id);
+  const MalScope *scope =
+      mal_scope_set_find(m->plan->scopes, mal_scope_set_at(l->scopes, slot->scope)->id);
   if (!scope)
     return false;
   /* It lapses within moments, wherever its addresses are. */
@@ -276,15 +279,17 @@ static bool has_place(Move *m, uint32_t handle)
   MalTime from = MAX(m->now, leases_held_from(l, slot));
   for (size_t i = 0; i < leases_n_blocks(slot); i++) {
     MalSpan span = mal_span_of_block(leases_block(l, slot, i));
-    if (!mal_span_contains(scope->span, span) || touches(m->forbidden, span) ||
-        ends_before(m->future, span, leases_held_until(l, slot)) ||
-        !mal_allocator_take(m->allocator, leases_block(l, slot, i), from, leases_held_until(l, slot), handle))
+    if (!mal_span_contains(scope->span, span) || touches(m->forbidden, span)
+        || ends_before(m->future, span, leases_held_until(l, slot))
+        || !mal_allocator_take(m->allocator, leases_block(l, slot, i), from,
+                               leases_held_until(l, slot), handle))
       return false;
   }
   return true;
 }
 
-/* A renewal on its way may yet fail: then the period before it must still be there to go back to. */
+/* A renewal on its way may yet fail: then the period before it must still be there to go back
+   to. */
 void leases_take_old(const MalLeases *l, MalAllocator *a, const Op *op, MalTime now)
 {
   const Slot *slot = leases_slot(l, op->slot);
@@ -319,9 +324,10 @@ static void set_homeless_error(const Move *m, GError **error)
   g_autofree char *id = mal_lease_id_to_hex(lease.id);
   g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
               "%u live lease%s would lose %s place, the first being %s (lease %s in scope %s): "
-              "keep the addresses in a range of that scope, outside of excludes and reserves, until the leases end, or "
-              "release them first (mallocctl release LEASE)",
-              m->homeless, m->homeless == 1 ? "" : "s", m->homeless == 1 ? "its" : "their", blocks, id, lease.scope);
+              "keep the addresses in a range of that scope, outside of excludes and reserves, "
+              "until the leases end, or release them first (mallocctl release LEASE)",
+              m->homeless, m->homeless == 1 ? "" : "s", m->homeless == 1 ? "its" : "their", blocks,
+              id, lease.scope);
 }
 
 /* Nothing can fail from here on. Holds are only a courtesy: they end with the old plan. */
@@ -336,7 +342,8 @@ static void adopt(Move *m, MalScopeSet *scopes)
     Slot *slot = leases_slot(l, i);
     if (!(slot->flags & SLOT_USED))
       continue;
-    slot->scope = (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(l->scopes, slot->scope)->id)->index;
+    slot->scope =
+        (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(l->scopes, slot->scope)->id)->index;
     leases_account_scope(l, slot, 1);
   }
   g_ptr_array_add(l->old_scopes, l->scopes);
@@ -346,8 +353,8 @@ static void adopt(Move *m, MalScopeSet *scopes)
   leases_not_in_place(l);
 }
 
-static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, bool really,
-                   GError **error)
+static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now,
+                   bool really, GError **error)
 {
   mal_leases_expire(l, now);
   bool mirrored = mal_space_is_mirrored(l->space);
@@ -359,7 +366,9 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
   g_autoptr(GArray) taboo = forbidden(plan, reserves);
   if (!fill_allocator(allocator, future, plan, reserves, l->suspended, error))
     return false;
-  Move move = { .l = l, .plan = plan, .future = future, .allocator = allocator, .forbidden = taboo, .now = now };
+  Move move = {
+    .l = l, .plan = plan, .future = future, .allocator = allocator, .forbidden = taboo, .now = now
+  };
   move_leases(&move);
   if (move.homeless > 0) {
     set_homeless_error(&move, error);
@@ -381,17 +390,19 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
   return true;
 }
 
-bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
+bool mal_leases_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now,
+                       GError **error)
 {
   return replan(l, plan, policy, now, true, error);
 }
 
-bool mal_leases_could_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, MalTime now, GError **error)
+bool mal_leases_could_replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy,
+                             MalTime now, GError **error)
 {
   return replan(l, plan, policy, now, false, error);
 }
 
-/* ---- loading ----------------------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 static bool collides(const MalLeases *l, const Slot *slot, const MalLease *lease, MalTime now)
 {
@@ -400,7 +411,8 @@ static bool collides(const MalLeases *l, const Slot *slot, const MalLease *lease
     return false;
   for (size_t i = 0; i < leases_n_blocks(slot); i++)
     for (size_t j = 0; j < lease->n_blocks; j++)
-      if (mal_span_overlaps(mal_span_of_block(leases_block(l, slot, i)), mal_span_of_block(lease->blocks[j])))
+      if (mal_span_overlaps(mal_span_of_block(leases_block(l, slot, i)),
+                            mal_span_of_block(lease->blocks[j])))
         return true;
   return false;
 }
@@ -458,13 +470,15 @@ static bool set_lost_error(const MalLease *lease, GError **error)
   g_autofree char *blocks = mal_blocks_format(lease->blocks, lease->n_blocks);
   g_autofree char *id = mal_lease_id_to_hex(lease->id);
   g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-              "the store holds a live lease of %s (lease %s in scope %s), which no range covers until its end: put the "
-              "scope and range back into the configuration, or start with the old one and release the lease first",
+              "the store holds a live lease of %s (lease %s in scope %s), which no range covers "
+              "until its end: put the scope and range back into the configuration, or start with "
+              "the old one and release the lease first",
               blocks, id, lease->scope);
   return false;
 }
 
-bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsigned *superseded, GError **error)
+bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsigned *superseded,
+                        GError **error)
 {
   if (mal_lease_held_until(lease) <= now)
     return true;
@@ -474,7 +488,8 @@ bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsign
   uint32_t old = leases_find(l, lease->id);
   if (old)
     leases_remove(l, old);
-  /* What the allocator calls taken may be an Ethernet group only (the policy was another one): no collision. */
+  /* What the allocator calls taken may be an Ethernet group only (the policy was another one): no
+     collision. */
   if (!all_free(l, scope, lease, now))
     *superseded += remove_colliding(l, lease, now);
   uint32_t handle = leases_slot_new(l, lease->id);

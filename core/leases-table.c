@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- slots ------------------------------------------------------------------------------------------ */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 Slot *leases_slot(const MalLeases *l, uint32_t handle)
 {
@@ -61,7 +61,7 @@ static void free_outside(const Slot *slot)
     g_free(slot->blocks.many);
 }
 
-/* ---- cells beside the slots ----------------------------------------------------------------------------- */
+/* ---- cells beside the slots ------------------------------------------------------------------ */
 
 static void pool_init(Pool *pool, unsigned size)
 {
@@ -91,7 +91,7 @@ static void pool_give(Pool *pool, uint32_t cell)
   g_array_append_val(pool->free, cell);
 }
 
-/* ---- hash: open addressing, linear probing, keyed so that nobody outside can aim at a chain ---------- */
+/* ---- hash: open addressing, linear probing, keyed so that nobody outside can aim at a chain -- */
 
 static uint32_t tag_of(const MalLeases *l, MalLeaseId id)
 {
@@ -102,7 +102,8 @@ static uint32_t tag_of(const MalLeases *l, MalLeaseId id)
   return tag;
 }
 
-/* In the order of the tags, so that a table grows from its beginning to its end, and in small steps. */
+/* In the order of the tags, so that a table grows from its beginning to its end, and in small
+   steps. */
 static uint32_t home_of(uint32_t tag, uint32_t n)
 {
   return (uint32_t)((uint64_t)tag * n >> 32);
@@ -143,7 +144,8 @@ static bool find_bucket(const MalLeases *l, MalLeaseId id, uint32_t *at)
 {
   uint32_t tag = tag_of(l, id);
   for (uint32_t i = home_of(tag, l->n_buckets); l->buckets[i].slot; i = after(i, l->n_buckets))
-    if (l->buckets[i].tag == tag && mal_lease_id_equal(leases_id(leases_slot(l, l->buckets[i].slot)), id)) {
+    if (l->buckets[i].tag == tag
+        && mal_lease_id_equal(leases_id(leases_slot(l, l->buckets[i].slot)), id)) {
       *at = i;
       return true;
     }
@@ -185,18 +187,20 @@ uint32_t leases_slot_new(MalLeases *l, MalLeaseId id)
   return handle;
 }
 
-/* ---- heap by lapse ------------------------------------------------------------------------------------ */
+/* ---- heap by lapse --------------------------------------------------------------------------- */
 
 SlotTimes leases_times(const MalLeases *l, const Slot *slot)
 {
   if (slot->far)
     return g_array_index(l->far_times.cells, SlotTimes, slot->start);
-  return (SlotTimes){ mal_time_of_short(slot->start), mal_time_of_short(slot->end), mal_time_of_short(slot->granted) };
+  return (SlotTimes){ mal_time_of_short(slot->start), mal_time_of_short(slot->end),
+                      mal_time_of_short(slot->granted) };
 }
 
 void leases_set_times(MalLeases *l, Slot *slot, SlotTimes t)
 {
-  bool far = !mal_time_is_short(t.start) || !mal_time_is_short(t.end) || !mal_time_is_short(t.granted);
+  bool far =
+      !mal_time_is_short(t.start) || !mal_time_is_short(t.end) || !mal_time_is_short(t.granted);
   if (slot->far && !far)
     pool_give(&l->far_times, (uint32_t)slot->start);
   if (far && !slot->far)
@@ -259,8 +263,9 @@ static void sift_down(MalLeases *l, uint32_t place)
     uint32_t child = place * 2 + 1;
     if (child >= l->heap->len)
       break;
-    if (child + 1 < l->heap->len &&
-        leases_lapse(l, leases_slot(l, heap_at(l, child + 1))) < leases_lapse(l, leases_slot(l, heap_at(l, child))))
+    if (child + 1 < l->heap->len
+        && leases_lapse(l, leases_slot(l, heap_at(l, child + 1)))
+               < leases_lapse(l, leases_slot(l, heap_at(l, child))))
       child++;
     if (leases_lapse(l, leases_slot(l, heap_at(l, child))) >= lapse)
       break;
@@ -315,7 +320,7 @@ void leases_slot_free(MalLeases *l, uint32_t handle)
   g_array_append_val(l->free_slots, handle);
 }
 
-/* ---- what a slot says ----------------------------------------------------------------------------------- */
+/* ---- what a slot says ------------------------------------------------------------------------ */
 
 static unsigned base_hash(const void *data)
 {
@@ -367,7 +372,8 @@ MalBlock leases_block(const MalLeases *l, const Slot *slot, size_t n)
     return slot->blocks.many[n];
   MalFamily family = mal_scope_set_at(l->scopes, slot->scope)->span.first.family;
   MalU128 base = slot->base ? g_array_index(l->bases, MalU128, slot->base) : 0;
-  return mal_block_make(mal_address_make(family, base << 32 | slot->blocks.one.low), slot->blocks.one.count);
+  return mal_block_make(mal_address_make(family, base << 32 | slot->blocks.one.low),
+                        slot->blocks.one.count);
 }
 
 uint64_t leases_slot_addresses(const MalLeases *l, const Slot *slot)
@@ -413,7 +419,8 @@ void leases_view(const MalLeases *l, uint32_t handle, MalLease *out)
   const Slot *slot = leases_slot(l, handle);
   MalBlock *scratch = &l->views[0];
   if (!slot->many) {
-    /* A handful of views stay valid at once: callers compare two leases, or print one while taking another. */
+    /* A handful of views stay valid at once: callers compare two leases, or print one while taking
+       another. */
     unsigned *turn = (unsigned *)(void *)&l->views[VIEWS];
     scratch = &l->views[(*turn)++ % VIEWS];
     *scratch = leases_block(l, slot, 0);
@@ -434,7 +441,7 @@ void leases_view(const MalLeases *l, uint32_t handle, MalLease *out)
   };
 }
 
-/* ---- addresses by client ----------------------------------------------------------------------------------- */
+/* ---- addresses by client --------------------------------------------------------------------- */
 
 static unsigned client_hash(const void *data)
 {

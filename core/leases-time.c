@@ -17,13 +17,15 @@ void mal_leases_expire(MalLeases *l, MalTime now)
   bool freed = false;
   now = leases_sync_clock(l, now);
   for (uint32_t top; (top = leases_heap_top(l)) && leases_lapse(l, leases_slot(l, top)) <= now;) {
-    /* A change of it is on its way to the disk: the outcome comes within moments, and then it lapses. */
+    /* A change of it is on its way to the disk: the outcome comes within moments, and then it
+       lapses. */
     if (leases_slot(l, top)->flags & MAL_LEASE_PENDING)
       break;
     if (leases_slot(l, top)->flags & MAL_LEASE_HELD) {
       leases_remove(l, top);
     } else {
-      /* The row ends by its time, too, but a clock that steps back before a restart would bring it to life again. */
+      /* The row ends by its time, too, but a clock that steps back before a restart would bring it
+         to life again. */
       leases_drop_row(l, leases_id(leases_slot(l, top)));
       leases_end(l, top, MAL_LEASE_EXPIRED, "expired", NULL);
     }
@@ -37,10 +39,10 @@ void mal_leases_expire(MalLeases *l, MalTime now)
   }
 }
 
-/* ---- steps of the wall clock ------------------------------------------------------------------------------- */
+/* ---- steps of the wall clock ----------------------------------------------------------------- */
 
-/* What is over already moves, too, so that it stays over. A lease of which a renewal is on its way to the disk has
-   two periods for these moments: it is left as it is. */
+/* What is over already moves, too, so that it stays over. A lease of which a renewal is on its way
+   to the disk has two periods for these moments: it is left as it is. */
 static bool had_begun(const MalLeases *l, uint32_t handle, MalTime before)
 {
   const Slot *slot = leases_slot(l, handle);
@@ -56,7 +58,8 @@ static bool had_begun(const MalLeases *l, uint32_t handle, MalTime before)
 static bool could_end(MalLeases *l, uint32_t handle, MalTime now, MalTime end)
 {
   const Slot *slot = leases_slot(l, handle);
-  return mal_time_add(end, slot->pad) <= now || leases_is_free(l, handle, now, leases_times(l, slot).start, end);
+  return mal_time_add(end, slot->pad) <= now
+         || leases_is_free(l, handle, now, leases_times(l, slot).start, end);
 }
 
 /* What a renewal on its way would go back to moves with what it would become. */
@@ -71,8 +74,8 @@ static void move_old_period(MalLeases *l, uint32_t handle, int64_t delta)
   }
 }
 
-/* Where the moved period meets one that keeps its absolute time, it is cut back, but never to before the end that was
-   said when it was leased. */
+/* Where the moved period meets one that keeps its absolute time, it is cut back, but never to
+   before the end that was said when it was leased. */
 static void fit_moved(MalLeases *l, uint32_t handle, MalTime now, MalTime least)
 {
   Slot *slot = leases_slot(l, handle);
@@ -115,8 +118,8 @@ static void save(MalLeases *l, uint32_t handle)
   l->moved_last = ticket;
 }
 
-/* All, since nothing says which of them a step had moved: disks seldom fail just then. What is on its way to the disk
-   comes with its own row. */
+/* All, since nothing says which of them a step had moved: disks seldom fail just then. What is on
+   its way to the disk comes with its own row. */
 static void save_again(MalLeases *l)
 {
   l->unsaved = l->unsaved_change = false;
@@ -163,7 +166,8 @@ static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTi
   return begun->len;
 }
 
-/* Those that keep their time are entered anew: what was cut off them because it was past may be ahead again. */
+/* Those that keep their time are entered anew: what was cut off them because it was past may be
+   ahead again. */
 static void retake_others(MalLeases *l, const GArray *begun, MalTime now)
 {
   for (uint32_t i = 1, next = 0; i < l->used_slots; i++) {
@@ -231,7 +235,8 @@ MalTime leases_sync_clock(MalLeases *l, MalTime now)
   l->clock_offset = offset;
   if (ABS(difference) < STEP_SECONDS * MAL_US)
     return now;
-  /* Rounded up, whichever way it went: rounding may lengthen a running lease, but never shorten it. */
+  /* Rounded up, whichever way it went: rounding may lengthen a running lease, but never shorten
+     it. */
   int64_t delta = difference / MAL_US + (difference % MAL_US > 0);
   now = mal_runtime_now(l->rt);
   size_t moved = mal_leases_clock_stepped(l, delta, now);
@@ -245,7 +250,7 @@ MalTime mal_leases_now(MalLeases *l)
   return leases_sync_clock(l, mal_runtime_now(l->rt));
 }
 
-/* ---- invariants ------------------------------------------------------------------------------------------------- */
+/* ---- invariants ------------------------------------------------------------------------------ */
 
 typedef struct {
   MalSpan span;
@@ -310,10 +315,11 @@ void mal_leases_check(const MalLeases *l, MalTime now)
       if (mal_address_compare(b->span.first, a->span.last) > 0)
         break;
       if (a->slot != b->slot && a->from < b->until && b->from < a->until)
-        g_error("%s is leased twice at one instant: lease %u (flags %x) over %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT
-                ", lease %u (flags %x) over %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT ", now %" G_GINT64_FORMAT,
-                mal_span_format(b->span, text), a->slot, leases_slot(l, a->slot)->flags, a->from, a->until, b->slot,
-                leases_slot(l, b->slot)->flags, b->from, b->until, now);
+        g_error("%s is leased twice at one instant: lease %u (flags %x) over %" G_GINT64_FORMAT
+                "..%" G_GINT64_FORMAT ", lease %u (flags %x) over %" G_GINT64_FORMAT
+                "..%" G_GINT64_FORMAT ", now %" G_GINT64_FORMAT,
+                mal_span_format(b->span, text), a->slot, leases_slot(l, a->slot)->flags, a->from,
+                a->until, b->slot, leases_slot(l, b->slot)->flags, b->from, b->until, now);
     }
 }
 
@@ -335,18 +341,22 @@ void leases_debug_check(MalLeases *l)
 }
 #endif
 
-/* ---- why not ------------------------------------------------------------------------------------------------------ */
+/* ---- why not --------------------------------------------------------------------------------- */
 
 static void explain_space(GString *s, const MalShortage *n, const MalLeaseRequest *r)
 {
   g_string_append_printf(s, ": %" G_GUINT64_FORMAT " owned", n->owned);
   if (n->ends_too_early)
-    g_string_append_printf(s, ", %" G_GUINT64_FORMAT " of them in ranges that end too early", n->ends_too_early);
-  g_string_append_printf(s, ", %" G_GUINT64_FORMAT " leased, %" G_GUINT64_FORMAT " reserved, %" G_GUINT64_FORMAT " free",
+    g_string_append_printf(s, ", %" G_GUINT64_FORMAT " of them in ranges that end too early",
+                           n->ends_too_early);
+  g_string_append_printf(s,
+                         ", %" G_GUINT64_FORMAT " leased, %" G_GUINT64_FORMAT
+                         " reserved, %" G_GUINT64_FORMAT " free",
                          n->leased, n->reserved, n->free);
   if (n->free_ethernet)
-    g_string_append_printf(s, ", of which %" G_GUINT64_FORMAT " share an Ethernet group with a live lease",
-                           n->free_ethernet);
+    g_string_append_printf(
+        s, ", of which %" G_GUINT64_FORMAT " share an Ethernet group with a live lease",
+        n->free_ethernet);
   if (r->min > 1 && n->longest_run)
     g_string_append_printf(s, "; the longest free run is %u", n->longest_run);
 }
@@ -365,22 +375,29 @@ static const char *part_text(MalRefusedPart part)
   return texts[part];
 }
 
-GError *mal_leases_refusal_error(MalLeases *l, const MalLeaseRequest *r, MalTime now, const MalRefusal *why)
+GError *mal_leases_refusal_error(MalLeases *l, const MalLeaseRequest *r, MalTime now,
+                                 const MalRefusal *why)
 {
   const GError *failing = NULL;
-  if (why->code == MAL_ERROR_STORE && l->store && mal_store_state(l->store, &failing) != MAL_STORE_OK)
-    return g_error_new(MAL_ERROR, MAL_ERROR_STORE, "nothing is leased while the store can't be written: %s",
+  if (why->code == MAL_ERROR_STORE && l->store
+      && mal_store_state(l->store, &failing) != MAL_STORE_OK)
+    return g_error_new(MAL_ERROR, MAL_ERROR_STORE,
+                       "nothing is leased while the store can't be written: %s",
                        failing ? failing->message : "unknown cause");
   if (why->code == MAL_ERROR_EXISTS)
-    return g_error_new_literal(MAL_ERROR, MAL_ERROR_EXISTS, "a lease with this identifier is alive");
+    return g_error_new_literal(MAL_ERROR, MAL_ERROR_EXISTS,
+                               "a lease with this identifier is alive");
   if (why->code == MAL_ERROR_LIMIT)
-    return g_error_new(MAL_ERROR, MAL_ERROR_LIMIT, "the client holds %" G_GUINT64_FORMAT " addresses; its limit is %u",
+    return g_error_new(MAL_ERROR, MAL_ERROR_LIMIT,
+                       "the client holds %" G_GUINT64_FORMAT " addresses; its limit is %u",
                        mal_leases_client_addresses(l, r->client), r->client_limit);
   GString *s = g_string_new(NULL);
   g_string_append_printf(s, "scope %s: %s", r->scope->id, part_text(why->part));
   MalTime start = MAX(r->start, now);
-  MalFit fit = { .scope = r->scope->index, .from = MAX(now, mal_time_add(start, -r->pad)),
-                 .until = mal_time_add(mal_time_add(start, r->lifetime), r->pad), .count = MAX(r->min, 1) };
+  MalFit fit = { .scope = r->scope->index,
+                 .from = MAX(now, mal_time_add(start, -r->pad)),
+                 .until = mal_time_add(mal_time_add(start, r->lifetime), r->pad),
+                 .count = MAX(r->min, 1) };
   bool named = why->part == MAL_REFUSED_NAMED && leases_explain_named(l, r, fit.from, fit.until, s);
   if (!named && why->code == MAL_ERROR_NO_SPACE) {
     MalShortage shortage;

@@ -1,4 +1,5 @@
-/* What waits for space: requests that nothing owned could serve, while layers 2 and 3 look for more. */
+/* What waits for space: requests that nothing owned could serve, while layers 2 and 3 look for
+   more. */
 #include "leases-internal.h"
 
 #include <string.h>
@@ -29,7 +30,7 @@ bool mal_leases_is_waiting(const MalLeases *l, MalLeaseId id)
   return l->waiting.length > 0 && find(l, id);
 }
 
-/* ---- layer 2 that chooses for itself (mal_space_set_acquire) --------------------------------------------- */
+/* ---- layer 2 that chooses for itself (mal_space_set_acquire) --------------------------------- */
 
 static MalTime held_until(const MalLeaseRequest *r, MalTime now)
 {
@@ -56,7 +57,8 @@ bool leases_could_own_named(const MalLeases *l, const MalLeaseRequest *r, MalTim
   return some;
 }
 
-bool leases_is_short(const MalLeases *l, const MalLeaseRequest *r, MalTime now, const Period *period)
+bool leases_is_short(const MalLeases *l, const MalLeaseRequest *r, MalTime now,
+                     const Period *period)
 {
   MalTime until = held_until(r, now);
   if (period->end - period->start >= r->lifetime || !mal_space_acquires(l->space))
@@ -132,13 +134,15 @@ static bool raise_demand(MalLeases *l, Waiting *w, MalTime now)
 {
   bool again = w->ask_again != 0;
   w->ask_again = mal_time_add(now, ASK_AGAIN_SECONDS);
-  /* What was asked for is still being thought about: asking again would claim more than is wanted. */
+  /* What was asked for is still being thought about: asking again would claim more than is
+     wanted. */
   if (again && mal_space_is_deciding(l->space, w->request.scope))
     return true;
   return leases_wait_raise(l, &w->request, now);
 }
 
-bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user, uint64_t cookie)
+bool leases_wait(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalLeaseFunc done, void *user,
+                 uint64_t cookie)
 {
   if (l->waiting.length >= WAITING_MOST)
     return false;
@@ -193,7 +197,8 @@ bool leases_wait_cancel(MalLeases *l, MalLeaseId id)
   return true;
 }
 
-/* Space or time came: who can have what it asked for gets it. A later start is only for who has waited in vain. */
+/* Space or time came: who can have what it asked for gets it. A later start is only for who has
+   waited in vain. */
 static void retry(MalLeases *l, GList *link, MalTime now)
 {
   Waiting *w = link->data;
@@ -210,14 +215,17 @@ static void retry(MalLeases *l, GList *link, MalTime now)
     leases_enter(l, &w->request, &period, now, w->done, w->user, w->cookie);
     waiting_free(w);
   } else if (last) {
-    end(l, link, w->denied ? g_steal_pointer(&w->denied)
-                           : g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "no space came within ten minutes"));
+    end(l, link,
+        w->denied ? g_steal_pointer(&w->denied)
+                  : g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE,
+                                        "no space came within ten minutes"));
   } else if (w->ask_again <= now) {
     raise_demand(l, w, now);
   }
 }
 
-/* Part of what was wanted came: layer 2 that counts all who wait hears, once a scope, what is still missing. */
+/* Part of what was wanted came: layer 2 that counts all who wait hears, once a scope, what is still
+   missing. */
 static void raise_what_is_missing(MalLeases *l, MalTime now)
 {
   g_autofree bool *raised = g_new0(bool, mal_scope_set_size(l->scopes) + 1);
@@ -243,8 +251,8 @@ void leases_wait_retry_now(MalLeases *l, MalTime now)
     raise_what_is_missing(l, now);
 }
 
-/* The engine may be in the middle of a change, or the space in the middle of telling its watchers: the retry
-   comes on a turn of its own. */
+/* The engine may be in the middle of a change, or the space in the middle of telling its watchers:
+   the retry comes on a turn of its own. */
 void leases_wait_retry(MalLeases *l)
 {
   if (l->waiting.length > 0)

@@ -1,8 +1,8 @@
-/* The lease engine: owned -> leased. Decides in memory (allocator), journals in the store, and answers only
-   once the store says that the change is durable. Holds (offers) live in memory only.
+/* The lease engine: owned -> leased. Decides in memory (allocator), journals in the store, and
+   answers only once the store says that the change is durable. Holds (offers) live in memory only.
 
-   The engine reads no clock: NOW is given by the caller (mal_runtime_now). Callbacks come from the store's
-   completion, never from inside the call that caused them. */
+   The engine reads no clock: NOW is given by the caller (mal_runtime_now). Callbacks come from the
+   store's completion, never from inside the call that caused them. */
 #ifndef MAL_LEASES_H
 #define MAL_LEASES_H
 
@@ -32,9 +32,11 @@ typedef struct {
 } MalLeaseRequest;
 
 typedef enum {
-  MAL_ANSWER_GRANTED,         /* decided; DONE follows when durable, or with the error that prevented it */
+  /* decided; DONE follows when durable, or with the error that prevented it */
+  MAL_ANSWER_GRANTED,
   MAL_ANSWER_REFUSED,         /* no DONE follows */
-  MAL_ANSWER_WAITING,         /* demand was raised; DONE follows when space came, or with an error at last */
+  /* demand was raised; DONE follows when space came, or with an error at last */
+  MAL_ANSWER_WAITING,
 } MalAnswer;
 
 /* Which part of the request could not be met: MADCAP names the option from it. */
@@ -54,81 +56,99 @@ typedef struct {
 } MalRefusal;
 
 /* ERROR NULL: LEASE is durable as shown (for a release: as it was). */
-typedef void (*MalLeaseFunc)(const MalLease *lease, const GError *error, void *user, uint64_t cookie);
+typedef void (*MalLeaseFunc)(const MalLease *lease, const GError *error, void *user,
+                             uint64_t cookie);
 
-/* A live lease of the same identifier is not an error of this call: ask mal_leases_get before. (It refuses with
-   EXISTS, part ID.) A hold of the same identifier is turned into the lease where it still fits the request. */
+/* A live lease of the same identifier is not an error of this call: ask mal_leases_get before. (It
+   refuses with EXISTS, part ID.) A hold of the same identifier is turned into the lease where it
+   still fits the request. */
 MAL_API MalAnswer mal_leases_request(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
-                                     MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
-/* Keeps addresses for REQUEST until HOLD_UNTIL, in memory. OUT is a view of the hold. Holding again under the same
-   identifier replaces the hold. Refused with LIMIT where too much is held already: client_limit counts what is held
-   for the client, too, and beyond his first hold no client gets more than a quarter of a scope held. */
-MAL_API bool mal_leases_hold(MalLeases *leases, const MalLeaseRequest *request, MalTime now, MalTime hold_until,
-                             MalLease *out, MalRefusal *why);
+                                     MalLeaseFunc done, void *user, uint64_t cookie,
+                                     MalRefusal *why);
+/* Keeps addresses for REQUEST until HOLD_UNTIL, in memory. OUT is a view of the hold. Holding again
+   under the same identifier replaces the hold. Refused with LIMIT where too much is held already:
+   client_limit counts what is held for the client, too, and beyond his first hold no client gets
+   more than a quarter of a scope held. */
+MAL_API bool mal_leases_hold(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
+                             MalTime hold_until, MalLease *out, MalRefusal *why);
 /* Lets a hold go; harmless where there is none. True where there was one. */
 MAL_API bool mal_leases_unhold(MalLeases *leases, MalLeaseId id);
 
 typedef struct {
-  MalTime start, max_start;   /* as in a request; start MAL_BEGINNING: keep the start (now at the earliest change) */
+  /* as in a request; start MAL_BEGINNING: keep the start (now at the earliest change) */
+  MalTime start, max_start;
   int64_t lifetime, min_lifetime;
 } MalRenewal;
 /* GRANTED or REFUSED as above. From the new start, or from NOW for a lease that has begun. */
-MAL_API MalAnswer mal_leases_renew(MalLeases *leases, MalLeaseId id, const MalRenewal *renewal, MalTime now,
-                                   MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
-/* The address is free again when DONE comes. REASON is a static string. What only waits for space is taken back at
-   once: the answer is then WAITING, no DONE follows, and the request's own DONE is told NOT_FOUND a turn later. */
-MAL_API MalAnswer mal_leases_release(MalLeases *leases, MalLeaseId id, MalTime now, const char *reason,
-                                     MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why);
-/* The sentence for a refusal, with the counts that explain it ("512 free, 509 share an Ethernet group with
-   a live lease"). O(space): for people, not for every packet. */
-MAL_API GError *mal_leases_refusal_error(MalLeases *leases, const MalLeaseRequest *request, MalTime now,
-                                         const MalRefusal *why);
+MAL_API MalAnswer mal_leases_renew(MalLeases *leases, MalLeaseId id, const MalRenewal *renewal,
+                                   MalTime now, MalLeaseFunc done, void *user, uint64_t cookie,
+                                   MalRefusal *why);
+/* The address is free again when DONE comes. REASON is a static string. What only waits for space
+   is taken back at once: the answer is then WAITING, no DONE follows, and the request's own DONE is
+   told NOT_FOUND a turn later. */
+MAL_API MalAnswer mal_leases_release(MalLeases *leases, MalLeaseId id, MalTime now,
+                                     const char *reason, MalLeaseFunc done, void *user,
+                                     uint64_t cookie, MalRefusal *why);
+/* The sentence for a refusal, with the counts that explain it ("512 free, 509 share an Ethernet
+   group with a live lease"). O(space): for people, not for every packet. */
+MAL_API GError *mal_leases_refusal_error(MalLeases *leases, const MalLeaseRequest *request,
+                                         MalTime now, const MalRefusal *why);
 
-/* What layer 2 says of owned addresses. Suspended ones go to no new client (running leases stay); suspending the same
-   span twice is one suspension. Revoking ends the leases and holds that touch SPAN, as the withdrawal of their range would. */
+/* What layer 2 says of owned addresses. Suspended ones go to no new client (running leases stay);
+   suspending the same span twice is one suspension. Revoking ends the leases and holds that touch
+   SPAN, as the withdrawal of their range would. */
 MAL_API void mal_leases_suspend(MalLeases *leases, MalSpan span, bool on);
 MAL_API void mal_leases_revoke(MalLeases *leases, MalSpan span);
-/* Of the owned range that begins at FIRST: how many addresses are leased, held or reserved now, and how many more may be leased at
-   all (Ethernet groups are not looked at). False where no owned range begins there. */
-MAL_API bool mal_leases_use(const MalLeases *leases, MalAddress first, uint64_t *leased, uint64_t *more);
+/* Of the owned range that begins at FIRST: how many addresses are leased, held or reserved now, and
+   how many more may be leased at all (Ethernet groups are not looked at). False where no owned
+   range begins there. */
+MAL_API bool mal_leases_use(const MalLeases *leases, MalAddress first, uint64_t *leased,
+                            uint64_t *more);
 
 /* Is this identifier waiting for space? */
 MAL_API bool mal_leases_is_waiting(const MalLeases *leases, MalLeaseId id);
-/* False where unknown or only held (see mal_leases_get_hold). OUT is a view. Pending ones are shown, flagged. */
+/* False where unknown or only held (see mal_leases_get_hold). OUT is a view. Pending ones are
+   shown, flagged. */
 MAL_API bool mal_leases_get(const MalLeases *leases, MalLeaseId id, MalLease *out);
 MAL_API bool mal_leases_get_hold(const MalLeases *leases, MalLeaseId id, MalLease *out);
-/* Calls DONE once what is pending for this identifier is settled (at the next completion at the earliest, also
-   where nothing is pending). */
-MAL_API void mal_leases_when_durable(MalLeases *leases, MalLeaseId id, MalLeaseFunc done, void *user, uint64_t cookie);
+/* Calls DONE once what is pending for this identifier is settled (at the next completion at the
+   earliest, also where nothing is pending). */
+MAL_API void mal_leases_when_durable(MalLeases *leases, MalLeaseId id, MalLeaseFunc done,
+                                     void *user, uint64_t cookie);
 
-/* USER is going away (a plugin stops): none of the DONE calls that were promised to it will come. The changes
-   themselves go on; what only waits for space is dropped. */
+/* USER is going away (a plugin stops): none of the DONE calls that were promised to it will come.
+   The changes themselves go on; what only waits for space is dropped. */
 MAL_API void mal_leases_forget(MalLeases *leases, void *user);
 
-/* Pages through leases in a stable order. *CURSOR is 0 at first and is moved on; false at the end. */
+/* Pages through leases in a stable order. *CURSOR is 0 at first and is moved on; false at the
+   end. */
 typedef struct {
   const MalScope *scope;      /* NULL: any */
   MalAddress client;          /* NONE: any */
   MalSpan span;               /* family NONE: any; else leases that touch it */
   bool holds;                 /* holds too */
 } MalLeaseFilter;
-MAL_API bool mal_leases_next(const MalLeases *leases, const MalLeaseFilter *filter, uint64_t *cursor, MalLease *out);
+MAL_API bool mal_leases_next(const MalLeases *leases, const MalLeaseFilter *filter,
+                             uint64_t *cursor, MalLease *out);
 MAL_API uint64_t mal_leases_client_addresses(MalLeases *leases, MalAddress client);
 
 typedef enum {
   MAL_LEASE_GRANTED, MAL_LEASE_RENEWED, MAL_LEASE_RELEASED, MAL_LEASE_EXPIRED, MAL_LEASE_REVOKED,
 } MalLeaseChange;
 /* After the change is durable (expired: at once). */
-typedef void (*MalLeaseWatch)(MalLeaseChange what, const MalLease *lease, const char *reason, void *data);
+typedef void (*MalLeaseWatch)(MalLeaseChange what, const MalLease *lease, const char *reason,
+                              void *data);
 MAL_API unsigned mal_leases_watch(MalLeases *leases, MalLeaseWatch func, void *data);
 MAL_API void mal_leases_unwatch(MalLeases *leases, unsigned id);
 
-/* The time by which the engine decides now: the wall clock's, after what its last step moved was moved. Who compares the
-   times of leases with the clock takes it from here, or may take a lease for ended between a step and its discovery. */
+/* The time by which the engine decides now: the wall clock's, after what its last step moved was
+   moved. Who compares the times of leases with the clock takes it from here, or may take a lease
+   for ended between a step and its discovery. */
 MAL_API MalTime mal_leases_now(MalLeases *leases);
 MAL_API const MalScopeSet *mal_leases_scopes(const MalLeases *leases);
 typedef struct { uint64_t leases, addresses, holds, pending, waiting, bytes; } MalLeaseTotals;
-MAL_API MalLeaseTotals mal_leases_totals(const MalLeases *leases, const MalScope *scope /* NULL: all */);
+MAL_API MalLeaseTotals mal_leases_totals(const MalLeases *leases,
+                                         const MalScope *scope /* NULL: all */);
 
 G_END_DECLS
 #endif

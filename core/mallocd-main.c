@@ -22,8 +22,9 @@ static void notify(const char *state)
 }
 #endif
 
-/* The tables of leases are few, large, and grow: each is to lie by itself, so that what one has outgrown goes back to
-   the system. By default the C library takes to putting such blocks on the heap, where they leave holes. */
+/* The tables of leases are few, large, and grow: each is to lie by itself, so that what one has
+   outgrown goes back to the system. By default the C library takes to putting such blocks on the
+   heap, where they leave holes. */
 static void large_blocks_apart(void)
 {
 #ifdef M_MMAP_THRESHOLD

@@ -46,8 +46,8 @@ typedef struct {
 
 typedef enum { MAL_RELOAD_DONE, MAL_RELOAD_RESTART } MalReload;
 
-/* A plugin that speaks for local clients (lease.request via=NAME, mallocctl --direct): PARAMS as for the control
-   methods of the same name. */
+/* A plugin that speaks for local clients (lease.request via=NAME, mallocctl --direct): PARAMS as
+   for the control methods of the same name. */
 typedef struct {
   void (*request)(void *instance, MalCall *call, json_object *params);
   void (*renew)(void *instance, MalCall *call, json_object *params);
@@ -60,10 +60,12 @@ typedef struct {
 
 typedef struct {
   uint32_t abi;               /* MAL_PLUGIN_ABI */
-  const char *name;           /* folder, shared object, config group, control noun, metric owner: all one */
+  /* folder, shared object, config group, control noun, metric owner: all one */
+  const char *name;
   const char *version;
   const char *summary;        /* one line */
-  uint32_t roles;             /* those it serves: without any of them among [daemon] roles it isn't started */
+  /* those it serves: without any of them among [daemon] roles it isn't started */
+  uint32_t roles;
 
   const MalConfGroup *groups;
   size_t n_groups;
@@ -82,15 +84,19 @@ typedef struct {
   void (*stop)(void *instance);
   void (*close)(void *instance);
 
-  /* The steps between the sets, or NULL: layer 2 (one plugin: the last in the list) says what may become owned, layer 3
-     (all of them are told) brings available space. */
-  MalVerdict (*arbitrate)(void *instance, uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until);
-  void (*demand)(void *instance, MalLevel level, const MalScope *scope, uint64_t count, MalTime until);
+  /* The steps between the sets, or NULL: layer 2 (one plugin: the last in the list) says what may
+     become owned, layer 3 (all of them are told) brings available space. */
+  MalVerdict (*arbitrate)(void *instance, uint64_t ticket, const MalScope *scope, MalSpan span,
+                          MalTime until);
+  void (*demand)(void *instance, MalLevel level, const MalScope *scope, uint64_t count,
+                 MalTime until);
   const MalClientHooks *client;
 
-  /* In place of arbitrate, layer 2 that chooses for itself what it owns (MalAcquire, MalAdopt in space.h): what is
-     wanted, and a lease from the store that lies where nothing is owned yet. ADOPT may be NULL. */
-  void (*acquire)(void *instance, const MalScope *scope, MalSpan span, uint64_t count, MalTime until);
+  /* In place of arbitrate, layer 2 that chooses for itself what it owns (MalAcquire, MalAdopt in
+     space.h): what is wanted, and a lease from the store that lies where nothing is owned yet.
+     ADOPT may be NULL. */
+  void (*acquire)(void *instance, const MalScope *scope, MalSpan span, uint64_t count,
+                  MalTime until);
   bool (*adopt)(void *instance, const MalScope *scope, MalSpan span, MalTime until);
 } MalPlugin;
 

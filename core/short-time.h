@@ -1,6 +1,6 @@
-/* Instants in 40 bits. Those from 1 to 2^40 - 3 (the year 36,812) and the two ends of time stand for
-   themselves. What lies elsewhere can only be rounded, which does for bounds; where it doesn't, the
-   instant is kept elsewhere in full. Not installed. */
+/* Instants in 40 bits. Those from 1 to 2^40 - 3 (the year 36,812) and the two ends of time stand
+   for themselves. What lies elsewhere can only be rounded, which does for bounds; where it doesn't,
+   the instant is kept elsewhere in full. Not installed. */
 #ifndef MAL_SHORT_TIME_H
 #define MAL_SHORT_TIME_H
 

@@ -14,7 +14,8 @@ static void own(MalSpace *space, const char *scope, MalSpan span, MalTime until)
   const MalRange *outer = mal_space_containing(space, MAL_LEVEL_AVAILABLE, span.first);
   /* The available range may have gone while the arbiter thought, or end earlier now. */
   if (outer)
-    mal_space_add(space, MAL_LEVEL_OWNED, scope, span, MIN(until, outer->until), outer->name, outer->source, &error);
+    mal_space_add(space, MAL_LEVEL_OWNED, scope, span, MIN(until, outer->until), outer->name,
+                  outer->source, &error);
 }
 
 static const Candidate *candidate_at(const MalSpace *space, MalAddress at)
@@ -28,7 +29,8 @@ static const Candidate *candidate_at(const MalSpace *space, MalAddress at)
 }
 
 /* Where the stretch from AT that is neither owned nor with the arbiter ends, within LAST. */
-static MalAddress gap_end(const MalSpace *space, const MalScope *scope, MalAddress at, MalAddress last)
+static MalAddress gap_end(const MalSpace *space, const MalScope *scope, MalAddress at,
+                          MalAddress last)
 {
   unsigned next = space_lower_bound(space, MAL_LEVEL_OWNED, scope, at);
   if (next < space->levels[MAL_LEVEL_OWNED]->len) {
@@ -44,11 +46,14 @@ static MalAddress gap_end(const MalSpace *space, const MalScope *scope, MalAddre
   return last;
 }
 
-/* The first stretch at or after AT in RANGE that is neither owned nor with the arbiter, at most MOST long. */
-static bool next_gap(const MalSpace *space, const MalRange *range, MalAddress at, uint64_t most, MalSpan *out)
+/* The first stretch at or after AT in RANGE that is neither owned nor with the arbiter, at most
+   MOST long. */
+static bool next_gap(const MalSpace *space, const MalRange *range, MalAddress at, uint64_t most,
+                     MalSpan *out)
 {
   while (mal_address_compare(at, range->span.last) <= 0) {
-    const MalRange *owned = space_overlapping_in(space, MAL_LEVEL_OWNED, range->scope, (MalSpan){ at, at });
+    const MalRange *owned =
+        space_overlapping_in(space, MAL_LEVEL_OWNED, range->scope, (MalSpan){ at, at });
     const Candidate *candidate = owned ? NULL : candidate_at(space, at);
     if (!owned && !candidate) {
       MalAddress last = range->span.last, far;
@@ -69,7 +74,8 @@ typedef struct {
   unsigned asked, refused;
 } Want;
 
-static void put_to_arbiter(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until, Want *want)
+static void put_to_arbiter(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until,
+                           Want *want)
 {
   uint64_t size = (uint64_t)mal_span_size(span), ticket = ++space->last_ticket;
   Candidate c = { ticket, g_strdup(scope->id), span, until, want->count, want->until };
@@ -122,7 +128,8 @@ bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTi
   return true;
 }
 
-static bool want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until, MalAddress from)
+static bool want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until,
+                 MalAddress from)
 {
   Want w = { count, until, 0, 0 };
   if (space->acquire) {
@@ -155,7 +162,8 @@ bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalT
   return want(space, scope, count, until, mal_address_none());
 }
 
-/* Who waits for a candidate that was refused still waits: what lies behind it is tried, and layer 3 at last. */
+/* Who waits for a candidate that was refused still waits: what lies behind it is tried, and layer 3
+   at last. */
 static void go_on_behind(MalSpace *space, const Candidate *c)
 {
   const MalScope *scope = mal_scope_set_find(space->scopes, c->scope);

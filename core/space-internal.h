@@ -46,7 +46,9 @@ struct MalSpace {
 
 Entry *space_entry_at(const MalSpace *space, MalLevel level, unsigned i);
 /* Where a range beginning at FIRST in SCOPE stands or would stand. */
-unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope, MalAddress first);
-const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span);
+unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope,
+                           MalAddress first);
+const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope,
+                                     MalSpan span);
 
 #endif

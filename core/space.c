@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define PREFIXES_MAX 256u        /* of length 96 in one IPv6 range: the allocator has an index for each */
+/* of length 96 in one IPv6 range: the allocator has an index for each */
+#define PREFIXES_MAX 256u
 
 static void entry_free(void *data)
 {
@@ -40,7 +41,7 @@ void mal_space_free(MalSpace *space)
   g_free(space);
 }
 
-/* ---- lookup ------------------------------------------------------------------------------------- */
+/* ---- lookup ---------------------------------------------------------------------------------- */
 
 static const char *level_name(MalLevel level)
 {
@@ -60,7 +61,8 @@ Entry *space_entry_at(const MalSpace *space, MalLevel level, unsigned i)
 }
 
 /* Where a range beginning at FIRST in SCOPE stands or would stand. */
-unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope, MalAddress first)
+unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope,
+                           MalAddress first)
 {
   MalRange key = { .scope = scope, .span = { first, first } };
   unsigned low = 0, high = space->levels[level]->len;
@@ -74,13 +76,14 @@ unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope
   return low;
 }
 
-/* Scopes may overlap in addresses (the smaller inside the larger), so an address may begin a range in
-   more than one scope; a level never has two ranges with common addresses in all. */
+/* Scopes may overlap in addresses (the smaller inside the larger), so an address may begin a range
+   in more than one scope; a level never has two ranges with common addresses in all. */
 static bool find_first(const MalSpace *space, MalLevel level, MalAddress first, unsigned *at)
 {
   for (size_t s = 0; s < mal_scope_set_size(space->scopes); s++) {
     unsigned i = space_lower_bound(space, level, mal_scope_set_at(space->scopes, s), first);
-    if (i < space->levels[level]->len && mal_address_equal(space_entry_at(space, level, i)->range.span.first, first)) {
+    if (i < space->levels[level]->len
+        && mal_address_equal(space_entry_at(space, level, i)->range.span.first, first)) {
       *at = i;
       return true;
     }
@@ -88,7 +91,8 @@ static bool find_first(const MalSpace *space, MalLevel level, MalAddress first, 
   return false;
 }
 
-const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span)
+const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope,
+                                     MalSpan span)
 {
   unsigned i = space_lower_bound(space, level, scope, span.first);
   if (i > 0) {
@@ -107,7 +111,8 @@ const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, cons
 static const MalRange *overlapping(const MalSpace *space, MalLevel level, MalSpan span)
 {
   for (size_t s = 0; s < mal_scope_set_size(space->scopes); s++) {
-    const MalRange *r = space_overlapping_in(space, level, mal_scope_set_at(space->scopes, s), span);
+    const MalRange *r =
+        space_overlapping_in(space, level, mal_scope_set_at(space->scopes, s), span);
     if (r)
       return r;
   }
@@ -119,7 +124,8 @@ const MalRange *mal_space_containing(const MalSpace *space, MalLevel level, MalA
   return space->scopes ? overlapping(space, level, (MalSpan){ address, address }) : NULL;
 }
 
-bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span, MalTime until)
+bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
+                      MalTime until)
 {
   MalAddress at = span.first;
   for (;;) {
@@ -140,7 +146,7 @@ GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level)
   return out;
 }
 
-/* ---- watchers ------------------------------------------------------------------------------------ */
+/* ---- watchers -------------------------------------------------------------------------------- */
 
 unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data)
 {
@@ -178,21 +184,22 @@ static void tell(MalSpace *space, MalSpaceChange what, const MalRange *range)
   sweep(space);
 }
 
-/* ---- changes --------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 bool mal_space_is_mirrored(const MalSpace *space)
 {
   return !space->arbiter && !space->acquire;
 }
 
-static void insert(MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span, MalTime until,
-                   const char *name, const char *source)
+static void insert(MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
+                   MalTime until, const char *name, const char *source)
 {
   Entry *e = g_new0(Entry, 1);
   e->name = g_strdup(name);
   e->source = g_strdup(source);
   e->range = (MalRange){ level, scope, span, until, e->name, e->source };
-  g_ptr_array_insert(space->levels[level], (int)space_lower_bound(space, level, scope, span.first), e);
+  g_ptr_array_insert(space->levels[level], (int)space_lower_bound(space, level, scope, span.first),
+                     e);
   tell(space, MAL_SPACE_ADDED, &e->range);
 }
 
@@ -215,41 +222,44 @@ static void drop_available(MalSpace *space, unsigned at)
   drop(space, MAL_LEVEL_AVAILABLE, at);
 }
 
-static bool check_new(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span, MalTime until,
-                      const char *name, GError **error)
+static bool check_new(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
+                      MalTime until, const char *name, GError **error)
 {
   char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
   if (!mal_span_contains(scope->span, span)) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s (%s) is not inside its scope %s (%s)", name,
-                mal_span_format(span, a), scope->id, mal_span_format(scope->span, b));
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+                "range %s (%s) is not inside its scope %s (%s)", name, mal_span_format(span, a),
+                scope->id, mal_span_format(scope->span, b));
     return false;
   }
   if ((span.last.value >> 32) - (span.first.value >> 32) >= PREFIXES_MAX) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s (%s) reaches over more than %u prefixes of length 96",
-                name, mal_span_format(span, a), PREFIXES_MAX);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+                "range %s (%s) reaches over more than %u prefixes of length 96", name,
+                mal_span_format(span, a), PREFIXES_MAX);
     return false;
   }
   const MalRange *other = overlapping(space, level, span);
   if (other) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS, "range %s (%s) overlaps %s range %s (%s, from %s)", name,
-                mal_span_format(span, a), level_name(level), other->name, mal_span_format(other->span, b),
-                other->source);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
+                "range %s (%s) overlaps %s range %s (%s, from %s)", name, mal_span_format(span, a),
+                level_name(level), other->name, mal_span_format(other->span, b), other->source);
     return false;
   }
   if (level == MAL_LEVEL_OWNED) {
     const MalRange *outer = space_overlapping_in(space, MAL_LEVEL_AVAILABLE, scope, span);
     if (!outer || !mal_span_contains(outer->span, span) || outer->until < until) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
-                  "range %s (%s) can't be owned: it is not inside what is available in scope %s for so long", name,
-                  mal_span_format(span, a), scope->id);
+                  "range %s (%s) can't be owned: it is not inside what is available in scope %s "
+                  "for so long",
+                  name, mal_span_format(span, a), scope->id);
       return false;
     }
   }
   return true;
 }
 
-bool mal_space_add(MalSpace *space, MalLevel level, const char *scope_id, MalSpan span, MalTime until,
-                   const char *name, const char *source, GError **error)
+bool mal_space_add(MalSpace *space, MalLevel level, const char *scope_id, MalSpan span,
+                   MalTime until, const char *name, const char *source, GError **error)
 {
   const MalScope *scope = space->scopes ? mal_scope_set_find(space->scopes, scope_id) : NULL;
   if (!scope) {
@@ -283,21 +293,23 @@ static void clip_owned(MalSpace *space, const MalRange *available)
   }
 }
 
-bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until, GError **error)
+bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until,
+                         GError **error)
 {
   unsigned at;
   char text[MAL_ADDRESS_STRLEN];
   if (!space->scopes || !find_first(space, level, first, &at)) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no %s range begins at %s", level_name(level),
-                mal_address_format(first, text));
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no %s range begins at %s",
+                level_name(level), mal_address_format(first, text));
     return false;
   }
   const MalRange *range = &space_entry_at(space, level, at)->range;
   if (level == MAL_LEVEL_OWNED) {
-    const MalRange *outer = space_overlapping_in(space, MAL_LEVEL_AVAILABLE, range->scope, range->span);
+    const MalRange *outer =
+        space_overlapping_in(space, MAL_LEVEL_AVAILABLE, range->scope, range->span);
     if (!outer || outer->until < until) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "range %s can't be owned longer than it is available",
-                  range->name);
+      g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+                  "range %s can't be owned longer than it is available", range->name);
       return false;
     }
   }
@@ -312,8 +324,8 @@ bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError 
   unsigned at;
   char text[MAL_ADDRESS_STRLEN];
   if (!space->scopes || !find_first(space, level, first, &at)) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no %s range begins at %s", level_name(level),
-                mal_address_format(first, text));
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no %s range begins at %s",
+                level_name(level), mal_address_format(first, text));
     return false;
   }
   if (level == MAL_LEVEL_AVAILABLE)
@@ -323,7 +335,7 @@ bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError 
   return true;
 }
 
-/* ---- layers 2 and 3 ---------------------------------------------------------------------------------- */
+/* ---- layers 2 and 3 -------------------------------------------------------------------------- */
 
 static void layer2_changed(MalSpace *space, bool was_mirrored)
 {
@@ -383,7 +395,7 @@ void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void 
   space->demand_data[level] = data;
 }
 
-/* ---- configuration and time ---------------------------------------------------------------------------- */
+/* ---- configuration and time ------------------------------------------------------------------ */
 
 static const MalStaticRange *in_plan(const MalPlan *plan, const MalRange *range)
 {
@@ -408,22 +420,25 @@ static bool check_plan(const MalSpace *space, const MalPlan *plan, GError **erro
     const MalScope *scope = mal_scope_set_find(plan->scopes, r->scope->id);
     if (!scope || !mal_span_contains(scope->span, r->span)) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                  "range %s (%s, from %s) would lie outside of scope %s: remove the range first, or keep the scope",
+                  "range %s (%s, from %s) would lie outside of scope %s: remove the range first, "
+                  "or keep the scope",
                   r->name, mal_span_format(r->span, a), r->source, r->scope->id);
       return false;
     }
     for (unsigned j = 0; j < plan->ranges->len; j++) {
       const MalStaticRange *planned = g_ptr_array_index(plan->ranges, j);
       if (strcmp(planned->name, r->name) == 0) {
-        g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "[range %s] has the name of a range from %s: rename one",
-                    planned->name, r->source);
+        g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                    "[range %s] has the name of a range from %s: rename one", planned->name,
+                    r->source);
         return false;
       }
       if (mal_span_overlaps(planned->span, r->span)) {
         g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                    "[range %s] (%s) overlaps range %s (%s, from %s): remove that first, or change the file",
-                    planned->name, mal_span_format(planned->span, a), r->name, mal_span_format(r->span, b),
-                    r->source);
+                    "[range %s] (%s) overlaps range %s (%s, from %s): remove that first, or "
+                    "change the file",
+                    planned->name, mal_span_format(planned->span, a), r->name,
+                    mal_span_format(r->span, b), r->source);
         return false;
       }
     }
@@ -431,10 +446,12 @@ static bool check_plan(const MalSpace *space, const MalPlan *plan, GError **erro
   return true;
 }
 
-/* May what is owned stay: is it within a range of the plan, or of one that no configuration brought? */
+/* May what is owned stay: is it within a range of the plan, or of one that no configuration
+   brought? */
 static bool stays(const MalSpace *space, const MalPlan *plan, const MalRange *owned)
 {
-  const MalRange *outer = space_overlapping_in(space, MAL_LEVEL_AVAILABLE, owned->scope, owned->span);
+  const MalRange *outer =
+      space_overlapping_in(space, MAL_LEVEL_AVAILABLE, owned->scope, owned->span);
   if (outer && strcmp(outer->source, "config") != 0)
     return true;
   for (unsigned i = 0; i < plan->ranges->len; i++) {
@@ -480,7 +497,8 @@ static void move_scopes(MalSpace *space, const MalPlan *plan)
     for (unsigned i = 0; i < old->len; i++) {
       Entry *e = g_ptr_array_index(old, i);
       g_ptr_array_insert(space->levels[level],
-                         (int)space_lower_bound(space, level, e->range.scope, e->range.span.first), e);
+                         (int)space_lower_bound(space, level, e->range.scope, e->range.span.first),
+                         e);
     }
     g_ptr_array_unref(old);
   }
@@ -499,7 +517,8 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
       mal_space_set_until(space, MAL_LEVEL_AVAILABLE, r->span.first, r->until, NULL);
       continue;
     }
-    if (!mal_space_add(space, MAL_LEVEL_AVAILABLE, scope->id, r->span, r->until, r->name, "config", error))
+    if (!mal_space_add(space, MAL_LEVEL_AVAILABLE, scope->id, r->span, r->until, r->name, "config",
+                       error))
       return false;
     clip_owned(space, overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
   }

@@ -1,8 +1,10 @@
-/* The nested sets above the lease: available (this domain may hand it out) and owned (this server alone
-   may), per scope, each range with an end time and a source (RFC 2908; design: three nested sets).
+/* The nested sets above the lease: available (this domain may hand it out) and owned (this server
+   alone may), per scope, each range with an end time and a source (RFC 2908; design: three nested
+   sets).
 
-   Where no layer-2 plugin registered an arbiter, owned mirrors available. Plugins add and withdraw what they
-   bring; whoever watches hears of every change after it happened, in the order in which it happened. */
+   Where no layer-2 plugin registered an arbiter, owned mirrors available. Plugins add and withdraw
+   what they bring; whoever watches hears of every change after it happened, in the order in which
+   it happened. */
 #ifndef MAL_SPACE_H
 #define MAL_SPACE_H
 
@@ -25,41 +27,50 @@ typedef struct {
 typedef enum { MAL_SPACE_ADDED, MAL_SPACE_CHANGED, MAL_SPACE_REMOVED } MalSpaceChange;
 typedef void (*MalSpaceFunc)(MalSpaceChange what, const MalRange *range, void *data);
 
-/* May SPAN of SCOPE become owned until UNTIL? YES and NO at once, or LATER: then the plugin says it by
-   mal_space_decide(ticket). */
+/* May SPAN of SCOPE become owned until UNTIL? YES and NO at once, or LATER: then the plugin says it
+   by mal_space_decide(ticket). */
 typedef enum { MAL_VERDICT_YES, MAL_VERDICT_NO, MAL_VERDICT_LATER } MalVerdict;
-typedef MalVerdict (*MalArbiter)(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until, void *data);
-/* Layer 2 that chooses for itself: what waits in SCOPE wants COUNT more addresses in all, owned until UNTIL; SPAN (family NONE: any
-   addresses) are those that somebody named: available, and not owned, or not for so long (COUNT is 0). What comes is added to, or
-   extended at, the owned level; what can't come is said by mal_space_deny. Never answered from inside the call. */
-typedef void (*MalAcquire)(const MalScope *scope, MalSpan span, uint64_t count, MalTime until, void *data);
-/* A lease from the store lies in SPAN, available until UNTIL at least, and not owned: layer 2 is new on this server. True: it has added SPAN
-   to the owned level. */
+typedef MalVerdict (*MalArbiter)(uint64_t ticket, const MalScope *scope, MalSpan span,
+                                 MalTime until, void *data);
+/* Layer 2 that chooses for itself: what waits in SCOPE wants COUNT more addresses in all, owned
+   until UNTIL; SPAN (family NONE: any addresses) are those that somebody named: available, and not
+   owned, or not for so long (COUNT is 0). What comes is added to, or extended at, the owned level;
+   what can't come is said by mal_space_deny. Never answered from inside the call. */
+typedef void (*MalAcquire)(const MalScope *scope, MalSpan span, uint64_t count, MalTime until,
+                           void *data);
+/* A lease from the store lies in SPAN, available until UNTIL at least, and not owned: layer 2 is
+   new on this server. True: it has added SPAN to the owned level. */
 typedef bool (*MalAdopt)(const MalScope *scope, MalSpan span, MalTime until, void *data);
-/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at all. Said again
-   every half minute while somebody waits. */
-typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data);
+/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at
+   all. Said again every half minute while somebody waits. */
+typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                          void *data);
 
-/* Adds a range. Errors: overlaps another of its level (both named); outside its scope; owned outside available. */
-MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span, MalTime until,
-                           const char *name, const char *source, GError **error);
-MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until, GError **error);
-/* Withdraws the range of LEVEL that begins at FIRST; what was owned of it goes first, and leases in it are
-   revoked (watchers hear of each). */
+/* Adds a range. Errors: overlaps another of its level (both named); outside its scope; owned
+   outside available. */
+MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span,
+                           MalTime until, const char *name, const char *source, GError **error);
+MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until,
+                                 GError **error);
+/* Withdraws the range of LEVEL that begins at FIRST; what was owned of it goes first, and leases in
+   it are revoked (watchers hear of each). */
 MAL_API bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError **error);
 /* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
 MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
-MAL_API const MalRange *mal_space_containing(const MalSpace *space, MalLevel level, MalAddress address);
-/* Is all of SPAN in ranges of LEVEL and SCOPE, several adjacent ones perhaps, that last until UNTIL at least? */
-MAL_API bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
-                              MalTime until);
+MAL_API const MalRange *mal_space_containing(const MalSpace *space, MalLevel level,
+                                             MalAddress address);
+/* Is all of SPAN in ranges of LEVEL and SCOPE, several adjacent ones perhaps, that last until UNTIL
+   at least? */
+MAL_API bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope,
+                              MalSpan span, MalTime until);
 MAL_API unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data);
 MAL_API void mal_space_unwatch(MalSpace *space, unsigned id);
 /* Layer 2 and layer 3. NULL takes the registration back (owned mirrors available again). */
 MAL_API void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data);
 /* Instead of an arbiter. ADOPT may be NULL. */
 MAL_API void mal_space_set_acquire(MalSpace *space, MalAcquire acquire, MalAdopt adopt, void *data);
-/* What waits in SCOPE can't have what it waits for: it gets what there is, or is refused with WHY. */
+/* What waits in SCOPE can't have what it waits for: it gets what there is, or is refused with
+   WHY. */
 MAL_API void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why);
 /* Layer 3 is asked for COUNT more available addresses. False: nobody could ever bring any. */
 MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
@@ -70,22 +81,24 @@ MAL_API bool mal_space_is_mirrored(const MalSpace *space);
 MAL_API void mal_space_forget_tickets(MalSpace *space);
 MAL_API void mal_space_decide(MalSpace *space, uint64_t ticket, bool yes);
 
-/* ---- the core's side -------------------------------------------------------------------------- */
+/* ---- the core's side ------------------------------------------------------------------------- */
 
 MAL_API MalSpace *mal_space_new(void);
 MAL_API void mal_space_free(MalSpace *space);
-/* Raises demand for COUNT more owned addresses: a candidate block is put to the arbiter where available space is
-   left, else layer 3 is asked. False where nobody could ever bring any. */
+/* Raises demand for COUNT more owned addresses: a candidate block is put to the arbiter where
+   available space is left, else layer 3 is asked. False where nobody could ever bring any. */
 MAL_API bool mal_space_want(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
 /* Does layer 2 choose for itself? Then COUNT of mal_space_want is that of all who wait. */
 MAL_API bool mal_space_acquires(const MalSpace *space);
-MAL_API void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
+MAL_API void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan span,
+                                 MalTime until);
 MAL_API bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
 typedef void (*MalDeny)(const MalScope *scope, const GError *why, void *data);
 MAL_API void mal_space_on_deny(MalSpace *space, MalDeny func, void *data);
 /* Does the arbiter still think about a block of SCOPE? */
 MAL_API bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope);
-/* Replaces scopes and what `source` "config" brought, all or nothing; called by mal_leases_replan. */
+/* Replaces scopes and what `source` "config" brought, all or nothing; called by
+   mal_leases_replan. */
 MAL_API bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error);
 /* Ranges whose end came: withdrawn. The next such instant. */
 MAL_API void mal_space_expire(MalSpace *space, MalTime now);

@@ -1,5 +1,6 @@
-/* Records as they are now, whatever the backend is doing: those that are durable, and over them the changes on their
-   way. A plugin that is restarted long after the load reads its records from here. */
+/* Records as they are now, whatever the backend is doing: those that are durable, and over them the
+   changes on their way. A plugin that is restarted long after the load reads its records from
+   here. */
 #include "store-private.h"
 
 #include <string.h>
@@ -50,7 +51,8 @@ static unsigned entry_hash(const void *data)
 static gboolean entry_equal(const void *a, const void *b)
 {
   const Entry *x = a, *y = b;
-  return strcmp(x->owner, y->owner) == 0 && strcmp(x->kind, y->kind) == 0 && g_bytes_equal(x->key, y->key);
+  return strcmp(x->owner, y->owner) == 0 && strcmp(x->kind, y->kind) == 0
+         && g_bytes_equal(x->key, y->key);
 }
 
 /* Takes over E. */
@@ -111,7 +113,7 @@ void mal_records_change(MalRecords *self, MalTicket ticket, const MalRecord *rec
   g_queue_push_tail(&self->pending, e);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct {
   MalRecords *records;        /* NULL: filled already */
@@ -139,7 +141,8 @@ bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc
 {
   MalRecords *records = mal_records_of(store);
   Load load = { records->loaded ? NULL : records, lease, record, data };
-  bool ok = store->ops->load(store, not_ended_before, lease ? load_lease : NULL, load_record, &load, error);
+  bool ok = store->ops->load(store, not_ended_before, lease ? load_lease : NULL, load_record, &load,
+                             error);
   records->loaded |= ok;
   return ok;
 }
@@ -175,7 +178,8 @@ static const uint8_t *octets_of(GBytes *bytes, size_t *length)
   return octets ? octets : (const uint8_t *)"";
 }
 
-bool mal_store_each_record(MalStore *store, const char *owner, MalStoreRecordFunc func, void *data, GError **error)
+bool mal_store_each_record(MalStore *store, const char *owner, MalStoreRecordFunc func, void *data,
+                           GError **error)
 {
   bool ok = true;
   g_autoptr(GPtrArray) all = snapshot(mal_records_of(store), owner);

@@ -54,14 +54,14 @@ typedef struct {
 
 /* Reads everything that lives, leases that ended before NOT_ENDED_BEFORE excepted (held_until
    counts). Synchronous, before the first append, oldest change first. A callback that returns false
-   stops with ERROR. Without LEASE, leases may be left unread; before the first append they must have
-   been read once. */
+   stops with ERROR. Without LEASE, leases may be left unread; before the first append they must
+   have been read once. */
 typedef bool (*MalStoreLeaseFunc)(const MalLease *lease, void *data, GError **error);
 typedef bool (*MalStoreRecordFunc)(const MalRecord *record, void *data, GError **error);
 MAL_API bool mal_store_load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
                             MalStoreRecordFunc record, void *data, GError **error);
-/* The records of OWNER as they are now, at any time after a load: what is durable, and over it the changes on their
-   way (one that fails later never was). The oldest change first. */
+/* The records of OWNER as they are now, at any time after a load: what is durable, and over it the
+   changes on their way (one that fails later never was). The oldest change first. */
 MAL_API bool mal_store_each_record(MalStore *store, const char *owner, MalStoreRecordFunc func,
                                    void *data, GError **error);
 /* The lease as it is from now on / its end. `reason` ("released", "expired", "revoked") is kept for

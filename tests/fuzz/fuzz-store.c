@@ -1,15 +1,16 @@
-/* The store's journals as somebody else may have written them, read by the store, the core and the MADCAP client. The
-   input is a list of rows:
+/* The store's journals as somebody else may have written them, read by the store, the core and the
+   MADCAP client. The input is a list of rows:
 
      0..3 ...    a lease, each of its columns sound or of any type and content (see put_lease_row)
      4 ...       a record of any owner, kind, key and value
      5 ...       a range or reserve made by hand, its members sound or missing
      6 N         row numbers go on N^4 further
 
-   What must hold: a damaged file is refused with a reason, all else gives a core whose invariants hold, which lists
-   what it has in valid text, lets all of it lapse, and ends.
-   Covers: core/store-sqlite-load.c core/store-records.c core/store-sqlite-latest.c core/core-hand.c
-           core/leases-plan.c plugins/madcap/madcap-client-held.c plugins/madcap/madcap-plugin-client-held.c */
+   What must hold: a damaged file is refused with a reason, all else gives a core whose invariants
+   hold, which lists what it has in valid text, lets all of it lapse, and ends. Covers:
+   core/store-sqlite-load.c core/store-records.c core/store-sqlite-latest.c core/core-hand.c
+           core/leases-plan.c plugins/madcap/madcap-client-held.c
+             plugins/madcap/madcap-plugin-client-held.c */
 #include <string.h>
 
 #include "core/control-core.h"
@@ -20,17 +21,19 @@
 
 extern const MalPlugin mal_plugin;
 
-#define CONFIG \
-  "[daemon]\nroles=maas;client\nplugins=madcap\n" \
-  "[scope l]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n" \
-  "[scope s]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\n" \
-  "[range a]\nscope=l\nfirst=239.255.1.0\nlast=239.255.1.63\n" \
-  "[range b]\nscope=s\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8000:ff\nuntil=2040-01-01T00:00:00Z\n" \
+#define CONFIG                                                                                     \
+  "[daemon]\nroles=maas;client\nplugins=madcap\n"                                                  \
+  "[scope l]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n"                              \
+  "[scope s]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\n"                     \
+  "[range a]\nscope=l\nfirst=239.255.1.0\nlast=239.255.1.63\n"                                     \
+  "[range "                                                                                        \
+  "b]\nscope=s\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8000:ff\nuntil=2040-01-01T00:00:00Z\n"      \
   "[reserve r]\nscope=l\naddresses=239.255.1.60-239.255.1.63\n[madcap]\ninterfaces=eth0\n"
 /* No types: whoever writes such a file is not bound by ours. */
-#define SCHEMA \
-  "CREATE TABLE lease_log (seq INTEGER PRIMARY KEY, id, op, at, scope, blocks, starts, ends, pad, granted, client," \
-  " origin, flags, reason);" \
+#define SCHEMA                                                                                     \
+  "CREATE TABLE lease_log (seq INTEGER PRIMARY KEY, id, op, at, scope, blocks, starts, ends, "     \
+  "pad, granted, client,"                                                                          \
+  " origin, flags, reason);"                                                                       \
   "CREATE TABLE record_log (seq INTEGER PRIMARY KEY, owner, kind, key, op, at, value)"
 
 #define MOST_ROWS 64
@@ -48,7 +51,7 @@ typedef struct {
   int64_t seq;
 } Rows;
 
-/* ---- rows ------------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void bind_octets(Rows *r, sqlite3_stmt *stmt, int column, bool text)
 {
@@ -82,7 +85,9 @@ static void bind_word(Rows *r, sqlite3_stmt *stmt, int column, const char *const
 
 static void bind_time(Rows *r, sqlite3_stmt *stmt, int column)
 {
-  static const int64_t some[] = { 0, 1, 60, 3600, 86400, -60, -86400, INT64_C(1) << 33, INT64_C(1) << 40 };
+  static const int64_t some[] = {
+    0, 1, 60, 3600, 86400, -60, -86400, INT64_C(1) << 33, INT64_C(1) << 40
+  };
   uint8_t how = mal_read_u8(&r->in);
   sqlite3_bind_int64(stmt, column, how == 255 ? MAL_FOREVER : how == 254 ? MAL_BEGINNING
                      : FAKE_START + some[how % G_N_ELEMENTS(some)]);
@@ -106,12 +111,16 @@ static void bind_blocks(Rows *r, sqlite3_stmt *stmt, int column)
 
 static void bind_lease_column(Rows *r, sqlite3_stmt *stmt, int column)
 {
-  static const char *const ops[] = { "put", "put", "put", "drop" }, *const scopes[] = { "l", "s", "l", "gone" },
+  static const char *const ops[] = { "put", "put", "put", "drop" },
+                           *const scopes[] = { "l", "s", "l", "gone" },
                            *const origins[] = { "madcap", "control", "", "elsewhere" },
                            *const clients[] = { "192.0.2.1", "192.0.2.2", "2001:db8::1" };
   uint8_t id;
   switch (column) {
-  case 2: id = mal_read_u8(&r->in) % 8; sqlite3_bind_blob(stmt, column, &id, 1, SQLITE_TRANSIENT); break;
+  case 2:
+    id = mal_read_u8(&r->in) % 8;
+    sqlite3_bind_blob(stmt, column, &id, 1, SQLITE_TRANSIENT);
+    break;
   case 3: bind_word(r, stmt, column, ops, G_N_ELEMENTS(ops)); break;
   case 5: bind_word(r, stmt, column, scopes, G_N_ELEMENTS(scopes)); break;
   case 6: bind_blocks(r, stmt, column); break;
@@ -148,7 +157,8 @@ static void put_lease_row(Rows *r, uint8_t step)
 
 static void bind_record_name(Rows *r, sqlite3_stmt *stmt)
 {
-  static const char *const owners[] = { "core", "madcap", "masc" }, *const kinds[] = { "range", "reserve", "lease" },
+  static const char *const owners[] = { "core", "madcap", "masc" },
+                           *const kinds[] = { "range", "reserve", "lease" },
                            *const ops[] = { "put", "put", "drop" };
   bind_word(r, stmt, 2, owners, G_N_ELEMENTS(owners));
   bind_word(r, stmt, 3, kinds, G_N_ELEMENTS(kinds));
@@ -170,8 +180,12 @@ static void put_record_row(Rows *r)
 
 static void put_hand_made_row(Rows *r)
 {
-  static const char *const spans[] = { "239.255.2.0-239.255.2.255", "239.255.2.128/25", "239.255.1.9", "ff15::db8:8000:100",
-                                       "239.255.1.0/24", "192.0.2.1" },
+  static const char *const spans[] = { "239.255.2.0-239.255.2.255",
+                                       "239.255.2.128/25",
+                                       "239.255.1.9",
+                                       "ff15::db8:8000:100",
+                                       "239.255.1.0/24",
+                                       "192.0.2.1" },
                            *const scopes[] = { "l", "s", "gone" };
   sqlite3_stmt *stmt = r->disk->record;
   bind_record_name(r, stmt);
@@ -182,10 +196,11 @@ static void put_hand_made_row(Rows *r)
   if (lacks & 2)
     g_string_append_printf(text, ",\"span\":\"%s\"", spans[span % G_N_ELEMENTS(spans)]);
   if (lacks & 4)
-    g_string_append_printf(text, ",\"until\":%" G_GINT64_FORMAT, FAKE_START + ((int64_t)other - 4) * 3600);
+    g_string_append_printf(text, ",\"until\":%" G_GINT64_FORMAT,
+                           FAKE_START + ((int64_t)other - 4) * 3600);
   if (lacks & 8)
-    g_string_append_printf(text, ",\"addresses\":[\"%s\",\"%s\"]", spans[span % G_N_ELEMENTS(spans)],
-                           spans[other % G_N_ELEMENTS(spans)]);
+    g_string_append_printf(text, ",\"addresses\":[\"%s\",\"%s\"]",
+                           spans[span % G_N_ELEMENTS(spans)], spans[other % G_N_ELEMENTS(spans)]);
   g_string_append(text, lacks & 16 ? ",\"comment\":null}" : "}");
   sqlite3_bind_blob(stmt, 7, text->str, (int)text->len, SQLITE_TRANSIENT);
   put_row(r, stmt);
@@ -208,18 +223,20 @@ static void put_rows(Rows *r)
   }
 }
 
-/* ---- the disk -------------------------------------------------------------------------------------------------------- */
+/* ---- the disk -------------------------------------------------------------------------------- */
 
 static Disk disk;
 
 /* The store's own reading, but of a file in memory. */
-static bool load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease, MalStoreRecordFunc record,
-                 void *data, GError **error)
+static bool load(MalStore *store, MalTime not_ended_before, MalStoreLeaseFunc lease,
+                 MalStoreRecordFunc record, void *data, GError **error)
 {
   uint64_t rows;
   (void)store;
-  return (!lease || mal_sqlite_scan_leases(disk.db, "disk", not_ended_before, disk.latest, &rows, lease, data, error)) &&
-         mal_sqlite_scan_records(disk.db, "disk", disk.latest, &rows, record, data, error);
+  return (!lease
+          || mal_sqlite_scan_leases(disk.db, "disk", not_ended_before, disk.latest, &rows, lease,
+                                    data, error))
+         && mal_sqlite_scan_records(disk.db, "disk", disk.latest, &rows, record, data, error);
 }
 
 static void disk_open(Disk *d)
@@ -227,15 +244,19 @@ static void disk_open(Disk *d)
   static const uint8_t secret[MAL_LATEST_SECRET] = { 1 };
   must(sqlite3_open(":memory:", &d->db) == SQLITE_OK);
   must(sqlite3_exec(d->db, SCHEMA, NULL, NULL, NULL) == SQLITE_OK);
-  must(sqlite3_prepare_v2(d->db, "INSERT INTO lease_log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &d->lease, NULL) ==
-       SQLITE_OK);
-  must(sqlite3_prepare_v2(d->db, "INSERT INTO record_log VALUES (?,?,?,?,?,?,?)", -1, &d->record, NULL) == SQLITE_OK);
+  must(sqlite3_prepare_v2(d->db, "INSERT INTO lease_log VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", -1,
+                          &d->lease, NULL)
+       == SQLITE_OK);
+  must(sqlite3_prepare_v2(d->db, "INSERT INTO record_log VALUES (?,?,?,?,?,?,?)", -1, &d->record,
+                          NULL)
+       == SQLITE_OK);
   d->latest = mal_latest_new(secret);
 }
 
 static void must_explain(const GError *error)
 {
-  must(error && error->domain == MAL_ERROR && *error->message && g_utf8_validate(error->message, -1, NULL));
+  must(error && error->domain == MAL_ERROR && *error->message
+       && g_utf8_validate(error->message, -1, NULL));
 }
 
 static bool check_lease(const MalLease *lease, void *data, GError **error)
@@ -258,7 +279,7 @@ static bool is_whole(void)
   return ok;
 }
 
-/* ---- the core ---------------------------------------------------------------------------------------------------------- */
+/* ---- the core -------------------------------------------------------------------------------- */
 
 static void on_answer(json_object *result, const GError *error, void *data)
 {
@@ -270,8 +291,9 @@ static void on_answer(json_object *result, const GError *error, void *data)
 
 static void list(MalCore *core)
 {
-  static const char *const methods[] = { "status", "scope.list", "range.list", "reserve.list", "lease.list",
-                                         "space.usage", "madcap.servers", "stats.get" };
+  static const char *const methods[] = { "status",         "scope.list", "range.list",
+                                         "reserve.list",   "lease.list", "space.usage",
+                                         "madcap.servers", "stats.get" };
   for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
     mal_control_call(mal_core_control(core), methods[i], NULL, true, on_answer, NULL, NULL);
 }

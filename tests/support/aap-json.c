@@ -1,7 +1,9 @@
 /* The AAP codec as a filter, for tests in other languages. One request and one answer a line:
 
-     decode HEX     {"type": ..., "family": ..., "rseq": ..., "mseq": ..., "time": ..., "expiration": ...,
-                     "ranges": [[first, last, value]], "requests": [[count, end]]} or {"fault": "reason"}
+     decode HEX     {"type": ..., "family": ..., "rseq": ..., "mseq": ..., "time": ...,
+       "expiration": ...,
+                     "ranges": [[first, last, value]], "requests": [[count, end]]} or {"fault":
+                       "reason"}
      encode JSON    {"hex": "..."} or {"fault": "reason"}
 
    The JSON to encode is what decode answers. */
@@ -26,7 +28,7 @@ static Json *fault_of(const AapFault *fault)
   return out;
 }
 
-/* ---- decoding --------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 static Json *number(uint32_t value)
 {
@@ -93,7 +95,7 @@ static Json *decode(const char *text)
   return aap_decode(data, length, &scratch, &msg, &fault) ? message_of(&msg) : fault_of(&fault);
 }
 
-/* ---- encoding --------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static Json *get(Json *object, const char *name)
 {

@@ -61,7 +61,9 @@ static _Noreturn void give_up(const char *what)
 
 static void note(char kind, uint64_t file, uint64_t offset, const void *bytes, size_t length)
 {
-  Entry entry = { .kind = (uint8_t)kind, .length = (uint32_t)length, .file = file, .offset = offset };
+  Entry entry = {
+    .kind = (uint8_t)kind, .length = (uint32_t)length, .file = file, .offset = offset
+  };
   struct iovec parts[] = { { &entry, sizeof entry }, { (void *)(uintptr_t)bytes, length } };
   if (log_fd < 0 || file == 0)
     return;

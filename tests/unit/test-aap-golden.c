@@ -1,5 +1,5 @@
-/* The AAP codec over golden packets, whole, cut short, prolonged and with octets changed. The suites
-   carry the numbers of the conformance checklist. */
+/* The AAP codec over golden packets, whole, cut short, prolonged and with octets changed. The
+   suites carry the numbers of the conformance checklist. */
 #include "tests/support/aap-packets.h"
 #include "tests/support/pcap.h"
 
@@ -111,7 +111,9 @@ Test(aap_136, a_resent_announcement_keeps_the_body)
 /* Cut where a range ends, what is left can be a message of fewer ranges; nowhere else. */
 static bool may_stop(const HexFile *hex, size_t length)
 {
-  static const size_t fixed[] = { [AAP_ACLM] = 12, [AAP_AIU] = 12, [AAP_AITU] = 12, [AAP_ASA] = 16 };
+  static const size_t fixed[] = {
+    [AAP_ACLM] = 12, [AAP_AIU] = 12, [AAP_AITU] = 12, [AAP_ASA] = 16
+  };
   uint8_t type = hex->bytes->data[1];
   size_t octets = hex->bytes->data[3] == MAL_IPV4 ? 12 : 36;
 
@@ -131,7 +133,8 @@ static void dropped_at_other_lengths(const char *path, const HexFile *hex)
     if (length < 12)
       cr_expect_eq(d.fault.reason, AAP_REASON_SHORT, "%s: %zu", path, length);
     else if (length <= hex->bytes->len)
-      cr_expect_eq(d.ok, length == hex->bytes->len || may_stop(hex, length), "%s: %zu", path, length);
+      cr_expect_eq(d.ok, length == hex->bytes->len || may_stop(hex, length), "%s: %zu", path,
+                   length);
     else if (!may_stop(hex, length))
       cr_expect_eq(d.fault.reason, AAP_REASON_LENGTH, "%s: %zu", path, length);
     cr_expect_eq(d.ok, d.fault.reason == AAP_REASON_NONE, "%s: %zu", path, length);

@@ -31,7 +31,8 @@ static char *format(const AapRange *ranges, size_t n)
 #define A "239.1.1."
 Test(unite, per_address_the_latest_end)
 {
-  static const struct { const char *in, *out; } cases[] = {
+  static const struct { const char *in, *out;
+  } cases[] = {
     { "", "" },
     { A "5=1", A "5=1" },
     { A "9=1," A "3=2", A "3=2," A "9=1" },
@@ -44,7 +45,8 @@ Test(unite, per_address_the_latest_end)
     { A "4=5," A "4=5," A "4=6," A "4=1", A "4=6" },
     { A "1-" A "9=1," A "2-" A "8=2," A "3-" A "7=3," A "5=4",
       A "1=1," A "2=2," A "3-" A "4=3," A "5=4," A "6-" A "7=3," A "8=2," A "9=1" },
-    { "224.0.0.0-239.255.255.255=2,239.255.255.255=3", "224.0.0.0-239.255.255.254=2,239.255.255.255=3" },
+    { "224.0.0.0-239.255.255.255=2,239.255.255.255=3",
+      "224.0.0.0-239.255.255.254=2,239.255.255.255=3" },
     { "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff=4,"
       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff=3",
       "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff=4" },
@@ -71,17 +73,22 @@ Test(unite, as_address_by_address)
       uint32_t edge[2];
       for (unsigned k = 0; k < 2; k++)
         edge[k] = (state = state * 1664525u + 1013904223u) >> 24;
-      uint32_t first = MIN(edge[0], edge[1]), last = MAX(edge[0], edge[1]), value = (state >> 8) % 4;
-      in[i] = (AapRange){ { mal_address_ipv4(0xEF010100u + first), mal_address_ipv4(0xEF010100u + last) }, value };
+      uint32_t first = MIN(edge[0], edge[1]), last = MAX(edge[0], edge[1]),
+               value = (state >> 8) % 4;
+      in[i] = (AapRange){
+        { mal_address_ipv4(0xEF010100u + first), mal_address_ipv4(0xEF010100u + last) }, value
+      };
       for (uint32_t a = first; a <= last; a++)
         want[a] = MAX(want[a], (int)value);
     }
     size_t pieces = aap_ranges_unite(in, n, out);
     cr_assert_leq(pieces, 2 * n);
     for (size_t p = 0; p < pieces; p++) {
-      uint32_t first = (uint32_t)out[p].span.first.value & 0xFF, last = (uint32_t)out[p].span.last.value & 0xFF;
+      uint32_t first = (uint32_t)out[p].span.first.value & 0xFF,
+               last = (uint32_t)out[p].span.last.value & 0xFF;
       cr_assert(p == 0 || mal_address_compare(out[p - 1].span.last, out[p].span.first) < 0);
-      cr_assert(p == 0 || out[p - 1].value != out[p].value || first > ((uint32_t)out[p - 1].span.last.value & 0xFF) + 1);
+      cr_assert(p == 0 || out[p - 1].value != out[p].value
+                || first > ((uint32_t)out[p - 1].span.last.value & 0xFF) + 1);
       for (uint32_t a = first; a <= last; a++) {
         cr_assert_eq(want[a], (int)out[p].value, "round %u address %u", round, a);
         want[a] = -1;
@@ -123,18 +130,31 @@ Test(aap_32_143, addresses_in_use)
   cr_expect_eq(aap_in_use_to_wire(aap_ranges_addresses(ranges, 2)), AAP_IN_USE_MANY);
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 #define M UINT32_MAX
 Test(aap_144_145, closest_end_times_are_combined_first)
 {
-  static const struct { size_t n, limit; AapRequest in[6]; size_t kept; AapRequest out[6]; } cases[] = {
-    { 3, 2, { { 10, 90000 }, { 5, 90100 }, { 256, 604800 } }, 2, { { 15, 90100 }, { 256, 604800 } } },
+  static const struct {
+    size_t n, limit;
+    AapRequest in[6];
+    size_t kept;
+    AapRequest out[6];
+  } cases[] = {
+    { 3,
+      2,
+      { { 10, 90000 }, { 5, 90100 }, { 256, 604800 } },
+      2,
+      { { 15, 90100 }, { 256, 604800 } } },
     { 3, 3, { { 5, 9 }, { 10, 7 }, { 1, 7 } }, 3, { { 10, 7 }, { 1, 7 }, { 5, 9 } } },
     { 4, 2, { { 1, 10 }, { 2, 20 }, { 4, 30 }, { 8, 40 } }, 2, { { 7, 30 }, { 8, 40 } } },
     { 4, 1, { { 1, 10 }, { 2, 20 }, { 4, 30 }, { 8, 40 } }, 1, { { 15, 40 } } },
     { 4, 0, { { 1, 10 }, { 2, 20 }, { 4, 30 }, { 8, 40 } }, 1, { { 15, 40 } } },
-    { 5, 3, { { 1, 0 }, { 1, 5 }, { 1, 7 }, { 1, 10 }, { 1, 11 } }, 3, { { 1, 0 }, { 2, 7 }, { 2, 11 } } },
+    { 5,
+      3,
+      { { 1, 0 }, { 1, 5 }, { 1, 7 }, { 1, 10 }, { 1, 11 } },
+      3,
+      { { 1, 0 }, { 2, 7 }, { 2, 11 } } },
     { 3, 1, { { M, 5 }, { M, 6 }, { 1, M } }, 1, { { M, M } } },
     { 3, 1, { { 0, 5 }, { 0, 6 }, { 3, 4 } }, 1, { { 3, 4 } } },
     { 2, 1, { { 0, 5 }, { 0, 6 } }, 0, { { 0, 0 } } },
@@ -147,7 +167,8 @@ Test(aap_144_145, closest_end_times_are_combined_first)
     size_t kept = aap_requests_combine(requests, cases[i].n, cases[i].limit);
     cr_expect_eq(kept, cases[i].kept, "case %zu: %zu", i, kept);
     for (size_t k = 0; k < MIN(kept, cases[i].kept); k++) {
-      cr_expect_eq(requests[k].count, cases[i].out[k].count, "case %zu: %zu: %u", i, k, requests[k].count);
+      cr_expect_eq(requests[k].count, cases[i].out[k].count, "case %zu: %zu: %u", i, k,
+                   requests[k].count);
       cr_expect_eq(requests[k].end_time, cases[i].out[k].end_time, "case %zu: %zu", i, k);
     }
   }
@@ -182,6 +203,7 @@ Test(aap_145, combined_as_by_the_rule)
     size_t kept = aap_requests_combine(fast, n, limit);
     cr_assert_eq(kept, slowly(slow, n, limit), "round %u", round);
     for (size_t i = 0; i < kept; i++)
-      cr_assert(fast[i].count == slow[i].count && fast[i].end_time == slow[i].end_time, "round %u: %zu", round, i);
+      cr_assert(fast[i].count == slow[i].count && fast[i].end_time == slow[i].end_time,
+                "round %u: %zu", round, i);
   }
 }

@@ -1,5 +1,5 @@
-/* Scopes of AAP messages (draft-ietf-malloc-aap-04 section 2.1). The suites carry the numbers of the
-   conformance checklist. */
+/* Scopes of AAP messages (draft-ietf-malloc-aap-04 section 2.1). The suites carry the numbers of
+   the conformance checklist. */
 #include "plugins/aap/aap-scope.h"
 #include "tests/support/aap-packets.h"
 
@@ -27,9 +27,12 @@ static void set_up(Bed *bed)
 {
   *bed = (Bed){ .rule = { AAP_OFFSET4, aap_address("ff1e::8000:b3e") } };
   for (unsigned i = 0; i < N; i++)
-    bed->scopes[i] = (MalScope){ .id = (char *)table[i].id, .span = aap_range(table[i].span, 0).span,
-                                 .divisible = table[i].large, .group_id_first = 0x80000000u,
-                                 .group_id_last = 0x8FFFFFFFu, .index = i };
+    bed->scopes[i] = (MalScope){ .id = (char *)table[i].id,
+                                 .span = aap_range(table[i].span, 0).span,
+                                 .divisible = table[i].large,
+                                 .group_id_first = 0x80000000u,
+                                 .group_id_last = 0x8FFFFFFFu,
+                                 .index = i };
 }
 
 /* Serves the scopes of the list of digits, in its order. */
@@ -44,7 +47,7 @@ static void serve(Bed *bed, const char *list)
   }
 }
 
-/* ---- groups --------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 Test(aap_2, group_of_each_scope)
 {
@@ -58,7 +61,8 @@ Test(aap_2, group_of_each_scope)
     cr_expect(mal_address_equal(aap_scope_group(&bed.scopes[cases[i].scope], &bed.rule),
                                 aap_address(cases[i].group)), "%s", cases[i].group);
   bed.rule.offset4 = 255;
-  cr_expect(mal_address_equal(aap_scope_group(&bed.scopes[LOCAL], &bed.rule), aap_address("239.255.255.0")));
+  cr_expect(mal_address_equal(aap_scope_group(&bed.scopes[LOCAL], &bed.rule),
+                              aap_address("239.255.255.0")));
   bed.rule.offset4 = 65536;
   cr_expect_eq(aap_scope_group(&bed.scopes[LOCAL], &bed.rule).family, MAL_FAMILY_NONE);
 }
@@ -92,7 +96,7 @@ Test(aap_5, a_large_scope_needs_an_allocation_scope)
   cr_expect(aap_scope_place(&bed.scopes[LOCAL], NULL, &bed.rule, &place));
 }
 
-/* ---- deciding --------------------------------------------------------------------------------------- */
+/* ---- deciding -------------------------------------------------------------------------------- */
 
 #define ALLOC "239.251.255.248"
 #define ALLOC6 "ff16::8000:b3e"
@@ -166,14 +170,19 @@ Test(aap_11_12_14_15_28, scope_of_a_message)
       cr_expect(d.place != NULL && d.place->scope == &bed.scopes[cases[i].scope], "case %zu", i);
     else
       cr_expect_null(d.place, "case %zu", i);
-    cr_expect_eq(d.reason, cases[i].verdict == AAP_SCOPE_MALFORMED ? cases[i].scope : AAP_REASON_NONE, "case %zu", i);
+    cr_expect_eq(d.reason,
+                 cases[i].verdict == AAP_SCOPE_MALFORMED ? cases[i].scope : AAP_REASON_NONE,
+                 "case %zu", i);
   }
 }
 
 Test(aap_15, without_addresses_among_several_large_scopes)
 {
-  static const struct { AapType type; AapScopeVerdict verdict; } cases[] = {
-    { AAP_ANA, AAP_SCOPE_EACH }, { AAP_ASRP, AAP_SCOPE_AMBIGUOUS }, { AAP_ASA, AAP_SCOPE_AMBIGUOUS },
+  static const struct { AapType type; AapScopeVerdict verdict;
+  } cases[] = {
+    { AAP_ANA, AAP_SCOPE_EACH },
+    { AAP_ASRP, AAP_SCOPE_AMBIGUOUS },
+    { AAP_ASA, AAP_SCOPE_AMBIGUOUS },
   };
   Bed bed;
   serve(&bed, "0123");
@@ -200,7 +209,7 @@ Test(aap_13, a_message_concerns_its_scope_alone)
     cr_expect_eq(aap_scope_concerns(&d, &bed.places[p], aap_address(ALLOC)), p == 0, "%zu", p);
 }
 
-/* ---- what is never allocated -------------------------------------------------------------------------- */
+/* ---- what is never allocated ----------------------------------------------------------------- */
 
 Test(aap_19, what_is_clipped_away)
 {

@@ -1,5 +1,5 @@
-/* Times and sequence numbers of AAP (draft-ietf-malloc-aap-04 sections 5.1.4, 5.1.5, 5.3). The suites carry
-   the numbers of the conformance checklist. */
+/* Times and sequence numbers of AAP (draft-ietf-malloc-aap-04 sections 5.1.4, 5.1.5, 5.3). The
+   suites carry the numbers of the conformance checklist. */
 #include "plugins/aap/aap-seq.h"
 #include "plugins/aap/aap-time.h"
 #include "tests/support/aap-packets.h"
@@ -8,17 +8,22 @@
 
 #define T0 962409600
 
-/* ---- times ---------------------------------------------------------------------------------------- */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 Test(aap_39_40_41, correction_by_the_difference_of_the_clocks)
 {
-  static const struct { MalTime now; uint32_t current, field; int64_t delta; MalTime adjusted; } cases[] = {
+  static const struct {
+    MalTime now;
+    uint32_t current, field;
+    int64_t delta;
+    MalTime adjusted;
+  } cases[] = {
     { T0, T0, T0 + 3600, 0, T0 + 3600 },
-    { T0, T0 + 240, T0 + 3840, -240, T0 + 3600 },           /* sender fast */
-    { T0, T0 - 76, T0 + 3524, 76, T0 + 3600 },              /* sender slow */
-    { T0, T0 + 240, T0 + 180, -240, T0 - 60 },              /* ended a minute ago */
+    { T0, T0 + 240, T0 + 3840, -240, T0 + 3600 }, /* sender fast */
+    { T0, T0 - 76, T0 + 3524, 76, T0 + 3600 },    /* sender slow */
+    { T0, T0 + 240, T0 + 180, -240, T0 - 60 },    /* ended a minute ago */
     { T0, 4294967280u, 4294967295u, -3332557680, T0 + 15 },
-    { T0 + 5000, T0 + 180, T0 + 150, 4820, T0 + 4970 },     /* resent: expired 30 s ago */
+    { T0 + 5000, T0 + 180, T0 + 150, 4820, T0 + 4970 }, /* resent: expired 30 s ago */
     { T0 - 350, T0 + 10, T0 + 7200, -360, T0 + 6840 },
     { 4294967290, 4294967280u, 4294967295u, 10, 4294967295 },
     { 5000000, T0 + 600, T0 + 540, 5000000 - T0 - 600, 4999940 },
@@ -107,7 +112,7 @@ Test(aap_136, current_time_of_a_resent_announcement)
   cr_expect_eq(aap_resend_time(UINT32_MAX - 1, 3), UINT32_MAX);
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static bool in_list(uint32_t rseq, void *data)
 {
@@ -158,7 +163,7 @@ Test(aap_44_50, numbers_wrap)
   cr_expect_eq(aap_mseq_distance(3, 250), -9);
 }
 
-/* ---- loss ----------------------------------------------------------------------------------------- */
+/* ---- loss ------------------------------------------------------------------------------------ */
 
 /* "R.M R.M ...": the messages heard. */
 static AapLoss heard(const char *text)
@@ -204,8 +209,8 @@ Test(loss, estimate)
   }
 }
 
-/* Eight running requests, each a message behind the next; a third of all is dropped. The last messages of
-   a request leave no trace when they are lost, so the estimate is a little low. */
+/* Eight running requests, each a message behind the next; a third of all is dropped. The last
+   messages of a request leave no trace when they are lost, so the estimate is a little low. */
 Test(loss, share_of_a_lossy_sender)
 {
   AapLoss loss = { 0 };

@@ -1,5 +1,5 @@
-/* What the AAP codec refuses, and what it never writes (draft-ietf-malloc-aap-04 section 5). The suites
-   carry the numbers of the conformance checklist. */
+/* What the AAP codec refuses, and what it never writes (draft-ietf-malloc-aap-04 section 5). The
+   suites carry the numbers of the conformance checklist. */
 #include "tests/support/aap-packets.h"
 
 #include <criterion/criterion.h>
@@ -7,14 +7,20 @@
 
 #define T "395d3480 "
 #define R4 " e9fc0010 e9fc0013 395d50a0"
-#define R6(a, b) " " a "0020 20010db8 00000000 80000010  " b "0020 20010db8 00000000 80000013 395d50a0"
+#define R6(a, b)                                                                                   \
+  " " a "0020 20010db8 00000000 80000010  " b "0020 20010db8 00000000 80000013 395d50a0"
 #define REPORT " e9fc0000 e9fc007f 0000000c"
 #define REQUEST " 0000000a 395e9410"
 
 /* One or more for each check; the number is that of the checklist's statement. */
 Test(malformed, each_check_drops_the_whole_message)
 {
-  static const struct { unsigned statement; const char *hex; AapReason reason; size_t offset, item; } cases[] = {
+  static const struct {
+    unsigned statement;
+    const char *hex;
+    AapReason reason;
+    size_t offset, item;
+  } cases[] = {
     { 21, "", AAP_REASON_SHORT, 0, 0 },
     { 21, "00 00 0001 00001b 00 395d34", AAP_REASON_SHORT, 11, 0 },
     { 21, "00 05 0001 00001e 00", AAP_REASON_SHORT, 8, 0 },
@@ -38,13 +44,17 @@ Test(malformed, each_check_drops_the_whole_message)
     { 34, "00 02 0001 00001b 00 " T R4 " e9fc0020", AAP_REASON_LENGTH, 12, 0 },
     { 35, "00 00 0001 000021 00 " T " e9fc0013 e9fc0010 395d50a0", AAP_REASON_ORDER, 12, 0 },
     { 35, "00 01 0001 000021 00 " T R4 " e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 24, 1 },
-    { 35, "00 03 0001 000021 00 " T "395d3516 e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 16, 0 },
-    { 35, "00 00 0002 000025 00 " T " ff3e0020 20010db8 00000000 80000013"
-          " ff3e0020 20010db8 00000000 80000010 395d50a0", AAP_REASON_ORDER, 12, 0 },
+    { 35, "00 03 0001 000021 00 " T "395d3516 e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 16,
+      0 },
+    { 35,
+      "00 00 0002 000025 00 " T " ff3e0020 20010db8 00000000 80000013"
+      " ff3e0020 20010db8 00000000 80000010 395d50a0",
+      AAP_REASON_ORDER, 12, 0 },
     { 35, "00 00 0001 000022 00 " T " c0000201 c0000204 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
     { 35, "00 00 0001 000022 00 " T " dfffffff e0000000 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
     { 35, "00 00 0001 000022 00 " T " efffffff f0000000 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
-    { 35, "00 04 0001 000022 00 " T "01 c0000201 c0000204 00000001 00", AAP_REASON_MULTICAST, 13, 0 },
+    { 35, "00 04 0001 000022 00 " T "01 c0000201 c0000204 00000001 00", AAP_REASON_MULTICAST, 13,
+      0 },
     { 35, "00 00 0002 000022 00 " T R6("fe3e", "ff3e"), AAP_REASON_MULTICAST, 12, 0 },
     { 35, "00 00 0002 000025 00 " T R6("ff35", "ff38"), AAP_REASON_PREFIX, 12, 0 },
     { 35, "00 00 0002 000025 00 " T R6("ff05", "ff15"), AAP_REASON_PREFIX, 12, 0 },
@@ -65,7 +75,8 @@ Test(malformed, each_check_drops_the_whole_message)
     g_auto(AapDecoded) d = aap_decoded_text(cases[i].hex);
     cr_expect_not(d.ok, "AAP-%u: %s", cases[i].statement, cases[i].hex);
     cr_expect_str_eq(aap_reason_name(d.fault.reason), aap_reason_name(cases[i].reason),
-                     "AAP-%u: %s: %s", cases[i].statement, cases[i].hex, aap_reason_name(d.fault.reason));
+                     "AAP-%u: %s: %s", cases[i].statement, cases[i].hex,
+                     aap_reason_name(d.fault.reason));
     cr_expect_eq(d.fault.offset, cases[i].offset, "AAP-%u: %s: at %zu", cases[i].statement,
                  cases[i].hex, d.fault.offset);
     cr_expect_eq(d.fault.item, cases[i].item, "%s", cases[i].hex);
@@ -122,7 +133,7 @@ Test(aap_35, what_is_asked_of_a_range)
   cr_expect_eq(aap_range_check(mixed, MAL_IPV6), AAP_REASON_FAMILY);
 }
 
-/* ---- what is never written ---------------------------------------------------------------------- */
+/* ---- what is never written ------------------------------------------------------------------- */
 
 Test(aap_22_26, the_encoder_writes_nothing_malformed)
 {
@@ -160,8 +171,11 @@ Test(aap_22_26, the_encoder_writes_nothing_malformed)
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     uint8_t out[100];
     AapFault fault;
-    AapMessage m = { .type = (AapType)cases[i].type, .family = cases[i].family,
-                     .rseq = cases[i].rseq, .ranges = cases[i].range, .requests = cases[i].request };
+    AapMessage m = { .type = (AapType)cases[i].type,
+                     .family = cases[i].family,
+                     .rseq = cases[i].rseq,
+                     .ranges = cases[i].range,
+                     .requests = cases[i].request };
     m.n_ranges = cases[i].range != NULL;
     m.n_requests = cases[i].request != NULL;
     size_t length = aap_encode(&m, out, sizeof out, &fault);
@@ -194,7 +208,7 @@ Test(encode, counts_of_an_asrp_have_one_octet)
   cr_expect_eq(aap_encode(&m, out, sizeof out, NULL), 0);
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------ */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 Test(aap_67, ranges_are_dealt_out_to_as_few_messages_as_possible)
 {

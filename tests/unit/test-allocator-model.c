@@ -1,6 +1,7 @@
-/* The allocator against a naive model: every address with a list of what is busy on it, every question answered
-   by looking at all of them. Ranges are small and chosen so that they share Ethernet groups across scopes and within
-   one, cross plane borders, flood-prone groups, and the top of a scope. */
+/* The allocator against a naive model: every address with a list of what is busy on it, every
+   question answered by looking at all of them. Ranges are small and chosen so that they share
+   Ethernet groups across scopes and within one, cross plane borders, flood-prone groups, and the
+   top of a scope. */
 #include "core/allocator.h"
 
 #include <criterion/criterion.h>
@@ -74,10 +75,16 @@ static const struct { unsigned scope; const char *span; MalTime until; } range_t
   { 3, "ff18::7:8000:20-ff18::7:8000:3f", MAL_FOREVER },
 };
 
-static const struct { const char *span; bool reserved; } block_table[] = {
-  { "239.1.1.5-239.1.1.9", true }, { "239.1.1.8-239.1.1.12", false }, { "239.7.1.20-239.7.1.22", true },
-  { "239.129.1.60-239.129.1.90", false }, { "ff15::1:8000:30-ff15::1:8000:33", true },
-  { "ff1e::8000:40-ff1e::8000:44", true }, { "ff15::8000:9", false }, { "239.255.1.100", true },
+static const struct { const char *span; bool reserved;
+} block_table[] = {
+  { "239.1.1.5-239.1.1.9", true },
+  { "239.1.1.8-239.1.1.12", false },
+  { "239.7.1.20-239.7.1.22", true },
+  { "239.129.1.60-239.129.1.90", false },
+  { "ff15::1:8000:30-ff15::1:8000:33", true },
+  { "ff1e::8000:40-ff1e::8000:44", true },
+  { "ff15::8000:9", false },
+  { "239.255.1.100", true },
 };
 
 static uint32_t group_of(MalAddress address)
@@ -96,7 +103,8 @@ static void add_model_range(Model *m, unsigned r)
 {
   GError *error = NULL;
   ModelRange *range = &m->ranges[r];
-  cr_assert(mal_allocator_add_range(m->a, &m->scopes[range->scope], range->at, told(m, range->until), &error));
+  cr_assert(mal_allocator_add_range(m->a, &m->scopes[range->scope], range->at,
+                                    told(m, range->until), &error));
   range->on = true;
 }
 
@@ -154,13 +162,14 @@ static void model_free(Model *m)
   g_free(m);
 }
 
-/* ---- what the model says ------------------------------------------------------------------------ */
+/* ---- what the model says --------------------------------------------------------------------- */
 
 static bool held_over(const Spot *spot, const MalFit *fit)
 {
   for (guint i = 0; i < spot->held->len; i++) {
     const Held *h = &g_array_index(spot->held, Held, i);
-    if (h->from < fit->until && h->until > fit->from && (fit->ignore_owner == 0 || h->owner != fit->ignore_owner))
+    if (h->from < fit->until && h->until > fit->from
+        && (fit->ignore_owner == 0 || h->owner != fit->ignore_owner))
       return true;
   }
   return false;
@@ -180,8 +189,8 @@ static bool shares_group(const Model *m, const Spot *spot, const MalFit *fit)
 {
   for (size_t i = 0; i < m->n_spots; i++) {
     const Spot *other = &m->spots[i];
-    if (other != spot && other->group == spot->group && other->address.family == spot->address.family &&
-        held_over(other, fit))
+    if (other != spot && other->group == spot->group
+        && other->address.family == spot->address.family && held_over(other, fit))
       return true;
   }
   for (size_t i = 0; i < COUNT(m->blocks); i++) {
@@ -258,10 +267,11 @@ static uint32_t model_run(const Model *m, const MalFit *fit, bool distinct, MalT
 
 static uint32_t count_or_run(const Model *m, const MalFit *fit)
 {
-  return fit->count == 1 ? model_run(m, fit, m->policy == MAL_ETHERNET_DISTINCT, MAL_BEGINNING) : model_count(m, fit);
+  return fit->count == 1 ? model_run(m, fit, m->policy == MAL_ETHERNET_DISTINCT, MAL_BEGINNING)
+                         : model_count(m, fit);
 }
 
-/* ---- questions ---------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static MalFit any_fit(Model *m)
 {
@@ -275,7 +285,8 @@ static MalFit any_fit(Model *m)
     fit.from = MAL_BEGINNING;
   fit.count = counts[g_rand_int_range(m->rand, 0, COUNT(counts))];
   if (m->taken->len > 0 && g_rand_int_range(m->rand, 0, 5) == 0)
-    fit.ignore_owner = g_array_index(m->taken, Taken, g_rand_int_range(m->rand, 0, (gint32)m->taken->len)).owner;
+    fit.ignore_owner =
+        g_array_index(m->taken, Taken, g_rand_int_range(m->rand, 0, (gint32)m->taken->len)).owner;
   return fit;
 }
 
@@ -312,7 +323,8 @@ static void ask_run(Model *m, const MalFit *fit)
   static const MalTime ends[] = { 20, 30, MAL_FOREVER };
   MalTime until = m->ranges[spot_at(m, block.first)->range].until;
   for (size_t i = 0; ends[i] < until; i++)
-    cr_assert_lt(model_run(m, fit, distinct, ends[i]), fit->count, "a range with an earlier end suffices");
+    cr_assert_lt(model_run(m, fit, distinct, ends[i]), fit->count,
+                 "a range with an earlier end suffices");
 }
 
 static GArray *ask_some(Model *m, const MalFit *fit)
@@ -322,7 +334,8 @@ static GArray *ask_some(Model *m, const MalFit *fit)
   MalFit at = told_fit(m, *fit);
   uint32_t got = mal_allocator_find(m->a, &at, min, blocks);
   uint32_t most = MIN(model_count(m, fit), fit->count);
-  cr_assert_eq(got, most >= min ? most : 0, "%u of %u (%u), the model has %u", got, fit->count, min, most);
+  cr_assert_eq(got, most >= min ? most : 0, "%u of %u (%u), the model has %u", got, fit->count, min,
+               most);
   uint32_t sum = 0;
   g_autoptr(GHashTable) groups = g_hash_table_new(NULL, NULL);
   for (guint i = 0; i < blocks->len; i++) {
@@ -330,7 +343,8 @@ static GArray *ask_some(Model *m, const MalFit *fit)
     expect_block_free(m, fit, block, m->policy == MAL_ETHERNET_DISTINCT);
     if (i > 0) {
       MalBlock before = g_array_index(blocks, MalBlock, i - 1);
-      cr_assert(before.first.value + before.count < block.first.value, "sorted, disjoint, not adjacent");
+      cr_assert(before.first.value + before.count < block.first.value,
+                "sorted, disjoint, not adjacent");
     }
     for (uint32_t k = 0; k < block.count; k++, sum++) {
       uint32_t group = group_of(mal_address_make(block.first.family, block.first.value + k));
@@ -360,7 +374,8 @@ static void ask_shortage(Model *m, const MalFit *fit)
   for (size_t i = 0; i < m->n_spots; i++) {
     const Spot *spot = &m->spots[i];
     const ModelRange *range = &m->ranges[spot->range];
-    if (!range->on || range->scope != fit->scope || spot->never || blocked_out(m, spot, true, false))
+    if (!range->on || range->scope != fit->scope || spot->never
+        || blocked_out(m, spot, true, false))
       continue;
     want.owned++;
     if (range->until < fit->until)
@@ -380,7 +395,8 @@ static void ask_shortage(Model *m, const MalFit *fit)
   cr_assert_eq(got.owned, want.owned);
   cr_assert_eq(got.ends_too_early, want.ends_too_early);
   cr_assert_eq(got.reserved, want.reserved);
-  cr_assert_eq(got.leased, want.leased, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, got.leased, want.leased);
+  cr_assert_eq(got.leased, want.leased, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, got.leased,
+               want.leased);
   cr_assert_eq(got.free, want.free);
   cr_assert_eq(got.free_ethernet, want.free_ethernet);
   cr_assert_eq(got.longest_run, want.longest_run, "%u %u", got.longest_run, want.longest_run);
@@ -424,7 +440,7 @@ static void ask_earliest(Model *m, MalFit fit)
   cr_assert_eq(got, want, "%" G_GINT64_FORMAT " %" G_GINT64_FORMAT, got, want);
 }
 
-/* ---- changes ------------------------------------------------------------------------------------ */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static void take_block(Model *m, MalBlock block, MalTime from, MalTime until, uint32_t owner)
 {
@@ -436,7 +452,8 @@ static void take_block(Model *m, MalBlock block, MalTime from, MalTime until, ui
   cr_assert_eq(mal_allocator_take(m->a, block, told(m, from), told(m, until), owner), inside);
   for (uint32_t i = 0; inside && i < block.count; i++) {
     Held held = { from, until, owner };
-    g_array_append_val(spot_at(m, mal_address_make(block.first.family, block.first.value + i))->held, held);
+    g_array_append_val(
+        spot_at(m, mal_address_make(block.first.family, block.first.value + i))->held, held);
   }
   Taken taken = { block, owner };
   if (inside)
@@ -452,7 +469,8 @@ static void give_one(Model *m)
   g_array_remove_index_fast(m->taken, which);
   mal_allocator_give(m->a, taken.block, taken.owner);
   for (uint32_t i = 0; i < taken.block.count; i++) {
-    const Spot *spot = spot_at(m, mal_address_make(taken.block.first.family, taken.block.first.value + i));
+    const Spot *spot =
+        spot_at(m, mal_address_make(taken.block.first.family, taken.block.first.value + i));
     for (guint k = spot->held->len; k-- > 0;) {
       if (g_array_index(spot->held, Held, k).owner == taken.owner)
         g_array_remove_index(spot->held, k);
@@ -535,11 +553,18 @@ typedef struct { MalEthernetPolicy policy; uint32_t seed; MalTime epoch; } Run;
 ParameterizedTestParameters(allocator_model, agrees_with_the_naive_one)
 {
   static Run runs[] = {
-    { MAL_ETHERNET_DISTINCT, 1, 0 }, { MAL_ETHERNET_DISTINCT, 2, 0 }, { MAL_ETHERNET_DISTINCT, 3, 0 },
-    { MAL_ETHERNET_DISTINCT, 4, 0 }, { MAL_ETHERNET_PREFER, 5, 0 }, { MAL_ETHERNET_PREFER, 6, 0 },
-    { MAL_ETHERNET_IGNORE, 7, 0 }, { MAL_ETHERNET_IGNORE, 8, 0 },
-    { MAL_ETHERNET_DISTINCT, 9, -20 }, { MAL_ETHERNET_PREFER, 10, BORDER },
-    { MAL_ETHERNET_IGNORE, 11, INT64_C(1) << 56 }, { MAL_ETHERNET_DISTINCT, 12, 1000 },
+    { MAL_ETHERNET_DISTINCT, 1, 0 },
+    { MAL_ETHERNET_DISTINCT, 2, 0 },
+    { MAL_ETHERNET_DISTINCT, 3, 0 },
+    { MAL_ETHERNET_DISTINCT, 4, 0 },
+    { MAL_ETHERNET_PREFER, 5, 0 },
+    { MAL_ETHERNET_PREFER, 6, 0 },
+    { MAL_ETHERNET_IGNORE, 7, 0 },
+    { MAL_ETHERNET_IGNORE, 8, 0 },
+    { MAL_ETHERNET_DISTINCT, 9, -20 },
+    { MAL_ETHERNET_PREFER, 10, BORDER },
+    { MAL_ETHERNET_IGNORE, 11, INT64_C(1) << 56 },
+    { MAL_ETHERNET_DISTINCT, 12, 1000 },
   };
   return cr_make_param_array(Run, runs, COUNT(runs));
 }

@@ -1,4 +1,5 @@
-/* What the lease table keeps in short forms, and the periods that a renewal leaves in the allocator. */
+/* What the lease table keeps in short forms, and the periods that a renewal leaves in the
+   allocator. */
 #include "tests/unit/leases-bed.h"
 
 #include <criterion/criterion.h>
@@ -10,7 +11,7 @@
   "[range a]\nscope=six\nfirst=ff18::8000:0\nlast=ff18::8000:ff\n" \
   "[range b]\nscope=six\nfirst=ff18::7:8000:0\nlast=ff18::7:8000:ff\n"
 
-/* ---- what is kept is what was given ---------------------------------------------------------------------- */
+/* ---- what is kept is what was given ---------------------------------------------------------- */
 
 typedef struct {
   const char *scope, *blocks, *client;
@@ -37,9 +38,16 @@ static MalLease lease_of(const Kept *k, uint8_t *id, GArray *blocks)
   if (k->client[0] != '\0')
     cr_assert(mal_address_parse(k->client, &client, NULL));
   return (MalLease){
-    .id = { id, k->id_length }, .scope = k->scope, .blocks = (const MalBlock *)(void *)blocks->data,
-    .n_blocks = blocks->len, .start = FAKE_START + k->start, .end = FAKE_START + k->end, .pad = k->pad,
-    .granted = FAKE_START + k->granted, .client = client, .origin = "madcap",
+    .id = { id, k->id_length },
+    .scope = k->scope,
+    .blocks = (const MalBlock *)(void *)blocks->data,
+    .n_blocks = blocks->len,
+    .start = FAKE_START + k->start,
+    .end = FAKE_START + k->end,
+    .pad = k->pad,
+    .granted = FAKE_START + k->granted,
+    .client = client,
+    .origin = "madcap",
   };
 }
 
@@ -91,7 +99,7 @@ Test(leases_slots, what_is_kept_is_what_was_given)
   bed_clear(&b);
 }
 
-/* ---- renewals -------------------------------------------------------------------------------------------- */
+/* ---- renewals -------------------------------------------------------------------------------- */
 
 typedef enum { BY_ITSELF, CLOCK, RELOAD } Meanwhile;
 
@@ -137,14 +145,17 @@ static void renew_one(size_t n, bool fails, Meanwhile what)
   Bed b = bed_of(SCOPES LAB);
   const Renewal *c = &renewals[n];
   MalLeaseRequest r = request_of(&b, "a", 1, c->end - c->start);
-  MalRenewal renewal = { .start = c->new_start == MAL_BEGINNING ? MAL_BEGINNING : FAKE_START + c->new_start,
-                         .max_start = MAL_FOREVER, .lifetime = c->lifetime };
+  MalRenewal renewal = { .start = c->new_start == MAL_BEGINNING ? MAL_BEGINNING
+                                                                : FAKE_START + c->new_start,
+                         .max_start = MAL_FOREVER,
+                         .lifetime = c->lifetime };
   r.start = r.max_start = FAKE_START + c->start;
   cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
   fake_advance(b.fake, 100);
   MalTime now = FAKE_START + 100;
   mal_store_memory_hold(b.store, true);
-  cr_assert_eq(mal_leases_renew(b.leases, r.id, &renewal, now, done, &b, 0, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_renew(b.leases, r.id, &renewal, now, done, &b, 0, NULL),
+               MAL_ANSWER_GRANTED);
   if (what == CLOCK)
     mal_leases_clock_stepped(b.leases, 0, now); /* all is entered anew, and nothing moves */
   if (what == RELOAD)

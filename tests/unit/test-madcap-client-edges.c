@@ -263,7 +263,8 @@ Test(madcap_client, blocks_come_sorted_and_joined)
 
 Test(madcap_client, named_addresses_may_come_in_other_pieces)
 {
-  static const MalBlock named[] = { { { 0xefff0101, MAL_IPV4 }, 2 }, { { 0xefff0109, MAL_IPV4 }, 1 } };
+  static const MalBlock named[] = { { { 0xefff0101, MAL_IPV4 }, 2 },
+                                    { { 0xefff0109, MAL_IPV4 }, 1 } };
   Script *t = script(MADCAP_REQUEST, "192.0.2.1", false);
 
   t->ask.named = named;
@@ -412,8 +413,9 @@ Test(madcap_client, a_refusal_in_words_3_17)
     { "16:0004", "192.0.2.1 refused: Required Feature Not Supported", MAL_ERROR_INVALID },
     { "16:000400010002", ": Retry After, Shared Lease Identifier", MAL_ERROR_INVALID },
     { "16:0004000100010001000100010001000100010002", /* eight of nine */
-      ": Retry After, Retry After, Retry After, Retry After, Retry After, Retry After, Retry After, "
-      "Retry After", MAL_ERROR_INVALID },
+      ": Retry After, Retry After, Retry After, Retry After, Retry After, Retry After, Retry "
+      "After, Retry After",
+      MAL_ERROR_INVALID },
     { "16:00026955b8f6", "its clock is 10 s behind ours", MAL_ERROR_INVALID },
     { "16:00026955b90a", "its clock is 10 s ahead of ours", MAL_ERROR_INVALID },
     { "16:0001000a", "(option 10, List of Address Ranges)", MAL_ERROR_INVALID },

@@ -214,8 +214,16 @@ Test(madcap_held, a_lease_for_ever_and_one_that_ended_meanwhile)
 
 /* Where what stands in the record of a_lease with two blocks. */
 enum {
-  AT_SCOPE = 4, AT_SCOPE_FAMILY = 14, AT_LOCAL_FAMILY = 28, AT_START = 32, AT_END = 40, AT_GRANTED = 48,
-  AT_LIFETIME = 56, AT_BLOCKS = 64, AT_FIRST = 68, AT_COUNT = 72,
+  AT_SCOPE = 4,
+  AT_SCOPE_FAMILY = 14,
+  AT_LOCAL_FAMILY = 28,
+  AT_START = 32,
+  AT_END = 40,
+  AT_GRANTED = 48,
+  AT_LIFETIME = 56,
+  AT_BLOCKS = 64,
+  AT_FIRST = 68,
+  AT_COUNT = 72,
 };
 
 static GByteArray *record_of_two(void)
@@ -257,8 +265,8 @@ Test(madcap_held, a_record_that_can_not_be_is_refused)
     g_autoptr(GByteArray) record = record_of_two();
     g_autoptr(GError) error = NULL;
     memcpy(record->data + rows[i].at, rows[i].octets, rows[i].length);
-    g_autoptr(MadcapHeld)
-        held = madcap_held_read((MalLeaseId){ own_id, sizeof own_id }, record->data, record->len, &error);
+    g_autoptr(MadcapHeld) held =
+        madcap_held_read((MalLeaseId){ own_id, sizeof own_id }, record->data, record->len, &error);
     cr_assert_eq(held != NULL, rows[i].good, "row %zu", i);
     cr_assert(rows[i].good || error->code == MAL_ERROR_STORE, "row %zu", i);
   }
@@ -274,7 +282,8 @@ Test(madcap_held, an_identifier_that_no_lease_has_is_refused)
         held = madcap_held_read((MalLeaseId){ octets, length }, record->data, record->len, NULL);
     cr_assert_eq(held != NULL, length == MAL_LEASE_ID_MAX, "%zu", length);
   }
-  cr_assert_null(madcap_held_read((MalLeaseId){ octets, sizeof octets }, record->data, record->len, NULL));
+  cr_assert_null(
+      madcap_held_read((MalLeaseId){ octets, sizeof octets }, record->data, record->len, NULL));
 }
 
 Test(madcap_held, ipv6_is_written_and_read)
@@ -286,7 +295,8 @@ Test(madcap_held, ipv6_is_written_and_read)
   held->server.address = address("2001:db8::1");
   g_array_index(held->blocks, MalBlock, 0) = block;
   g_autoptr(GByteArray) record = madcap_held_write(held);
-  g_autoptr(MadcapHeld) back = madcap_held_read(madcap_held_id(held), record->data, record->len, NULL);
+  g_autoptr(MadcapHeld) back =
+      madcap_held_read(madcap_held_id(held), record->data, record->len, NULL);
   cr_assert_not_null(back);
   cr_assert(mal_address_equal(back->scope_first, address("ff15::")));
   cr_assert(mal_address_equal(back->server.address, address("2001:db8::1")));

@@ -1,5 +1,5 @@
-/* What the codec does at its edges when it is asked for something that no message of ours holds, and
-   what its questions answer about a message without the option that they are about. */
+/* What the codec does at its edges when it is asked for something that no message of ours holds,
+   and what its questions answer about a message without the option that they are about. */
 #include "plugins/madcap/madcap-wire.h"
 
 #include <criterion/criterion.h>
@@ -19,8 +19,8 @@ static MadcapEncoder encoder(MadcapType type, MadcapType answers)
 {
   static uint8_t buffer[CAPACITY];
 
-  return madcap_encoder(buffer, sizeof buffer, type, (MadcapContext){ .answers = answers }, MAL_IPV4,
-                        1);
+  return madcap_encoder(buffer, sizeof buffer, type, (MadcapContext){ .answers = answers },
+                        MAL_IPV4, 1);
 }
 
 static void expect_fault(const MadcapEncoder *e, MadcapReason reason, uint16_t option)
@@ -80,12 +80,18 @@ Test(rfc2730_3_11, blocks_that_no_list_can_hold)
     size_t item;
   } rows[] = {
     { { { address("ff15::1"), 1 } }, 1, MADCAP_REASON_CONTENT, 0 },
-    { { { address("239.0.0.0"), 1 }, { address("ff15::1"), 1 }, { address("ff15::1"), 1 } }, 3,
-      MADCAP_REASON_CONTENT, 1 },
-    { { { address("1.0.0.0"), 10000u * UINT16_MAX }, { address("200.0.0.0"), 922u * UINT16_MAX } }, 2,
-      MADCAP_REASON_NONE, 0 },
-    { { { address("1.0.0.0"), 10000u * UINT16_MAX }, { address("200.0.0.0"), 923u * UINT16_MAX } }, 2,
-      MADCAP_REASON_FIT, 1 },
+    { { { address("239.0.0.0"), 1 }, { address("ff15::1"), 1 }, { address("ff15::1"), 1 } },
+      3,
+      MADCAP_REASON_CONTENT,
+      1 },
+    { { { address("1.0.0.0"), 10000u * UINT16_MAX }, { address("200.0.0.0"), 922u * UINT16_MAX } },
+      2,
+      MADCAP_REASON_NONE,
+      0 },
+    { { { address("1.0.0.0"), 10000u * UINT16_MAX }, { address("200.0.0.0"), 923u * UINT16_MAX } },
+      2,
+      MADCAP_REASON_FIT,
+      1 },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -93,7 +99,8 @@ Test(rfc2730_3_11, blocks_that_no_list_can_hold)
     MadcapEncoder e = encoder(MADCAP_ACK, MADCAP_REQUEST);
     e.writer = mal_writer(buffer, sizeof buffer); /* the list's own limit, not the message's */
     madcap_put_ranges(&e, rows[i].blocks, rows[i].n);
-    cr_expect_eq(e.fault.reason, rows[i].reason, "row %zu: %s", i, madcap_reason_name(e.fault.reason));
+    cr_expect_eq(e.fault.reason, rows[i].reason, "row %zu: %s", i,
+                 madcap_reason_name(e.fault.reason));
     cr_expect_eq(e.fault.item, rows[i].item, "row %zu", i);
     if (rows[i].reason == MADCAP_REASON_NONE)
       cr_expect_eq(e.writer.offset, 4u + 10922u * 6u, "row %zu: %zu", i, e.writer.offset);
@@ -129,7 +136,8 @@ Test(rfc2730_3_10, scopes_that_no_list_can_hold)
     };
     MadcapEncoder e = encoder(MADCAP_ACK, MADCAP_GETINFO);
     madcap_put_scope_list(&e, &scope, 1);
-    cr_expect_eq(e.fault.reason, rows[i].reason, "row %zu: %s", i, madcap_reason_name(e.fault.reason));
+    cr_expect_eq(e.fault.reason, rows[i].reason, "row %zu: %s", i,
+                 madcap_reason_name(e.fault.reason));
   }
 }
 
@@ -196,7 +204,7 @@ Test(rfc2907_3_2, one_scope_comes_back)
   cr_assert_arr_eq(again, e.writer.data, length);
 }
 
-/* ---- questions about what is not there --------------------------------------------------------- */
+/* ---- questions about what is not there ------------------------------------------------------- */
 
 Test(message, without_the_option_the_answer_is_no)
 {
@@ -254,7 +262,9 @@ Test(rfc2730_3_10, a_broken_list_of_scopes_stays_broken)
 {
   static const uint8_t octets[] = { 2, 239, 255, 0, 0, 239, 255 };
   const MadcapMessage msg = {
-    .family = MAL_IPV4, .present = 1u << MADCAP_OPTION_SCOPE_LIST, .scope_list = { octets, sizeof octets },
+    .family = MAL_IPV4,
+    .present = 1u << MADCAP_OPTION_SCOPE_LIST,
+    .scope_list = { octets, sizeof octets },
   };
   MadcapScopeIter iter = madcap_scopes(&msg);
   MadcapScopeView scope;

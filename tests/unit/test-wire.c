@@ -33,7 +33,8 @@ static bool read_one(MalReader *r, Kind kind)
 
 Test(reader, values_in_network_order)
 {
-  static const uint8_t data[] = { 1, 2, 3, 0xff, 4, 5, 6, 0xff, 7, 8, 9, 10, 11, 12, 13, 233, 252, 0, 1 };
+  static const uint8_t data[] = { 1, 2,  3,  0xff, 4,  5,   6,   0xff, 7, 8,
+                                  9, 10, 11, 12,   13, 233, 252, 0,    1 };
   MalReader r = mal_reader(data, sizeof data);
   cr_expect_eq(mal_read_u8(&r), 1);
   cr_expect_eq(mal_read_u16(&r), 0x0203);
@@ -59,7 +60,8 @@ Test(reader, every_edge_and_sticky_errors)
         bool fits = length - pad >= sizes[kind];
         mal_read_skip(&r, pad);
         cr_assert(mal_reader_ok(&r));
-        cr_assert_eq(read_one(&r, kind), fits, "kind %d pad %zu length %zu", (int)kind, pad, length);
+        cr_assert_eq(read_one(&r, kind), fits, "kind %d pad %zu length %zu", (int)kind, pad,
+                     length);
         cr_assert_eq(mal_reader_ok(&r), fits);
         if (fits) {
           cr_assert_eq(mal_reader_left(&r), length - pad - sizes[kind]);
@@ -153,7 +155,8 @@ static void write_one(MalWriter *w, Kind kind)
     mal_write_address(w, mal_address_ipv4(0x11223344));
     break;
   case V6:
-    mal_write_address(w, mal_address_make(MAL_IPV6, (MalU128)0x1122334455667788 << 64 | 0x99aabbccddeeff00));
+    mal_write_address(
+        w, mal_address_make(MAL_IPV6, (MalU128)0x1122334455667788 << 64 | 0x99aabbccddeeff00));
     break;
   case BYTES5:
     mal_write_bytes(w, "\x11\x22\x33\x44\x55", 5);
@@ -166,8 +169,8 @@ static void write_one(MalWriter *w, Kind kind)
 
 Test(writer, every_edge_and_sticky_errors)
 {
-  static const uint8_t want[16] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
-                                    0xee, 0xff, 0x00 };
+  static const uint8_t want[16] = { 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,
+                                    0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0x00 };
   for (Kind kind = U8; kind <= SUB3; kind++)
     for (size_t capacity = 0; capacity <= sizes[kind] + 1; capacity++) {
       g_autofree uint8_t *data = g_malloc(MAX(capacity, 1));
@@ -207,7 +210,10 @@ Test(writer, begin_and_end_of_a_length)
 {
   static uint8_t data[2 + 65536];
   static const uint8_t zeros[65536];
-  static const struct { size_t inner; bool ok; } cases[] = { { 0, true }, { 1, true }, { 65535, true }, { 65536, false } };
+  static const struct {
+    size_t inner;
+    bool ok;
+  } cases[] = { { 0, true }, { 1, true }, { 65535, true }, { 65536, false } };
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     MalWriter w = mal_writer(data, sizeof data);
     size_t mark = mal_write_begin16(&w);
