@@ -68,6 +68,9 @@ check_PROGRAMS += tests/bench/bench-udp
 tests_bench_bench_udp_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 
 unit_tests =
+
+# Zones of AAP on a virtual wire: tests/unit/aap-bed.h.
+aap_bed = tests/unit/aap-bed.c tests/unit/aap-bed.h
 unit_tests += tests/unit/test-address
 unit_tests += tests/unit/test-allocator
 unit_tests += tests/unit/test-allocator-model

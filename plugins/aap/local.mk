@@ -18,6 +18,9 @@ aap_sources += plugins/aap/aap-coordinator.h
 aap_sources += plugins/aap/aap-intervals.h
 aap_sources += plugins/aap/aap-params.h
 aap_sources += plugins/aap/aap-record.h
+aap_sources += plugins/aap/aap-sequence.c
+aap_sources += plugins/aap/aap-zone.c
+aap_sources += plugins/aap/aap-zone-look.c
 aap_sources += plugins/aap/aap-zone.h
 aap_sources += plugins/aap/aap-zone-private.h
 
