@@ -141,6 +141,7 @@ unit_tests += tests/unit/test-madcap-server-list
 tests_unit_test_madcap_server_list_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-server
 tests_unit_test_madcap_server_SOURCES = tests/unit/test-madcap-server.c \
+  tests/unit/test-madcap-server-edges.c tests/unit/test-madcap-server-parts.c \
   tests/unit/madcap-script.c tests/unit/madcap-script.h tests/unit/madcap-script-private.h \
   tests/unit/madcap-script-model.c tests/unit/madcap-script-text.c
 tests_unit_test_madcap_server_LDADD = plugins/madcap/libmadcap.la $(LDADD)

@@ -73,10 +73,11 @@ static bool normalize(GArray *blocks)
   for (guint i = 1; i < blocks->len; i++) {
     MalBlock *last = &g_array_index(blocks, MalBlock, kept),
              next = g_array_index(blocks, MalBlock, i);
-    MalU128 end = last->first.value + last->count;
-    if (next.first.value < end)
+    /* Counted from the last address: behind the highest one of all there is none. */
+    MalU128 end = last->first.value + (last->count - 1);
+    if (next.first.value <= end)
       return false;
-    if (next.first.value == end)
+    if (next.first.value - end == 1)
       last->count += next.count;
     else
       g_array_index(blocks, MalBlock, ++kept) = next;
@@ -94,7 +95,7 @@ static bool ask_named(const MadcapExchange *x, MalLeaseRequest *r, MadcapRefusal
 
   g_array_set_size(blocks, 0);
   while (madcap_ranges_next(&iter, &block)) {
-    if (block.count == 0 || !mal_span_contains(r->scope->span, mal_span_of_block(block)))
+    if (!mal_span_contains(r->scope->span, mal_span_of_block(block)))
       return invalid(why, MADCAP_OPTION_RANGES);
     total += block.count;
     if (total > x->s->config.max_per_request)
@@ -121,7 +122,7 @@ static bool ask_number(const MadcapExchange *x, MalLeaseRequest *r, MadcapRefusa
   r->min = r->desired = 1;
   if (!madcap_has(msg, MADCAP_OPTION_NUMBER))
     return true;
-  if (msg->desired_addresses == 0 || msg->min_addresses > msg->desired_addresses)
+  if (msg->desired_addresses == 0)
     return invalid(why, MADCAP_OPTION_NUMBER);
   if (msg->min_addresses > most)
     return impossible(why, MADCAP_OPTION_NUMBER);
@@ -198,9 +199,8 @@ bool madcap_features_missing(const MadcapExchange *x, bool shared_too, MadcapRef
   g_array_set_size(missing, 0);
   for (size_t i = 0; i < madcap_codes_count(x->msg->required); i++) {
     uint16_t code = madcap_codes_at(x->msg->required, i);
-    bool have = code == MADCAP_FEATURE_RETRY_AFTER ||
-                (code == MADCAP_FEATURE_SHARED_LEASE_ID && !shared_too);
-    if (!have)
+    /* (Retry After must not be required: such a message came no further than its form.) */
+    if (code != MADCAP_FEATURE_SHARED_LEASE_ID || shared_too)
       g_array_append_val(missing, code);
   }
   *why = madcap_refusal(MADCAP_ERROR_FEATURE_UNSUPPORTED, MADCAP_NO_OPTION);

@@ -461,7 +461,7 @@ void madcap_lease_answered(MadcapServer *s, MadcapEntry *entry, const MalLease *
     madcap_cache_finish(&s->changes, entry, mono);
     return;
   }
-  if (lease == NULL || error != NULL) {
+  if (lease == NULL) {
     why = refusal_of_error(error);
     finish_with_nak(s, entry, &why, now, mono);
     return;

@@ -69,7 +69,7 @@ size_t madcap_reply_lease(MadcapServer *s, const MadcapReplyTo *to, const MalLea
 {
   MadcapEncoder e = begin(s, to, to->type == MADCAP_DISCOVER ? MADCAP_OFFER : MADCAP_ACK);
   bool with_start = told_start || lease->start > decided;
-  MalTime from = with_start ? lease->start : MAX(lease->start, decided);
+  MalTime from = with_start ? lease->start : decided;
 
   if (with_start && (lease->start < 0 || lease->start > UINT32_MAX))
     return 0;

@@ -6,7 +6,7 @@
 
 /* ---- arrival --------------------------------------------------------------------------------- */
 
-/* No other scope of its family nests inside, and it is not one of equals with an earlier one. */
+/* No other scope of its family nests inside. */
 static bool is_innermost(const MadcapServer *s, const MalScope *scope)
 {
   for (size_t i = 0; i < mal_scope_set_size(s->scopes); i++) {
@@ -153,7 +153,7 @@ static size_t how_many_fit(const MadcapScope *scopes, size_t n, bool nesting, si
 
   while (fit < n) {
     octets += madcap_scope_octets(&scopes[fit]);
-    if (octets + (nesting ? 5 + madcap_nesting_octets(fit + 1) : 0) > MIN(room, UINT16_MAX))
+    if (octets + (nesting ? 5 + madcap_nesting_octets(fit + 1) : 0) > room)
       break;
     fit++;
   }

@@ -129,7 +129,7 @@ void madcap_answer_now(const MadcapExchange *x, size_t length, bool picky)
   if (length == 0)
     return;
   madcap_emit(x->s, x->from, x->s->buffer, length);
-  if (cache->interval == 0 || x->id.length == 0)
+  if (cache->interval == 0)
     return;
   MadcapEntry *entry = madcap_cache_add(cache, x->msg->xid, x->msg->type, x->id, x->mono);
   if (entry == NULL)

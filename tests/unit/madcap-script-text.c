@@ -147,7 +147,9 @@ void script_send(Script *t, char *const *words)
   };
   for (char *const *w = words + 1; *w != NULL; w++) {
     g_auto(GStrv) kv = g_strsplit(*w, "=", 2);
-    if (strcmp(*w, "@m") == 0) {
+    if (strcmp(*w, "nowhere") == 0) {
+      t->last.server_id = mal_address_none();
+    } else if (strcmp(*w, "@m") == 0) {
       t->last.destination = script_address("239.255.255.254");
     } else if (**w == '@') {
       t->last.destination = script_address(*w + 1);

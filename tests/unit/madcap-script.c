@@ -45,11 +45,26 @@ static void give_lease(Script *t, char *const *w)
   f->lease.end = t->now + atoi(w[3]);
   f->lease.client = strcmp(w[1], "-") == 0 ? mal_address_none() : script_address(w[1]);
   f->lease.flags = shared ? MAL_LEASE_SHARED : 0;
+  f->waiting = g_strv_contains((const char *const *)w, "waiting");
+  if (g_strv_contains((const char *const *)w, "for-ever"))
+    f->lease.end = MAL_FOREVER;
+  if (g_strv_contains((const char *const *)w, "scope-gone"))
+    f->lease.scope = "gone";
 }
 
 static void reconfigure(Script *t)
 {
   madcap_server_configure(t->server, &t->config, t->scopes, t->groups);
+}
+
+static void keep_groups(Script *t, char *const *names)
+{
+  for (guint i = t->groups->len; i-- > 0;) {
+    unsigned scope = g_array_index(t->groups, MadcapGroup, i).scope;
+    if (!g_strv_contains((const char *const *)names, mal_scope_set_at(t->scopes, scope)->id))
+      g_array_remove_index(t->groups, i);
+  }
+  reconfigure(t);
 }
 
 static void set_config(Script *t, const char *key, int64_t v)
@@ -124,6 +139,10 @@ static void run_line(Script *t, const char *line)
     drain(t);
   } else if (strcmp(w[0], "config") == 0) {
     set_config(t, w[1], atoll(w[2]));
+  } else if (strcmp(w[0], "groups") == 0) {
+    keep_groups(t, w + 1);
+  } else if (strcmp(w[0], "no-addresses") == 0) {
+    madcap_server_set_addresses(t->server, NULL, 0);
   } else if (strcmp(w[0], "count") == 0) {
     check_count(t, w[1], strtoul(w[2], NULL, 10));
   } else {

@@ -12,7 +12,8 @@
    <                     no (further) answer drain                 forget all answers commit
    what the model decided becomes durable fail                  it does not model
    granted|waiting|refused CODE PART|nohold space                 what waits gets its addresses
-   lease HEX ADDR FIRST/N LASTS [shared] [pending]   the model has a lease of that client advance N
+   lease HEX ADDR FIRST/N LASTS [shared] [waiting] [for-ever] [scope-gone]   the model has a lease of
+   that client groups NAME ...     serve at the groups of these scopes only no-addresses advance N
    both clocks, with ticks wall N                the wall clock alone calls TEXT            model
    operations since the last time, "request renew ..." config KEY N count METRIC N        a counter
    or gauge */
