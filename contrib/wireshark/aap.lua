@@ -48,7 +48,7 @@ end
 local e = {
   malformed = ProtoExpert.new("aap.malformed", "Malformed: receivers ignore the whole message",
     expert.group.MALFORMED, expert.severity.ERROR),
-  ended = ProtoExpert.new("aap.ended", "End Time is not after Current Time: this ends the use of the range",
+  ended = ProtoExpert.new("aap.ended", "End Time is not after Current Time: the range is given up",
     expert.group.COMMENTS_GROUP, expert.severity.COMMENT),
   unmet = ProtoExpert.new("aap.unmet", "Addresses could not be allocated",
     expert.group.RESPONSE_CODE, expert.severity.NOTE),
@@ -131,7 +131,7 @@ local function read_request(msg, tree, at)
   return count
 end
 
--- ---- one function for each layout: what is wrong, or nil -----------------------------------------
+-- ---- one function for each layout: what is wrong, or nil ----------------------------------------
 
 local function read_claim(msg, tree)
   return msg.tvb:len() == 12 and "no range" or read_ranges_to_end(msg, tree, 12)
@@ -184,7 +184,7 @@ local readers = {
   [ASRP] = read_asrp, [ANA] = read_ana,
 }
 
--- ---- messages ------------------------------------------------------------------------------------
+-- ---- messages ----------------------------------------------------------------------------------
 
 local function read_header(tvb, tree)
   tree:add(f.version, tvb(0, 1))

@@ -1,7 +1,8 @@
-"""AAP (draft-ietf-malloc-aap-04) in pure Python: a second codec, written from the draft's formats and not
-from the daemon's sources, so that the two can be held against each other.
+"""AAP (draft-ietf-malloc-aap-04) in pure Python: a second codec, written from the draft's formats
+and not from the daemon's sources, so that the two can be held against each other.
 
-    msg = Message(ACLM, IPV4, rseq=27, time=962409600, ranges=[Range("233.252.0.16", "233.252.0.19", 962416800)])
+    msg = Message(ACLM, IPV4, rseq=27, time=962409600,
+                  ranges=[Range("233.252.0.16", "233.252.0.19", 962416800)])
     assert parse(build(msg)) == msg
 """
 

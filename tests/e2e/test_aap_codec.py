@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the daemon's AAP codec against the independent one in aap.py, in both directions: random
-messages, golden packets, and both of these broken. AAP_TEST_SEED repeats a run, AAP_TEST_ROUNDS makes
-it longer."""
+messages, golden packets, and both of these broken. AAP_TEST_SEED repeats a run, AAP_TEST_ROUNDS
+makes it longer."""
 
 import dataclasses
 import ipaddress
@@ -89,8 +89,8 @@ def to_json(message):
 def canonical(answer):
     """Addresses in Python's spelling."""
     if "ranges" in answer:
-        answer["ranges"] = [[str(ipaddress.ip_address(first)), str(ipaddress.ip_address(last)), value]
-                            for first, last, value in answer["ranges"]]
+        answer["ranges"] = [[*(str(ipaddress.ip_address(end)) for end in ends), value]
+                            for *ends, value in answer["ranges"]]
     return answer
 
 

