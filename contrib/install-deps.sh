@@ -15,6 +15,7 @@ build=(
 test=(
   libcriterion-dev                                 # unit tests
   clang                                            # second compiler, fuzz targets
+  clang-tidy                                       # make lint
   binutils                                         # lints read object files
   python3                                          # the independent codec that drives the daemon
   sqlite3                                          # tests look into the store from outside

@@ -221,9 +221,12 @@ test_scripts += tests/packaging/quickstart.sh
 test_scripts += tests/packaging/readme.sh
 
 # make lint runs these alone.
-lints = tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh tests/lint/selftest.sh
+lints = tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh \
+  tests/lint/style.sh tests/lint/selftest.sh
+# Not in make check yet: what clang-tidy finds is not all mended.
+lint_more = tests/lint/tidy.sh
 lint: all
-	@$(AM_TESTS_ENVIRONMENT) status=0; for l in $(lints); do \
+	@$(AM_TESTS_ENVIRONMENT) status=0; for l in $(lints) $(lint_more); do \
 	  $(BASH_PROGRAM) $(srcdir)/$$l; r=$$?; \
 	  if test $$r != 0 && test $$r != 77; then echo "$$l failed"; status=1; fi; done; exit $$status
 
@@ -263,6 +266,7 @@ tests_fuzz_fuzz_text_LDFLAGS = $(fuzz_ldflags)
 test_data =
 test_data += tests/bench/run.sh
 test_data += tests/coverage.sh
+test_data += $(lint_more) .clang-tidy tests/.clang-tidy
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/aap

@@ -103,6 +103,53 @@ lists "twice in one list" 1 "echo 'a += core/a.h' >>core/local.mk" "twice: a += 
 lists "twice, beside others" 1 "echo 'unit_tests += tests/unit/test-b tests/unit/test-a' >>tests/local.mk" "twice: unit_tests += tests/unit/test-a"
 lists "a list that is reset" 1 "echo 'a =' >>tests/local.mk" "set twice: a"
 
+# ---- style --------------------------------------------------------------------------------------
+
+style()  # NAME EXPECTED FILE CONTENT TEXT
+{
+  local out
+  rm -rf "$tmp/s"
+  mkdir -p "$tmp/s/core" "$tmp/s/tests"
+  printf 'int a;\n' >"$tmp/s/core/a.c"
+  printf '%s\n' "$4" >"$tmp/s/$3"
+  out=$(bash "$here/style.sh" "$tmp/s" 2>&1)
+  verdict "style: $1" "$2" $? "$out" "$5"
+}
+
+wide=$(printf 'x%.0s' {1..100})
+style "100 columns" 0 core/b.c "$wide" ""
+style "101 columns" 1 core/b.c "$wide." core/b.c:1:
+style "101 columns in a test" 1 tests/b.py "$wide." tests/b.py:1:
+style "100 columns of more octets" 0 tests/b.sh "${wide/x/ü}" ""
+style "600 lines" 0 core/b.h "$(seq 600)" ""
+style "601 lines" 1 core/b.h "$(seq 601)" "core/b.h: 601 lines"
+
+# ---- clang-tidy ---------------------------------------------------------------------------------
+
+tidy()  # NAME EXPECTED FOLDER SOURCE TEXT
+{
+  local out
+  rm -rf "$tmp/y"
+  mkdir -p "$tmp/y/core" "$tmp/y/tests"
+  cp "$here/../../.clang-tidy" "$tmp/y/" && cp "$here/../.clang-tidy" "$tmp/y/tests/" || exit 99
+  touch "$tmp/y/config.h"
+  printf '%s\n' "$4" >"$tmp/y/$3/a.c"
+  out=$(top_srcdir=$tmp/y top_builddir=$tmp/y bash "$here/tidy.sh" "$3/a.c" 2>&1)
+  verdict "tidy: $1" "$2" $? "$out" "$5"
+}
+
+if [ "${MALLOCD_TIDY:-yes}" != no ] && command -v clang-tidy pkg-config >/dev/null; then
+  null='int f(int *p); int f(int *p) { if (!p) return *p; return 0; }'
+  number='#include <stdlib.h>
+int f(const char *s); int f(const char *s) { return atoi(s); }'
+  tidy "nothing wrong" 0 core 'int f(int a); int f(int a) { return a + 1; }' ""
+  tidy "a null pointer" 1 core "$null" core/a.c:1:
+  tidy "a null pointer in tests" 1 tests "$null" tests/a.c:1:
+  tidy "a number that is none" 1 core "$number" cert-err34-c
+  tidy "justified" 0 core "$number // NOLINT(cert-err34-c): only a test" ""
+  tidy "does not compile" 1 core 'int f(' error
+fi
+
 # ---- exported symbols ---------------------------------------------------------------------------------
 
 shared()  # OUTPUT SOURCE
