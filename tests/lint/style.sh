@@ -18,6 +18,9 @@ tests/unit/test-madcap-client-sim.c
 tests/unit/test-runtime-glib.c
 '
 long_lines='
+tests/unit/madcap-script.h
+tests/unit/test-madcap-server-edges.c
+tests/unit/test-madcap-server-parts.c
 contrib/install-deps.sh
 contrib/run-tests.sh
 core/leases.c
@@ -25,9 +28,6 @@ tests/bench/bench-madcap.c
 tests/bench/bench-udp.c
 tests/bench/run.sh
 tests/coverage.sh
-tests/e2e/aap.py
-tests/e2e/test_aap_codec.py
-tests/e2e/test_aap_dissector.sh
 tests/e2e/test_dissector.sh
 tests/e2e/test_service.py
 tests/fuzz/fuzz-madcap-client.c
