@@ -171,6 +171,8 @@ CLEANFILES += tests/madcap.pcap
 
 aap_packets = tests/support/aap-packets.c tests/support/aap-packets.h tests/support/hex.c tests/support/hex.h
 aap_test_libs = plugins/aap/libaap.la $(LDADD)
+unit_tests += tests/unit/test-aap-auth
+tests_unit_test_aap_auth_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-golden
 tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets) \
   tests/support/pcap.c tests/support/pcap.h

@@ -1,6 +1,10 @@
 # AAP: a convenience library (for tests, fuzz targets and the simulator).
 
 aap_sources =
+aap_sources += plugins/aap/aap-auth.c
+aap_sources += plugins/aap/aap-auth.h
+aap_sources += plugins/aap/aap-keys.c
+aap_sources += plugins/aap/aap-keys.h
 aap_sources += plugins/aap/aap-ranges.c
 aap_sources += plugins/aap/aap-ranges.h
 aap_sources += plugins/aap/aap-requests.c
