@@ -19,6 +19,7 @@ aap_sources += plugins/aap/aap-wire-decode.c
 aap_sources += plugins/aap/aap-wire-describe.c
 aap_sources += plugins/aap/aap-wire-encode.c
 aap_sources += plugins/aap/aap-coordinator.h
+aap_sources += plugins/aap/aap-intervals.c
 aap_sources += plugins/aap/aap-intervals.h
 aap_sources += plugins/aap/aap-params.h
 aap_sources += plugins/aap/aap-record.h
