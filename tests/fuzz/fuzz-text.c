@@ -10,13 +10,14 @@
 
 static void read_time(const char *text)
 {
-  char out[MAL_TIME_STRLEN], fraction = strchr(text, '.') != NULL;
+  char out[MAL_TIME_STRLEN];
+  /* GLib rounds fractions, and knows no leap second. */
+  bool differs = strchr(text, '.') || strstr(text, ":60") || !g_ascii_isdigit(*text);
   MalTime t, again;
   if (!mal_time_parse(text, &t, NULL))
     return;
   must(mal_time_parse(mal_time_format(t, out), &again, NULL) && again == t);
-  g_autoptr(GDateTime) glib =
-      g_ascii_isdigit(*text) && !fraction ? g_date_time_new_from_iso8601(text, NULL) : NULL;
+  g_autoptr(GDateTime) glib = differs ? NULL : g_date_time_new_from_iso8601(text, NULL);
   must(!glib || g_date_time_to_unix(glib) == t);
 }
 
