@@ -1,5 +1,5 @@
-/* The control API's socket under clients that behave badly. The input is a list of steps, of three clients that take
-   turns:
+/* The control API's socket under clients that behave badly. The input is a list of steps, of three
+   clients that take turns:
 
      0 LENGTH OCTETS     octets, cut wherever the client likes
      1 WHICH ID          a sound request
@@ -11,8 +11,8 @@
      7                   an event happens, which subscribers hear
      8                   the client reads nothing from now on, or reads again
 
-   What must hold: each line that comes back is one JSON object of version 2.0 in valid text; there are never more
-   answers than lines that were said; nothing is left behind in the end.
+   What must hold: each line that comes back is one JSON object of version 2.0 in valid text; there
+   are never more answers than lines that were said; nothing is left behind in the end.
    Covers: core/control-socket*.c core/control.c core/events*.c */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,7 @@ typedef struct {
 
 static Bed bed;
 
-/* ---- methods ------------------------------------------------------------------------------------------------- */
+/* ---- methods --------------------------------------------------------------------------------- */
 
 static void echo(MalCall *call, json_object *params, void *user)
 {
@@ -102,7 +102,7 @@ static const MalMethod methods[] = {
 
 static const MalEventDef news = { "test.news", MAL_FAULT_NOBODY, MAL_LOG_DEBUG, "A test's." };
 
-/* ---- the bed ------------------------------------------------------------------------------------------------- */
+/* ---- the bed --------------------------------------------------------------------------------- */
 
 static void bed_remove(void)
 {
@@ -121,7 +121,9 @@ static void bed_make(Bed *b)
   b->control = mal_control_new();
   b->waiting = g_ptr_array_new();
   mal_control_add(b->control, "test", methods, G_N_ELEMENTS(methods), b);
-  MalControlSocketOptions o = { .context = b->context, .control = b->control, .events = b->events, .path = b->path };
+  MalControlSocketOptions o = {
+    .context = b->context, .control = b->control, .events = b->events, .path = b->path
+  };
   b->socket = mal_control_socket_open(&o, &error);
   must(b->socket);
   atexit(bed_remove);
@@ -135,7 +137,7 @@ static void turn(Bed *b)
     continue;
 }
 
-/* ---- clients ------------------------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 static void client_open(Bed *b, Client *c)
 {
@@ -153,8 +155,10 @@ static void check_line(Client *c, const char *text, size_t length)
   must(g_utf8_validate(text, (gssize)length, NULL));
   json_object *o = json_tokener_parse_ex(tokener, text, (int)length);
   must(json_object_is_type(o, json_type_object) && json_tokener_get_parse_end(tokener) == length);
-  must(json_object_object_get_ex(o, "jsonrpc", &version) && strcmp(json_object_get_string(version), "2.0") == 0);
-  bool result = json_object_object_get_ex(o, "result", NULL), error = json_object_object_get_ex(o, "error", NULL);
+  must(json_object_object_get_ex(o, "jsonrpc", &version) &&
+       strcmp(json_object_get_string(version), "2.0") == 0);
+  bool result = json_object_object_get_ex(o, "result", NULL),
+       error = json_object_object_get_ex(o, "error", NULL);
   bool method = json_object_object_get_ex(o, "method", NULL);
   must(result + error + method == 1 && json_object_object_get_ex(o, "id", NULL) == !method);
   c->answers += !method;
@@ -210,7 +214,7 @@ static void client_leave(Bed *b, Client *c)
   *c = (Client){ .fd = -1, .heard = c->heard };
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static void say_octets(Bed *b, Client *c, MalReader *in)
 {
@@ -223,15 +227,20 @@ static void say_octets(Bed *b, Client *c, MalReader *in)
 static void say_request(Bed *b, Client *c, MalReader *in)
 {
   static const char *const requests[] = {
-    "\"method\":\"test.echo\",\"params\":{\"text\":\"x\"}", "\"method\":\"test.echo\",\"progress\":true",
-    "\"method\":\"test.wait\"", "\"method\":\"test.fail\"", "\"method\":\"test.subscribe\"",
-    "\"method\":\"test.subscribe\",\"params\":{\"prefix\":\"test.n\"}", "\"method\":\"rpc.discover\"",
-    "\"method\":\"test.none\"", "\"method\":\"test.echo\",\"params\":{\"none\":1}",
+    "\"method\":\"test.echo\",\"params\":{\"text\":\"x\"}",
+    "\"method\":\"test.echo\",\"progress\":true",
+    "\"method\":\"test.wait\"",
+    "\"method\":\"test.fail\"",
+    "\"method\":\"test.subscribe\"",
+    "\"method\":\"test.subscribe\",\"params\":{\"prefix\":\"test.n\"}",
+    "\"method\":\"rpc.discover\"",
+    "\"method\":\"test.none\"",
+    "\"method\":\"test.echo\",\"params\":{\"none\":1}",
   };
   uint8_t which = mal_read_u8(in), id = mal_read_u8(in);
   g_autofree char *number = id < 250 ? g_strdup_printf(",\"id\":%u", id) : g_strdup("");
-  g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",%s%s}\n", requests[which % G_N_ELEMENTS(requests)],
-                                          number);
+  g_autofree char *line = g_strdup_printf("{\"jsonrpc\":\"2.0\",%s%s}\n",
+                                          requests[which % G_N_ELEMENTS(requests)], number);
   client_say(b, c, line, strlen(line));
 }
 

@@ -2,12 +2,14 @@
 
      0  METHOD TERMINAL JSON       the view of an answer
      1  TERMINAL JSON              an event
-     2  TERMINAL JSON NUL WORDS    a method as rpc.discover describes it, its help, and a command line for it
+     2  TERMINAL JSON NUL WORDS    a method as rpc.discover describes it, and a command line for it
      3  OCTETS                     what comes through the socket after two calls
 
-   What must hold: whatever is printed is valid text without control characters (but for our own colours); a call ends
-   in either a result or an error that says why; parameters are an object.
+   What must hold: whatever is printed is valid text without control characters (but for our own
+   colours); a call ends in either a result or an error that says why; parameters are an object.
    Covers: core/ctl-views.c core/ctl-show.c core/ctl-map.c core/ctl-args.c core/ctl-rpc.c */
+#include <config.h>
+
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,7 +23,7 @@
 #define NOW INT64_C(1767225600)
 #define WORDS_MOST 16
 
-/* ---- what is printed ----------------------------------------------------------------------------------------- */
+/* ---- what is printed ------------------------------------------------------------------------- */
 
 typedef struct {
   MalCtlTerm term;
@@ -32,8 +34,12 @@ typedef struct {
 static void paper_open(Paper *p, uint8_t how)
 {
   static const unsigned widths[] = { 0, 1, 20, 80, 200 };
-  p->term = (MalCtlTerm){ .out = open_memstream(&p->text, &p->length), .width = widths[how % 5], .height = 24,
-                          .utf8 = how & 64, .colours = how & 128, .now = NOW };
+  p->term = (MalCtlTerm){ .out = open_memstream(&p->text, &p->length),
+                          .width = widths[how % 5],
+                          .height = 24,
+                          .utf8 = how & 64,
+                          .colours = how & 128,
+                          .now = NOW };
 }
 
 /* The end of one of our own colours, from the escape on; NULL for any other sequence. */
@@ -60,7 +66,7 @@ static void paper_check(Paper *p)
   free(p->text);
 }
 
-/* ---- what is read -------------------------------------------------------------------------------------------- */
+/* ---- what is read ---------------------------------------------------------------------------- */
 
 /* As deep as what comes through the socket may be. */
 static json_object *take_json(MalReader *in)
@@ -69,8 +75,10 @@ static json_object *take_json(MalReader *in)
   const char *text = (const char *)mal_read_bytes(in, left);
   const char *end = text ? memchr(text, '\0', left) : NULL;
   json_tokener *tokener = json_tokener_new_ex(64);
-  json_object *o = text ? json_tokener_parse_ex(tokener, text, (int)(end ? end - text : (gssize)left)) : NULL;
-  bool whole = json_tokener_get_error(tokener) == json_tokener_success && json_object_is_type(o, json_type_object);
+  json_object *o =
+      text ? json_tokener_parse_ex(tokener, text, (int)(end ? end - text : (gssize)left)) : NULL;
+  bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
+               json_object_is_type(o, json_type_object);
   json_tokener_free(tokener);
   if (end) {
     /* What follows is for others. */
@@ -85,9 +93,11 @@ static json_object *take_json(MalReader *in)
 static void view_answer(MalReader *in)
 {
   static const char *const methods[] = {
-    "status", "scope.list", "range.list", "reserve.list", "lease.list", "lease.get", "space.usage", "space.map",
-    "plugin.list", "stats.get", "config.check", "rpc.discover", "store.check", "madcap.scopes", "madcap.servers",
-    "lease.request",
+    /* those with a view of their own, and others */
+    "status",      "scope.list",    "range.list",     "reserve.list",
+    "lease.list",  "lease.get",     "space.usage",    "space.map",
+    "plugin.list", "stats.get",     "config.check",   "rpc.discover",
+    "store.check", "madcap.scopes", "madcap.servers", "lease.request",
   };
   Paper paper;
   const char *method = methods[mal_read_u8(in) % G_N_ELEMENTS(methods)];
@@ -144,7 +154,7 @@ static void read_method(MalReader *in)
   paper_check(&paper);
 }
 
-/* ---- a daemon ------------------------------------------------------------------------------------------------ */
+/* ---- a daemon -------------------------------------------------------------------------------- */
 
 static char *dir, *path;
 static int listening = -1;

@@ -1,8 +1,9 @@
-/* The client machine under arbitrary answers, time and changes of mind. The input says what is asked for (see ask_of),
-   then steps:
+/* The client machine under arbitrary answers, time and changes of mind. The input says what is
+   asked for (see ask_of), then steps:
 
      0 PEER LENGTH OCTETS    a datagram; the transaction id in it is made the right one
-     1 PEER TYPE N OPTIONS   an answer made of N options, each a code and octets that shape its value (see put_option)
+     1 PEER TYPE N OPTIONS   an answer made of N options, each a code and octets that shape its
+                             value (see put_option)
      2                       time passes to the next deadline
      3 SECONDS(2) MICRO(1)   time passes, with each deadline on the way
      4 HOW                   the wall clock steps
@@ -10,10 +11,10 @@
      6                       what was leased is renewed, by another errand
      7 PEER                  the last datagram once more
 
-   What must hold: each message keeps table 5 and goes to whom was asked; a retransmission is the same octets; an errand
-   ends, in bounded time, and says nothing afterwards; what it brings is what was asked for; whoever was sent a REQUEST,
-   and may have granted it, is told of in the end. What was leased comes back from its record as it was, is renewed
-   or ends.
+   What must hold: each message keeps table 5 and goes to whom was asked; a retransmission is the
+   same octets; an errand ends, in bounded time, and says nothing afterwards; what it brings is what
+   was asked for; whoever was sent a REQUEST, and may have granted it, is told of in the end. What
+   was leased comes back from its record as it was, is renewed or ends.
    Covers: plugins/madcap/madcap-client*.c */
 #include <string.h>
 
@@ -65,7 +66,8 @@ static MalEndpoint peer_at(const World *w, uint8_t n)
   bool six = w->ask.family == MAL_IPV6;
   MalU128 base = six ? (MalU128)0x20010db800000000u << 64 | 1 : 0xC0000201u;
 
-  return (MalEndpoint){ .address = mal_address_make(w->ask.family, base + n % N_PEERS), .port = 2535 };
+  return (MalEndpoint){ .address = mal_address_make(w->ask.family, base + n % N_PEERS),
+                        .port = 2535 };
 }
 
 static bool same_peer(const MalEndpoint *a, const MalEndpoint *b)
@@ -73,7 +75,7 @@ static bool same_peer(const MalEndpoint *a, const MalEndpoint *b)
   return a->port == b->port && mal_address_equal(a->address, b->address);
 }
 
-/* ---- what the machine does ------------------------------------------------------------------------------------- */
+/* ---- what the machine does ------------------------------------------------------------------- */
 
 static uint32_t op_xid(void *user)
 {
@@ -103,7 +105,8 @@ static void note_request(World *w, const MalEndpoint *who)
   memcpy(a->id, id.bytes, id.length);
 }
 
-static void op_send(void *user, const MalEndpoint *to, const uint8_t *data, size_t length, unsigned transmission)
+static void op_send(void *user, const MalEndpoint *to, const uint8_t *data, size_t length,
+                    unsigned transmission)
 {
   World *w = user;
   bool group = mal_address_is_multicast(to->address);
@@ -114,7 +117,8 @@ static void op_send(void *user, const MalEndpoint *to, const uint8_t *data, size
   must(madcap_decode(data, length, &m, NULL) == MADCAP_OK && !madcap_type_from_server(m.type));
   must(madcap_check(&m, (MadcapContext){ .multicast = group }, NULL));
   must(m.xid == w->xid && m.family == w->ask.family);
-  must(mal_lease_id_equal((MalLeaseId){ m.lease_id.data, m.lease_id.length }, madcap_client_id(w->client)));
+  must(mal_lease_id_equal((MalLeaseId){ m.lease_id.data, m.lease_id.length },
+                          madcap_client_id(w->client)));
   bool fresh = transmission == 1 && (w->last_length == 0 || m.xid != w->sent.xid);
   if (fresh) {
     memcpy(w->last, data, length);
@@ -130,8 +134,8 @@ static void op_send(void *user, const MalEndpoint *to, const uint8_t *data, size
   w->transmission = transmission;
 }
 
-static void op_news(void *user, MadcapClientNews what, const MalEndpoint *who, const MadcapMessage *msg,
-                    const char *why)
+static void op_news(void *user, MadcapClientNews what, const MalEndpoint *who,
+                    const MadcapMessage *msg, const char *why)
 {
   World *w = user;
 
@@ -140,7 +144,8 @@ static void op_news(void *user, MadcapClientNews what, const MalEndpoint *who, c
     w->chosen = *who;
   must((what == MADCAP_CLIENT_UNFIT || what == MADCAP_CLIENT_LATER) == (why && *why));
   must(!msg || w->hears);
-  if (what == MADCAP_CLIENT_HEARD && msg->type == MADCAP_NAK && w->sent.type == MADCAP_REQUEST && w->n_asked > 0)
+  if (what == MADCAP_CLIENT_HEARD && msg->type == MADCAP_NAK && w->sent.type == MADCAP_REQUEST &&
+      w->n_asked > 0)
     w->asked[w->n_asked - 1].refused = true;
 }
 
@@ -155,7 +160,7 @@ static const MadcapClientOps ops = {
   .xid = op_xid, .id = op_id, .send = op_send, .news = op_news, .info = op_info,
 };
 
-/* ---- what it brings ---------------------------------------------------------------------------------------------- */
+/* ---- what it brings -------------------------------------------------------------------------- */
 
 static uint64_t check_blocks(const World *w, const GArray *blocks)
 {
@@ -209,8 +214,9 @@ static void check_silent(const World *w, const MadcapClientResult *r)
     bool told = a->refused || (r->done && i + 1 == w->n_asked);
     for (guint k = 0; k < r->silent->len && !told; k++) {
       const MadcapClientSilent *s = &g_array_index(r->silent, MadcapClientSilent, k);
-      told = same_peer(&s->server, &a->who) &&
-             mal_lease_id_equal((MalLeaseId){ s->id, s->id_length }, (MalLeaseId){ a->id, a->id_length });
+      told =
+          same_peer(&s->server, &a->who) && mal_lease_id_equal((MalLeaseId){ s->id, s->id_length },
+                                                               (MalLeaseId){ a->id, a->id_length });
     }
     /* Asked again after "later": one and the same lease. */
     for (size_t k = i + 1; k < w->n_asked && !told; k++)
@@ -247,12 +253,13 @@ static void check(World *w)
     must(madcap_client_due(w->client) < INT64_MAX);
 }
 
-/* ---- what was leased ------------------------------------------------------------------------------------------------- */
+/* ---- what was leased ------------------------------------------------------------------------- */
 
 static void check_record(const MadcapHeld *held)
 {
   g_autoptr(GByteArray) record = madcap_held_write(held);
-  g_autoptr(MadcapHeld) again = madcap_held_read(madcap_held_id(held), record->data, record->len, NULL);
+  g_autoptr(MadcapHeld) again =
+      madcap_held_read(madcap_held_id(held), record->data, record->len, NULL);
 
   must(again);
   g_autoptr(GByteArray) twice = madcap_held_write(again);
@@ -302,11 +309,13 @@ static void check_end_of_lease(World *w)
   must_fail(__FILE__, __LINE__, "the lease ends");
 }
 
-/* ---- what is asked for ------------------------------------------------------------------------------------------------ */
+/* ---- what is asked for ----------------------------------------------------------------------- */
 
 static int64_t pick_time(World *w, int64_t none)
 {
-  static const int64_t offsets[] = { 0, 1, 60, 3600, 86400, -3600, INT64_C(1) << 31, INT64_C(1) << 33 };
+  static const int64_t offsets[] = {
+    0, 1, 60, 3600, 86400, -3600, INT64_C(1) << 31, INT64_C(1) << 33
+  };
   uint8_t how = mal_read_u8(&w->in);
 
   return how % 16 < G_N_ELEMENTS(offsets) ? now(w) + offsets[how % 16] : none;
@@ -341,7 +350,8 @@ static void ask_whom(World *w, uint8_t how)
 
 static void ask_of(World *w)
 {
-  static const MadcapType errands[] = { MADCAP_REQUEST, MADCAP_RENEW, MADCAP_RELEASE, MADCAP_GETINFO };
+  static const MadcapType errands[] = { MADCAP_REQUEST, MADCAP_RENEW, MADCAP_RELEASE,
+                                        MADCAP_GETINFO };
   uint8_t flags = mal_read_u8(&w->in), more = mal_read_u8(&w->in);
   MadcapClientAsk *a = &w->ask;
 
@@ -361,7 +371,8 @@ static void ask_of(World *w)
   a->n_named = more / 24 % 4;
   a->named = w->named;
   for (size_t i = 0; i < a->n_named; i++)
-    w->named[i] = mal_block_make(in_scope(w, (uint16_t)(64 * i + mal_read_u8(&w->in) % 64)), (uint32_t)(1 + i));
+    w->named[i] = mal_block_make(in_scope(w, (uint16_t)(64 * i + mal_read_u8(&w->in) % 64)),
+                                 (uint32_t)(1 + i));
   a->lifetime = pick_seconds(w);
   a->min_lifetime = pick_seconds(w);
   a->start = pick_time(w, MAL_BEGINNING);
@@ -402,7 +413,7 @@ static void renew(World *w)
   w->held->busy = true;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void put_time(World *w, MalWriter *out)
 {
@@ -467,7 +478,9 @@ static void put_value(World *w, MalWriter *out, unsigned option)
   case MADCAP_OPTION_LEASE_TIME:
   case MADCAP_OPTION_MIN_LEASE_TIME: mal_write_u32(out, (uint32_t)pick_seconds(w)); break;
   case MADCAP_OPTION_SERVER_ID: put_server_id(w, out); break;
-  case MADCAP_OPTION_LEASE_ID: mal_write_bytes(out, w->sent.lease_id.data, w->sent.lease_id.length); break;
+  case MADCAP_OPTION_LEASE_ID:
+    mal_write_bytes(out, w->sent.lease_id.data, w->sent.lease_id.length);
+    break;
   case MADCAP_OPTION_SCOPE: mal_write_address(out, in_scope(w, mal_read_u8(&w->in) == 1)); break;
   case MADCAP_OPTION_START_TIME:
   case MADCAP_OPTION_CURRENT_TIME:
@@ -513,7 +526,8 @@ static void header(World *w, MalWriter *out, uint8_t type)
 /* The lease identifier, without which no answer is one, need not be said. */
 static void compose(World *w)
 {
-  static const uint8_t types[] = { MADCAP_OFFER, MADCAP_ACK, MADCAP_NAK, MADCAP_OFFER, MADCAP_ACK, MADCAP_RELEASE };
+  static const uint8_t types[] = { MADCAP_OFFER, MADCAP_ACK, MADCAP_NAK,
+                                   MADCAP_OFFER, MADCAP_ACK, MADCAP_RELEASE };
   MalWriter out = mal_writer(w->datagram, sizeof w->datagram);
   uint8_t type = mal_read_u8(&w->in), n = mal_read_u8(&w->in) % 12;
 
@@ -540,7 +554,7 @@ static void take_octets(World *w)
   }
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void pass_to(World *w, int64_t mono)
 {
@@ -567,7 +581,7 @@ static void step_clock(World *w)
   w->wall += steps[mal_read_u8(&w->in) % G_N_ELEMENTS(steps)] * US;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool do_step(World *w)
 {
