@@ -129,7 +129,7 @@ static void bucket_put(Bucket *buckets, uint32_t n, Bucket b)
 
 static void grow_buckets(MalLeases *l)
 {
-  uint32_t n = l->n_buckets + l->n_buckets / 4;
+  uint32_t n = l->n_buckets + l->n_buckets / 8;
   g_assert(n > l->n_buckets);
   Bucket *buckets = g_new0(Bucket, n);
   for (uint32_t i = 0; i < l->n_buckets; i++)

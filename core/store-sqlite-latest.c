@@ -13,7 +13,7 @@ typedef struct {
 struct MalLatest {
   uint8_t secret[MAL_LATEST_SECRET];
   Slot *slots;
-  size_t size;                /* at most four fifths are taken */
+  size_t size;                /* at most seven eighths are taken */
   size_t count;
 };
 
@@ -74,7 +74,7 @@ static void grow(MalLatest *latest)
 {
   Slot *old = latest->slots;
   size_t old_size = latest->size;
-  latest->size += old_size / 4;
+  latest->size += old_size / 8;
   latest->slots = g_new0(Slot, latest->size);
   for (size_t i = 0; i < old_size; i++) {
     if (old[i].row_low) {
@@ -90,7 +90,7 @@ uint64_t mal_latest_set(MalLatest *latest, MalLatestKey key, uint64_t row)
   size_t i = find(latest, key);
   uint64_t before = latest->slots[i].row_low >> 8;
   if (!latest->slots[i].row_low) {
-    if ((latest->count + 1) * 5 > latest->size * 4) {
+    if ((latest->count + 1) * 8 > latest->size * 7) {
       grow(latest);
       i = find(latest, key);
     }

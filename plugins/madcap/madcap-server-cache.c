@@ -226,8 +226,11 @@ MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, Ma
 
 static bool may_have(const MadcapEntry *entry, MalAddress source)
 {
-  return (entry->flags & MADCAP_ENTRY_PICKY) == 0 ||
-         mal_address_equal(entry->from.peer.address, source);
+  if ((entry->flags & MADCAP_ENTRY_PICKY) == 0)
+    return true;
+  return entry->peer_family == source.family &&
+         entry->peer_high == (uint64_t)(source.value >> 64) &&
+         entry->peer_low == (uint64_t)source.value;
 }
 
 MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
@@ -259,6 +262,14 @@ void madcap_cache_disown(MadcapEntry *entry)
   entry->cookie += UINT64_C(1) << 32;
 }
 
+void madcap_cache_from(MadcapEntry *entry, const MadcapArrival *from)
+{
+  entry->from = *from;
+  entry->peer_family = (uint8_t)from->peer.address.family;
+  entry->peer_high = (uint64_t)(from->peer.address.value >> 64);
+  entry->peer_low = (uint64_t)from->peer.address.value;
+}
+
 void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *data, size_t length)
 {
   if (entry->reply != NULL && entry->reply != entry->reply_inline) {
@@ -266,7 +277,7 @@ void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *d
     g_free(entry->reply);
   }
   entry->reply = entry->reply_inline;
-  if (length > sizeof entry->reply_inline) {
+  if (entry->waiting || length > sizeof entry->reply_inline) {
     entry->reply = g_malloc(length);
     cache->octets += length;
   }

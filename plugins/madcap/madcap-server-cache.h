@@ -32,16 +32,22 @@ typedef struct MadcapEntry {
   uint8_t id_length;
   bool used, done, waiting;
   MalFamily family;
-  MadcapArrival from;
-  MalAddress scope;                   /* its Scope ID */
-  MalTime decided;                    /* NOW of the decision */
-  int64_t lease_time;                 /* what was asked for, capped */
+  uint8_t peer_family;
+  uint64_t peer_high, peer_low;       /* who asked */
   int64_t deadline;                   /* waiting: next step; done: when it is forgotten */
   uint8_t *id;
   uint8_t *reply;                     /* NULL: none yet */
   size_t reply_length;
   uint8_t id_inline[32];
-  uint8_t reply_inline[136];
+  union {
+    struct {                          /* under way */
+      MadcapArrival from;
+      MalAddress scope;               /* its Scope ID */
+      MalTime decided;                /* NOW of the decision */
+      int64_t lease_time;             /* what was asked for, capped */
+    };
+    uint8_t reply_inline[176];        /* from the final answer on */
+  };
 } MadcapEntry;
 
 typedef struct {
@@ -68,15 +74,18 @@ void madcap_cache_bound(MadcapCache *cache, size_t entries, size_t octets,
 /* What SOURCE's message with this triple is a retransmission of, or NULL. */
 MadcapEntry *madcap_cache_find(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
                                MalAddress source, int64_t mono);
-/* A new one, under way, zeroed but for the key; NULL where all the room is taken by others under
-   way. ID is copied. */
+/* A new one, under way, zeroed but for the key and what its union holds; NULL where all the room is
+   taken by others under way. ID is copied. */
 MadcapEntry *madcap_cache_add(MadcapCache *cache, uint32_t xid, uint8_t type, MalLeaseId id,
                               int64_t mono);
 /* NULL where it isn't there (any more). */
 MadcapEntry *madcap_cache_by_cookie(MadcapCache *cache, uint64_t cookie);
 /* The model's answer to what was asked with the cookie is no longer wanted. */
 void madcap_cache_disown(MadcapEntry *entry);
-/* Keeps a copy of the answer. */
+/* Where ENTRY came from. */
+void madcap_cache_from(MadcapEntry *entry, const MadcapArrival *from);
+/* Keeps a copy of the answer. Unless ENTRY waits, where that may be to come again, it is the last to
+   be done before finish: what ENTRY knew while it was under way is gone. */
 void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *data, size_t length);
 /* It is over: with an answer it is kept for the interval, without one (or with no interval)
    dropped, and ENTRY is gone. */

@@ -82,7 +82,7 @@ static MadcapEntry *begin(const MadcapExchange *x, MalAddress scope, int64_t lea
     x->s->ops->news(x->s->user, &news);
     return NULL;
   }
-  entry->from = *x->from;
+  madcap_cache_from(entry, x->from);
   entry->family = x->msg->family;
   entry->flags = entry_flags(x->msg);
   entry->scope = scope;

@@ -134,7 +134,7 @@ void madcap_answer_now(const MadcapExchange *x, size_t length, bool picky)
   MadcapEntry *entry = madcap_cache_add(cache, x->msg->xid, x->msg->type, x->id, x->mono);
   if (entry == NULL)
     return;
-  entry->from = *x->from;
+  madcap_cache_from(entry, x->from);
   entry->flags = picky ? MADCAP_ENTRY_PICKY : 0;
   madcap_cache_reply(cache, entry, x->s->buffer, length);
   madcap_cache_finish(cache, entry, x->mono);
