@@ -84,8 +84,8 @@ MadcapEntry *madcap_cache_by_cookie(MadcapCache *cache, uint64_t cookie);
 void madcap_cache_disown(MadcapEntry *entry);
 /* Where ENTRY came from. */
 void madcap_cache_from(MadcapEntry *entry, const MadcapArrival *from);
-/* Keeps a copy of the answer. Unless ENTRY waits, where that may be to come again, it is the last to
-   be done before finish: what ENTRY knew while it was under way is gone. */
+/* Keeps a copy of the answer. Unless ENTRY waits, where that may be to come again, it is the last
+   to be done before finish: what ENTRY knew while it was under way is gone. */
 void madcap_cache_reply(MadcapCache *cache, MadcapEntry *entry, const uint8_t *data, size_t length);
 /* It is over: with an answer it is kept for the interval, without one (or with no interval)
    dropped, and ENTRY is gone. */
