@@ -153,13 +153,19 @@ static void transmit(MadcapClient *c, int64_t mono)
                  c->message->len, c->transmissions);
 }
 
-static void say(MadcapClient *c, MadcapType type, MalTime now, int64_t mono)
+static bool could_say(MadcapClient *c, MadcapType type, MalTime now, int64_t mono)
 {
   c->transmissions = 0;
   c->refused = false;
-  if (madcap_client_compose(c, type, now))
-    transmit(c, mono);
-  else
+  if (!madcap_client_compose(c, type, now))
+    return false;
+  transmit(c, mono);
+  return true;
+}
+
+static void say(MadcapClient *c, MadcapType type, MalTime now, int64_t mono)
+{
+  if (!could_say(c, type, now, mono))
     madcap_client_give_up(c);
 }
 
@@ -315,11 +321,15 @@ static void nobody_answered(MadcapClient *c, MalTime now, int64_t mono)
     madcap_client_next_server(c, now, mono);
 }
 
-/* The same options as before, with a new transaction id (2.13.2). */
+/* The same options as before, with a new transaction id (2.13.2). The server keeps what it was asked
+   for, also where it can't be asked again. */
 static void retry(MadcapClient *c, MalTime now, int64_t mono)
 {
   c->phase = c->before_retry;
-  say(c, c->ask.errand, now, mono);
+  if (could_say(c, c->ask.errand, now, mono))
+    return;
+  madcap_client_fell_silent(c);
+  madcap_client_give_up(c);
 }
 
 void madcap_client_tick(MadcapClient *c, MalTime now, int64_t mono)

@@ -381,6 +381,24 @@ Test(madcap_client, given_up_while_it_waits_it_is_to_be_released_2_13_2)
   end(t);
 }
 
+/* By a clock that went mad meanwhile; the server keeps what it was asked for. */
+Test(madcap_client, what_cannot_be_asked_for_again_is_to_be_released_2_13_2)
+{
+  Script *t = script(MADCAP_REQUEST, "192.0.2.1", false);
+
+  t->ask.wait = true;
+  t->ask.start = NOW + 3600;
+  run(t);
+  cr_assert(
+      ANSWER(t, .type = MADCAP_ACK, .from = "192.0.2.1", .start = NOW + 3600, .retry_in = 300));
+  cr_assert(madcap_client_is_waiting(t->client));
+  madcap_client_tick(t->client, -1, madcap_client_due(t->client));
+  cr_assert_not(over(t)->done);
+  cr_assert_eq(over(t)->code, MAL_ERROR_INVALID);
+  cr_assert_eq(over(t)->silent->len, 1);
+  end(t);
+}
+
 /* ---- results --------------------------------------------------------------------------------- */
 
 Test(madcap_client, a_lease_is_counted_from_when_it_was_first_asked_for)
