@@ -1,6 +1,11 @@
 # AAP: a convenience library (for tests, fuzz targets and the simulator).
 
 aap_sources =
+aap_sources += plugins/aap/aap-ana.c
+aap_sources += plugins/aap/aap-asa.c
+aap_sources += plugins/aap/aap-asa.h
+aap_sources += plugins/aap/aap-asrp.c
+aap_sources += plugins/aap/aap-coordinator.c
 aap_sources += plugins/aap/aap-auth.c
 aap_sources += plugins/aap/aap-auth.h
 aap_sources += plugins/aap/aap-keys.c

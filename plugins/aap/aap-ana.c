@@ -1,0 +1,139 @@
+/* Addresses that could not be had (draft-ietf-malloc-aap-04 3.2.9): said, remembered, forgotten
+ * when they can. */
+#include "aap-asa.h"
+
+#include "aap-seq.h"
+#include "aap-time.h"
+
+static const MalEndpoint us;
+
+static void send(AapZone *zone, AapAna *ana)
+{
+  AapRequest request = { ana->count, aap_time_to_wire(ana->end) };
+  AapMessage msg = {
+    .type = AAP_ANA, .rseq = ana->rseq, .mseq = ana->mseq, .requests = &request, .n_requests = 1
+  };
+  if (aap_zone_send(zone, &msg))
+    aap_zone_note(zone, AAP_NOTE_ANA_SENT, zone->span, us, ana->count);
+}
+
+/* One ANA for one unmet demand, until it leaves the record; one that grew is another. */
+void aap_space_failed(AapZone *zone, uint64_t count, MalTime end)
+{
+  GArray *anas = zone->space->anas;
+  if (!zone->large || count == 0)
+    return;
+  for (guint i = 0; i < anas->len; i++) {
+    const AapAna *old = &g_array_index(anas, AapAna, i);
+    if (old->count >= count && aap_time_same(old->end, end, zone->params->end_tolerance_s))
+      return;
+  }
+  AapAna ana = { .rseq = aap_sequence_take(zone->sequence),
+                 .count = (uint32_t)MIN(count, UINT32_MAX),
+                 .end = end,
+                 .interval = zone->params->resend_wait,
+                 .stop = zone->now.mono + zone->params->announce_wait };
+  ana.next = zone->now.mono + ana.interval;
+  aap_record_request(zone->record, us, ana.rseq, ana.count, end, zone->now);
+  send(zone, &ana);
+  g_array_append_val(anas, ana);
+}
+
+static bool is_outstanding(const AapZone *zone, uint32_t rseq)
+{
+  const GArray *requests = aap_record_requests(zone->record);
+  for (guint i = 0; i < requests->len; i++) {
+    const AapDemand *demand = &g_array_index(requests, AapDemand, i);
+    if (demand->rseq == rseq && demand->peer.address.family == MAL_FAMILY_NONE)
+      return true;
+  }
+  return false;
+}
+
+int64_t aap_ana_due(const AapSpace *space)
+{
+  int64_t due = AAP_NEVER;
+  for (guint i = 0; i < space->anas->len; i++)
+    due = MIN(due, g_array_index(space->anas, AapAna, i).next);
+  return due;
+}
+
+static void drop_settled(AapZone *zone)
+{
+  GArray *anas = zone->space->anas;
+  for (guint i = anas->len; i-- > 0;)
+    if (!is_outstanding(zone, g_array_index(anas, AapAna, i).rseq)) {
+      aap_sequence_let_go(zone->sequence, g_array_index(anas, AapAna, i).rseq);
+      g_array_remove_index_fast(anas, i);
+    }
+}
+
+void aap_ana_run(AapZone *zone)
+{
+  GArray *anas = zone->space->anas;
+  drop_settled(zone);
+  for (guint i = 0; i < anas->len; i++) {
+    AapAna *ana = &g_array_index(anas, AapAna, i);
+    if (ana->next > zone->now.mono)
+      continue;
+    ana->mseq = aap_mseq_next(ana->mseq);
+    send(zone, ana);
+    ana->interval *= 2;
+    ana->next = zone->now.mono + ana->interval;
+    if (ana->next >= ana->stop)
+      ana->next = AAP_NEVER;
+  }
+}
+
+void aap_space_heard_ana(AapZone *zone, MalEndpoint peer, const AapMessage *msg)
+{
+  if (!zone->large) {
+    aap_zone_note(zone, AAP_NOTE_WRONG_SCOPE_KIND, zone->span, peer, 1);
+    return;
+  }
+  MalTime end =
+      aap_time_adjust(msg->requests[0].end_time, aap_time_delta(zone->now.wall, msg->current_time));
+  if (aap_time_ended(end, zone->now.wall))
+    return;
+  if (aap_record_request(zone->record, peer, msg->rseq, msg->requests[0].count, end, zone->now))
+    aap_zone_note(zone, AAP_NOTE_ANA_HEARD, zone->span, peer, msg->requests[0].count);
+}
+
+/* ---- satisfied
+ * ------------------------------------------------------------------------------------ */
+
+static void add(MalSpan span, MalTime end, void *data)
+{
+  (void)end;
+  aap_spans_add(data, span);
+}
+
+static void add_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t heard, void *data)
+{
+  (void)peer;
+  (void)heard;
+  add(span, end, data);
+}
+
+static void ignore(const AapDemand *demand, void *data)
+{
+  (void)demand;
+  (void)data;
+}
+
+void aap_ana_satisfy(AapZone *zone)
+{
+  if (aap_record_requests(zone->record)->len == 0)
+    return;
+  g_autofree uint64_t *allocated = g_new0(uint64_t, zone->available->len + 1);
+  for (guint i = 0; i < zone->available->len; i++) {
+    MalSpan span = g_array_index(zone->available, AapExtent, i).span;
+    g_autoptr(GArray) spans = aap_spans_new();
+    aap_owns_each(zone, span, true, add, spans);
+    aap_record_foreign(zone->record, span, zone->now, add_foreign, spans);
+    MalU128 n = aap_spans_size(spans);
+    allocated[i] = n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
+  }
+  aap_record_satisfy(zone->record, allocated, zone->now, ignore, NULL);
+  drop_settled(zone);
+}
