@@ -21,6 +21,7 @@ test=(
   sqlite3                                          # tests look into the store from outside
   tshark                                           # the dissector is checked with it
   util-linux iputils-ping tcpdump                  # network namespaces and what goes through them
+  libfaketime                                      # the daemon's clock is stepped
   xz-utils                                         # make distcheck
   man-db                                           # manual pages are rendered
 )

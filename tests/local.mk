@@ -202,6 +202,7 @@ test_scripts =
 test_scripts += tests/e2e/test_aap_codec.py
 test_scripts += tests/e2e/test_aap_dissector.sh
 test_scripts += tests/e2e/test_client.py
+test_scripts += tests/e2e/test_clock.py
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_crash.py
 test_scripts += tests/e2e/test_ctl.py

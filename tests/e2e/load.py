@@ -23,6 +23,7 @@ class Lease:
     released: str = ""          # "asked": it may be gone; "acknowledged": it is
     lifetime: int = 0           # what its REQUEST says
     number: bytes = b""
+    story: list = dataclasses.field(default_factory=list)   # for who reads a failure
 
 
 @dataclasses.dataclass
@@ -53,22 +54,24 @@ class Ledger:
     def _addresses(blocks):
         return [first + n for first, count in blocks for n in range(count)]
 
-    def granted(self, lease, blocks, until):
+    def granted(self, lease, blocks, start, until):
         if lease.blocks and lease.blocks != blocks:
             raise Broken(f"{lease.id.hex()} had {lease.blocks} and has {blocks}")
-        now = time.time()
+        now = max(time.time(), start)
         for address in self._addresses(blocks):
             before = self.holders.get(address, lease)
             if before is not lease and not before.released and before.until > now:
-                raise Broken(f"{address} was leased to {before.id.hex()} until {before.until} and "
-                             f"is leased to {lease.id.hex()} at {now}")
+                raise Broken(f"{address} was leased to {before.id.hex()} until {before.until} "
+                             f"{before.story} and is leased to {lease.id.hex()} at {now:.3f}")
             self.holders[address] = lease
         lease.blocks = blocks
         lease.until = max(lease.until, until)
 
-    def answered(self, asked, type_, blocks, lifetime, error):
-        """What the server said to what was asked."""
+    def answered(self, asked, type_, blocks, start, lifetime, error):
+        """What the server said to what was asked. START: 0 where it is at once."""
         lease = asked.lease
+        lease.story.append(f"{madcap.TYPE_NAMES[asked.type]} at {asked.at}: {time.time():.3f} "
+                           f"{madcap.TYPE_NAMES[type_]} from {start} for {lifetime}")
         if type_ == NAK:
             sure = lease.blocks and not lease.released and lease.until > time.time()
             if sure and error == madcap.LEASE_ID_UNKNOWN:
@@ -78,7 +81,7 @@ class Ledger:
         if asked.type == RELEASE:
             lease.released = "acknowledged"
         elif lease.released != "acknowledged":
-            self.granted(lease, blocks, asked.at + lifetime)
+            self.granted(lease, blocks, start, (start or asked.at) + lifetime)
 
     def compare(self, found):
         """FOUND: the items of lease.list."""
@@ -89,8 +92,10 @@ class Ledger:
             if id_ not in self.leases:
                 raise Broken(f"{id_.hex()} is leased, and nobody asked for it")
             for address in self._addresses(blocks):
-                if holders.setdefault(address, id_) != id_ and item["end"] > _text(now):
-                    raise Broken(f"{address} is leased to {id_.hex()} and {holders[address].hex()}")
+                for other in holders.setdefault(address, []):
+                    if item["start"] < other["end"] and other["start"] < item["end"]:
+                        raise Broken(f"{address} is leased twice: {item} {other}")
+                holders[address].append(item)
         for lease in self.leases.values():
             item = there.get(lease.id)
             if lease.released == "acknowledged":
@@ -143,6 +148,7 @@ class Load:
         if lifetime:
             options.append((madcap.LEASE_TIME, struct.pack("!I", lifetime)))
         self.xid += 1
+        # The server may have looked at the clock just before this came.
         self.under_way[self.xid] = Asked(type_, lease, int(now), time.monotonic())
         data = madcap.build_raw(type_, madcap.IPV4, self.xid, sorted(options))
         self.endpoint.send(data, SERVER)
@@ -195,8 +201,9 @@ class Load:
         self.naks += type_ == NAK
         blocks = tuple(struct.iter_unpack("!IH", options.get(RANGES, b"")))
         error = int.from_bytes(options.get(madcap.ERROR, b"\xff\xff")[:2], "big")
-        lifetime = int.from_bytes(options.get(madcap.LEASE_TIME, b""), "big")
-        self.ledger.answered(asked, type_, blocks, lifetime, error)
+        start, lifetime = (int.from_bytes(options.get(code, b""), "big")
+                           for code in (madcap.START_TIME, madcap.LEASE_TIME))
+        self.ledger.answered(asked, type_, blocks, start, lifetime, error)
         if type_ == ACK and asked.type != RELEASE and not asked.lease.released:
             self.renewable.append(asked.lease)
 

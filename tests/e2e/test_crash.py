@@ -79,6 +79,20 @@ class Crash(unittest.TestCase):
         self.daemon.kill()
         self.load.drain()
 
+    def recover(self):
+        """The disk is sound again: the daemon finds out by itself."""
+        def recovered():
+            self.status = self.daemon.rpc("status")
+            return self.status["state"] == "ok"
+        try:
+            wait_until(recovered, "for the recovery")
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}: {self.status}") from None
+        self.load.settle()
+        self.load.abandon()
+        self.check()
+        self.check_on_the_wire()
+
     def ask_again(self, among=None, most=60):
         """As clients do that got no answer."""
         leases = [lease for lease in self.load.ledger.unanswered()
@@ -164,6 +178,178 @@ class PowerCut(Crash):
                 kills += 1
         self.tell(f"{states} states after {kills} kills, {again} leases asked for again")
         self.assertGreater(self.load.ledger.acknowledged, kills * 10)
+
+
+class Failing(Crash):
+    """What SQLite is told by a failing disk; now and then the power goes, too."""
+    command = ("tests/support/mallocd-disk",)
+    # Most chances of a million: writes are many, syncs few.
+    KINDS = {"fail_write": 20000, "short_write": 20000, "full": 20000, "fail_sync": 300000,
+             "fail_truncate": 10**6, "fail_read": 200000}
+    REASONS = "check the disk", "the disk is full"
+
+    def setUp(self):
+        super().setUp()
+        self.folder = temporary_folder()
+        self.control = Control(self.folder / "control", self.chance.getrandbits(32))
+        self.environment = {"MALLOCD_DISK_CONTROL": str(self.folder / "control"),
+                            "MALLOCD_DISK_LOG": str(self.folder / "log")}
+        self.make_daemon(state_dir=self.folder / "state")
+        self.disk = Disk(self.daemon.state_dir, self.folder / "log")
+        self.refused = self.recovered = self.cuts = 0
+
+    def hurt(self):
+        for kind in self.chance.sample(sorted(self.KINDS), self.chance.choice((1, 1, 2))):
+            self.control[kind] = self.chance.randint(1, self.KINDS[kind])
+        if self.chance.random() < 0.3:
+            self.control["count"] = self.chance.randint(1, 300)
+
+
+    def kill(self):
+        self.load_and_kill(self.chance.uniform(0.0, 0.1))
+        self.disk.settle()
+        if self.chance.random() < 0.5:
+            self.disk.replay()
+            self.disk.cut(self.chance, self.daemon.state_dir)
+            self.disk.restart()
+            self.cuts += 1
+
+    def start_hurt(self):
+        """It serves, or says why not."""
+        self.hurt()
+        try:
+            self.start()
+            self.daemon.kill()
+        except DaemonFailed as failed:
+            last = failed.log.splitlines()[-1]
+            self.assertEqual(failed.status, 1, failed.log)
+            self.assertTrue(any(reason in last for reason in self.REASONS), failed.log[-2000:])
+            self.refused += 1
+        self.disk.settle()
+        self.control.heal()
+
+    def test_failing_disk_under_load(self):
+        rounds = KILLS or 16
+        for _ in range(rounds):
+            if self.chance.random() < 0.3:
+                self.start_hurt()
+            self.start()
+            self.check()
+            self.ask_again()
+            self.check_on_the_wire()
+            self.load_for(self.chance.uniform(0.0, 0.1))
+            self.hurt()
+            self.load_for(self.chance.uniform(0.02, 0.3))
+            if self.chance.random() < 0.25:
+                self.control.heal()
+                self.recover()
+                self.recovered += 1
+            self.kill()
+            self.control.heal()
+        self.start()
+        self.check()
+        self.tell(f"{rounds} rounds, {self.control['faults']} faults in {self.control['writes']} "
+                  f"writes and {self.control['syncs']} syncs, {self.recovered} recoveries, "
+                  f"{self.refused} refused starts, {self.cuts} power cuts")
+        self.assertGreater(self.load.naks, 0)
+        self.assertGreater(self.control["faults"], rounds // 4)
+
+
+class FullDisk(Crash):
+    def mount(self, size):
+        self.folder = temporary_folder()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.folder)]
+        if subprocess.run(mount).returncode != 0:
+            self.skipTest("no tmpfs may be mounted here")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", str(self.folder)])
+        self.make_daemon(state_dir=self.folder)
+        self.filler = self.folder / "filler"
+
+    def fill(self):
+        with open(self.filler, "wb", buffering=0) as file:
+            for size in 1 << 20, 4096:
+                try:
+                    while file.write(bytes(size)):
+                        pass
+                except OSError:
+                    pass
+
+    def free(self):
+        self.filler.unlink(missing_ok=True)
+
+    def start_full(self):
+        try:
+            self.start()
+            self.check()
+            self.daemon.kill()
+        except DaemonFailed as failed:
+            self.assertEqual(failed.status, 1, failed.log)
+            last = failed.log.splitlines()[-1]
+            self.assertTrue("full" in last or "No space left" in last, last)
+            return True
+        return False
+
+    def test_full_disk_under_load(self):
+        self.mount("48m")
+        rounds, refused, recovered = KILLS or 10, 0, 0
+        for _ in range(rounds):
+            self.start()
+            self.check()
+            self.ask_again()
+            self.check_on_the_wire()
+            filling = threading.Timer(self.chance.uniform(0.0, 0.1), self.fill)
+            filling.start()
+            self.load_for(self.chance.uniform(0.05, 0.3))
+            filling.join()
+            if self.chance.random() < 0.3:
+                self.free()
+                self.recover()
+                recovered += 1
+            self.load_and_kill(self.chance.uniform(0.0, 0.1))
+            if self.chance.random() < 0.5:
+                refused += self.start_full()
+            self.free()
+        self.start()
+        self.check()
+        self.check_on_the_wire(10**6)
+        self.tell(f"{rounds} rounds, {recovered} recoveries, {refused} refused starts")
+        self.assertGreater(self.load.naks, 0)
+
+
+class OutOfMemory(Crash):
+    """The daemon ends where it gets no memory, says so, and has lost nothing."""
+
+    def limit(self, size):
+        """All memory that the process may map, in octets."""
+        pid = str(self.daemon.process.pid)
+        subprocess.run(["prlimit", "--pid", pid, f"--as={size}"], check=True)
+
+    def mapped(self):
+        with open(f"/proc/{self.daemon.process.pid}/statm") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+    def test_no_more_memory(self):
+        self.load.LIVE = 10**6
+        self.make_daemon()
+        self.start()
+        if self.mapped() > 1 << 40:
+            self.skipTest("a sanitizer maps it all beforehand")
+        ended = 0
+        for round_ in range(3):
+            self.load_for(0.1)
+            self.limit(self.mapped() + self.chance.randrange(1 << 18))
+            process, deadline = self.daemon.process, time.monotonic() + 6
+            self.load.run(lambda: process.poll() is None and time.monotonic() < deadline)
+            if process.poll() is not None:
+                self.assertIn(process.returncode, (-5, -6), self.daemon.log()[-2000:])
+                self.assertIn("failed to allocate", self.daemon.log()[-2000:])
+                ended += 1
+            self.daemon.kill()
+            self.load.drain()
+            self.start()
+            self.check()
+        self.tell(f"{ended} of 3 daemons without memory ended")
+        self.check_on_the_wire(10**6)
 
 
 if __name__ == "__main__":
