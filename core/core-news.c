@@ -31,8 +31,11 @@ const MalEventDef core_event_started = {
   "daemon.started", MAL_FAULT_NOBODY, MAL_LOG_INFO, "The daemon is up and its plugins serve." };
 const MalEventDef core_event_stopped = { "daemon.stopped", MAL_FAULT_NOBODY, MAL_LOG_INFO,
                                          "The daemon ended in good order; the store is closed." };
-const MalEventDef core_event_loaded = { "store.loaded", MAL_FAULT_NOBODY, MAL_LOG_INFO,
-                                        "Leases and records were read from the store at start." };
+const MalEventDef core_event_loaded = {
+  "store.loaded", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+  "Leases and records were read from the store at start. Where the daemon before was killed or "
+  "lost its power, the log in front of the database holds its last changes; all acknowledged "
+  "is in it." };
 const MalEventDef core_event_reloaded = {
   "config.reloaded", MAL_FAULT_NOBODY, MAL_LOG_INFO, "A new configuration is in force." };
 const MalEventDef core_event_reload_refused = {

@@ -334,10 +334,13 @@ static bool load_state(MalCore *core, GError **error)
   }
   if (!mal_store_load(core->store, loading.now, load_lease, NULL, &loading, error))
     return false;
+  uint64_t log = mal_store_counters(core->store).log_found;
   MalField fields[] = { MAL_F_INT("leases", loading.leases),
-                        MAL_F_INT("superseded", loading.superseded) };
-  MAL_EVENT(core->events, &core_event_loaded, fields, "%u leases read from the store",
-            loading.leases);
+                        MAL_F_INT("superseded", loading.superseded),
+                        MAL_F_INT("log", (int64_t)log) };
+  MAL_EVENT(core->events, &core_event_loaded, fields, "%u leases read from the store%s",
+            loading.leases,
+            log ? ", which was not closed in good order; its log is taken over" : "");
   if (loading.superseded > 0) {
     mal_count(core->counters, CORE_SUPERSEDED, loading.superseded);
     MAL_EVENT(core->events, &core_event_superseded, fields,

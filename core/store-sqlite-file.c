@@ -68,6 +68,8 @@ static const char *what_to_do(int rc)
     return "the daemon stops";
   case SQLITE_TOOBIG:
     return "a value is longer than a row may be";
+  case SQLITE_NOMEM:
+    return "there is no memory for it: look what uses it up";
   case SQLITE_ERROR:
     return "it hasn't the tables of mallocd: " MAL_SQLITE_RESTORE;
   default:
@@ -273,30 +275,6 @@ static bool set_wal(MalSqlite *self, GError **error)
   return wal;
 }
 
-static bool bring_up_to_date(MalSqlite *self, GError **error)
-{
-  int64_t application, version, objects;
-  sqlite3 *db = self->db;
-  if (!ask_number(db, self->path, "PRAGMA application_id", &application, error)
-      || !ask_number(db, self->path, "PRAGMA user_version", &version, error)
-      || !ask_number(db, self->path, "SELECT count(*) FROM sqlite_master", &objects, error))
-    return false;
-  bool fresh = application == 0 && version == 0 && objects == 0;
-  if (!fresh && !check_owner(self, application, version, error))
-    return false;
-  if (!set_wal(self, error)
-      || !mal_sqlite_exec(db, self->path,
-                          "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"
-                          "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = " WAL_KEEP,
-                          error))
-    return false;
-  for (; version < MAL_SQLITE_VERSION; version++) {
-    if (!migrate_one(self, version, error))
-      return false;
-  }
-  return true;
-}
-
 /* What a daemon that was killed had written and not synced yet is read as if it were durable, and
    answered for: so it must be. */
 static bool sync_log(MalSqlite *self, GError **error)
@@ -308,7 +286,32 @@ static bool sync_log(MalSqlite *self, GError **error)
     rc = log->pMethods->xFileSize(log, &size);
   if (rc == SQLITE_OK && size > 0)
     rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  self->log_found = (uint64_t)size;
   return rc == SQLITE_OK || mal_sqlite_fail(self->db, self->path, rc, error);
+}
+
+static bool bring_up_to_date(MalSqlite *self, GError **error)
+{
+  int64_t application, version, objects;
+  sqlite3 *db = self->db;
+  if (!ask_number(db, self->path, "PRAGMA application_id", &application, error)
+      || !ask_number(db, self->path, "PRAGMA user_version", &version, error)
+      || !ask_number(db, self->path, "SELECT count(*) FROM sqlite_master", &objects, error))
+    return false;
+  bool fresh = application == 0 && version == 0 && objects == 0;
+  if (!fresh && !check_owner(self, application, version, error))
+    return false;
+  if (!sync_log(self, error) || !set_wal(self, error)
+      || !mal_sqlite_exec(db, self->path,
+                          "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"
+                          "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = " WAL_KEEP,
+                          error))
+    return false;
+  for (; version < MAL_SQLITE_VERSION; version++) {
+    if (!migrate_one(self, version, error))
+      return false;
+  }
+  return true;
 }
 
 /* ---- statements ------------------------------------------------------------------------------ */
@@ -453,8 +456,8 @@ MalSqlite *mal_sqlite_open(MalRuntime *rt, const char *dir, const char *vfs, GEr
   if (!take_lock(self, error) || !make_private(self->path, error))
     return NULL;
   self->db = connect_to(self->path, vfs, SQLITE_OPEN_READWRITE, error);
-  if (!self->db || !bring_up_to_date(self, error) || !sync_log(self, error)
-      || !open_statements(self, secret, error) || !sync_directory(dir, error))
+  if (!self->db || !bring_up_to_date(self, error) || !open_statements(self, secret, error)
+      || !sync_directory(dir, error))
     return NULL;
   mal_sqlite_sync_parent(dir);
   return g_steal_pointer(&self);

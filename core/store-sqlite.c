@@ -496,6 +496,7 @@ MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const cha
   self->base.ops = &sqlite_ops;
   self->rt = rt;
   self->db = db;
+  self->counters.log_found = db->log_found;
   self->worker = mal_worker_new(rt, "store");
   self->turn = mal_timer_new(rt, turn_over, self);
   self->probe_timer = mal_timer_new(rt, probe_now, self);

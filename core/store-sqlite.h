@@ -91,6 +91,7 @@ typedef struct {
   int64_t page_size;
   bool loaded;                /* `latest` is complete */
   uint64_t compactions;
+  uint64_t log_found;         /* octets, when it was opened: whoever had it did not close it */
   uint64_t compact_least;     /* shorter journals are left alone */
   unsigned compact_step;      /* rows at a time */
 } MalSqlite;

@@ -48,6 +48,7 @@ typedef struct {
   uint64_t compactions;       /* passes over a journal */
   int64_t last_commit_us;     /* how long the last one took */
   int64_t max_commit_us;
+  uint64_t log_found;         /* octets of log that an end out of order had left, at the start */
 } MalStoreCounters;
 
 /* ---- for users ------------------------------------------------------------------------------- */

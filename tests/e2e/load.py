@@ -19,7 +19,8 @@ class Broken(AssertionError):
 class Lease:
     id: bytes
     blocks: tuple = ()          # (first, count); empty: never acknowledged
-    until: int = 0              # at least; wall clock
+    start: int = 0              # wall clock; 0: it has begun
+    until: int = 0              # at least
     released: str = ""          # "asked": it may be gone; "acknowledged": it is
     lifetime: int = 0           # what its REQUEST says
     number: bytes = b""
@@ -39,7 +40,7 @@ class Ledger:
 
     def __init__(self):
         self.leases = {}
-        self.holders = {}       # address: the last lease acknowledged there
+        self.holders = {}       # address: leases acknowledged there
         self.acknowledged = 0
 
     def live(self):
@@ -57,15 +58,17 @@ class Ledger:
     def granted(self, lease, blocks, start, until):
         if lease.blocks and lease.blocks != blocks:
             raise Broken(f"{lease.id.hex()} had {lease.blocks} and has {blocks}")
-        now = max(time.time(), start)
-        for address in self._addresses(blocks):
-            before = self.holders.get(address, lease)
-            if before is not lease and not before.released and before.until > now:
-                raise Broken(f"{address} was leased to {before.id.hex()} until {before.until} "
-                             f"{before.story} and is leased to {lease.id.hex()} at {now:.3f}")
-            self.holders[address] = lease
-        lease.blocks = blocks
+        now = time.time()
+        lease.blocks, lease.start = blocks, max(start, lease.start)
         lease.until = max(lease.until, until)
+        for address in self._addresses(blocks):
+            others = [other for other in self.holders.get(address, ())
+                      if other is not lease and not other.released and other.until > now]
+            for other in others:
+                if max(now, lease.start) < other.until and max(now, other.start) < lease.until:
+                    raise Broken(f"{address} is leased to {other.id.hex()} {other.story} and to "
+                                 f"{lease.id.hex()} {lease.story}")
+            self.holders[address] = others + [lease]
 
     def answered(self, asked, type_, blocks, start, lifetime, error):
         """What the server said to what was asked. START: 0 where it is at once."""

@@ -123,6 +123,7 @@ class Killed(Crash):
                 self.load_and_kill(self.chance.uniform(0.0, 0.1))
                 early += 1
         self.start()
+        self.assertTrue("not closed in good order" in self.daemon.log())
         self.check()
         self.check_on_the_wire(10**6)
         self.tell(f"{kills} kills under load, {early} while it started")

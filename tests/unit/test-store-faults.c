@@ -248,6 +248,7 @@ static void leave_log(void)
   g_autofree char *db = in_dir(MAL_SQLITE_FILE), *wal = in_dir(MAL_SQLITE_FILE "-wal");
   g_autofree char *kept_db = in_dir("kept"), *kept_wal = in_dir("kept-wal");
   reopen(NULL);
+  cr_assert_eq(mal_store_counters(store).log_found, 0, "a new store");
   put(1, 0);
   fake_run(fake_rt);
   copy_file(db, kept_db);
@@ -264,6 +265,7 @@ Test(store_faults, a_log_that_is_found_is_synced_before_it_is_believed)
   reopen(FAULT_VFS);
   cr_assert_eq(faults->syncs, 1);
   cr_assert_eq(faults->writes, 0);
+  cr_assert_gt(mal_store_counters(store).log_found, 0);
   g_auto(Loaded) loaded = load_from(NOW);
   expect_lease(&loaded, 1, 0);
 }
