@@ -50,7 +50,7 @@ void aap_asrp_send(AapZone *zone)
     reports[i] = (AapRange){ span, aap_in_use_to_wire(in_use(zone, span)) };
   }
   g_autoptr(GArray) requests = requests_of(zone);
-  size_t fits = aap_requests_fit(zone->span.first.family, listed->len, AAP_SEND_LIMIT);
+  size_t fits = aap_requests_fit(zone->span.first.family, listed->len, aap_zone_limit(zone));
   size_t n = requests->len == 0 ? 0
                                 : aap_requests_combine((AapRequest *)(void *)requests->data,
                                                        requests->len, MAX(fits, 1));

@@ -46,6 +46,7 @@ AapZoneUsage aap_zone_usage(const AapZone *zone, AapNow now)
                          .foreign_preallocated = size.preallocated_addresses,
                          .wanted = size.requests,
                          .entries = size.foreign + size.preallocated + size.claimed + size.ended,
+                         .claims = aap_claims_count(zone),
                          .defences = aap_defences_count(zone->defences),
                          .asa_expires = aap_space_expires(zone) };
   for (guint i = 0; i < zone->available->len; i++) {

@@ -50,6 +50,7 @@ bool aap_zone_send_ranges(AapZone *zone, AapType type, uint32_t rseq, uint8_t ms
 bool aap_zone_send(AapZone *zone, AapMessage *msg);
 /* How many ranges one message may carry: 40 or 13 (3.2.2). */
 size_t aap_zone_fits(const AapZone *zone);
+size_t aap_zone_limit(const AapZone *zone); /* octets of payload */
 void aap_zone_note(AapZone *zone, AapNote note, MalSpan span, MalEndpoint peer, uint64_t n);
 /* The unended ranges of MSG with adjusted ends (array of AapExtent), joined where they overlap
  * (latest end counts). */
@@ -106,13 +107,15 @@ AapClaims *aap_claims_new(AapZone *zone);
 void aap_claims_free(AapClaims *claims);
 int64_t aap_claims_due(const AapClaims *claims);
 void aap_claims_run(AapZone *zone);
-/* Claims COUNT addresses until END, of its own choice, or exactly SPAN where that has a family.
-   False: nothing to claim (the caller says so on: ANA or log). */
-bool aap_claims_begin(AapZone *zone, uint64_t count, MalTime end, MalSpan exactly);
+/* Claims up to COUNT addresses until END at least, of its own choice, or exactly SPAN where that
+   has a family. Returns how many it claims; 0: nothing to claim (the caller says so on: ANA or
+   log). */
+uint64_t aap_claims_begin(AapZone *zone, uint64_t count, MalTime end, MalSpan exactly);
 void aap_claims_heard(AapZone *zone, MalEndpoint peer, AapType type,
                       const GArray *ranges); /* ACLM or AIU */
 void aap_claims_available_changed(AapZone *zone);
-uint64_t aap_claims_pending(const AapZone *zone);          /* addresses on their way */
+uint64_t aap_claims_pending(const AapZone *zone); /* addresses on their way */
+size_t aap_claims_count(const AapZone *zone);
 void aap_claims_spans(const AapZone *zone, GArray *spans); /* adds them to a set */
 void aap_claims_each_entry(const AapZone *zone, AapEntryFunc func, void *data);
 
@@ -134,7 +137,16 @@ void aap_pool_want(AapZone *zone, uint64_t count,
 void aap_pool_want_span(AapZone *zone, MalSpan span, MalTime end);
 void aap_pool_demand_changed(AapZone *zone);
 bool aap_pool_is_acquiring(const AapZone *zone);
+/* A claim is over: GOT addresses are ours once they are kept, MISSING were lost to others (WHY). */
 void aap_pool_claim_ended(AapZone *zone, uint64_t got, uint64_t missing, MalTime end, AapNote why);
+/* What is told of own allocations: COUNT came by demand. */
+void aap_pool_taken(AapZone *zone, uint64_t count);
+/* The choice of COUNT addresses until END for a claim or a preallocation (3.2.7); spans, the caller
+ * frees. */
+GArray *aap_pool_choose(AapZone *zone, uint64_t count, MalTime end, AapRank worst);
+/* What END becomes for an own allocation of SPAN: own-lifetime at least, cut at what is available.
+ */
+MalTime aap_pool_end_for(AapZone *zone, MalSpan span, MalTime end);
 void aap_pool_spans(const AapZone *zone, GArray *spans);
 void aap_pool_usage(const AapZone *zone, AapZoneUsage *usage);
 void aap_pool_each_entry(const AapZone *zone, AapEntryFunc func, void *data);

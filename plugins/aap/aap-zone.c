@@ -113,9 +113,14 @@ bool aap_zone_send_ranges(AapZone *zone, AapType type, uint32_t rseq, uint8_t ms
   return aap_zone_send(zone, &msg);
 }
 
+size_t aap_zone_limit(const AapZone *zone)
+{
+  return zone->params->payload_limit > 0 ? zone->params->payload_limit : AAP_SEND_LIMIT;
+}
+
 size_t aap_zone_fits(const AapZone *zone)
 {
-  return aap_ranges_fit(AAP_AIU, zone->span.first.family, 0, AAP_SEND_LIMIT);
+  return aap_ranges_fit(AAP_AIU, zone->span.first.family, 0, aap_zone_limit(zone));
 }
 
 void aap_zone_note(AapZone *zone, AapNote note, MalSpan span, MalEndpoint peer, uint64_t n)
