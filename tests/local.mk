@@ -291,6 +291,7 @@ test_data += tests/e2e/load.py
 test_data += tests/e2e/madcap_site.py
 test_data += tests/e2e/netns.py
 test_data += tests/fuzz/corpus
+test_data += tests/fuzz/fuzz.sh
 
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 fuzz_code = plugins/madcap/libmadcap.la tests/support/libsupport.la core/libmallocd-all.la $(DEPS_LIBS)
@@ -303,6 +304,20 @@ fuzz_libs = tests/fuzz/libreplay.la $(fuzz_code)
 TESTS += $(fuzz_targets)
 endif
 check_PROGRAMS += $(fuzz_targets)
+
+# make fuzz TIME=28800: each target for so many seconds, or those in TARGET="conf text" alone.
+TIME = 60
+TARGET = $(patsubst tests/fuzz/fuzz-%,%,$(fuzz_targets))
+run_fuzz = top_srcdir='$(abs_top_srcdir)' $(BASH_PROGRAM) $(srcdir)/tests/fuzz/fuzz.sh
+fuzz: $(fuzz_targets)
+	$(run_fuzz) fuzz $(TIME) $(TARGET)
+fuzz-merge: $(fuzz_targets)
+	$(run_fuzz) merge $(TARGET)
+fuzz-coverage:
+	$(run_fuzz) coverage $(TARGET)
+clean-fuzz:
+	rm -rf fuzz fuzz-coverage
+.PHONY: fuzz fuzz-merge fuzz-coverage clean-fuzz
 
 if ENABLE_TESTS
 AM_CFLAGS += $(CRITERION_CFLAGS)

@@ -1,5 +1,6 @@
 /* The AAP codec: any octets decode to a message or to one fault. What decodes is written again as
-   the same octets, its union is in order, and its scope is decided, whatever it says. */
+   the same octets, its union is in order, and its scope is decided, whatever it says.
+   Covers: plugins/aap/aap-wire*.c plugins/aap/aap-ranges.c plugins/aap/aap-scope.c */
 #include "plugins/aap/aap-ranges.h"
 #include "plugins/aap/aap-scope.h"
 #include "plugins/aap/aap-time.h"

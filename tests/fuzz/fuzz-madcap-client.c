@@ -58,7 +58,7 @@ typedef struct {
 
 static MalTime now(const World *w)
 {
-  return w->wall / US;
+  return w->wall / US - (w->wall % US < 0);
 }
 
 static MalEndpoint peer_at(const World *w, uint8_t n)

@@ -158,7 +158,7 @@ static void put_lease_row(Rows *r, uint8_t step)
 static void bind_record_name(Rows *r, sqlite3_stmt *stmt)
 {
   static const char *const owners[] = { "core", "madcap", "masc" },
-                           *const kinds[] = { "range", "reserve", "lease" },
+                           *const kinds[] = { "range", "reserve", "client-lease" },
                            *const ops[] = { "put", "put", "drop" };
   bind_word(r, stmt, 2, owners, G_N_ELEMENTS(owners));
   bind_word(r, stmt, 3, kinds, G_N_ELEMENTS(kinds));
