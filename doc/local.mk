@@ -14,6 +14,7 @@ doc/mallocd.conf.5: $(srcdir)/doc/mallocd.conf.5.in core/mal-docgen$(EXEEXT) $(p
 dist_doc_DATA += doc/aap-authentication.md
 dist_doc_DATA += doc/interpretations.md
 dist_doc_DATA += doc/architecture.md
+dist_doc_DATA += doc/coverage.md
 dist_doc_DATA += doc/performance.md
 dist_doc_DATA += doc/plugin-guide.md
 

@@ -274,8 +274,10 @@ tests_fuzz_fuzz_text_LDFLAGS = $(fuzz_ldflags)
 # Files that tests read: golden packets, corpora, configurations, Python modules.
 test_data =
 test_data += tests/bench/run.sh
-test_data += tests/coverage.sh
 test_data += $(lint_more) .clang-tidy tests/.clang-tidy
+test_data += tests/coverage/branches.py
+test_data += tests/coverage/branches.sh
+test_data += tests/coverage/lines.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/aap
@@ -345,12 +347,20 @@ AM_TESTS_ENVIRONMENT = \
   CC='$(CC)'; export CC; \
   PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
-# How much of core and plugins the tests run; needs --enable-coverage.
-coverage: check
-	@$(BASH_PROGRAM) $(srcdir)/tests/coverage.sh
+# What the tests run; needs --enable-coverage. With clang: the branches of what must be covered, by unit
+# tests and simulated worlds alone (doc/coverage.md); with gcc: the lines of core and plugins, by all tests.
+coverage: coverage-$(coverage_of)
+coverage-branches: all
+	@$(MAKE) $(AM_MAKEFLAGS) check TESTS=
+	@$(AM_TESTS_ENVIRONMENT) $(BASH_PROGRAM) $(srcdir)/tests/coverage/branches.sh $(unit_tests)
+coverage-lines: check
+	@$(BASH_PROGRAM) $(srcdir)/tests/coverage/lines.sh
+coverage-:
+	@echo "configure --enable-coverage first" >&2; exit 1
 clean-coverage:
 	find . -name '*.gcda' -o -name '*.gcno' | xargs rm -f
-.PHONY: coverage clean-coverage
+	rm -rf coverage-data
+.PHONY: coverage coverage- coverage-branches coverage-lines clean-coverage
 if ENABLE_COVERAGE
 clean_coverage = clean-coverage
 endif

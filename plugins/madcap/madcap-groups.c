@@ -30,8 +30,7 @@ static bool add_configured(const MalConfSection *section, const char *item,
                            const MalScopeSet *scopes, GArray *out, GError **error)
 {
   const char *equals = strchr(item, '=');
-  if (equals == NULL)
-    return bad(error, section, item, "expected SCOPE=ADDRESS");
+  g_assert(equals != NULL); /* MAL_CONF_PAIR */
   g_autofree char *id = g_strstrip(g_strndup(item, (size_t)(equals - item)));
   g_autofree char *text = g_strstrip(g_strdup(equals + 1));
   const MalScope *scope = mal_scope_set_find(scopes, id);

@@ -474,6 +474,31 @@ Test(madcap_plugin, a_port_in_use_is_an_error)
   daemon_free(&d);
 }
 
+#define RANGE_C "[range c]\nscope=local\nfirst=239.255.2.0\nlast=239.255.2.255\n"
+
+/* A group that no client can lease is no conflict (2.10). */
+Test(madcap_plugin, groups_that_nobody_can_lease)
+{
+  static const char *const good[] = {
+    "server-groups=local=239.255.9.9\n",
+    "server-groups=local=239.255.2.9\n" RANGE_C "exclude=239.255.2.1; 239.255.2.8-239.255.2.15\n",
+    "server-groups=local=239.255.1.9\n[reserve q]\nscope=local\naddresses=239.255.1.1\n"
+    "[reserve r]\nscope=local\naddresses=239.255.1.8-239.255.1.15\n",
+    /* The last 256 of a scope are never leased. */
+    "server-groups=local=239.255.255.0\n[range z]\nscope=local\nfirst=239.255.250.0\nlast=239.255.255.255\n",
+    /* A scope of one address has no group of its own. */
+    "[scope one]\nfamily=ipv4\nfirst=239.254.0.1\nlast=239.254.0.1\nttl=1\n",
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+    g_autoptr(GError) error = NULL;
+    Daemon d;
+    daemon_prepare(&d);
+    cr_assert(daemon_try(&d, good[i], &error), "%zu: %s", i, error != NULL ? error->message : "");
+    daemon_free(&d);
+  }
+}
+
 Test(madcap_plugin, a_bad_configuration_names_its_place)
 {
   static const struct { const char *madcap, *says; } bad[] = {
@@ -481,6 +506,9 @@ Test(madcap_plugin, a_bad_configuration_names_its_place)
     { "server-groups=nowhere=239.1.1.1\n", "no such [scope]" },
     { "server-groups=org=192.0.2.1\n", "expected a multicast address" },
     { "server-groups=org=ff15::1\n", "family" },
+    { "server-groups=org=x\n", "expected a multicast address" },
+    { "server-groups=local=239.255.2.9\n" RANGE_C "exclude=239.255.2.8; 239.255.2.10\n", "[range c]" },
+    { "server-groups=local=239.255.1.9\n[reserve r]\nscope=local\naddresses=239.255.1.8\n", "[range a]" },
     { "server-groups=local=239.255.1.9\n", "[range a]" },
     { "server-groups=org=239.255.1.9\n", "[range a]" },
     { "interfaces=far-too-long-a-name-for-one\n", "not the name of an interface" },

@@ -398,3 +398,18 @@ Test(rfc2730_2_11, an_ipv6_scope_inside_the_local_one)
   cr_expect(madcap_scope_arrives_well(s, group, mal_scope_set_find(s->scopes, "site")));
   madcap_server_free(s);
 }
+
+Test(rfc2730_2_10, which_group_is_local_scope_s)
+{
+  static const struct {
+    const char *group;
+    bool local;
+  } rows[] = {
+    { "239.255.255.254", true }, { "239.255.255.253", false }, { "ff03::1", true }, { "ff13::1", true },
+    { "ff05::1", false }, { "ff0e::3", false },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    cr_expect_eq(madcap_group_is_local(address(rows[i].group)), rows[i].local, "%s", rows[i].group);
+  cr_expect_not(madcap_group_is_local(mal_address_none()));
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Line coverage by file, lowest first, and in total. Usage: coverage.sh, in a build folder that was
+# Line coverage by file, lowest first, and in total. Usage: lines.sh, in a build folder that was
 # configured with --enable-coverage, after make check.
 set -u
 tmp=$(mktemp -d) || exit 99
