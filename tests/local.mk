@@ -92,6 +92,10 @@ tests_unit_test_leases_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-leases-layer2
 tests_unit_test_leases_layer2_SOURCES = tests/unit/test-leases-layer2.c tests/unit/leases-bed.c tests/unit/leases-bed.h
 tests_unit_test_leases_layer2_LDADD = tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-leases-edges
+tests_unit_test_leases_edges_SOURCES = tests/unit/test-leases-edges.c tests/unit/leases-bed.c \
+  tests/unit/leases-bed.h
+tests_unit_test_leases_edges_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-leases-life
 tests_unit_test_leases_life_SOURCES = tests/unit/test-leases-life.c tests/unit/leases-bed.c tests/unit/leases-bed.h
 tests_unit_test_leases_life_LDADD = tests/support/libsupport.la $(LDADD)
