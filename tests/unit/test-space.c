@@ -305,3 +305,61 @@ Test(space, a_watcher_may_leave_while_it_is_told)
   must_have_told(&b, "-o:lab ");
   bed_clear(&b);
 }
+
+Test(space, before_the_first_plan_there_is_nothing)
+{
+  g_autoptr(GError) error = NULL;
+  MalSpace *space = mal_space_new();
+
+  cr_expect_null(mal_space_containing(space, MAL_LEVEL_OWNED, at("239.255.1.0")));
+  cr_expect_not(mal_space_add(space, MAL_LEVEL_AVAILABLE, "l", span("239.255.1.0"), 5, "x", "test", &error));
+  cr_expect_eq(error->code, MAL_ERROR_NOT_FOUND);
+  cr_expect_not(mal_space_set_until(space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 5, NULL));
+  cr_expect_not(mal_space_remove(space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), NULL));
+  cr_expect_eq(mal_space_due(space), MAL_FOREVER);
+  mal_space_free(space);
+}
+
+static MalVerdict deny_all(uint64_t ticket, const MalScope *scope, MalSpan s, MalTime until, void *data)
+{
+  (void)ticket;
+  (void)scope;
+  (void)s;
+  (void)until;
+  (void)data;
+  return MAL_VERDICT_NO;
+}
+
+/* What is owned lies inside what is available, in time as in space. */
+Test(space, owned_is_inside_available)
+{
+  static const struct {
+    const char *span;
+    MalTime until;
+    bool good;
+  } rows[] = {
+    { "239.255.1.16-239.255.1.31", 500, true },
+    { "239.255.1.240-239.255.2.3", 500, false },      /* half of it outside */
+    { "239.255.1.64-239.255.1.79", 501, false },      /* longer than it is there */
+    { "239.255.3.0", 500, false },
+  };
+  Bed b;
+
+  bed_init(&b, SCOPES LAB);
+  mal_space_set_arbiter(b.space, deny_all, &b);
+  cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 500, NULL));
+  g_string_truncate(b.told, 0);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    cr_expect_eq(mal_space_add(b.space, MAL_LEVEL_OWNED, "l", span(rows[i].span), rows[i].until, "x", "test",
+                               NULL), rows[i].good, "row %zu", i);
+  must_have_told(&b, "+o:x ");
+  cr_expect(mal_space_set_until(b.space, MAL_LEVEL_OWNED, at("239.255.1.16"), 400, NULL));
+  cr_expect(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 450, NULL));
+  must_have_told(&b, "~o:x ~a:lab ");
+  cr_expect_eq(mal_space_due(b.space), 400);
+  cr_expect(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 300, NULL));
+  must_have_told(&b, "~a:lab ~o:x ");
+  cr_expect(mal_space_remove(b.space, MAL_LEVEL_OWNED, at("239.255.1.16"), NULL));
+  must_have_told(&b, "-o:x ");
+  bed_clear(&b);
+}
