@@ -6,7 +6,7 @@
 
 #define TIME_MOST (INT64_C(1) << 62)
 
-/* ---- requests that can't be -------------------------------------------------------------------- */
+/* ---- requests that can't be ------------------------------------------------------------------ */
 
 Test(leases_edges, a_request_that_can_not_be_is_refused_whole)
 {
@@ -67,7 +67,8 @@ Test(leases_edges, a_renewal_that_can_not_be_changes_nothing)
   } rows[] = {
     { { .start = TIME_MOST, .max_start = MAL_FOREVER, .lifetime = 60 }, MAL_REFUSED_START },
     { { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 0 }, MAL_REFUSED_LIFETIME },
-    { { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = TIME_MOST }, MAL_REFUSED_LIFETIME },
+    { { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = TIME_MOST },
+      MAL_REFUSED_LIFETIME },
     { { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 60, .min_lifetime = 61 },
       MAL_REFUSED_LIFETIME },
   };
@@ -77,8 +78,9 @@ Test(leases_edges, a_renewal_that_can_not_be_changes_nothing)
   lease(&b, "a", 1, 600, NULL);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MalRefusal why;
-    cr_expect_eq(mal_leases_renew(b.leases, id_of("a"), &rows[i].renewal, mal_runtime_now(b.rt), done,
-                                  &b, 0, &why), MAL_ANSWER_REFUSED, "row %zu", i);
+    cr_expect_eq(mal_leases_renew(b.leases, id_of("a"), &rows[i].renewal, mal_runtime_now(b.rt),
+                                  done, &b, 0, &why),
+                 MAL_ANSWER_REFUSED, "row %zu", i);
     cr_expect_eq(why.code, MAL_ERROR_INVALID, "row %zu", i);
     cr_expect_eq(why.part, rows[i].part, "row %zu", i);
   }
@@ -87,7 +89,7 @@ Test(leases_edges, a_renewal_that_can_not_be_changes_nothing)
   bed_clear(&b);
 }
 
-/* ---- why named addresses were refused ---------------------------------------------------------- */
+/* ---- why named addresses were refused -------------------------------------------------------- */
 
 Test(leases_edges, a_refusal_of_named_addresses_says_what_stands_in_the_way)
 {
@@ -98,12 +100,21 @@ Test(leases_edges, a_refusal_of_named_addresses_says_what_stands_in_the_way)
     const char *says;
   } rows[] = {
     { { { { 0xefc00001, MAL_IPV4 }, 1 } }, 1, 60, "239.192.0.1 is not inside the scope" },
-    { { { { 0xefff0104, MAL_IPV4 }, 2 } }, 1, 60, "reserve r holds some of 239.255.1.4-239.255.1.5" },
-    { { { { 0xefff010c, MAL_IPV4 }, 1 }, { { 0xefff0101, MAL_IPV4 }, 1 } }, 2, 60, "lease 61 holds some of 239.255.1.1 until" },
-    { { { { 0xefff010f, MAL_IPV4 }, 2 } }, 1, 60, "no range of this server has all of 239.255.1.15-239.255.1.16" },
+    { { { { 0xefff0104, MAL_IPV4 }, 2 } },
+      1,
+      60,
+      "reserve r holds some of 239.255.1.4-239.255.1.5" },
+    { { { { 0xefff010c, MAL_IPV4 }, 1 }, { { 0xefff0101, MAL_IPV4 }, 1 } },
+      2,
+      60,
+      "lease 61 holds some of 239.255.1.1 until" },
+    { { { { 0xefff010f, MAL_IPV4 }, 2 } },
+      1,
+      60,
+      "no range of this server has all of 239.255.1.15-239.255.1.16" },
   };
-  Bed b = bed_of(SCOPES LAB
-    "[reserve q]\nscope=local\naddresses=239.255.1.9; 239.255.1.3\n[reserve r]\nscope=local\naddresses=239.255.1.5\n");
+  Bed b = bed_of(SCOPES LAB "[reserve q]\nscope=local\naddresses=239.255.1.9; "
+                            "239.255.1.3\n[reserve r]\nscope=local\naddresses=239.255.1.5\n");
   MalBlock first = mal_block_make(mal_address_ipv4(0xefff0101), 1);
   MalLeaseRequest r = request_of(&b, "a", 1, 600);
 
@@ -116,13 +127,14 @@ Test(leases_edges, a_refusal_of_named_addresses_says_what_stands_in_the_way)
     wish.named = rows[i].named;
     wish.n_named = rows[i].n;
     cr_assert_eq(ask(&b, &wish, &why), MAL_ANSWER_REFUSED, "row %zu", i);
-    g_autoptr(GError) error = mal_leases_refusal_error(b.leases, &wish, mal_runtime_now(b.rt), &why);
+    g_autoptr(GError) error =
+        mal_leases_refusal_error(b.leases, &wish, mal_runtime_now(b.rt), &why);
     cr_expect_not_null(strstr(error->message, rows[i].says), "row %zu: %s", i, error->message);
   }
   bed_clear(&b);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------ */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 Test(leases_edges, a_limit_is_for_known_clients_and_for_all_that_is_asked)
 {
@@ -142,9 +154,11 @@ Test(leases_edges, a_limit_is_for_known_clients_and_for_all_that_is_asked)
     r.desired = rows[i].desired;
     if (!rows[i].known)
       r.client = mal_address_none();
-    cr_expect_eq(ask(&b, &r, &why), rows[i].granted ? MAL_ANSWER_GRANTED : MAL_ANSWER_REFUSED, "row %zu", i);
+    cr_expect_eq(ask(&b, &r, &why), rows[i].granted ? MAL_ANSWER_GRANTED : MAL_ANSWER_REFUSED,
+                 "row %zu", i);
     if (rows[i].granted)
-      cr_expect(mal_leases_get(b.leases, id_of("b"), &view) && mal_lease_addresses(&view) == rows[i].granted);
+      cr_expect(mal_leases_get(b.leases, id_of("b"), &view) &&
+                mal_lease_addresses(&view) == rows[i].granted);
     else
       cr_expect_eq(why.code, MAL_ERROR_LIMIT);
     r.id = id_of("c");
@@ -159,7 +173,7 @@ Test(leases_edges, a_limit_is_for_known_clients_and_for_all_that_is_asked)
   }
 }
 
-/* ---- who asks ---------------------------------------------------------------------------------- */
+/* ---- who asks -------------------------------------------------------------------------------- */
 
 static size_t listed(const Bed *b, MalLeaseFilter filter)
 {
@@ -185,7 +199,8 @@ Test(leases_edges, filters)
   r.client = mal_address_ipv4(0xc0000299);
   cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
   r = request_of(&b, "c", 1, 600);
-  cr_assert(mal_leases_hold(b.leases, &r, mal_runtime_now(b.rt), mal_runtime_now(b.rt) + 60, &view, &why));
+  cr_assert(mal_leases_hold(b.leases, &r, mal_runtime_now(b.rt), mal_runtime_now(b.rt) + 60, &view,
+                            &why));
   cr_expect_eq(listed(&b, (MalLeaseFilter){ 0 }), 2u);
   cr_expect_eq(listed(&b, (MalLeaseFilter){ .holds = true }), 3u);
   cr_expect_eq(listed(&b, (MalLeaseFilter){ .scope = local }), 1u);
@@ -202,7 +217,7 @@ Test(leases_edges, filters)
   mal_space_free(NULL);
 }
 
-/* ---- who hears --------------------------------------------------------------------------------- */
+/* ---- who hears ------------------------------------------------------------------------------- */
 
 typedef struct {
   MalLeases *leases;
@@ -250,7 +265,7 @@ Test(leases_edges, a_watcher_that_goes_while_it_is_told_hears_no_more)
   bed_clear(&b);
 }
 
-/* ---- reserves ---------------------------------------------------------------------------------- */
+/* ---- reserves -------------------------------------------------------------------------------- */
 
 static bool reserve(Bed *b, const char *name, const char *spans, GError **error)
 {
@@ -278,7 +293,8 @@ Test(leases_edges, a_reserve_made_by_hand_has_its_place_or_is_refused)
     { "s", "239.192.0.1", "not inside scope local" },
   };
   Bed b = bed_of(SCOPES LAB "[reserve r]\nscope=local\naddresses=239.255.1.4; 239.255.1.5\n");
-  static const MalBlock mine[] = { { { 0xefff0101, MAL_IPV4 }, 1 }, { { 0xefff0103, MAL_IPV4 }, 1 } };
+  static const MalBlock mine[] = { { { 0xefff0101, MAL_IPV4 }, 1 },
+                                   { { 0xefff0103, MAL_IPV4 }, 1 } };
   g_autoptr(GError) config = NULL;
 
   for (size_t i = 0; i < 2; i++) {
@@ -310,8 +326,10 @@ Test(leases_edges, a_plan_beside_reserves_made_by_hand)
     { SCOPES LAB "[reserve t]\nscope=local\naddresses=239.255.1.9; 239.255.1.11\n", NULL },
     { SCOPES LAB "[reserve t]\nscope=local\naddresses=239.255.1.9; 239.255.1.10\n", "overlaps" },
     { SCOPES LAB "[reserve s]\nscope=local\naddresses=239.255.1.9\n", "has the name of" },
-    { "[scope local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.1.9\n", "outside of scope local" },
-    { "[scope org]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\n", "which would be gone" },
+    { "[scope local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.1.9\n",
+      "outside of scope local" },
+    { "[scope org]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\n",
+      "which would be gone" },
   };
   Bed b = bed_of(SCOPES LAB);
 
@@ -320,8 +338,8 @@ Test(leases_edges, a_plan_beside_reserves_made_by_hand)
     g_autoptr(GError) error = NULL;
     cr_assert_eq(replan(&b, rows[i].plan, &error), rows[i].says == NULL, "row %zu: %s", i,
                  error ? error->message : "accepted");
-    cr_expect(rows[i].says == NULL || strstr(error->message, rows[i].says) != NULL, "row %zu: %s", i,
-              error ? error->message : "");
+    cr_expect(rows[i].says == NULL || strstr(error->message, rows[i].says) != NULL, "row %zu: %s",
+              i, error ? error->message : "");
   }
   bed_clear(&b);
 }

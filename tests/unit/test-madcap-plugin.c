@@ -485,7 +485,8 @@ Test(madcap_plugin, groups_that_nobody_can_lease)
     "server-groups=local=239.255.1.9\n[reserve q]\nscope=local\naddresses=239.255.1.1\n"
     "[reserve r]\nscope=local\naddresses=239.255.1.8-239.255.1.15\n",
     /* The last 256 of a scope are never leased. */
-    "server-groups=local=239.255.255.0\n[range z]\nscope=local\nfirst=239.255.250.0\nlast=239.255.255.255\n",
+    "server-groups=local=239.255.255.0\n[range "
+    "z]\nscope=local\nfirst=239.255.250.0\nlast=239.255.255.255\n",
     /* A scope of one address has no group of its own. */
     "[scope one]\nfamily=ipv4\nfirst=239.254.0.1\nlast=239.254.0.1\nttl=1\n",
   };
@@ -501,14 +502,17 @@ Test(madcap_plugin, groups_that_nobody_can_lease)
 
 Test(madcap_plugin, a_bad_configuration_names_its_place)
 {
-  static const struct { const char *madcap, *says; } bad[] = {
+  static const struct { const char *madcap, *says;
+  } bad[] = {
     { "default-lease-time=2h\nmax-lease-time=1h\n", "[madcap] default-lease-time" },
     { "server-groups=nowhere=239.1.1.1\n", "no such [scope]" },
     { "server-groups=org=192.0.2.1\n", "expected a multicast address" },
     { "server-groups=org=ff15::1\n", "family" },
     { "server-groups=org=x\n", "expected a multicast address" },
-    { "server-groups=local=239.255.2.9\n" RANGE_C "exclude=239.255.2.8; 239.255.2.10\n", "[range c]" },
-    { "server-groups=local=239.255.1.9\n[reserve r]\nscope=local\naddresses=239.255.1.8\n", "[range a]" },
+    { "server-groups=local=239.255.2.9\n" RANGE_C "exclude=239.255.2.8; 239.255.2.10\n",
+      "[range c]" },
+    { "server-groups=local=239.255.1.9\n[reserve r]\nscope=local\naddresses=239.255.1.8\n",
+      "[range a]" },
     { "server-groups=local=239.255.1.9\n", "[range a]" },
     { "server-groups=org=239.255.1.9\n", "[range a]" },
     { "interfaces=far-too-long-a-name-for-one\n", "not the name of an interface" },

@@ -380,8 +380,8 @@ Test(rfc2730_2_11, equals_are_both_innermost)
   madcap_server_free(s);
 }
 
-/* Between the families nesting is what the configuration says: an IPv6 scope inside the local one is
-   no more asked for at its group than an IPv4 one would be. */
+/* Between the families nesting is what the configuration says: an IPv6 scope inside the local one
+   is no more asked for at its group than an IPv4 one would be. */
 Test(rfc2730_2_11, an_ipv6_scope_inside_the_local_one)
 {
   uint64_t values[MADCAP_N_METRICS] = { 0 };
@@ -405,8 +405,8 @@ Test(rfc2730_2_10, which_group_is_local_scope_s)
     const char *group;
     bool local;
   } rows[] = {
-    { "239.255.255.254", true }, { "239.255.255.253", false }, { "ff03::1", true }, { "ff13::1", true },
-    { "ff05::1", false }, { "ff0e::3", false },
+    { "239.255.255.254", true }, { "239.255.255.253", false }, { "ff03::1", true },
+    { "ff13::1", true },         { "ff05::1", false },         { "ff0e::3", false },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)

@@ -312,7 +312,8 @@ Test(space, before_the_first_plan_there_is_nothing)
   MalSpace *space = mal_space_new();
 
   cr_expect_null(mal_space_containing(space, MAL_LEVEL_OWNED, at("239.255.1.0")));
-  cr_expect_not(mal_space_add(space, MAL_LEVEL_AVAILABLE, "l", span("239.255.1.0"), 5, "x", "test", &error));
+  cr_expect_not(
+      mal_space_add(space, MAL_LEVEL_AVAILABLE, "l", span("239.255.1.0"), 5, "x", "test", &error));
   cr_expect_eq(error->code, MAL_ERROR_NOT_FOUND);
   cr_expect_not(mal_space_set_until(space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 5, NULL));
   cr_expect_not(mal_space_remove(space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), NULL));
@@ -320,7 +321,8 @@ Test(space, before_the_first_plan_there_is_nothing)
   mal_space_free(space);
 }
 
-static MalVerdict deny_all(uint64_t ticket, const MalScope *scope, MalSpan s, MalTime until, void *data)
+static MalVerdict deny_all(uint64_t ticket, const MalScope *scope, MalSpan s, MalTime until,
+                           void *data)
 {
   (void)ticket;
   (void)scope;
@@ -350,8 +352,9 @@ Test(space, owned_is_inside_available)
   cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 500, NULL));
   g_string_truncate(b.told, 0);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
-    cr_expect_eq(mal_space_add(b.space, MAL_LEVEL_OWNED, "l", span(rows[i].span), rows[i].until, "x", "test",
-                               NULL), rows[i].good, "row %zu", i);
+    cr_expect_eq(mal_space_add(b.space, MAL_LEVEL_OWNED, "l", span(rows[i].span), rows[i].until,
+                               "x", "test", NULL),
+                 rows[i].good, "row %zu", i);
   must_have_told(&b, "+o:x ");
   cr_expect(mal_space_set_until(b.space, MAL_LEVEL_OWNED, at("239.255.1.16"), 400, NULL));
   cr_expect(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 450, NULL));
