@@ -52,6 +52,7 @@ struct MalAllocator {
   GPtrArray *by_until;   /* the same, by scope, end, address */
   GArray *blocked;       /* BlockOut */
   uint32_t next_block_out;
+  GArray *hints;         /* MalAddress by scope: the range where something was taken or given last */
 };
 
 /* Through which eyes the allocator looks. */

@@ -48,6 +48,7 @@ MalAllocator *mal_allocator_new(MalEthernetPolicy policy, uint64_t seed)
   a->by_first = g_ptr_array_new_with_free_func(free_range);
   a->by_until = g_ptr_array_new();
   a->blocked = g_array_new(FALSE, FALSE, sizeof(BlockOut));
+  a->hints = g_array_new(FALSE, TRUE, sizeof(MalAddress));
   return a;
 }
 
@@ -64,6 +65,7 @@ void mal_allocator_free(MalAllocator *a)
   g_ptr_array_unref(a->by_until);
   g_ptr_array_unref(a->by_first);
   g_array_unref(a->blocked);
+  g_array_unref(a->hints);
   g_free(a);
 }
 

@@ -102,20 +102,55 @@ static bool try_at_other_times(Choice *c, const OwnedRange *range, const Piece *
 
 typedef bool (*TryPiece)(Choice *c, const OwnedRange *range, const Piece *piece);
 
-/* The pieces of ranges BEGIN..END-1, from one at random on. */
+static bool try_range(Choice *c, const OwnedRange *range, TryPiece try)
+{
+  const GArray *pieces = range->pieces;
+  guint skip = pieces->len > 1 ? (guint)mal_random_below(&c->a->random, pieces->len) : 0;
+  for (guint k = 0; k < pieces->len; k++) {
+    const Piece *piece = mal_piece(pieces, (k + skip) % pieces->len);
+    if ((uint64_t)piece->more + 1 >= c->count && try(c, range, piece))
+      return true;
+  }
+  return false;
+}
+
+/* Which of the ranges BEGIN..END-1, all of one scope and end, was changed last; END: none of them. */
+static guint hinted(const MalAllocator *a, unsigned scope, guint begin, guint end)
+{
+  if (end - begin < 2 || scope >= a->hints->len)
+    return end;
+  MalAddress hint = g_array_index(a->hints, MalAddress, scope);
+  guint low = begin, high = end;
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    if (mal_address_compare(mal_range(a->by_until, middle)->span.first, hint) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < end && mal_address_equal(mal_range(a->by_until, low)->span.first, hint) ? low : end;
+}
+
+static void set_hint(MalAllocator *a, const OwnedRange *range)
+{
+  if (range->scope >= a->hints->len)
+    g_array_set_size(a->hints, range->scope + 1);
+  g_array_index(a->hints, MalAddress, range->scope) = range->span.first;
+}
+
+/* The pieces of ranges BEGIN..END-1: where something was changed last, there most likely is a place
+   beside a lease, or one that was given back; then from one at random on. */
 static bool try_pieces(Choice *c, guint begin, guint end, TryPiece try)
 {
   guint n = end - begin;
+  guint first = hinted(c->a, c->fit->scope, begin, end);
+  if (first < end && try_range(c, mal_range(c->a->by_until, first), try))
+    return true;
   guint start = n > 1 ? (guint)mal_random_below(&c->a->random, n) : 0;
   for (guint i = 0; i < n; i++) {
-    const OwnedRange *range = mal_range(c->a->by_until, begin + (start + i) % n);
-    const GArray *pieces = range->pieces;
-    guint skip = pieces->len > 1 ? (guint)mal_random_below(&c->a->random, pieces->len) : 0;
-    for (guint k = 0; k < pieces->len; k++) {
-      const Piece *piece = mal_piece(pieces, (k + skip) % pieces->len);
-      if ((uint64_t)piece->more + 1 >= c->count && try(c, range, piece))
-        return true;
-    }
+    guint at = begin + (start + i) % n;
+    if (at != first && try_range(c, mal_range(c->a->by_until, at), try))
+      return true;
   }
   return false;
 }
@@ -398,8 +433,10 @@ bool mal_allocator_take(MalAllocator *a, MalBlock block, MalTime from, MalTime u
   MalSpan span = mal_span_of_block(block), part;
   OwnedRange *range;
   bool gap = false;
-  for (uint64_t done = 0; (range = mal_next_owned(a, span, &done, &part, &gap)) != NULL;)
+  for (uint64_t done = 0; (range = mal_next_owned(a, span, &done, &part, &gap)) != NULL;) {
     range->busy += (uint64_t)(part.last.value - part.first.value) + 1;
+    set_hint(a, range);
+  }
   hold(a, block, from, until, owner);
   return true;
 }
@@ -433,5 +470,6 @@ void mal_allocator_give(MalAllocator *a, MalBlock block, uint32_t owner)
   for (uint64_t done = 0; (range = mal_next_owned(a, span, &done, &part, &gap)) != NULL;) {
     uint32_t count = (uint32_t)(part.last.value - part.first.value) + 1;
     range->busy -= let_go(a, mal_block_make(part.first, count), owner);
+    set_hint(a, range);
   }
 }

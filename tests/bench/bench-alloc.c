@@ -1,9 +1,11 @@
 /* What the allocator costs at each occupancy: leases of one address fill the space, then random
    ones are given back, which leaves it as scattered as can be.
 
-     bench-alloc [ipv4|ipv6] [distinct|prefer|ignore] [ADDRESSES] [LEASES] [ADVANCE_PERCENT]
+     bench-alloc [ipv4|ipv6] [distinct|prefer|ignore] [ADDRESSES] [LEASES] [ADVANCE_PERCENT] [RANGES]
 
-   0 ADDRESSES: a /8, or 2^28 group ids; 0 LEASES: as many as fit. */
+   0 ADDRESSES: a /8, or 2^28 group ids; 0 LEASES: as many as fit. The addresses lie in so many RANGES
+   of one size. `turn` is the processor time of a release, a search and a lease together, which says
+   more than the times of each where the machine has other work. */
 #define _POSIX_C_SOURCE 200809L
 #include "core/allocator.h"
 
@@ -103,6 +105,23 @@ static void measure_single(Bench *b, double *find, double *take, double *give)
   }
 }
 
+static double cpu_ns(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double measure_turn(Bench *b)
+{
+  double begun = cpu_ns();
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    uint32_t lease = release_any(b);
+    lease_one(b, lease);
+  }
+  return (cpu_ns() - begun) / ROUNDS;
+}
+
 static double measure_run(Bench *b, uint32_t count, unsigned rounds, unsigned *found)
 {
   double sum = 0;
@@ -136,17 +155,32 @@ static void report(Bench *b, uint64_t space)
   double find, take, give;
   unsigned found16, found4096;
   measure_single(b, &find, &take, &give);
+  double turn = measure_turn(b);
   double run16 = measure_run(b, 16, 100, &found16);
   double run4096 = measure_run(b, 4096, 20, &found4096);
   double several = measure_several(b, 16, 20);
   MalAllocatorStats s = mal_allocator_stats(b->a, -1);
-  printf("%7.3f %% %9zu %9zu %7.0f %7.0f %7.0f %9.0f (%3u%%) %9.0f (%3u%%) %9.0f\n",
+  printf("%7.3f %% %9zu %9zu %7.0f %7.0f %7.0f %7.0f %9.0f (%3u%%) %9.0f (%3u%%) %9.0f\n",
          100.0 * (double)b->n_live / (double)space, b->n_live, s.segments, find / ROUNDS,
-         take / ROUNDS, give / ROUNDS, run16, found16, run4096, found4096 * 5, several);
+         take / ROUNDS, give / ROUNDS, turn, run16, found16, run4096, found4096 * 5, several);
   fflush(stdout);
 }
 
-static uint64_t set_up(Bench *b, bool ipv6, MalEthernetPolicy policy, uint64_t addresses)
+static void add_ranges(Bench *b, MalSpan span, uint64_t ranges)
+{
+  MalU128 each = (span.last.value - span.first.value + 1) / ranges;
+  for (uint64_t i = 0; i < ranges; i++) {
+    MalSpan part = span;
+    part.first.value += i * each;
+    if (i + 1 < ranges)
+      part.last.value = part.first.value + each - 1;
+    if (!mal_allocator_add_range(b->a, &b->scope, part, MAL_FOREVER, NULL))
+      abort();
+  }
+}
+
+static uint64_t set_up(Bench *b, bool ipv6, MalEthernetPolicy policy, uint64_t addresses,
+                       uint64_t ranges)
 {
   b->a = mal_allocator_new(policy, 7);
   b->scope.group_id_first = 0x80000000;
@@ -159,8 +193,7 @@ static uint64_t set_up(Bench *b, bool ipv6, MalEthernetPolicy policy, uint64_t a
     span.first.value += 256;
     span.last.value = span.first.value + addresses - 1;
   }
-  if (!mal_allocator_add_range(b->a, &b->scope, span, MAL_FOREVER, NULL))
-    abort();
+  add_ranges(b, span, MAX(ranges, 1));
   uint64_t space = mal_allocator_stats(b->a, -1).owned;
   return !ipv6 && policy == MAL_ETHERNET_DISTINCT ? MIN(space, (1 << 23) - 256) : space;
 }
@@ -178,7 +211,7 @@ int main(int argc, char **argv)
                              : strcmp(name, "prefer") == 0 ? MAL_ETHERNET_PREFER
                                                            : MAL_ETHERNET_DISTINCT;
   Bench b = { .random = 88172645463325252, .advance = (unsigned)number(argc, argv, 5) };
-  uint64_t space = set_up(&b, ipv6, policy, number(argc, argv, 3));
+  uint64_t space = set_up(&b, ipv6, policy, number(argc, argv, 3), number(argc, argv, 6));
   uint64_t most = number(argc, argv, 4);
   if (most == 0)
     most = b.advance > 0 ? 2 * space : space;
@@ -194,7 +227,7 @@ int main(int argc, char **argv)
          "%.1f bytes a lease\n",
          ipv6 ? "ipv6" : "ipv4", name, space, b.advance, b.n_leases, filled / 1e9,
          filled / (double)b.n_leases, s.segments, (double)s.bytes / (double)b.n_leases);
-  printf("occupancy    leases  segments    find    take    give    run of 16         run of 4096  "
+  printf("occupancy    leases  segments    find    take    give    turn    run of 16         run of 4096  "
          "16 in any (ns)\n");
   static const double levels[] = { 1, 0.999, 0.99, 0.9, 0.5, 0.1 };
   for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
