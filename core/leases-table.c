@@ -129,7 +129,7 @@ static void bucket_put(Bucket *buckets, uint32_t n, Bucket b)
 
 static void grow_buckets(MalLeases *l)
 {
-  uint32_t n = l->n_buckets + l->n_buckets / 8;
+  uint32_t n = l->n_buckets + l->n_buckets / 4;
   g_assert(n > l->n_buckets);
   Bucket *buckets = g_new0(Bucket, n);
   for (uint32_t i = 0; i < l->n_buckets; i++)
@@ -175,7 +175,7 @@ static void remove_bucket(MalLeases *l, uint32_t hole)
 
 uint32_t leases_slot_new(MalLeases *l, MalLeaseId id)
 {
-  if ((l->bucket_count + 1) * 5ull > l->n_buckets * 4ull)
+  if ((l->bucket_count + 1) * 8ull > l->n_buckets * 7ull)
     grow_buckets(l);
   uint32_t handle = take_slot(l);
   Slot *slot = leases_slot(l, handle);

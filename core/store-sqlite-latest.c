@@ -74,7 +74,7 @@ static void grow(MalLatest *latest)
 {
   Slot *old = latest->slots;
   size_t old_size = latest->size;
-  latest->size += old_size / 8;
+  latest->size += old_size / 4;
   latest->slots = g_new0(Slot, latest->size);
   for (size_t i = 0; i < old_size; i++) {
     if (old[i].row_low) {
