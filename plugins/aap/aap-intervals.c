@@ -7,6 +7,8 @@ struct AapIntervals {
   GTree *tree;                /* Stretch, by its first address */
   size_t size;
   bool (*equal)(const void *a, const void *b);
+  AapIntervalsWatch watch;
+  void *watch_data;
 };
 
 typedef struct {
@@ -39,8 +41,19 @@ void aap_intervals_free(AapIntervals *map)
   g_free(map);
 }
 
+void aap_intervals_watch(AapIntervals *map, AapIntervalsWatch func, void *data)
+{
+  map->watch = func;
+  map->watch_data = data;
+}
+
 void aap_intervals_clear(AapIntervals *map)
 {
+  for (GTreeNode *node = g_tree_node_first(map->tree); node != NULL && map->watch != NULL;
+       node = g_tree_node_next(node)) {
+    const Stretch *stretch = g_tree_node_value(node);
+    map->watch(stretch->span, stretch->value, false, map->watch_data);
+  }
   g_tree_remove_all(map->tree);
 }
 
@@ -63,16 +76,19 @@ static GTreeNode *node_from(const AapIntervals *map, MalAddress at)
   return below != NULL ? below : above;
 }
 
-static Stretch *first_ending_at_or_after(const AapIntervals *map, MalAddress at)
+static GTreeNode *node_ending_at_or_after(const AapIntervals *map, MalAddress at)
 {
   GTreeNode *node = node_from(map, at);
-  while (node != NULL) {
-    Stretch *stretch = g_tree_node_value(node);
-    if (mal_address_compare(stretch->span.last, at) >= 0)
-      return stretch;
+  while (node != NULL &&
+         mal_address_compare(((Stretch *)g_tree_node_value(node))->span.last, at) < 0)
     node = g_tree_node_next(node);
-  }
-  return NULL;
+  return node;
+}
+
+static Stretch *first_ending_at_or_after(const AapIntervals *map, MalAddress at)
+{
+  GTreeNode *node = node_ending_at_or_after(map, at);
+  return node != NULL ? g_tree_node_value(node) : NULL;
 }
 
 static void insert(AapIntervals *map, MalSpan span, const void *value)
@@ -80,7 +96,17 @@ static void insert(AapIntervals *map, MalSpan span, const void *value)
   Stretch *stretch = g_malloc0(sizeof *stretch + map->size);
   stretch->span = span;
   memcpy(stretch->value, value, map->size);
+  if (map->watch != NULL)
+    map->watch(span, stretch->value, true, map->watch_data);
   g_tree_insert(map->tree, stretch, stretch);
+}
+
+static void take_out(AapIntervals *map, const Stretch *stretch)
+{
+  Stretch key = { .span = stretch->span };
+  if (map->watch != NULL)
+    map->watch(stretch->span, stretch->value, false, map->watch_data);
+  g_tree_remove(map->tree, &key);
 }
 
 /* ---- changing ----------------------------------------------------------------------------------- */
@@ -92,7 +118,7 @@ void aap_intervals_remove(AapIntervals *map, MalSpan span)
                    mal_span_overlaps(s->span, span);) {
     MalSpan old = s->span;
     g_autofree void *value = g_memdup2(s->value, map->size);
-    g_tree_remove(map->tree, s);
+    take_out(map, s);
     if (mal_address_compare(old.last, span.last) > 0 && mal_address_add(span.last, 1, &edge))
       insert(map, (MalSpan){ edge, old.last }, value);
     if (mal_address_compare(old.first, span.first) < 0 && mal_address_sub(span.first, 1, &edge))
@@ -103,17 +129,16 @@ void aap_intervals_remove(AapIntervals *map, MalSpan span)
 static void join(AapIntervals *map, MalSpan *span, const void *value, bool after)
 {
   MalAddress beside;
-  MalSpan neighbour;
   if (!(after ? mal_address_add(span->last, 1, &beside) : mal_address_sub(span->first, 1, &beside)))
     return;
-  const void *other = aap_intervals_at(map, beside, &neighbour);
-  if (other == NULL || !same_value(map, other, value))
+  const Stretch *other = first_ending_at_or_after(map, beside);
+  if (other == NULL || !mal_span_has(other->span, beside) || !same_value(map, other->value, value))
     return;
   if (after)
-    span->last = neighbour.last;
+    span->last = other->span.last;
   else
-    span->first = neighbour.first;
-  g_tree_remove(map->tree, &(Stretch){ .span = neighbour });
+    span->first = other->span.first;
+  take_out(map, other);
 }
 
 void aap_intervals_set(AapIntervals *map, MalSpan span, const void *value)
@@ -179,6 +204,26 @@ void aap_intervals_each(const AapIntervals *map, MalSpan span, AapIntervalFunc f
     if (mal_span_intersect(stretch->span, span, &part))
       func(part, stretch->value, data);
   }
+}
+
+AapCursor aap_intervals_cursor(const AapIntervals *map, MalAddress at)
+{
+  return (AapCursor){ node_ending_at_or_after(map, at) };
+}
+
+bool aap_cursor_get(AapCursor cursor, MalSpan *span, void **value)
+{
+  if (cursor.node == NULL)
+    return false;
+  Stretch *stretch = g_tree_node_value(cursor.node);
+  *span = stretch->span;
+  *value = stretch->value;
+  return true;
+}
+
+void aap_cursor_step(AapCursor *cursor)
+{
+  cursor->node = g_tree_node_next(cursor->node);
 }
 
 /* ---- sets of spans --------------------------------------------------------------------------------- */
@@ -272,6 +317,15 @@ bool aap_spans_equal(const GArray *a, const GArray *b)
     if (!mal_address_equal(x.first, y.first) || !mal_address_equal(x.last, y.last))
       return false;
   }
+  return true;
+}
+
+bool aap_spans_next(const GArray *spans, MalAddress at, MalSpan *span)
+{
+  guint found = place(spans, at);
+  if (found == spans->len)
+    return false;
+  *span = g_array_index(spans, MalSpan, found);
   return true;
 }
 

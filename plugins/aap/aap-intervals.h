@@ -29,12 +29,28 @@ bool aap_intervals_overlaps(const AapIntervals *map, MalSpan span);
 typedef void (*AapIntervalFunc)(MalSpan span, void *value, void *data);
 void aap_intervals_each(const AapIntervals *map, MalSpan span, AapIntervalFunc func, void *data);
 
+/* FUNC hears of each stretch that comes (before it can be found) and goes (while it is still there);
+   it may not change the map. For indexes kept beside it. */
+typedef void (*AapIntervalsWatch)(MalSpan span, const void *value, bool comes, void *data);
+void aap_intervals_watch(AapIntervals *map, AapIntervalsWatch func, void *data);
+
+/* A walk in address order, a step each O(1). Valid until the next change. */
+typedef struct {
+  GTreeNode *node; /* NULL: behind the last */
+} AapCursor;
+AapCursor aap_intervals_cursor(const AapIntervals *map, MalAddress at); /* as _next */
+/* False: no stretch. Goes on from there with aap_cursor_step. */
+bool aap_cursor_get(AapCursor cursor, MalSpan *span, void **value);
+void aap_cursor_step(AapCursor *cursor);
+
 /* Sets of spans: sorted, disjoint, not adjacent arrays of MalSpan. */
 GArray *aap_spans_new(void);
 void aap_spans_add(GArray *spans, MalSpan span); /* union */
 void aap_spans_subtract(GArray *spans, MalSpan span);
 GArray *aap_spans_intersection(const GArray *a, const GArray *b);
 bool aap_spans_equal(const GArray *a, const GArray *b);
+/* The first that ends at or after AT. */
+bool aap_spans_next(const GArray *spans, MalAddress at, MalSpan *span);
 bool aap_spans_overlap(const GArray *a, MalSpan span);
 MalU128 aap_spans_size(const GArray *spans);
 
