@@ -143,10 +143,10 @@ def main():
         argued[key[0]] += min(n, listed[key])
     for own in sorted(total):
         left = total[own] - taken[own] - argued[own]
-        print(f'{100 * taken[own] / total[own]:6.1f} %  {total[own]:5d} branches  {argued[own]:3d} argued  '
+        print(f'{100 * taken[own] / total[own]:6.1f} %  {total[own]:5d} branches  {argued[own]:3d} listed  '
               f'{left:3d} open  {own}')
     n, k, a = sum(total.values()), sum(taken.values()), sum(argued.values())
-    print(f'{100 * k / n:6.1f} %  {n:5d} branches  {a:3d} argued  {n - k - a:3d} open  in all')
+    print(f'{100 * k / n:6.1f} %  {n:5d} branches  {a:3d} listed  {n - k - a:3d} open  in all')
     for key in missing:
         if missing[key] > listed[key]:
             own, name, what, side = key
