@@ -99,6 +99,7 @@ core_sources += core/metrics.c
 core_sources += core/plan.c
 core_sources += core/plugins.c
 core_sources += core/runtime-glib-net.c
+core_sources += core/runtime-glib-shed.c
 core_sources += core/runtime-glib-socket.c
 core_sources += core/runtime-glib-stream.c
 core_sources += core/runtime-glib-udp.c

@@ -88,6 +88,13 @@ bool rtg_udp_leave(MalUdp *udp, uint32_t ifindex, MalAddress group, GError **err
 void rtg_udp_set_ttl(MalUdp *udp, uint8_t ttl);
 void rtg_udp_send(MalUdp *udp, const MalDatagram *datagram);
 MalUdpCounters rtg_udp_counters(const MalUdp *udp);
+int64_t rtg_udp_lag(const MalUdp *udp);
+bool rtg_udp_shed(MalUdp *udp, const MalUdpShed *shed);
+/* runtime-glib-shed.c: the age of what was read last (0: unknown), how many were dropped, and
+   what to drop from now on. */
+int64_t rtg_shed_age(int fd);
+uint32_t rtg_shed_dropped(int fd);
+bool rtg_shed_filter(int fd, const MalUdpShed *shed);
 
 MalListener *rtg_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
                                GError **error);

@@ -20,7 +20,10 @@ enum {
   BATCHES_PER_DISPATCH = 8,              /* then timers and other sources get their turn */
   QUEUE_DATAGRAMS = 4096,                /* what may wait for a socket that takes no more */
   QUEUE_OCTETS = 4 * 1024 * 1024,
-  SOCKET_BUFFER = 8 * 1024 * 1024,
+  /* The kernel counts a small datagram with 768 octets and doubles what is asked for: 11,000 of them,
+     which are to be served within some 100 ms. More would only be answered later. */
+  RECEIVE_BUFFER = 4 * 1024 * 1024,
+  SEND_BUFFER = 2 * 1024 * 1024,
   /* Not a power of two: buffers a multiple of 4096 apart would share their cache sets. */
   STRIDE = MAL_MAX_DATAGRAM + 1 + 192,
   CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)),
@@ -63,6 +66,7 @@ struct RtgUdp {
   MalUdpFunc func;
   void *data;
   MalUdpCounters counters;
+  int64_t lag;
   GArray *queue;                         /* Queued */
   GByteArray *octets;
   bool dirty;                            /* on the runtime's list */
@@ -302,6 +306,7 @@ static unsigned receive_batch(RtgUdp *udp, RtgBatch *batch)
     take_local(header, d);
     udp->counters.truncated += d->truncated;
   }
+  udp->lag = count == RTG_BATCH ? rtg_shed_age(udp->fd) : 0;
   return count > 0 ? (unsigned)count : 0;
 }
 
@@ -370,9 +375,10 @@ static bool set_options(int fd, const MalUdpOptions *o, GError **error)
   if (o->family == MAL_IPV6)
     (void)rtg_socket_set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);  /* since Linux 4.20 */
   /* As much as the system grants: bursts wait in the kernel while a commit is on its way. */
-  if (!rtg_socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER))
-    (void)rtg_socket_set(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
-  (void)rtg_socket_set(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER / 4);
+  if (!rtg_socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER))
+    (void)rtg_socket_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+  (void)rtg_socket_set(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+  (void)rtg_shed_age(fd);                /* from the first question on, the kernel takes note */
   return true;
 }
 
@@ -450,9 +456,24 @@ void rtg_udp_set_ttl(MalUdp *udp, uint8_t ttl)
   ((RtgUdp *)udp)->multicast_ttl = ttl == 0 ? 1 : ttl;
 }
 
-MalUdpCounters rtg_udp_counters(const MalUdp *udp)
+/* The system's count of what it dropped has 32 bits; ours goes on. */
+MalUdpCounters rtg_udp_counters(const MalUdp *handle)
 {
-  return ((const RtgUdp *)udp)->counters;
+  RtgUdp *udp = (RtgUdp *)(uintptr_t)handle;
+  uint64_t *dropped = &udp->counters.dropped;
+
+  *dropped += (uint32_t)(rtg_shed_dropped(udp->fd) - (uint32_t)*dropped);
+  return udp->counters;
+}
+
+int64_t rtg_udp_lag(const MalUdp *udp)
+{
+  return ((const RtgUdp *)udp)->lag;
+}
+
+bool rtg_udp_shed(MalUdp *udp, const MalUdpShed *shed)
+{
+  return rtg_shed_filter(((const RtgUdp *)udp)->fd, shed);
 }
 
 /* ---- groups ---------------------------------------------------------------------------------- */

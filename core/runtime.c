@@ -158,6 +158,16 @@ MalUdpCounters mal_udp_counters(const MalUdp *udp)
   return udp->rt->ops->udp_counters(udp);
 }
 
+int64_t mal_udp_lag(const MalUdp *udp)
+{
+  return udp->rt->ops->udp_lag(udp);
+}
+
+bool mal_udp_shed(MalUdp *udp, const MalUdpShed *shed)
+{
+  return udp->rt->ops->udp_shed(udp, shed);
+}
+
 /* ---- streams --------------------------------------------------------------------------------- */
 
 MalListener *mal_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,

@@ -104,8 +104,27 @@ MAL_API void mal_udp_set_multicast_ttl(MalUdp *udp, uint8_t ttl);
    it. */
 MAL_API void mal_udp_send(MalUdp *udp, const MalDatagram *datagram);
 
-typedef struct { uint64_t received, sent, send_errors, truncated, batches; } MalUdpCounters;
+/* DROPPED: by the system before we read them, for want of room or by mal_udp_shed. */
+typedef struct {
+  uint64_t received, sent, send_errors, truncated, batches, dropped;
+} MalUdpCounters;
 MAL_API MalUdpCounters mal_udp_counters(const MalUdp *udp);
+
+/* How long the newest datagram of the batch at hand had waited to be read, in microseconds. 0:
+   hardly, since the batch took all that waited; or it isn't known. */
+MAL_API int64_t mal_udp_lag(const MalUdp *udp);
+
+/* What to drop of each kind of datagram, as early as the system can, which costs next to nothing of
+   our time. One octet tells the kind; whose octet is MAL_UDP_KINDS or more is of kind 0, and what is
+   too short to have it is dropped while anything is. */
+#define MAL_UDP_KINDS 16
+#define MAL_UDP_ALL 1024
+typedef struct {
+  uint8_t octet;
+  uint16_t drop[MAL_UDP_KINDS];   /* so many of MAL_UDP_ALL, at random */
+} MalUdpShed;
+/* Replaces what was said before. False where the system can't: then nothing is dropped. */
+MAL_API bool mal_udp_shed(MalUdp *udp, const MalUdpShed *shed);
 
 /* ---- streams (TCP; MASC sessions) ------------------------------------------------------------ */
 
@@ -188,6 +207,8 @@ struct MalRuntimeOps {
   void (*udp_set_ttl)(MalUdp *udp, uint8_t ttl);
   void (*udp_send)(MalUdp *udp, const MalDatagram *datagram);
   MalUdpCounters (*udp_counters)(const MalUdp *udp);
+  int64_t (*udp_lag)(const MalUdp *udp);
+  bool (*udp_shed)(MalUdp *udp, const MalUdpShed *shed);
   MalListener *(*listener_open)(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
                                 GError **error);
   void (*listener_close)(MalListener *listener);

@@ -3,6 +3,7 @@
 #include "madcap-plugin.h"
 
 #include "madcap-plugin-links.h"
+#include "madcap-plugin-overload.h"
 #include "madcap-server.h"
 #include "madcap-tables.h"
 
@@ -12,6 +13,7 @@ typedef struct {
   MadcapServer *machine;
   MalUdp *udp[2];
   MadcapLinks *links;
+  MadcapOverload overload;
   MalTimer *timer;
   int64_t armed;              /* what the timer is set to */
 } ServerPart;
@@ -32,7 +34,7 @@ static int64_t monotonic(const ServerPart *p)
    followed. */
 static void settle(ServerPart *p)
 {
-  int64_t due = madcap_server_due(p->machine);
+  int64_t due = MIN(madcap_server_due(p->machine), madcap_overload_due(&p->overload));
 
   madcap_server_gauges(p->machine);
   if (due >= p->armed)
@@ -47,6 +49,7 @@ static void tick(void *data)
 
   p->armed = INT64_MAX;
   madcap_server_tick(p->machine, mal_leases_now(p->host.leases), monotonic(p));
+  madcap_overload_tick(&p->overload, monotonic(p));
   settle(p);
 }
 
@@ -76,8 +79,10 @@ static void act_send(void *user, const MadcapArrival *to, const uint8_t *data, s
 static void engine_done(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
 {
   ServerPart *p = user;
+  int64_t mono = monotonic(p);
 
-  madcap_server_answer(p->machine, cookie, lease, error, wall(p), monotonic(p));
+  madcap_overload_back(&p->overload, cookie, mono);
+  madcap_server_answer(p->machine, cookie, lease, error, wall(p), mono);
   settle(p);
 }
 
@@ -102,25 +107,40 @@ static bool act_unhold(void *user, MalLeaseId id)
   return mal_leases_unhold(((ServerPart *)user)->host.leases, id);
 }
 
+/* The overload's watch wants to know how long changes take. */
+static MalAnswer sent(ServerPart *p, MalAnswer answer, uint64_t cookie)
+{
+  if (answer == MAL_ANSWER_GRANTED)
+    madcap_overload_sent(&p->overload, cookie);
+  return answer;
+}
+
 static MalAnswer act_request(void *user, const MalLeaseRequest *request, MalTime now,
                              uint64_t cookie, MalRefusal *why)
 {
-  return mal_leases_request(((ServerPart *)user)->host.leases, request, now, engine_done, user,
-                            cookie, why);
+  ServerPart *p = user;
+
+  return sent(p, mal_leases_request(p->host.leases, request, now, engine_done, p, cookie, why),
+              cookie);
 }
 
 static MalAnswer act_renew(void *user, MalLeaseId id, const MalRenewal *renewal, MalTime now,
                            uint64_t cookie, MalRefusal *why)
 {
-  return mal_leases_renew(((ServerPart *)user)->host.leases, id, renewal, now, engine_done, user,
-                          cookie, why);
+  ServerPart *p = user;
+
+  return sent(p, mal_leases_renew(p->host.leases, id, renewal, now, engine_done, p, cookie, why),
+              cookie);
 }
 
 static MalAnswer act_release(void *user, MalLeaseId id, MalTime now, uint64_t cookie,
                              MalRefusal *why)
 {
-  return mal_leases_release(((ServerPart *)user)->host.leases, id, now, "released", engine_done,
-                            user, cookie, why);
+  ServerPart *p = user;
+
+  return sent(p,
+              mal_leases_release(p->host.leases, id, now, "released", engine_done, p, cookie, why),
+              cookie);
 }
 
 static void act_when_durable(void *user, MalLeaseId id, uint64_t cookie)
@@ -243,11 +263,12 @@ static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, vo
   ServerPart *p = data;
   MalTime now = mal_leases_now(p->host.leases);
   int64_t mono = monotonic(p);
+  unsigned seen = 0;
 
-  (void)udp;
   for (size_t i = 0; i < count; i++) {
     const MalDatagram *d = &datagrams[i];
     MadcapArrival from;
+    seen |= 1u << madcap_shed_class(d->length > 1 ? d->data[1] : 0);
     if (d->truncated) {
       mal_count(p->host.metrics, MADCAP_M_IGNORED_TRUNCATED, 1);
       continue;
@@ -258,6 +279,7 @@ static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, vo
     }
     madcap_server_receive(p->machine, &from, d->data, d->length, now, mono);
   }
+  madcap_overload_note(&p->overload, udp, seen, mono);
   settle(p);
 }
 
@@ -388,6 +410,7 @@ static bool start(void *part, GError **error)
 
   p->timer = mal_timer_new(p->host.runtime, tick, p);
   if (open_socket(p, MAL_IPV4, error) && open_socket(p, MAL_IPV6, error)) {
+    madcap_overload_start(&p->overload, &p->host, p->udp);
     p->links = madcap_links_new(&p->host, p->udp, addresses_changed, p);
     if (apply(p, error))
       return true;
@@ -417,9 +440,11 @@ static void close_part(void *part)
   g_free(p);
 }
 
-static json_object *socket_json(MalFamily family, const MalUdp *udp)
+static json_object *socket_json(const ServerPart *p, size_t f)
 {
   json_object *out = json_object_new_object();
+  MalFamily family = f == 0 ? MAL_IPV4 : MAL_IPV6;
+  const MalUdp *udp = p->udp[f];
   MalUdpCounters c = mal_udp_counters(udp);
 
   json_object_object_add(out, "family", json_object_new_string(mal_family_name(family)));
@@ -429,6 +454,8 @@ static json_object *socket_json(MalFamily family, const MalUdp *udp)
   json_object_object_add(out, "send_errors", json_object_new_int64((int64_t)c.send_errors));
   json_object_object_add(out, "truncated", json_object_new_int64((int64_t)c.truncated));
   json_object_object_add(out, "batches", json_object_new_int64((int64_t)c.batches));
+  json_object_object_add(out, "dropped", json_object_new_int64((int64_t)c.dropped));
+  json_object_object_add(out, "dropping_percent", madcap_overload_json(&p->overload, f));
   return out;
 }
 
@@ -445,7 +472,7 @@ static void describe(void *part, json_object *out)
   cache = json_object_new_object();
   for (size_t f = 0; f < 2; f++)
     if (p->udp[f] != NULL)
-      json_object_array_add(sockets, socket_json(f == 0 ? MAL_IPV4 : MAL_IPV6, p->udp[f]));
+      json_object_array_add(sockets, socket_json(p, f));
   madcap_server_gauges(p->machine);
   json_object_object_add(cache, "entries",
                          json_object_new_int64((int64_t)m[MADCAP_M_CACHE_ENTRIES]));

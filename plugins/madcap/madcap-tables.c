@@ -119,6 +119,10 @@ const MalMetricDef madcap_metrics[MADCAP_N_METRICS] = {
   COUNTER(MADCAP_M_IGNORED_RATE, "rate-limited", "messages over the rate limit of their source"),
   COUNTER(MADCAP_M_IGNORED_OVERLOAD, "overload-ignored",
           "messages dropped since too many transactions wait"),
+  COUNTER(MADCAP_M_SHED, "datagrams-shed",
+          "datagrams that the system dropped unread: more came than could be answered"),
+  GAUGE(MADCAP_M_OVERLOADED, "overloaded",
+        "1 while more comes than can be answered, and for 5 s after"),
   COUNTER(MADCAP_M_REPEATED, "retransmissions-answered",
           "retransmissions answered with the same octets"),
   COUNTER(MADCAP_M_REPEATED_PENDING, "retransmissions-joined",
@@ -172,6 +176,15 @@ const MalEventDef madcap_event_overload = {
   .help = "More transactions wait for an answer than response-cache-entries allows; new ones "
           "are dropped, and clients retransmit. The disk may be slow (see stats), or somebody "
           "floods the server." };
+const MalEventDef madcap_event_overloaded = {
+  .name = "madcap.overloaded", .fault = MAL_FAULT_PEER, .level = MAL_LOG_WARNING,
+  .help = "More messages come than the server can answer in good time. The system drops the excess "
+          "before it is read: DISCOVER and GETINFO first, then REQUEST, RENEW and RELEASE only when "
+          "these don't suffice; clients retransmit. The server goes on answering as much as it can. "
+          "rate-limit helps against single sources that flood." };
+const MalEventDef madcap_event_relieved = {
+  .name = "madcap.relieved", .fault = MAL_FAULT_PEER, .level = MAL_LOG_WARNING,
+  .help = "For five seconds nothing had to be dropped any more for overload." };
 const MalEventDef madcap_event_waiting = {
   .name = "madcap.waiting", .fault = MAL_FAULT_NOBODY, .level = MAL_LOG_INFO,
   .help = "A request waits until more address space is acquired. The client is told to come "
@@ -216,7 +229,8 @@ const MalEventDef madcap_event_answer_ignored = {
 
 const MalEventDef *const madcap_events[MADCAP_N_EVENTS] = {
   &madcap_event_ignored, &madcap_event_refused, &madcap_event_skew, &madcap_event_rate,
-  &madcap_event_overload, &madcap_event_waiting, &madcap_event_listening,
+  &madcap_event_overload, &madcap_event_overloaded,
+  &madcap_event_relieved, &madcap_event_waiting, &madcap_event_listening,
   &madcap_event_interface_lost,
   &madcap_event_join_failed, &madcap_event_no_interface,
   &madcap_event_leased, &madcap_event_renewed, &madcap_event_released,

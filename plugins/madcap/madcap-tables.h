@@ -40,6 +40,8 @@ typedef enum {
   MADCAP_M_IGNORED_UNSATISFIABLE,
   MADCAP_M_IGNORED_RATE,
   MADCAP_M_IGNORED_OVERLOAD,
+  MADCAP_M_SHED,
+  MADCAP_M_OVERLOADED,
   /* server: response cache */
   MADCAP_M_REPEATED,
   MADCAP_M_REPEATED_PENDING,
@@ -77,6 +79,8 @@ extern const MalEventDef madcap_event_refused;        /* a NAK was sent */
 extern const MalEventDef madcap_event_skew;           /* a client's clock is off */
 extern const MalEventDef madcap_event_rate;           /* a source exceeds rate-limit */
 extern const MalEventDef madcap_event_overload;       /* too many unfinished transactions */
+extern const MalEventDef madcap_event_overloaded;     /* more comes than can be answered */
+extern const MalEventDef madcap_event_relieved;       /* no longer */
 extern const MalEventDef madcap_event_waiting;        /* a request waits for space */
 extern const MalEventDef madcap_event_listening;      /* an interface is served */
 extern const MalEventDef madcap_event_interface_lost; /* a served interface went away */
@@ -89,7 +93,7 @@ extern const MalEventDef madcap_event_renewal_failed;
 extern const MalEventDef madcap_event_lease_lost;
 extern const MalEventDef madcap_event_answer_ignored;
 
-#define MADCAP_N_EVENTS 16
+#define MADCAP_N_EVENTS 18
 extern const MalEventDef *const madcap_events[MADCAP_N_EVENTS];
 
 G_END_DECLS

@@ -65,6 +65,7 @@ struct MalSimNode {
   MalSimRuntime *rt;   /* NULL while down */
   MalSimRuntime *dead; /* not yet buried */
   uint32_t boots;
+  int64_t lag; /* what sockets tell of their queues */
   GPtrArray *ifaces; /* MalSimIface, not owned */
   uint32_t next_ifindex;
   uint16_t next_port;
@@ -162,6 +163,8 @@ typedef struct MalSimUdp {
   struct MalSimUdp *next_ready;
   bool ready;
   MalUdpCounters counters;
+  MalUdpShed shed;
+  bool sheds;
 } MalSimUdp;
 
 typedef struct {
@@ -352,6 +355,8 @@ bool mal_sim_udp_leave(MalUdp *udp, uint32_t ifindex, MalAddress group, GError *
 void mal_sim_udp_set_ttl(MalUdp *udp, uint8_t ttl);
 void mal_sim_udp_send(MalUdp *udp, const MalDatagram *datagram);
 MalUdpCounters mal_sim_udp_counters(const MalUdp *udp);
+int64_t mal_sim_udp_lag(const MalUdp *udp);
+bool mal_sim_udp_shed(MalUdp *udp, const MalUdpShed *shed);
 void mal_sim_arrive(MalSim *sim, MalSimEvent *event);
 void mal_sim_udp_deliver(MalSim *sim); /* what the first ready socket has */
 void mal_sim_packet_unref(MalSim *sim, MalSimPacket *packet);

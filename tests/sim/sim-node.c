@@ -297,6 +297,8 @@ static const MalRuntimeOps sim_ops = {
   .udp_set_ttl = mal_sim_udp_set_ttl,
   .udp_send = mal_sim_udp_send,
   .udp_counters = mal_sim_udp_counters,
+  .udp_lag = mal_sim_udp_lag,
+  .udp_shed = mal_sim_udp_shed,
   .listener_open = mal_sim_listener_open,
   .listener_close = mal_sim_listener_close,
   .listener_port = mal_sim_listener_port,
@@ -440,6 +442,11 @@ MalSimNode *mal_sim_node_of(MalRuntime *rt)
 size_t mal_sim_node_handles(const MalSimNode *node)
 {
   return node->rt ? node->rt->n_handles : 0;
+}
+
+void mal_sim_node_set_lag(MalSimNode *node, int64_t lag)
+{
+  node->lag = lag;
 }
 
 void mal_sim_node_set_work_time(MalSimNode *node, int64_t min, int64_t max)

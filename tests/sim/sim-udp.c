@@ -411,8 +411,40 @@ void mal_sim_set_tap(MalSim *sim, MalSimTap func, void *data)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
+int64_t mal_sim_udp_lag(const MalUdp *udp)
+{
+  return mal_sim_runtime(udp->rt)->node->lag;
+}
+
+bool mal_sim_udp_shed(MalUdp *base, const MalUdpShed *shed)
+{
+  MalSimUdp *udp = (MalSimUdp *)base;
+  udp->shed = *shed;
+  udp->sheds = false;
+  for (size_t i = 0; i < MAL_UDP_KINDS; i++)
+    udp->sheds |= shed->drop[i] > 0;
+  return true;
+}
+
+static bool is_shed(const MalSimUdp *udp, const MalSimPacket *packet)
+{
+  const MalUdpShed *shed = &udp->shed;
+  if (packet->length <= shed->octet)
+    return true;
+  uint8_t kind = packet->data[shed->octet];
+  uint16_t drop = shed->drop[kind < MAL_UDP_KINDS ? kind : 0];
+  MalSimRandom *random = &mal_sim_runtime(udp->base.rt)->random;
+  return mal_sim_random_range(random, 0, MAL_UDP_ALL - 1) < drop;
+}
+
 static void enqueue(MalSim *sim, MalSimUdp *udp, MalSimArrival *arrival)
 {
+  if (udp->sheds && is_shed(udp, arrival->packet)) {
+    udp->counters.dropped++;
+    mal_sim_packet_unref(sim, arrival->packet);
+    mal_sim_block_free(sim, arrival);
+    return;
+  }
   arrival->next = NULL;
   if (udp->last)
     udp->last->next = arrival;

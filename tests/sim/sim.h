@@ -134,6 +134,8 @@ void mal_sim_node_bury(MalSimNode *node);
    stepped. */
 void mal_sim_node_set_clock(MalSimNode *node, int64_t skew, int32_t drift);
 void mal_sim_node_step_clock(MalSimNode *node, int64_t by);
+/* What mal_udp_lag says on this host from now on, as if it were so busy; nothing waits for it. */
+void mal_sim_node_set_lag(MalSimNode *node, int64_t lag);
 /* How long a worker's job waits and runs: uniform in [MIN, MAX] microseconds; 100 to 3,000 unless
    set. */
 void mal_sim_node_set_work_time(MalSimNode *node, int64_t min, int64_t max);

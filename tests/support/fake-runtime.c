@@ -54,6 +54,8 @@ struct FakeRuntime {
   GArray *interfaces;
   uint16_t next_port;
   bool hold_workers, fail_open;
+  int64_t lag;
+  MalUdpShed shed;
 };
 
 static FakeRuntime *fake(MalRuntime *rt)
@@ -299,6 +301,32 @@ static MalUdpCounters fake_udp_counters(const MalUdp *udp)
   return ((const FakeUdp *) udp)->counters;
 }
 
+void fake_set_lag(FakeRuntime *f, int64_t lag)
+{
+  f->lag = lag;
+}
+
+const MalUdpShed *fake_shed(const FakeRuntime *f)
+{
+  return &f->shed;
+}
+
+void fake_drop(MalUdp *udp, uint64_t count)
+{
+  ((FakeUdp *) udp)->counters.dropped += count;
+}
+
+static int64_t fake_udp_lag(const MalUdp *udp)
+{
+  return fake(udp->rt)->lag;
+}
+
+static bool fake_udp_shed(MalUdp *udp, const MalUdpShed *shed)
+{
+  fake(udp->rt)->shed = *shed;
+  return true;
+}
+
 void fake_deliver(FakeRuntime *f, MalUdp *udp, const MalDatagram *datagrams, size_t n)
 {
   FakeUdp *u = (FakeUdp *) udp;
@@ -503,6 +531,8 @@ static const MalRuntimeOps fake_ops = {
   .udp_set_ttl = fake_udp_set_ttl,
   .udp_send = fake_udp_send,
   .udp_counters = fake_udp_counters,
+  .udp_lag = fake_udp_lag,
+  .udp_shed = fake_udp_shed,
   .listener_open = fake_listener_open,
   .stream_connect = fake_stream_connect,
   .worker_new = fake_worker_new,

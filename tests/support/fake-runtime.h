@@ -54,6 +54,12 @@ size_t fake_sent_count(const FakeRuntime *f);
 const FakeSent *fake_sent_at(const FakeRuntime *f, size_t n);
 void fake_sent_clear(FakeRuntime *f);
 
+/* What mal_udp_lag says, of all sockets; and what was last given to mal_udp_shed. */
+void fake_set_lag(FakeRuntime *f, int64_t lag);
+const MalUdpShed *fake_shed(const FakeRuntime *f);
+/* So many more were dropped by the system. */
+void fake_drop(MalUdp *udp, uint64_t count);
+
 /* Open sockets, in the order of opening. */
 size_t fake_udp_count(const FakeRuntime *f);
 MalUdp *fake_udp_at(const FakeRuntime *f, size_t n);

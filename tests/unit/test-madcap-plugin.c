@@ -435,6 +435,63 @@ Test(madcap_plugin, answers_leave_when_the_disk_says_so)
   daemon_free(&d);
 }
 
+Test(madcap_plugin, says_what_is_dropped_in_an_overload_and_when_it_is_over)
+{
+  Daemon d = daemon_new("");
+  Ask ask = { MADCAP_DISCOVER, 1, "239.255.0.0", NULL, 60, one, false, 0 };
+  MalUdp *udp = daemon_udp(&d, MAL_IPV4);
+
+  fake_set_lag(d.fake, 120000);
+  for (; ask.xid < 40; ask.xid++) {
+    fake_advance_us(d.fake, 5000);
+    deliver(&d, "192.0.2.50", "239.255.255.254", &ask);
+  }
+  cr_expect_gt(fake_shed(d.fake)->drop[MADCAP_DISCOVER], 0);
+  cr_expect_eq(fake_shed(d.fake)->drop[MADCAP_GETINFO], fake_shed(d.fake)->drop[MADCAP_DISCOVER]);
+  cr_expect_eq(fake_shed(d.fake)->drop[MADCAP_RENEW], 0);
+  fake_drop(udp, 5);
+  fake_advance_us(d.fake, 200000);
+  deliver(&d, "192.0.2.50", "239.255.255.254", &ask);
+  cr_expect_eq(daemon_metric(&d, "datagrams-shed"), 5);
+  cr_expect_eq(daemon_metric(&d, "overloaded"), 1);
+  cr_expect_not_null(strstr(d.log->str, "more comes than can be answered"), "%s", d.log->str);
+  fake_set_lag(d.fake, 0);
+  fake_advance(d.fake, 6);
+  cr_expect_eq(fake_shed(d.fake)->drop[MADCAP_DISCOVER], 0, "without anything that comes");
+  cr_expect_eq(daemon_metric(&d, "overloaded"), 0);
+  cr_expect_not_null(strstr(d.log->str, "5 datagrams were dropped"), "%s", d.log->str);
+  daemon_free(&d);
+}
+
+/* A disk that stands still is an overload only with much that waits for it. */
+Test(madcap_plugin, a_disk_that_cant_follow_is_an_overload)
+{
+  Daemon d;
+  uint8_t id[9];
+  Ask ask = { MADCAP_REQUEST, 1, "239.255.0.0", NULL, 60, id, false, 0 };
+
+  memcpy(id, one, sizeof id);
+  daemon_prepare(&d);
+  d.on_disk = true;
+  cr_assert(daemon_try(&d, "", NULL));
+  fake_hold_workers(d.fake, true);
+  for (; ask.xid < 6000; ask.xid++) {
+    memcpy(id + 1, &ask.xid, sizeof ask.xid);
+    fake_advance_us(d.fake, 1000);
+    deliver(&d, "192.0.2.50", "192.0.2.1", &ask);
+    if (ask.xid == 4000)
+      cr_expect_eq(fake_shed(d.fake)->drop[MADCAP_REQUEST], 0);
+  }
+  cr_expect_gt(fake_shed(d.fake)->drop[MADCAP_REQUEST], 0);
+  cr_expect_eq(fake_shed(d.fake)->drop[MADCAP_DISCOVER], MAL_UDP_ALL);
+  cr_expect_leq(fake_shed(d.fake)->drop[MADCAP_RENEW], fake_shed(d.fake)->drop[MADCAP_REQUEST]);
+  fake_hold_workers(d.fake, false);
+  fake_run(d.fake);
+  fake_advance(d.fake, 6);
+  cr_expect_eq(fake_shed(d.fake)->drop[MADCAP_DISCOVER], 0);
+  daemon_free(&d);
+}
+
 Test(madcap_plugin, reload_changes_what_it_can)
 {
   g_autoptr(GError) error = NULL;

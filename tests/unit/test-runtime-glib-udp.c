@@ -586,3 +586,93 @@ Test(runtime_glib_udp, a_flood_starves_neither_timers_nor_deferred_calls)
   mal_timer_free(timer);
   mal_udp_close(udp);
 }
+
+/* ---- overload -------------------------------------------------------------------------------- */
+
+static unsigned came(Node *to, Node *from, const char *address, uint8_t kind, unsigned count)
+{
+  uint64_t dropped = mal_udp_counters(to->udp).dropped;
+  for (unsigned i = 0; i < count; i++) {
+    uint8_t bytes[2] = { 0, kind };
+    MalDatagram d = datagram(address, mal_udp_port(to->udp), bytes, sizeof bytes);
+    mal_udp_send(from->udp, &d);
+  }
+  node_reset(to);
+  RUN_UNTIL(rt, to->got->len + mal_udp_counters(to->udp).dropped - dropped == count);
+  return to->got->len;
+}
+
+static void sheds_by_kind(MalFamily family, const char *address)
+{
+  Node server = { 0 }, client = { 0 };
+  MalUdpShed shed = { .octet = 1, .drop = { [0] = MAL_UDP_ALL, [3] = MAL_UDP_ALL / 2 } };
+  node_open(&server, (MalUdpOptions){ .family = family });
+  node_open(&client, (MalUdpOptions){ .family = family });
+  for (unsigned kind = 4; kind < MAL_UDP_KINDS; kind++)
+    shed.drop[kind] = 0;
+  cr_expect_eq(came(&server, &client, address, 1, 100), 100);
+  cr_assert(mal_udp_shed(server.udp, &shed));
+  cr_expect_eq(came(&server, &client, address, 0, 100), 0);
+  cr_expect_eq(came(&server, &client, address, MAL_UDP_KINDS, 100), 0, "as kind 0");
+  cr_expect_eq(came(&server, &client, address, 255, 100), 0);
+  cr_expect_eq(came(&server, &client, address, 1, 100), 100);
+  cr_expect_eq(came(&server, &client, address, MAL_UDP_KINDS - 1, 100), 100);
+  unsigned half = came(&server, &client, address, 3, 400);
+  cr_expect(half > 120 && half < 280, "%u of 400 at one in two", half);
+  shed = (MalUdpShed){ .octet = 1 };
+  cr_assert(mal_udp_shed(server.udp, &shed), "no longer");
+  cr_assert(mal_udp_shed(server.udp, &shed), "twice does no harm");
+  cr_expect_eq(came(&server, &client, address, 0, 100), 100);
+  for (unsigned kind = 0; kind < MAL_UDP_KINDS; kind++)
+    shed.drop[kind] = (uint16_t)(kind * 60 + 1);
+  cr_assert(mal_udp_shed(server.udp, &shed), "each kind apart");
+  node_close(&server);
+  node_close(&client);
+}
+
+Test(runtime_glib_udp, sheds_by_kind_ipv4)
+{
+  sheds_by_kind(MAL_IPV4, "127.0.0.1");
+}
+
+Test(runtime_glib_udp, sheds_by_kind_ipv6)
+{
+  if (!have_ipv6())
+    cr_skip_test("no IPv6 here");
+  sheds_by_kind(MAL_IPV6, "::1");
+}
+
+static void note_lag(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
+{
+  GArray *lags = data;
+  int64_t lag = mal_udp_lag(udp);
+  (void)datagrams;
+  (void)count;
+  g_array_append_val(lags, lag);
+}
+
+/* A full batch tells how old it is; one that took all there was tells nothing. The kernel takes
+   some time to begin with its stamps when the first socket asks for them. */
+Test(runtime_glib_udp, tells_how_long_a_queue_waited)
+{
+  static const MalUdpOptions options = { .family = MAL_IPV4 };
+  g_autoptr(GArray) lags = g_array_new(FALSE, FALSE, sizeof(int64_t));
+  MalUdp *udp = mal_udp_open(rt, &options, note_lag, lags, NULL);
+  for (int i = 0; i < 100 && (i == 0 || g_array_index(lags, int64_t, 0) < 20000); i++) {
+    Node client = { 0 };
+    node_open(&client, options);
+    g_array_set_size(lags, 0);
+    uint64_t before = mal_udp_counters(udp).received;
+    for (unsigned n = 0; n < 80; n++)
+      send_text(&client, "127.0.0.1", mal_udp_port(udp), "x");
+    node_close(&client);                /* sends what is left */
+    for (int64_t begun = mal_runtime_monotonic(rt); mal_runtime_monotonic(rt) < begun + 20000;)
+      ;
+    RUN_UNTIL(rt, mal_udp_counters(udp).received == before + 80);
+    cr_assert_eq(lags->len, 2);
+  }
+  cr_expect_geq(g_array_index(lags, int64_t, 0), 20000);
+  cr_expect_lt(g_array_index(lags, int64_t, 0), 10 * MAL_US);
+  cr_expect_eq(g_array_index(lags, int64_t, 1), 0);
+  mal_udp_close(udp);
+}
