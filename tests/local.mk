@@ -141,7 +141,7 @@ unit_tests += tests/unit/test-madcap-plugin
 tests_unit_test_madcap_plugin_SOURCES = tests/unit/test-madcap-plugin.c \
   tests/unit/madcap-daemon.c tests/unit/madcap-daemon.h
 tests_unit_test_madcap_plugin_LDADD = plugins/madcap/libmadcap.la tests/support/libsupport.la $(LDADD)
-unit_tests += tests/unit/test-madcap-shed
+unit_tests += tests/unit/test-madcap-shed tests/unit/test-runtime-glib-shed
 tests_unit_test_madcap_shed_LDADD = $(madcap_test_libs)
 unit_tests += tests/unit/test-madcap-server-list
 tests_unit_test_madcap_server_list_LDADD = plugins/madcap/libmadcap.la $(LDADD)

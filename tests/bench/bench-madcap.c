@@ -80,8 +80,7 @@ static unsigned side_receive(Side *side, int fd, int flags)
     side->vectors[i].iov_len = LARGEST;
   }
   int n = recvmmsg(fd, side->messages, BATCH, flags, NULL);
-  side->count = n > 0 ? (unsigned)n : 0;
-  return side->count;
+  return side->count = n > 0 ? (unsigned)n : 0;
 }
 
 static void side_send(Side *side, int fd)
@@ -193,7 +192,7 @@ typedef struct {
 typedef struct { uint32_t xid; int64_t sent; } Sent;
 
 typedef struct {
-  double rate, seconds;
+  double rate, seconds;                 /* the rate stands first */
   uint64_t done, lost, refused, unsent;
   double p50, p99, p999, worst;         /* microseconds */
   double cpu, cpu_main;                 /* microseconds of the other end an exchange */
@@ -335,8 +334,8 @@ static void take(Bench *b, const uint8_t *bytes, size_t length, int64_t now)
   uint32_t xid = length < MADCAP_HEADER_LENGTH ? 0 : get32(bytes + 4), place = xid & (SLOTS - 1);
   Slot *slot = &b->slots[place];
 
-  if (xid == 0 || slot->due == 0 || slot->xid != xid)
-    return;                             /* it comes after we called it lost */
+  if (xid == 0 || slot->due == 0 || slot->xid != xid)   /* comes after we called it lost */
+    return;
   if (slot->under_way != T_ECHO && length != 0 && bytes[1] == MADCAP_NAK) {
     b->result.refused++;
     slot_free(b, place);
@@ -381,12 +380,10 @@ static void turn(Bench *b, int64_t wait)
   if (n == 0 && wait > 0 && ppoll(&poll_fd, 1, &patience, NULL) > 0)
     n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
   int64_t now = now_ns();
-  for (unsigned rounds = 0; n > 0; rounds++) {
+  for (unsigned rounds = 0; n > 0 && rounds < 16; rounds++) {
     for (unsigned i = 0; i < n; i++)
       take(b, b->in.data[i], b->in.messages[i].msg_len, now);
-    if (n < BATCH || rounds == 16)
-      break;
-    n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
+    n = n < BATCH ? 0 : side_receive(&b->in, b->fd, MSG_DONTWAIT);
     now = now_ns();
   }
   give_up(b, now);
@@ -410,7 +407,7 @@ static void open_loop(Bench *b, double rate, int64_t end)
 
   while ((now = now_ns()) < end) {
     uint64_t due = (uint64_t)((double)(now - start) * rate / 1e9);
-    /* What this end is too late for itself says nothing of the other. */
+    /* What this end is late with says nothing of the other. */
     uint64_t hopeless = (uint64_t)((double)MAX(now - start - TOO_LATE, 0) * rate / 1e9);
     b->result.unsent += hopeless > begun ? hopeless - begun : 0;
     begun = MAX(begun, hopeless);
@@ -426,7 +423,7 @@ static void open_loop(Bench *b, double rate, int64_t end)
 /* Nanoseconds that the process, and its main thread alone, have run. */
 static void cpu_of(int process, double *all, double *first)
 {
-  char *folder = g_strdup_printf("/proc/%d/task", process);
+  g_autofree char *folder = g_strdup_printf("/proc/%d/task", process);
   g_autoptr(GDir) dir = process != 0 ? g_dir_open(folder, 0, NULL) : NULL;
 
   *all = *first = 0;
@@ -440,7 +437,6 @@ static void cpu_of(int process, double *all, double *first)
     if (atoi(name) == process)
       *first = ran;
   }
-  g_free(folder);
 }
 
 static void reset(Bench *b, Kind kind)
@@ -490,23 +486,16 @@ static Result measure(Bench *b, Kind kind, double rate, double length, uint64_t 
 static void row(const char *what, const Result *r, double ratio, const char *of)
 {
   printf("%-34s %9.0f/s %8.0f %8.0f %8.0f %8.0f %7" PRIu64 " %7" PRIu64 " %7" PRIu64
-         " %6.2f %6.2f", what, r->rate,
-         r->p50, r->p99, r->p999, r->worst, r->lost, r->unsent, r->refused, r->cpu, r->cpu_main);
+         " %6.2f %6.2f", what, r->rate, r->p50, r->p99, r->p999, r->worst, r->lost, r->unsent, r->refused, r->cpu, r->cpu_main);
   if (ratio > 0)
     printf("  %5.1f %% of %s", 100 * ratio, of);
   printf("\n");
   fflush(stdout);
 }
 
-static int by_rate(const void *a, const void *b)
-{
-  double x = ((const Result *)a)->rate, y = ((const Result *)b)->rate;
-  return x < y ? -1 : x > y;
-}
-
 static int by_value(const void *a, const void *b)
 {
-  double x = *(const double *)a, y = *(const double *)b;
+  double x = *(const double *)a, y = *(const double *)b;   /* or a Result's rate */
   return x < y ? -1 : x > y;
 }
 
@@ -530,8 +519,8 @@ static double compare(Bench *b, Kind echo, Kind kind, const char *what, double p
     bare[i].rate = (before.rate + bare[i].rate) / 2;
     ratios[i] = bare[i].rate > 0 ? real[i].rate * pairs / bare[i].rate : 0;
   }
-  qsort(bare, (size_t)turns, sizeof *bare, by_rate);
-  qsort(real, (size_t)turns, sizeof *real, by_rate);
+  qsort(bare, (size_t)turns, sizeof *bare, by_value);
+  qsort(real, (size_t)turns, sizeof *real, by_value);
   qsort(ratios, (size_t)turns, sizeof *ratios, by_value);
   if (echo_port != 0)
     row(kind == FULL ? "bare echo, sizes of DISCOVER" : "bare echo, sizes of REQUEST", &bare[turns / 2],
