@@ -1,0 +1,395 @@
+/* The prefix coordinator (draft-ietf-malloc-aap-04 section 4). */
+#include "plugins/aap/aap-coordinator.h"
+#include "plugins/aap/aap-time.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define T0 ((MalTime)962409600)
+#define S(n) ((int64_t)(n) * AAP_US)
+#define A "233.252.0.0-233.252.0.127"
+#define B "233.252.0.128-233.252.0.255"
+
+typedef struct {
+  AapCoordinator *c;
+  AapSequence *sequence;
+  AapParams params;
+  int64_t now;
+  double draw; /* where in each range the draws fall */
+  AapMessage sent;
+  AapRange ranges[300];
+  unsigned n_sent, notes[AAP_N_CNOTES], n_adopted;
+  AapExtent adopted[8];
+  uint64_t wanted;
+  MalTime wanted_end;
+  unsigned n_wanted;
+} Bed;
+
+static bool on_send(void *user, AapCoordinator *c, const AapMessage *msg)
+{
+  Bed *b = user;
+  uint8_t octets[AAP_MAX_LENGTH];
+  (void)c;
+  cr_assert_gt(aap_encode(msg, octets, sizeof octets, NULL), 0);
+  b->sent = *msg;
+  memcpy(b->ranges, msg->ranges, msg->n_ranges * sizeof *msg->ranges);
+  b->sent.ranges = b->ranges;
+  b->n_sent++;
+  return true;
+}
+
+static uint64_t on_random(void *user, uint64_t low, uint64_t high)
+{
+  return low + (uint64_t)((double)(high - low) * ((Bed *)user)->draw);
+}
+
+static void on_adopted(void *user, AapCoordinator *c, const AapExtent *ranges, size_t n)
+{
+  Bed *b = user;
+  (void)c;
+  b->n_adopted = (unsigned)n;
+  memcpy(b->adopted, ranges, n * sizeof *ranges);
+}
+
+static void on_demand(void *user, AapCoordinator *c, uint64_t count, MalTime end)
+{
+  Bed *b = user;
+  (void)c;
+  b->wanted = count;
+  b->wanted_end = end;
+  b->n_wanted++;
+}
+
+static void on_note(void *user, AapCoordinator *c, AapCoordinatorNote note, MalEndpoint peer,
+                    uint64_t n)
+{
+  (void)c;
+  (void)peer;
+  (void)n;
+  ((Bed *)user)->notes[note]++;
+}
+
+static const AapCoordinatorOps ops = { on_send, on_random, on_adopted, on_demand, on_note };
+
+static AapNow now_of(const Bed *b)
+{
+  return (AapNow){ b->now, T0 + b->now / AAP_US };
+}
+
+static MalSpan span_of(const char *text)
+{
+  MalSpan span = { 0 };
+  cr_assert(mal_span_parse(text, &span, NULL));
+  return span;
+}
+
+static void init(Bed *b)
+{
+  *b = (Bed){ .draw = 0.5 };
+  b->params = (AapParams){ .asa_interval = S(30),
+                           .asa_horizon_s = 150,
+                           .asa_max_horizon_s = 86400,
+                           .end_tolerance_s = 10,
+                           .own_lifetime_s = 86400 };
+  b->sequence = aap_sequence_new();
+  b->c = aap_coordinator_new(&(AapCoordinatorConfig){
+      "global", span_of("224.0.1.0-238.255.255.255"), &b->params, b->sequence, &ops, b });
+}
+
+static void clear(Bed *b)
+{
+  aap_coordinator_free(b->c);
+  aap_sequence_free(b->sequence);
+}
+
+static void set(Bed *b, const char *first, const char *second, MalTime end)
+{
+  AapExtent extents[2] = { { span_of(first), end } };
+  if (second != NULL)
+    extents[1] = (AapExtent){ span_of(second), end };
+  aap_coordinator_set_ranges(b->c, extents, second != NULL ? 2 : 1, now_of(b));
+}
+
+static void run(Bed *b, int64_t until)
+{
+  for (unsigned i = 0; aap_coordinator_due(b->c) <= until; i++) {
+    cr_assert_lt(i, 10000);
+    b->now = MAX(b->now, aap_coordinator_due(b->c));
+    aap_coordinator_run(b->c, now_of(b));
+  }
+  b->now = until;
+}
+
+static const MalEndpoint other = { .port = AAP_PORT };
+
+/* As another coordinator, whose clock is SKEW seconds ahead, says it. */
+static void hear(Bed *b, const char *first, const char *second, MalTime end, int64_t skew,
+                 bool resent)
+{
+  uint32_t clock = (uint32_t)(now_of(b).wall + skew);
+  AapRange ranges[2] = { { span_of(first), aap_time_to_wire(end + skew) } };
+  if (second != NULL)
+    ranges[1] = (AapRange){ span_of(second), aap_time_to_wire(end + skew) };
+  AapMessage msg = { .type = AAP_ASA,
+                     .family = MAL_IPV4,
+                     .current_time = clock,
+                     .expiration_time = resent ? clock : clock + 150,
+                     .ranges = ranges,
+                     .n_ranges = second != NULL ? 2 : 1 };
+  aap_coordinator_heard(b->c, other, &msg, now_of(b));
+}
+
+static void report(Bed *b, const char *span, uint32_t used, uint32_t count)
+{
+  AapRange range = { span_of(span), used };
+  AapRequest request = { count, (uint32_t)now_of(b).wall + 5000 };
+  AapMessage msg = { .type = AAP_ASRP,
+                     .family = MAL_IPV4,
+                     .current_time = (uint32_t)now_of(b).wall,
+                     .ranges = &range,
+                     .n_ranges = 1,
+                     .requests = &request,
+                     .n_requests = count > 0 };
+  aap_coordinator_heard(b->c, other, &msg, now_of(b));
+}
+
+Test(aap_coordinator, aap_150_151_155_the_timers_and_the_announcement)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  cr_assert_eq(aap_coordinator_state(b.c), AAP_COORDINATOR_BACKUP);
+  cr_assert_eq(aap_coordinator_due(b.c), S(60), "AAP-150: between 51 and 69 s");
+  run(&b, S(59));
+  cr_assert_eq(b.n_sent, 0);
+  run(&b, S(60));
+  cr_assert(b.n_sent == 1 && aap_coordinator_state(b.c) == AAP_COORDINATOR_LEAD &&
+            b.notes[AAP_CNOTE_LEADS] == 1);
+  cr_assert_eq(b.sent.current_time, T0 + 60);
+  cr_assert_eq(b.sent.expiration_time, T0 + 60 + 150, "AAP-155");
+  cr_assert(b.sent.n_ranges == 1 && b.ranges[0].value == T0 + 86400);
+  uint32_t rseq = b.sent.rseq;
+  cr_assert_eq(aap_coordinator_due(b.c), S(90), "AAP-151: between 21 and 39 s");
+  run(&b, S(90));
+  cr_assert(b.n_sent == 2 && b.sent.rseq == rseq + 1 && b.sent.mseq == 0, "AAP-47: a new rseq");
+  for (int k = 0; k <= 1; k++) {
+    b.draw = k;
+    int64_t before = b.now = aap_coordinator_due(b.c);
+    aap_coordinator_run(b.c, now_of(&b));
+    cr_assert_eq(aap_coordinator_due(b.c) - before, k == 0 ? S(21) : S(39));
+  }
+  clear(&b);
+}
+
+Test(aap_coordinator, aap_152_153_a_new_asa_of_another_puts_it_off_and_a_resent_one_does_not)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  run(&b, S(20));
+  hear(&b, A, NULL, T0 + 86400, 0, false);
+  cr_assert_eq(aap_coordinator_due(b.c), S(80), "B20");
+  run(&b, S(70));
+  hear(&b, A, NULL, T0 + 86400, 0, true);
+  cr_assert_eq(aap_coordinator_due(b.c), S(80), "AAP-153");
+  run(&b, S(81));
+  cr_assert_eq(aap_coordinator_state(b.c), AAP_COORDINATOR_LEAD);
+  hear(&b, A, NULL, T0 + 86400, 3600, false);
+  cr_assert(aap_coordinator_state(b.c) == AAP_COORDINATOR_BACKUP &&
+            b.notes[AAP_CNOTE_STANDS_BACK] == 1);
+  cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], 0, "a fast clock is no inconsistency");
+  clear(&b);
+}
+
+Test(aap_coordinator, aap_155_each_asa_is_newer_than_all_that_were_sent_or_heard)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  run(&b, S(60));
+  uint32_t last = b.sent.expiration_time;
+  set(&b, A, B, T0 + 86400);
+  cr_assert(b.n_sent == 2 && b.sent.expiration_time == last + 2, "at once, by a change of its set");
+  cr_assert_eq(b.sent.n_ranges, 1, "neighbours of one end are joined");
+  clear(&b);
+}
+
+static const struct {
+  const char *name, *first, *second;
+  int64_t end, skew;
+  bool resent, consistent;
+} sets[] = {
+  { "the same", A, NULL, 86400, 0, false, true },
+  { "cut otherwise", "233.252.0.0-233.252.0.63", "233.252.0.64-233.252.0.127", 86400, 0, false,
+    true },
+  { "within the tolerance", A, NULL, 86409, 0, false, true },
+  { "another end", A, NULL, 86420, 0, false, false },
+  { "fewer", "233.252.0.0-233.252.0.63", NULL, 86400, 0, false, false },
+  { "more", A, B, 86400, 0, false, false },
+  { "others", B, NULL, 86400, 0, false, false },
+  { "a hole", "233.252.0.0-233.252.0.3", "233.252.0.5-233.252.0.127", 86400, 0, false, false },
+  { "other clock, the same", A, NULL, 86400, -7200, false, true },
+  { "resent", B, NULL, 86400, 0, true, true },
+};
+
+Test(aap_coordinator, aap_158_159_it_stands_back_from_an_inconsistent_one)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+    for (int go_on = 0; go_on <= 1; go_on++) {
+      Bed b;
+      init(&b);
+      b.params.go_on_if_inconsistent = go_on;
+      set(&b, A, NULL, T0 + 86400);
+      aap_coordinator_start(b.c, now_of(&b));
+      run(&b, S(60));
+      hear(&b, sets[i].first, sets[i].second, T0 + sets[i].end, sets[i].skew, sets[i].resent);
+      bool silent = !sets[i].consistent && !go_on;
+      cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], !sets[i].consistent, "%s", sets[i].name);
+      cr_assert_eq(aap_coordinator_state(b.c) == AAP_COORDINATOR_SUSPENDED, silent, "%s",
+                   sets[i].name);
+      if (silent) {
+        run(&b, S(160));
+        hear(&b, sets[i].first, sets[i].second, T0 + sets[i].end, sets[i].skew, false);
+        cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], 1, "told once a hold");
+        run(&b, S(309));
+        cr_assert_eq(b.n_sent, 1, "150 s from the last one");
+        run(&b, S(370));
+        cr_assert(b.n_sent == 2 && aap_coordinator_state(b.c) == AAP_COORDINATOR_LEAD);
+      }
+      clear(&b);
+    }
+}
+
+Test(aap_coordinator, aap_164_without_state_it_takes_over_what_it_hears)
+{
+  for (int resent = 0; resent <= 1; resent++) {
+    Bed b;
+    init(&b);
+    aap_coordinator_start(b.c, now_of(&b));
+    run(&b, S(1000));
+    cr_assert(b.n_sent == 0 && aap_coordinator_state(b.c) == AAP_COORDINATOR_INIT);
+    hear(&b, A, NULL, T0 + 86400, 240, resent);
+    cr_assert(b.n_adopted == 1 && b.adopted[0].end == T0 + 86400, "adjusted ends");
+    aap_coordinator_set_ranges(b.c, b.adopted, 1, now_of(&b));
+    cr_assert_eq(aap_coordinator_due(b.c), S(1060));
+    run(&b, S(1060));
+    cr_assert_eq(b.n_sent, 1);
+    clear(&b);
+  }
+}
+
+Test(aap_coordinator, aap_149_what_does_not_fit_one_message_is_not_announced)
+{
+  Bed b;
+  AapExtent extents[256];
+  init(&b);
+  for (unsigned i = 0; i < 256; i++) {
+    MalAddress at = mal_address_ipv4(0xe9fc0000 + 2 * i);
+    extents[i] = (AapExtent){ { at, at }, T0 + 86400 };
+  }
+  aap_coordinator_set_ranges(b.c, extents, 256, now_of(&b));
+  aap_coordinator_start(b.c, now_of(&b));
+  run(&b, S(200));
+  cr_assert(b.n_sent == 0 && b.notes[AAP_CNOTE_TOO_MANY_RANGES] == 1);
+  aap_coordinator_set_ranges(b.c, extents, 255, now_of(&b));
+  run(&b, S(300));
+  cr_assert(b.n_sent > 0 && b.sent.n_ranges == 255);
+  clear(&b);
+}
+
+Test(aap_coordinator, a_35_what_is_withdrawn_altogether_is_announced_as_ended_once)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  run(&b, S(60));
+  aap_coordinator_set_ranges(b.c, NULL, 0, now_of(&b));
+  cr_assert(b.n_sent == 2 && b.sent.n_ranges == 1 && b.ranges[0].value == b.sent.current_time);
+  run(&b, S(400));
+  cr_assert_eq(b.n_sent, 2);
+  clear(&b);
+}
+
+Test(aap_coordinator, aap_160_161_163_only_the_lead_heeds_reports_and_only_of_what_it_announced)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  report(&b, A, 10, 5);
+  cr_assert(b.n_wanted == 0 && b.notes[AAP_CNOTE_REPORT] == 0, "AAP-160");
+  run(&b, S(60));
+  report(&b, B, 10, 5);
+  cr_assert(b.n_wanted == 0 && b.notes[AAP_CNOTE_REPORT_IGNORED] == 1, "AAP-161");
+  report(&b, A, 100, 0);
+  cr_assert(b.n_wanted == 0 && b.notes[AAP_CNOTE_REPORT] == 1);
+  report(&b, A, 100, 5);
+  cr_assert(b.n_wanted == 1 && b.wanted == 5 && b.wanted_end == now_of(&b).wall + 5000, "AAP-163");
+  report(&b, A, 120, 0);
+  cr_assert(b.n_wanted == 2 && b.wanted > 0, "nearly full");
+  clear(&b);
+}
+
+Test(aap_coordinator, a_41_an_ana_is_demand_for_the_lead_and_for_who_has_nothing)
+{
+  AapRequest request = { 7, (uint32_t)T0 + 5000 };
+  AapMessage msg = { .type = AAP_ANA,
+                     .family = MAL_IPV4,
+                     .current_time = (uint32_t)T0,
+                     .requests = &request,
+                     .n_requests = 1 };
+  Bed b;
+  init(&b);
+  aap_coordinator_start(b.c, now_of(&b));
+  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  cr_assert(b.n_wanted == 1 && b.wanted == 7);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  cr_assert_eq(b.n_wanted, 1, "a backup leaves it to the lead");
+  run(&b, S(60));
+  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  cr_assert_eq(b.n_wanted, 2);
+  clear(&b);
+}
+
+Test(aap_coordinator, aap_42_an_absurd_expiration_is_not_heeded)
+{
+  AapRange range = { span_of(B), (uint32_t)T0 + 86400 };
+  AapMessage msg = { .type = AAP_ASA,
+                     .family = MAL_IPV4,
+                     .current_time = (uint32_t)T0,
+                     .expiration_time = UINT32_MAX,
+                     .ranges = &range,
+                     .n_ranges = 1 };
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  cr_assert(aap_coordinator_state(b.c) == AAP_COORDINATOR_BACKUP &&
+            b.notes[AAP_CNOTE_INCONSISTENT] == 0);
+  clear(&b);
+}
+
+Test(aap_coordinator, aap_165_claims_and_uses_are_nothing_to_it)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  for (AapType type = AAP_ACLM; type <= AAP_AITU; type++) {
+    AapRange range = { span_of(A), (uint32_t)T0 + 100 };
+    AapMessage msg = { .type = type,
+                       .family = MAL_IPV4,
+                       .current_time = (uint32_t)T0,
+                       .ranges = &range,
+                       .n_ranges = 1 };
+    aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  }
+  cr_assert(aap_coordinator_due(b.c) == S(60) && b.n_sent == 0 && b.n_wanted == 0);
+  clear(&b);
+}
