@@ -378,3 +378,14 @@ check_PROGRAMS += tests/bench/bench-alloc
 tests_bench_bench_alloc_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/bench/bench-madcap
 tests_bench_bench_madcap_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS) -lm
+
+# Rates against the bare echo, then memory, disk, start and idle cost by the number of leases: two or three
+# minutes, in network namespaces of its own.
+bench: all
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=
+	bash $(srcdir)/tests/bench/run.sh --builddir .
+	for n in 10000 100000 1000000; do \
+	  echo "$$n leases:"; \
+	  bash $(srcdir)/tests/bench/run.sh --builddir . --fill $$n || exit 1; \
+	done
+.PHONY: bench
