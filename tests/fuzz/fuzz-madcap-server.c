@@ -4,7 +4,7 @@
      0..5 LENGTH(2) OCTETS   a datagram: from one of two clients, to one of three destinations
      6 HOW                   all that is under way becomes durable, or fails
      7 SECONDS               time passes
-     8 MODE                  how the model answers from now on
+     8 MODE                  how the model answers from now on, and whom the configuration serves
      9                       what waits gets its space
 
    What must hold: every answer decodes, keeps table 5, bears the xid, identifier and type that the
@@ -29,6 +29,9 @@ typedef struct {
 typedef struct {
   MadcapServer *server;
   Slot slots[N_LEASES];
+  MadcapServerConfig config;
+  MalScopeSet *scopes;
+  GArray *groups;
   uint8_t mode;
   bool receiving, from_server;
   MalTime now;
@@ -231,6 +234,15 @@ static void receive(World *w, uint8_t kind, const uint8_t *octets, size_t length
   w->receiving = false;
 }
 
+/* MODE has 84 ways of the model to answer; the rest is the configuration's. */
+static void take_mode(World *w, uint8_t mode)
+{
+  w->mode = mode;
+  w->config.anyone_may_change = mode / 84 & 1;
+  w->config.rate_limit = mode / 84 & 2 ? 2 : 0;
+  madcap_server_configure(w->server, &w->config, w->scopes, w->groups);
+}
+
 static void run(World *w, const uint8_t *data, size_t size)
 {
   MalReader r = mal_reader(data, size);
@@ -252,7 +264,7 @@ static void run(World *w, const uint8_t *data, size_t size)
       madcap_server_tick(w->server, w->now, w->mono);
       g_assert_cmpint(madcap_server_due(w->server), >, w->mono);
     } else if (step == 8) {
-      w->mode = mal_read_u8(&r);
+      take_mode(w, mal_read_u8(&r));
     } else {
       for (size_t i = 0; i < N_LEASES; i++)
         w->slots[i].waiting = false;
@@ -279,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   uint64_t values[MADCAP_N_METRICS] = { 0 };
   MalMetricSet metrics = { "madcap", madcap_metrics, MADCAP_N_METRICS, values };
-  const MadcapServerConfig config = {
+  static const MadcapServerConfig config = {
     .default_lease_time = 3600,
     .max_lease_time = 86400,
     .offer_hold = 60,
@@ -289,9 +301,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     .clock_skew_allowance = 1800,
     .retry_after = 60,
     .max_per_request = 64,
-    .rate_limit = 0,
   };
-  World w = { .now = 1767225600, .mono = 1000000000, .mode = 2 };
+  World w = { .now = 1767225600, .mono = 1000000000, .mode = 2, .config = config };
   g_autoptr(GPtrArray) scopes = g_ptr_array_new();
   g_autoptr(GArray) groups = g_array_new(FALSE, FALSE, sizeof(MadcapGroup));
 
@@ -303,7 +314,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_array_append_val(groups, group);
   }
   w.server = madcap_server_new(&ops, &w, &metrics, &(MalHashKey){ { 1 } });
-  madcap_server_configure(w.server, &config, set, groups);
+  w.scopes = set;
+  w.groups = groups;
+  madcap_server_configure(w.server, &w.config, set, groups);
   run(&w, data, size);
   madcap_server_free(w.server);
   return 0;
