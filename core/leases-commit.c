@@ -129,24 +129,32 @@ void leases_not_in_place(MalLeases *l)
     l->ops[(l->ops_head + i) & (l->ops_capacity - 1)].in_place = false;
 }
 
+/* Watchers may look at other leases, whose views would take this one's place. */
+static void tell_changed(MalLeases *l, MalLeaseChange what, const Op *op)
+{
+  MalLease view;
+  MalBlock one;
+  leases_view(l, op->slot, &view);
+  one = view.blocks[0];
+  if (view.n_blocks == 1)
+    view.blocks = &one;
+  leases_tell(l, what, &view, NULL);
+  call(op, &view, NULL);
+}
+
 static void succeed(MalLeases *l, const Op *op)
 {
   Slot *slot = leases_slot(l, op->slot);
-  MalLease view;
   bool revoked = op->kind == OP_RELEASE && strcmp(op->reason, "revoked") == 0;
   slot->flags &= (uint8_t)~MAL_LEASE_PENDING;
   switch (op->kind) {
   case OP_GRANT:
-    leases_view(l, op->slot, &view);
-    leases_tell(l, MAL_LEASE_GRANTED, &view, NULL);
-    call(op, &view, NULL);
+    tell_changed(l, MAL_LEASE_GRANTED, op);
     break;
   case OP_RENEW:
     if (!op->in_place)
       settle_periods(l, op->slot);
-    leases_view(l, op->slot, &view);
-    leases_tell(l, MAL_LEASE_RENEWED, &view, NULL);
-    call(op, &view, NULL);
+    tell_changed(l, MAL_LEASE_RENEWED, op);
     break;
   case OP_RELEASE:
     leases_end(l, op->slot, revoked ? MAL_LEASE_REVOKED : MAL_LEASE_RELEASED, op->reason, op);

@@ -199,3 +199,44 @@ Test(leases_reenter, times_at_their_limits)
   }
   bed_clear(&b);
 }
+
+/* Who watches may look at as many leases as he likes: who asked is told of his own. */
+static void look_around(MalLeaseChange what, const MalLease *lease, const char *reason, void *data)
+{
+  Bed *b = data;
+  MalLease other;
+  (void)what, (void)lease, (void)reason;
+  for (unsigned i = 0; i < 100; i++)
+    b->told += mal_leases_get(b->leases, (MalLeaseId){ (const uint8_t *)"b", 1 }, &other);
+}
+
+static void is_own(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
+{
+  MalLease now;
+  MalAddress first = lease ? lease->blocks[0].first : mal_address_none();
+  (void)cookie;
+  cr_assert(!error && mal_leases_get(((Bed *)user)->leases, lease->id, &now));
+  cr_assert(mal_address_equal(first, now.blocks[0].first));
+  ((Bed *)user)->answers++;
+}
+
+Test(leases_reenter, a_watcher_that_looks_at_others_leaves_the_answer_alone)
+{
+  Bed b = bed_new();
+  cr_assert(replan(&b, LOCAL "[range lab]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.9\n"));
+  mal_leases_watch(b.leases, look_around, &b);
+  MalLeaseRequest r = { .id = { (const uint8_t *)"b", 1 }, .scope = local(&b), .min = 1,
+                        .desired = 1, .lifetime = 60, .min_lifetime = 60, .origin = "t",
+                        .max_start = MAL_FOREVER };
+  mal_leases_request(b.leases, &r, mal_runtime_now(b.rt), is_own, &b, 0, NULL);
+  fake_run(b.fake);
+  r.id = id;
+  mal_leases_request(b.leases, &r, mal_runtime_now(b.rt), is_own, &b, 0, NULL);
+  fake_run(b.fake);
+  MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 90 };
+  mal_leases_renew(b.leases, id, &renewal, mal_runtime_now(b.rt), is_own, &b, 0, NULL);
+  fake_run(b.fake);
+  cr_assert_eq(b.answers, 3);
+  cr_assert(b.told >= 200);
+  bed_clear(&b);
+}
