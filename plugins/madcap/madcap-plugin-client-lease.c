@@ -205,6 +205,69 @@ void client_request(ClientPart *p, MalCall *call, json_object *params)
   request(p, call, params, false);
 }
 
+/* ---- one change at a time -------------------------------------------------------------------- */
+
+/* Of two RENEWs that are under way at once nobody knows which one the server takes last, and so when
+   the lease ends. */
+typedef struct {
+  MalCall *call;
+  json_object *params;
+  bool release;
+  uint8_t id[MAL_LEASE_ID_MAX];
+  size_t id_length;
+} Turn;
+
+void client_line_free(void *data)
+{
+  Turn *turn = data;
+
+  json_object_put(turn->params);
+  g_free(turn);
+}
+
+static bool stand_in_line(ClientPart *p, const MadcapHeld *held, MalCall *call, json_object *params,
+                          bool release)
+{
+  if (!held->busy)
+    return false;
+  Turn *turn = g_new0(Turn, 1);
+  turn->call = call;
+  turn->params = json_object_get(params);
+  turn->release = release;
+  memcpy(turn->id, held->id, held->id_length);
+  turn->id_length = held->id_length;
+  g_ptr_array_add(p->line, turn);
+  return true;
+}
+
+static Turn *take_turn(ClientPart *p, MalLeaseId id)
+{
+  for (guint i = 0; i < p->line->len; i++) {
+    Turn *turn = g_ptr_array_index(p->line, i);
+    if (mal_lease_id_equal((MalLeaseId){ turn->id, turn->id_length }, id))
+      return g_ptr_array_steal_index(p->line, i);
+  }
+  return NULL;
+}
+
+/* A change of this lease is over. */
+static void next_in_line(ClientPart *p, MalLeaseId id)
+{
+  const MadcapHeld *held = client_held_find(p, id);
+  Turn *turn = NULL;
+
+  while ((held == NULL || !held->busy) && (turn = take_turn(p, id)) != NULL) {
+    if (mal_call_is_gone(turn->call))
+      client_fail(turn->call, MAL_ERROR_TIMEOUT, "the caller went away");
+    else if (turn->release)
+      client_release(p, turn->call, turn->params);
+    else
+      client_renew(p, turn->call, turn->params);
+    client_line_free(turn);
+    held = client_held_find(p, id);
+  }
+}
+
 /* ---- renew ----------------------------------------------------------------------------------- */
 
 static void renew_failed(ClientPart *p, MadcapHeld *held, const MadcapClientResult *r)
@@ -221,7 +284,7 @@ static void renew_failed(ClientPart *p, MadcapHeld *held, const MadcapClientResu
   client_held_forget(p, held);
 }
 
-static void renewed(ClientErrand *e, const MadcapClientResult *r)
+static void settle_renewal(ClientErrand *e, const MadcapClientResult *r)
 {
   ClientPart *p = e->part;
   MadcapHeld *held = client_held_find(p, madcap_client_id(e->machine));
@@ -248,6 +311,12 @@ static void renewed(ClientErrand *e, const MadcapClientResult *r)
   client_held_await(p, client_held_save(p, held), e->call, client_held_json(held), false,
                     madcap_held_id(held));
   client_held_schedule(p);
+}
+
+static void renewed(ClientErrand *e, const MadcapClientResult *r)
+{
+  settle_renewal(e, r);
+  next_in_line(e->part, madcap_client_id(e->machine));
 }
 
 void client_renew_by_itself(ClientPart *p, MadcapHeld *held)
@@ -355,6 +424,8 @@ void client_renew(ClientPart *p, MalCall *call, json_object *params)
     begin_foreign(p, call, params, MADCAP_RENEW, MAL_IPV4);
     return;
   }
+  if (stand_in_line(p, held, call, params, false))
+    return;
   int64_t lifetime = mal_param_integer(params, "lifetime", held->lifetime);
   MadcapClientAsk ask = { .errand = MADCAP_RENEW,
                           .family = held->scope_first.family,
@@ -381,7 +452,7 @@ void client_renew(ClientPart *p, MalCall *call, json_object *params)
 
 /* ---- release --------------------------------------------------------------------------------- */
 
-static void released(ClientErrand *e, const MadcapClientResult *r)
+static void settle_release(ClientErrand *e, const MadcapClientResult *r)
 {
   ClientPart *p = e->part;
   MadcapHeld *held = client_held_find(p, madcap_client_id(e->machine));
@@ -406,6 +477,12 @@ static void released(ClientErrand *e, const MadcapClientResult *r)
   client_held_forget(p, held);
 }
 
+static void released(ClientErrand *e, const MadcapClientResult *r)
+{
+  settle_release(e, r);
+  next_in_line(e->part, madcap_client_id(e->machine));
+}
+
 void client_release(ClientPart *p, MalCall *call, json_object *params)
 {
   uint8_t id[MAL_LEASE_ID_MAX];
@@ -415,6 +492,8 @@ void client_release(ClientPart *p, MalCall *call, json_object *params)
     begin_foreign(p, call, params, MADCAP_RELEASE, MAL_IPV4);
     return;
   }
+  if (stand_in_line(p, held, call, params, true))
+    return;
   MadcapClientAsk ask = { .errand = MADCAP_RELEASE,
                           .family = held->scope_first.family,
                           .id = madcap_held_id(held),

@@ -35,6 +35,7 @@ static void *open_part(const MalHost *host, GError **error)
   p->by_id = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref,
                                    NULL);
   p->pending = g_ptr_array_new_with_free_func(g_free);
+  p->line = g_ptr_array_new_with_free_func(client_line_free);
   p->scopes = g_ptr_array_new_with_free_func(client_scopes_clear);
   p->known = g_array_new(FALSE, FALSE, sizeof(ClientServer));
   p->armed = INT64_MAX;
@@ -107,6 +108,7 @@ static void close_part(void *part)
   g_hash_table_unref(p->by_xid);
   g_ptr_array_unref(p->errands);
   g_ptr_array_unref(p->pending);
+  g_ptr_array_unref(p->line);
   g_ptr_array_unref(p->scopes);
   g_array_unref(p->known);
   mal_config_unref(p->config);

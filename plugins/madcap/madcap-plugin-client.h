@@ -61,6 +61,7 @@ struct ClientPart {
   GPtrArray *held;    /* MadcapHeld, owned */
   GHashTable *by_id;  /* GBytes -> MadcapHeld */
   GPtrArray *pending; /* what waits for the disk */
+  GPtrArray *line;    /* calls that wait until another change of their lease is over */
   unsigned listener;
   GPtrArray *scopes; /* ClientScope, owned: what servers told */
   GArray *known;     /* ClientServer */
@@ -134,6 +135,7 @@ void client_renew(ClientPart *p, MalCall *call, json_object *params);
 void client_release(ClientPart *p, MalCall *call, json_object *params);
 bool client_holds(ClientPart *p, MalLeaseId id);
 void client_list(ClientPart *p, json_object *array);
+void client_line_free(void *turn);
 bool client_restore(ClientPart *p, const MalRecord *record, GError **error);
 void client_leases_start(ClientPart *p);
 void client_leases_stop(ClientPart *p);

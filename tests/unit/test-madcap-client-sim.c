@@ -35,6 +35,50 @@ Test(madcap_client_sim, a_lease_from_request_to_release_2_2)
   world_free(&w);
 }
 
+/* Else nobody knows which of them the server takes last, and when the lease ends. */
+Test(madcap_client_sim, changes_of_one_lease_are_made_one_after_the_other_2_5)
+{
+  World w = world_new(4);
+  Host *server = add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+  g_autofree char *longer = about(a, ",\"lifetime\":7200"), *it = about(a, "");
+  uint64_t sent = metric(client, "client-sent");
+  Answer *first = begin(client, "lease.renew", longer), *second = begin(client, "lease.renew", it),
+         *last = begin(client, "lease.release", it);
+
+  cr_assert_eq(metric(client, "client-sent"), sent + 1);
+  mal_sim_run_for(w.sim, 20 * SECOND);
+  cr_assert(first->done && first->result && second->done && second->result, "both are answered");
+  cr_assert(last->done && last->result, "%s", last->text ? last->text : "no answer");
+  cr_assert_eq(metric(client, "client-sent"), sent + 3);
+  cr_assert_eq(metric(client, "client-renewed"), 2);
+  cr_assert_eq(leases_at(server), 0);
+  answer_free(first);
+  answer_free(second);
+  answer_free(last);
+  answer_free(a);
+  world_free(&w);
+}
+
+/* The one whose turn comes finds the lease gone, and says so. */
+Test(madcap_client_sim, who_waits_for_a_release_hears_that_the_lease_is_gone)
+{
+  World w = world_new(5);
+  add_host(&w, "server", "192.0.2.1", SERVER(RANGE_A));
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+  Answer *a = must(&w, client, "lease.request", REQUEST);
+  g_autofree char *it = about(a, "");
+  Answer *first = begin(client, "lease.release", it), *second = begin(client, "lease.renew", it);
+
+  mal_sim_run_for(w.sim, 20 * SECOND);
+  cr_assert(first->done && first->result && second->done && second->text != NULL);
+  answer_free(first);
+  answer_free(second);
+  answer_free(a);
+  world_free(&w);
+}
+
 Test(madcap_client_sim, both_roles_in_one_daemon)
 {
   World w = world_new(2);
