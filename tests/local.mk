@@ -41,14 +41,20 @@ tests_sim_libmalsim_la_SOURCES = tests/sim/sim.c tests/sim/sim.h tests/sim/sim-i
 
 # Whole daemons with the MADCAP plugin on the simulator: tests/sim/madcap-world.h.
 sim_store = tests/sim/sim-store.c tests/sim/sim-store.h tests/sim/sim-store-octets.c tests/sim/sim-store-private.h
+# What all soaks share (tests/sim/soak.h), and the worlds of MADCAP (tests/sim/madcap-world.h).
+soak = tests/sim/soak.c tests/sim/soak.h tests/sim/soak-shrink.c tests/sim/world-plan.c tests/sim/world-plan.h
 madcap_world = tests/sim/madcap-world.c tests/sim/madcap-world.h tests/sim/madcap-world-private.h \
-  tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c tests/sim/madcap-world-space.c $(sim_store)
+  tests/sim/madcap-world-agent.c tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c \
+  tests/sim/madcap-world-plan.c tests/sim/madcap-world-promise.c tests/sim/madcap-world-server.c \
+  tests/sim/madcap-world-space.c tests/sim/madcap-world-tap.c tests/sim/madcap-world-trouble.c \
+  $(sim_store) $(soak)
 check_PROGRAMS += tests/sim/soak-madcap
 tests_sim_soak_madcap_SOURCES = tests/sim/soak-madcap.c $(madcap_world)
 tests_sim_soak_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
 
-# make soak SEEDS="1 1000": any number of worlds; it stops at the first that breaks an invariant.
-SEEDS = 1 200
+# make soak SEEDS="1 1000000": any number of worlds, on all processors; it stops at the first that breaks an invariant,
+# and says how to run it again and how to reduce it.
+SEEDS = 1 5000
 soak: tests/sim/soak-madcap
 	tests/sim/soak-madcap $(SEEDS)
 .PHONY: soak
@@ -289,6 +295,7 @@ test_data += tests/coverage/lines.sh
 test_data += tests/lint/strip.awk
 test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/aap
+test_data += tests/sim/README
 test_data += tests/golden/madcap
 test_data += tests/plugins/built.py
 test_data += tests/e2e/aap.py

@@ -20,14 +20,15 @@ static void think_in(Slot *s, int64_t microseconds)
 static void think_later(Slot *s)
 {
   MadcapWorld *w = s->client->world;
+  MalWorldRandom *r = &s->client->random;
   int64_t most = w->closing ? 6 * MAL_US : MAX(s->client->hurry, DELAY_MOST + MAL_US);
-  think_in(s, (int64_t)between(w, DELAY_MOST, (uint64_t)most));
+  think_in(s, (int64_t)between(r, DELAY_MOST, (uint64_t)most));
 }
 
 static void new_id(Slot *s)
 {
   MadcapWorld *w = s->client->world;
-  uint64_t n = ++w->ids, r = mal_sim_random(w->sim);
+  uint64_t n = ++w->ids, r = mal_world_random(&s->client->random);
   memset(s->id, 0, sizeof s->id);
   memcpy(s->id + 1, &r, sizeof r);
   memcpy(s->id + 10, &n, sizeof n);
@@ -50,11 +51,13 @@ static void put_late(const Slot *s, MadcapEncoder *e)
 {
   MalTime now = mal_runtime_now(mal_sim_node_runtime(s->client->node));
   static const uint16_t retry[] = { MADCAP_FEATURE_RETRY_AFTER },
-                        shared[] = { MADCAP_FEATURE_SHARED_LEASE_ID };
+                        shared[] = { MADCAP_FEATURE_SHARED_LEASE_ID },
+                        mobility[] = { MADCAP_FEATURE_SERVER_MOBILITY };
   if (s->wish.time || s->wish.start_in || s->wish.max_start_in)
     madcap_put_current_time(e, (uint32_t)now);
-  if (s->wish.retry || s->wish.shared)
-    madcap_put_features(e, retry, s->wish.retry, shared, s->wish.shared, NULL, 0);
+  if (s->wish.retry || s->wish.shared || s->wish.mobility)
+    madcap_put_features(e, retry, s->wish.retry, shared, s->wish.shared, mobility,
+                        s->wish.mobility);
   if (s->wish.min_lease_time)
     madcap_put_min_lease_time(e, s->wish.min_lease_time);
   if (s->wish.max_start_in)
@@ -117,7 +120,7 @@ static void begin(Slot *s, MadcapType type, uint32_t server, bool multicast, boo
   s->offers = 0;
   if (server != NOBODY)
     address = w->server[server].address[s->transport == MAL_IPV6];
-  if (type == MADCAP_REQUEST)
+  if (type == MADCAP_REQUEST && !w->server[server].absent)
     s->touched |= 1u << server;
   s->to = endpoint(multicast ? world_address(world_scopes[s->scope].group) : address);
   s->length = write_message(s, multicast, named ? address : mal_address_none());
@@ -140,43 +143,47 @@ static void end(Slot *s)
 
 static void wish_times(Slot *s)
 {
-  MadcapWorld *w = s->client->world;
-  s->wish.lease_time = (uint32_t)(chance(w, 50) ? between(w, 20, 300) : between(w, 60, 7200));
-  s->wish.min_lease_time = chance(w, 20) ? (uint32_t)between(w, 1, s->wish.lease_time) : 0;
-  s->wish.start_in = chance(w, 15) ? (uint32_t)between(w, 1, 1200) : 0;
-  s->wish.max_start_in = chance(w, 15) ? (uint32_t)between(w, 1, 3000) : 0;
-  s->wish.time = chance(w, 30);
-  s->wish.retry = chance(w, 30);
-  s->wish.shared = chance(w, 10);
+  MalWorldRandom *r = &s->client->random;
+  s->wish.lease_time = (uint32_t)(chance(r, 50) ? between(r, 20, 300) : between(r, 60, 7200));
+  s->wish.min_lease_time = chance(r, 20) ? (uint32_t)between(r, 1, s->wish.lease_time) : 0;
+  s->wish.start_in = chance(r, 15) ? (uint32_t)between(r, 1, 1200) : 0;
+  s->wish.max_start_in = chance(r, 15) ? (uint32_t)between(r, 1, 3000) : 0;
+  s->wish.time = chance(r, 30);
+  s->wish.retry = chance(r, 30);
+  s->wish.shared = chance(r, 10);
+  s->wish.mobility = chance(r, 3);
 }
 
 static void wish(Slot *s, uint32_t server)
 {
-  MadcapWorld *w = s->client->world;
-  s->scope = (unsigned)between(w, 0, SCOPES - 1);
+  MalWorldRandom *r = &s->client->random;
+  s->scope = (unsigned)between(r, 0, SCOPES - 1);
   s->transport = world_scopes[s->scope].family;
   wish_times(s);
-  s->wish.desired = (uint16_t)(chance(w, 70) ? 1 : between(w, 2, 9));
-  s->wish.min = (uint16_t)between(w, 1, s->wish.desired);
+  s->wish.desired = (uint16_t)(chance(r, 70) ? 1 : between(r, 2, 9));
+  s->wish.min = (uint16_t)between(r, 1, s->wish.desired);
   s->wish.named.count = 0;
-  if (!chance(w, 15))
+  if (!chance(r, 15))
     return;
   MalSpan share = world_share(server, s->scope, 64);
-  share.first.value += between(w, 0, 60);
-  s->wish.named = mal_block_make(share.first, (uint32_t)between(w, 1, 4));
+  share.first.value += between(r, 0, 60);
+  s->wish.named = mal_block_make(share.first, (uint32_t)between(r, 1, 4));
 }
 
 static void ask(Slot *s)
 {
+  MalWorldRandom *r = &s->client->random;
   MadcapWorld *w = s->client->world;
-  uint32_t server = (uint32_t)between(w, 0, w->n_servers - 1);
+  uint32_t server = (uint32_t)between(r, 0, w->n_servers - 1);
   new_id(s);
   wish(s, server);
   s->state = ASKING;
-  if (chance(w, 55))
+  if (chance(r, 50))
     begin(s, MADCAP_DISCOVER, NOBODY, true, false);
+  else if (chance(r, 10))
+    begin(s, MADCAP_DISCOVER, server, false, false);
   else
-    begin(s, MADCAP_REQUEST, server, false, chance(w, 50));
+    begin(s, MADCAP_REQUEST, server, false, chance(r, 50));
 }
 
 /* ---- thinking -------------------------------------------------------------------------------- */
@@ -196,25 +203,27 @@ static void give_back(Slot *s)
 
 static void garbage(Client *c)
 {
+  MalWorldRandom *r = &c->random;
   MadcapWorld *w = c->world;
   uint8_t bytes[200];
-  size_t length = (size_t)between(w, 0, sizeof bytes);
+  size_t length = (size_t)between(r, 0, sizeof bytes);
   for (size_t i = 0; i < length; i++)
-    bytes[i] = (uint8_t)between(w, 0, 255);
+    bytes[i] = (uint8_t)between(r, 0, 255);
   /* Not by chance a message of a client. */
-  bytes[1] = (uint8_t)(MADCAP_OFFER + (chance(w, 50) ? 0 : between(w, 3, 4)));
-  const Server *to = &w->server[between(w, 0, w->n_servers - 1)];
+  bytes[1] = (uint8_t)(MADCAP_OFFER + (chance(r, 50) ? 0 : between(r, 3, 4)));
+  const Server *to = &w->server[between(r, 0, w->n_servers - 1)];
   send_bytes(c, c->rogue, endpoint(to->address[0]), bytes, length);
 }
 
 /* What a server never answers (2.6). */
 static void play_server(Client *c, const Slot *s)
 {
+  MalWorldRandom *r = &c->random;
   static const MadcapType types[] = { MADCAP_OFFER, MADCAP_ACK, MADCAP_NAK };
   MadcapWorld *w = c->world;
   uint8_t bytes[200];
-  const Server *to = &w->server[between(w, 0, w->n_servers - 1)];
-  MadcapEncoder e = madcap_encoder(bytes, sizeof bytes, types[between(w, 0, 2)],
+  const Server *to = &w->server[between(r, 0, w->n_servers - 1)];
+  MadcapEncoder e = madcap_encoder(bytes, sizeof bytes, types[between(r, 0, 2)],
                                    (MadcapContext){ .answers = MADCAP_REQUEST }, MAL_IPV4,
                                    ++w->last_xid);
   if (e.type != MADCAP_NAK)
@@ -237,11 +246,12 @@ static void play_server(Client *c, const Slot *s)
 
 static void ask_for_scopes(Client *c, const Slot *s)
 {
+  MalWorldRandom *r = &c->random;
   static const uint16_t list[] = { MADCAP_OPTION_SCOPE_LIST, MADCAP_OPTION_CURRENT_TIME };
   MadcapWorld *w = c->world;
   uint8_t bytes[200];
-  bool multicast = chance(w, 50);
-  const Server *to = &w->server[between(w, 0, w->n_servers - 1)];
+  bool multicast = chance(r, 50);
+  const Server *to = &w->server[between(r, 0, w->n_servers - 1)];
   MadcapEncoder e = madcap_encoder(bytes, sizeof bytes, MADCAP_GETINFO,
                                    (MadcapContext){ .multicast = multicast }, MAL_IPV4,
                                    ++w->last_xid);
@@ -252,12 +262,27 @@ static void ask_for_scopes(Client *c, const Slot *s)
   send_bytes(c, c->udp[0], endpoint(address), bytes, length);
 }
 
+/* What is answered with Invalid Request (2.6), to nobody who waits for it. */
+static void ask_nonsense(Client *c, const Slot *s)
+{
+  MadcapWorld *w = c->world;
+  uint8_t bytes[64];
+  const Server *to = &w->server[between(&c->random, 0, w->n_servers - 1)];
+  MadcapEncoder e = madcap_encoder(bytes, sizeof bytes, MADCAP_RELEASE, (MadcapContext){ 0 },
+                                   MAL_IPV4, ++w->last_xid);
+  madcap_put_lease_id(&e, s->id, sizeof s->id);
+  size_t length = madcap_finish(&e);
+  bytes[1] = (uint8_t)between(&c->random, MADCAP_GETINFO + 1, 255);
+  send_bytes(c, c->udp[0], endpoint(to->address[0]), bytes, length);
+}
+
 static void misbehave(Slot *s)
 {
-  switch (between(s->client->world, 0, 9)) {
+  switch (between(&s->client->random, 0, 9)) {
   case 0: garbage(s->client); break;
   case 1: play_server(s->client, s); break;
   case 2: ask_for_scopes(s->client, s); break;
+  case 3: ask_nonsense(s->client, s); break;
   default: break;
   }
 }
@@ -265,20 +290,21 @@ static void misbehave(Slot *s)
 static void renew(Slot *s)
 {
   wish_times(s);
-  if (!chance(s->client->world, 10))
+  if (!chance(&s->client->random, 10))
     s->wish.start_in = s->wish.max_start_in = 0;
   begin(s, MADCAP_RENEW, s->holder, false, false);
 }
 
 static void having(Slot *s)
 {
+  MalWorldRandom *r = &s->client->random;
   MadcapWorld *w = s->client->world;
-  uint64_t dice = between(w, 0, 99);
+  uint64_t dice = between(r, 0, 99);
   bool over = mal_sim_now(w->sim) > s->ends;
   if (over ? dice < 30 : dice < 35)
     renew(s);
   else if (over ? dice < 60 : dice < 45)
-    begin(s, MADCAP_REQUEST, s->holder, false, chance(w, 50));
+    begin(s, MADCAP_REQUEST, s->holder, false, chance(r, 50));
   else if (over || dice < 65)
     give_back(s);
   else
@@ -287,6 +313,7 @@ static void having(Slot *s)
 
 static void think(Slot *s)
 {
+  MalWorldRandom *r = &s->client->random;
   MadcapWorld *w = s->client->world;
   if (!w->closing)
     misbehave(s);
@@ -307,7 +334,7 @@ static void think(Slot *s)
     }
   } else if (s->state == HAVING) {
     having(s);
-  } else if (!w->closing && s->touched && chance(w, 30)) {
+  } else if (!w->closing && s->touched && chance(r, 30)) {
     begin(s, MADCAP_REQUEST, (uint32_t)__builtin_ctz(s->touched), false, false);
   } else {
     give_back(s);
@@ -388,12 +415,12 @@ static void on_ack(Slot *s, uint32_t server, const MadcapMessage *m)
 
 static void on_answer(Client *c, Slot *s, uint32_t server, const MadcapMessage *m)
 {
-  MadcapWorld *w = c->world;
+  MalWorldRandom *r = &c->random;
   if (m->type == MADCAP_OFFER) {
     if (s->type != MADCAP_DISCOVER)
       return;
     /* Each of the offers with the same chance. */
-    if (between(w, 0, s->offers++) == 0)
+    if (between(r, 0, s->offers++) == 0)
       s->chosen = server;
     if (s->offers == 1)
       think_in(s, DISCOVER_DELAY * MAL_US);
@@ -452,21 +479,19 @@ static MalUdp *open_udp(Client *c, MalFamily family, MalUdpFunc func)
   return mal_udp_open(mal_sim_node_runtime(c->node), &options, func, c, NULL);
 }
 
-void world_clients_start(MadcapWorld *w)
+void world_client_start(Client *c)
 {
-  for (unsigned i = 0; i < w->n_clients; i++) {
-    Client *c = &w->client[i];
-    c->udp[0] = open_udp(c, MAL_IPV4, on_datagrams);
-    c->udp[1] = open_udp(c, MAL_IPV6, on_datagrams);
-    c->rogue = open_udp(c, MAL_IPV4, on_rogue);
-    c->n_slots = (unsigned)between(w, 1, SLOTS);
-    c->hurry = (int64_t)between(w, 5, 60) * MAL_US;
-    for (unsigned k = 0; k < c->n_slots; k++) {
-      Slot *s = &c->slot[k];
-      s->client = c;
-      s->timer = mal_timer_new(mal_sim_node_runtime(c->node), on_timer, s);
-      new_id(s);
-      think_in(s, (int64_t)between(w, 0, 20 * MAL_US));
-    }
+  MalWorldRandom *r = &c->random;
+  c->udp[0] = open_udp(c, MAL_IPV4, on_datagrams);
+  c->udp[1] = open_udp(c, MAL_IPV6, on_datagrams);
+  c->rogue = open_udp(c, MAL_IPV4, on_rogue);
+  c->n_slots = (unsigned)between(r, 1, SLOTS);
+  c->hurry = (int64_t)between(r, 5, 60) * MAL_US;
+  for (unsigned k = 0; k < c->n_slots; k++) {
+    Slot *s = &c->slot[k];
+    s->client = c;
+    s->timer = mal_timer_new(mal_sim_node_runtime(c->node), on_timer, s);
+    new_id(s);
+    think_in(s, (int64_t)between(r, 0, 20 * MAL_US));
   }
 }

@@ -8,9 +8,9 @@
 
 typedef struct {
   MalHost host;
-  MalTimer *timer[SCOPES];
-  MalTicket ticket[SCOPES];     /* of its record, on the way to the disk */
-  bool has[SCOPES];
+  MalTimer *timer[EXTRA];
+  MalTicket ticket[EXTRA];     /* of its record, on the way to the disk */
+  bool has[EXTRA];
   unsigned listener;
 } Space;
 
@@ -56,7 +56,7 @@ BRING(2)
 static void settled(MalTicket through, const GError *error, void *data)
 {
   Space *p = data;
-  for (unsigned k = 0; k < SCOPES; k++)
+  for (unsigned k = 0; k < EXTRA; k++)
     if (p->ticket[k] && p->ticket[k] <= through) {
       MalAddress first = first_of(p, k);
       p->ticket[k] = 0;
@@ -82,10 +82,10 @@ static bool restore(void *instance, const MalRecord *record, GError **error)
 
 static bool start(void *instance, GError **error)
 {
-  static const MalTimerFunc funcs[SCOPES] = { bring_0, bring_1, bring_2 };
+  static const MalTimerFunc funcs[EXTRA] = { bring_0, bring_1, bring_2 };
   Space *p = instance;
   (void)error;
-  for (unsigned k = 0; k < SCOPES; k++)
+  for (unsigned k = 0; k < EXTRA; k++)
     p->timer[k] = mal_timer_new(p->host.runtime, funcs[k], p);
   p->listener = mal_store_listen(p->host.store, settled, p);
   return true;
@@ -100,7 +100,7 @@ static MalReload reload(void *instance, const MalConfig *config)
 static void stop(void *instance)
 {
   Space *p = instance;
-  for (unsigned k = 0; k < SCOPES; k++)
+  for (unsigned k = 0; k < EXTRA; k++)
     g_clear_pointer(&p->timer[k], mal_timer_free);
   mal_store_unlisten(p->host.store, p->listener);
 }
@@ -110,7 +110,7 @@ static void demand(void *instance, MalLevel level, const MalScope *scope, uint64
 {
   Space *p = instance;
   (void)level, (void)count, (void)until;
-  for (unsigned k = 0; k < SCOPES; k++)
+  for (unsigned k = 0; k < EXTRA; k++)
     if (strcmp(world_scopes[k].id, scope->id) == 0 && !p->has[k] && p->timer[k])
       mal_timer_set(p->timer[k], mal_runtime_monotonic(p->host.runtime) +
                                      (int64_t)mal_runtime_random_between(p->host.runtime, 1,

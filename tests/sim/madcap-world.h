@@ -1,51 +1,57 @@
-/* A world of MADCAP servers (whole daemons: real core, lease engine and plugin, on simulated disks)
-   and scripted clients, made and tormented from one seed.
+/* Worlds of MADCAP servers (whole daemons: real core, lease engine and plugin, on simulated disks),
+   of client daemons (the real client plugin, used by programs through the control API), and of
+   scripted clients that know no manners. One seed makes and torments one world.
 
-   What is checked, at once or every so many events; the first violation ends the run
-   (mal_sim_failure):
+   Drawn (madcap-world-plan.c): 1 to 4 servers on 1 to 3 links with borders between them, 2 to 400
+   scripted clients with up to 3 leases each, 0 to 12 client daemons with up to 4; four scopes of both
+   families, two of which share Ethernet groups, and one that comes and goes; sizes of ranges, padding,
+   limits for clients, a layer 3 that brings space after a while; clocks that are up to 10 s wrong
+   and drift (clients': a minute, a few of them 2 hours), slow disks.
+   What clients send: DISCOVER (to groups and to one server), REQUEST (after an OFFER and without,
+   any and named addresses), RENEW, RELEASE, GETINFO, with start times, latest starts and least lease
+   times, shared and mobile leases, both families; messages of unknown type, garbage, answers.
+   What befalls them: kinds of WORLD_KINDS_LIST (madcap-world-private.h): crashes, with loss of the
+   disk, in the middle of a write, right after an answer; disks that are full or fail; clock steps of up
+   to a day; reloads of ranges, excludes, reserves, scopes, settings, and of a file with bad syntax;
+   ranges, reserves and leases by the control API, revocation; interfaces, borders, partitions in
+   one and both ways; loss of up to 50 %, duplication, delay, reordering.
 
-     - mal_leases_check on every live server; no two leases of one server share an Ethernet group
-       while both are held (ethernet = distinct); no server holds what isn't in its own ranges,
-       which are disjoint, so that no address is leased twice in the whole world
-     - an ACK that a server sends is durable on its disk at that moment and says what the lease
-       engine says; from then on the lease is there until its end or until its client gave it up,
-       across crashes and restarts, failing disks, steps of the clock and reloads
-     - one transaction (xid, lease identifier, source) has one answer, octet for octet, for as long
-       as the response cache lasts
-     - no answer to OFFER, ACK, NAK, or garbage
-     - at the end, when all faults are healed and all clients have come to rest: what clients
-       believe to hold is what the servers hold, and nothing else is leased */
+   What is checked; the first violation ends the run (mal_sim_failure):
+
+     after every event   each server of which anything changed: every lease that was granted, renewed
+                         or offered meanwhile lies in owned, available and scope, in its server's
+                         share (shares are disjoint, so no address is leased twice in the whole
+                         world) and in no exclude or reserve, and shares no Ethernet group with
+                         another one at one time. While a server has at most 48 leases, all its leases
+                         are looked at, with mal_leases_check (design: three nested sets)
+     every 97 events     the complete check of every server; every promise still stands
+     every datagram      an ACK is durable on its server's disk at that moment and says what the
+                         engine says; from then on the lease is there until its end, or until its
+                         client gave it up, across crashes, failing disks, steps of the clock and
+                         reloads; one transaction (xid, lease identifier, source) has one answer,
+                         octet for octet, while the response cache lasts; no answer to OFFER, ACK,
+                         NAK or garbage
+     every reload        one that was refused changed nothing
+     at the end          all faults are healed, all clients come to rest: what scripted clients and
+                         client daemons believe to hold is what the servers hold, and nothing else
+                         is leased; a program's lease is forgotten by its daemon only where it
+                         ended or the server says so */
 #ifndef MAL_MADCAP_WORLD_H
 #define MAL_MADCAP_WORLD_H
 
-#include "sim.h"
+#include "world-plan.h"
 
 G_BEGIN_DECLS
 
-typedef struct MadcapWorld MadcapWorld;
+/* For mal_soak_main and for tests. */
+extern const MalWorldType mal_madcap_world_type;
 
-typedef struct {
-  unsigned clients_most;      /* 5 to this many; at most 200 */
-  int64_t longest;            /* seconds of trouble, before all is healed; at least 120 */
-} MadcapWorldSize;
-
-/* Which address goes to which scope, how many servers and clients there are, and all that befalls
-   them: by SEED. */
-MadcapWorld *mal_madcap_world_new(uint64_t seed, MadcapWorldSize size);
-void mal_madcap_world_free(MadcapWorld *world);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(MadcapWorld, mal_madcap_world_free)
-/* The whole run. False where an invariant was broken: what it was is in mal_sim_failure. */
-bool mal_madcap_world_run(MadcapWorld *world);
-MalSim *mal_madcap_world_sim(MadcapWorld *world);
-
-typedef struct {
-  unsigned servers, clients;
-  uint64_t acks, leases, naks, repeats, lost_to_wipes;
-  uint64_t waits;             /* clients that were told to come again (RFC 2730 2.13.2) */
-  uint64_t crashes, wipes, disk_faults, steps, reloads, reloads_refused;
-  uint64_t checked;           /* acknowledged leases found alive, over all checks */
-} MadcapWorldFigures;
-MadcapWorldFigures mal_madcap_world_figures(const MadcapWorld *world);
+/* Planted bugs, for the shrinker's tests: a failure is made up after ... */
+enum {
+  MAL_MADCAP_PLANT_NONE,
+  MAL_MADCAP_PLANT_THREE,     /* a crash, a reload of the same server, an ACK of its own, in this order */
+  MAL_MADCAP_PLANT_ABORT,     /* a client daemon's lease: the process dies */
+};
 
 G_END_DECLS
 #endif

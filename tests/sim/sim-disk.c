@@ -149,6 +149,7 @@ void mal_sim_disk_crash(MalSimDisk *disk, MalSimCrash crash)
   MalSimTail tail = disk->tail;
   if (tail == MAL_SIM_TAIL_RANDOM)
     tail = (MalSimTail)mal_sim_random_range(r, MAL_SIM_TAIL_LOST, MAL_SIM_TAIL_HOLED);
+  disk->node->sim->counters.tails[tail]++;
   if (tail == MAL_SIM_TAIL_LOST)
     kept = 0;
   else if (tail == MAL_SIM_TAIL_TORN)

@@ -81,6 +81,7 @@ typedef struct {
   uint64_t batches;     /* in this many calls */
   uint64_t segments;    /* stream segments that arrived */
   uint64_t crashes, restarts;
+  uint64_t tails[5];   /* by MalSimTail: what crashes made of octets that were not synced */
 } MalSimCounters;
 MalSimCounters mal_sim_counters(const MalSim *sim);
 
