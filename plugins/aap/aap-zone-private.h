@@ -72,6 +72,8 @@ void aap_owns_started(AapZone *zone); /* startup is over: announcing begins, spr
  * to a collision. */
 void aap_owns_add(AapZone *zone, MalSpan span, MalTime end);
 void aap_owns_restore(AapZone *zone, const AapOwn *own);
+/* What was restored is told by ops->owned, and dropped where it ended meanwhile. */
+void aap_owns_tell(AapZone *zone);
 void aap_owns_kept(AapZone *zone, MalAddress first, bool ok);
 /* Later (or earlier) end of what begins at FIRST: kept first where later. */
 void aap_owns_set_end(AapZone *zone, MalAddress first, MalTime end);

@@ -175,6 +175,7 @@ void aap_zone_start(AapZone *zone, AapNow now)
   zone->started = true;
   zone->listening = true;
   zone->startup_ends = now.mono + aap_zone_draw(zone, 1.0, 1.3, zone->params->startup_wait);
+  aap_owns_tell(zone);
 }
 
 static void take_part(AapZone *zone)

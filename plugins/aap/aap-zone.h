@@ -73,7 +73,8 @@ typedef struct {
      address. */
   void (*keep)(void *user, AapZone *zone, const AapOwn *own);
   void (*forget)(void *user, AapZone *zone, MalAddress first);
-  /* SPAN is ours until END: layer 1 may use it. Called again for a later end. */
+  /* SPAN is ours until END: layer 1 may use it. Called again for another end (an ASA may bring an
+     earlier one). */
   void (*owned)(void *user, AapZone *zone, MalSpan span, MalTime end);
   /* SPAN, whole or part of what `owned` told, is ours no longer. Leases in it end. */
   void (*gone)(void *user, AapZone *zone, MalSpan span, AapGone why);
