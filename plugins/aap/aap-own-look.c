@@ -85,7 +85,7 @@ void aap_owns_each(const AapZone *zone, MalSpan span, bool kept_only, AapOwnFunc
 static AapOwnBlock shown(const AapZone *zone, const AapBlock *block)
 {
   return (AapOwnBlock){ .span = block->span,
-                        .end = block->next_end,
+                        .end = block->end,
                         .writing = !block->kept,
                         .suspended = aap_conflict_is_suspended(zone->owns, block->span),
                         .ending = block->ending };

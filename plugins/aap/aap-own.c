@@ -266,12 +266,6 @@ void aap_owns_kept(AapZone *zone, MalAddress first, bool ok)
 
 /* ---- making, changing, giving back ------------------------------------------------------------ */
 
-static void add_span(MalSpan span, MalTime end, void *data)
-{
-  (void)end;
-  aap_spans_add(data, span);
-}
-
 void aap_owns_add(AapZone *zone, MalSpan span, MalTime end)
 {
   AapOwns *owns = zone->owns;
