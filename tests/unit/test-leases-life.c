@@ -367,18 +367,16 @@ static void random_step(Bed *b, GRand *rand)
   char id[8];
   MalTime now = mal_runtime_now(b->rt);
   g_snprintf(id, sizeof id, "%d", g_rand_int_range(rand, 0, 24));
-  MalLeaseRequest r =
-      request_of(b, id, (uint32_t)g_rand_int_range(rand, 1, 4), g_rand_int_range(rand, 1, 400));
+  uint32_t count = (uint32_t)g_rand_int_range(rand, 1, 4);
+  MalLeaseRequest r = request_of(b, id, count, g_rand_int_range(rand, 1, 400));
   r.min = 1;
   r.pad = g_rand_int_range(rand, 0, 30);
   r.min_lifetime = g_rand_boolean(rand) ? r.lifetime : 0;
   if (g_rand_int_range(rand, 0, 3) == 0)
     r.start = now + g_rand_int_range(rand, 0, 500);
   r.max_start = MAX(r.start, now) + (g_rand_boolean(rand) ? g_rand_int_range(rand, 0, 900) : 0);
-  MalRenewal renewal = { .start = g_rand_boolean(rand) ? MAL_BEGINNING
-                                                       : now + g_rand_int_range(rand, 0, 300),
-                         .max_start = MAL_FOREVER,
-                         .lifetime = g_rand_int_range(rand, 1, 600) };
+  MalRenewal renewal = { .max_start = MAL_FOREVER, .lifetime = g_rand_int_range(rand, 1, 600) };
+  renewal.start = g_rand_boolean(rand) ? MAL_BEGINNING : now + g_rand_int_range(rand, 0, 300);
   switch (g_rand_int_range(rand, 0, 12)) {
   case 0: case 1: case 2: case 3:
     mal_leases_request(b->leases, &r, now, done, b, 0, NULL);
