@@ -32,11 +32,9 @@ void mal_index_clear(MalIndex *ix)
   g_free(ix->space);
   g_free(ix->cells);
   g_free(ix->pauses);
-  if (ix->old != NULL) {
-    g_array_unref(ix->old);
-    g_array_unref(ix->fresh);
-    g_array_unref(ix->periods);
-  }
+  g_array_unref(ix->old);
+  g_array_unref(ix->fresh);
+  g_array_unref(ix->periods);
   *ix = (MalIndex){ 0 };
 }
 
@@ -374,8 +372,7 @@ static Loose changed(MalIndex *ix, Change *c, Loose loose)
 
 static void emit_changed(MalIndex *ix, Change *c, uint64_t first, uint64_t last, const Loose *of)
 {
-  if (first > last)
-    return;
+  g_assert(first <= last);
   Loose part = of != NULL ? *of : (Loose){ .n = 0 };
   part.keys = (MalKeys){ (uint32_t)first, (uint32_t)last };
   emit(ix, changed(ix, c, part));
@@ -390,7 +387,7 @@ static void transform(MalIndex *ix, Change *c)
     uint64_t first = loose.keys.first, last = loose.keys.last;
     Loose part = loose;
     if (first < c->keys.first) {
-      part.keys.last = (uint32_t)MIN(last, (uint64_t)c->keys.first - 1);
+      part.keys.last = c->keys.first - 1; /* it reaches there at least: others stayed in the tree */
       emit(ix, part);
     }
     uint64_t in_first = MAX(first, at), in_last = MIN(last, end - 1);
@@ -404,7 +401,7 @@ static void transform(MalIndex *ix, Change *c)
       if (adds(c) && at < end)
         emit_changed(ix, c, at, end - 1, NULL);
       at = end;
-      part.keys = (MalKeys){ (uint32_t)MAX(first, end), (uint32_t)last };
+      part.keys = (MalKeys){ (uint32_t)end, (uint32_t)last };
       emit(ix, part);
     }
   }

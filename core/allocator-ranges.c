@@ -224,8 +224,8 @@ GArray *mal_range_cut(const MalAllocator *a, const OwnedRange *range, bool keep_
       subtract(pieces, base, base + FLOOD_PRONE - 1);
     }
   }
-  MalU128 below = range->scope_last >= RELATIVE ? range->scope_last - RELATIVE : 0;
-  subtract(pieces, below + 1, range->scope_last);
+  g_assert(range->scope_last >= RELATIVE); /* a multicast address */
+  subtract(pieces, range->scope_last - RELATIVE + 1, range->scope_last);
   for (guint i = 0; i < a->blocked->len; i++) {
     const BlockOut *b = &g_array_index(a->blocked, BlockOut, i);
     if (mal_span_overlaps(b->span, range->span) && !(b->reserved && keep_reserves))
@@ -398,9 +398,8 @@ bool mal_allocator_remove_range(MalAllocator *a, MalAddress first)
 bool mal_allocator_range_use(const MalAllocator *a, MalAddress first, uint64_t *busy,
                              uint64_t *usable)
 {
-  guint at = range_from(a, first);
-  const OwnedRange *range = at < a->by_first->len ? mal_range(a->by_first, at) : NULL;
-  if (range == NULL || !mal_address_equal(range->span.first, first))
+  const OwnedRange *range = range_beginning_at(a, first);
+  if (range == NULL)
     return false;
   *busy = range->busy + (range->n_usable - range->n_pieces);
   *usable = range->n_usable;

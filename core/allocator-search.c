@@ -239,8 +239,10 @@ static int64_t next_busy(const MalIndex *ix, uint32_t id, int64_t key)
   int64_t found = next_busy(ix, t->left, key);
   if (found <= TOP)
     return found;
-  if (t->busy_at && t->keys.last >= key)
-    return MAX(key, (int64_t)t->keys.first);
+  if (t->busy_at && t->keys.last >= key) {
+    g_assert(t->keys.first >= key); /* KEY begins a candidate: a gap, or at least a segment */
+    return t->keys.first;
+  }
   return next_busy(ix, t->right, key);
 }
 
@@ -390,7 +392,8 @@ bool mal_index_is_free(const MalIndex *ix, const MalQuery *q)
 /* ---- time -------------------------------------------------------------------------------------
  */
 
-/* The earliest instant from which this segment is free for the length of the window. */
+/* The earliest instant from which this segment is free for the length of the window. With an owner
+   to ignore. */
 static MalTime segment_earliest(const Search *s, const MalSegment *t)
 {
   uint64_t window = (uint64_t)s->q.until - (uint64_t)s->q.from;
@@ -398,7 +401,7 @@ static MalTime segment_earliest(const Search *s, const MalSegment *t)
   MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL;
        b = mal_index_next(s->ix, t, &cursor)) {
-    bool ignored = s->q.ignore != 0 && b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
+    bool ignored = b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
     if (ignored || b->until <= at)
       continue;
     if (b->from > at && (uint64_t)b->from - (uint64_t)at >= window)

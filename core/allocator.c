@@ -309,11 +309,13 @@ static uint32_t gather(MalAllocator *a, View view, const MalFit *fit, uint32_t c
   uint32_t left = count;
   MalBlock block;
   for (bool first = true; left > 0; first = false) {
-    bool whole = find_one(a, view, fit, left, !first, &block);
-    if (!whole) {
-      uint32_t most = (uint32_t)MIN(longest_gap(a, view, fit), left);
-      if (most == 0 || !find_one(a, view, fit, most, true, &block))
+    if (!find_one(a, view, fit, left, !first, &block)) {
+      uint64_t most = longest_gap(a, view, fit);
+      g_assert(most < left);
+      if (most == 0)
         break;
+      bool found = find_one(a, view, fit, (uint32_t)most, true, &block);
+      g_assert(found);
     }
     add_tentative(a, fit, block, blocks);
     left -= block.count;

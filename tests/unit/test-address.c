@@ -346,6 +346,8 @@ Test(block, text)
   cr_expect(
       mal_span_size(mal_span_of_block(mal_block_make(mal_address_make(MAL_IPV6, U128_MAX), 2)))
       == 1);
+  MalSpan none = mal_span_of_block(mal_block_make(mal_address_none(), 2));
+  cr_expect(mal_address_equal(none.first, none.last) && none.last.family == MAL_FAMILY_NONE);
 }
 
 Test(block, a_long_list_is_written_whole)
