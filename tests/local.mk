@@ -186,7 +186,13 @@ CLEANFILES += tests/madcap.pcap
 
 aap_packets = tests/support/aap-packets.c tests/support/aap-packets.h tests/support/hex.c tests/support/hex.h
 aap_test_libs = plugins/aap/libaap.la $(LDADD)
+unit_tests += tests/unit/test-aap-asa
+tests_unit_test_aap_asa_SOURCES = tests/unit/test-aap-asa.c $(aap_bed)
+tests_unit_test_aap_asa_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-auth
+unit_tests += tests/unit/test-aap-claim
+tests_unit_test_aap_claim_SOURCES = tests/unit/test-aap-claim.c $(aap_bed)
+tests_unit_test_aap_claim_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-coordinator
 tests_unit_test_aap_coordinator_LDADD = $(aap_test_libs)
 tests_unit_test_aap_auth_LDADD = $(aap_test_libs)

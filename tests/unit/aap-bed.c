@@ -186,11 +186,22 @@ static void on_asa(void *user, AapZone *zone, const AapExtent *ranges, size_t n,
 {
   AapNode *node = user;
   (void)zone;
-  (void)ranges;
-  (void)n;
   g_free(node->asa);
   node->asa = g_memdup2(payload, length);
   node->asa_length = length;
+  node->asa_received = aap_bed_clock(node).wall;
+  g_clear_pointer(&node->announced, g_array_unref);
+  node->announced = g_array_new(FALSE, FALSE, sizeof(AapExtent));
+  g_array_append_vals(node->announced, ranges, (guint)n);
+}
+
+/* What an ASA brought is available once the zone's own call is over, as in the daemon. */
+static void apply_asa(AapNode *node)
+{
+  g_autoptr(GArray) ranges = g_steal_pointer(&node->announced);
+  if (ranges != NULL && node->zone != NULL)
+    aap_zone_set_available(node->zone, (const AapExtent *)(void *)ranges->data, ranges->len,
+                           aap_bed_clock(node));
 }
 
 static void on_failed(void *user, AapZone *zone, uint64_t count, MalTime end, AapNote why)
@@ -284,6 +295,7 @@ static void node_clear(AapNode *node)
   g_array_unref(node->suspended);
   g_hash_table_unref(node->stored);
   g_free(node->asa);
+  g_clear_pointer(&node->announced, g_array_unref);
 }
 
 void aap_bed_free(AapBed *bed)
@@ -356,6 +368,7 @@ static void land(AapBed *bed, guint at)
            aap_decode(flight->octets, flight->length, bed->scratch, &msg, NULL))
     aap_zone_heard(node->zone, flight->from, &msg, flight->octets, flight->length,
                    aap_bed_clock(node));
+  apply_asa(node);
   flight_free(flight);
 }
 
@@ -431,6 +444,9 @@ void aap_bed_restart(AapBed *bed, unsigned n, bool with_disk)
   g_hash_table_iter_init(&iter, node->stored);
   while (g_hash_table_iter_next(&iter, NULL, &own))
     aap_zone_restore_own(node->zone, own);
+  if (with_disk && node->asa != NULL)
+    cr_assert(aap_zone_restore_asa(node->zone, node->asa, node->asa_length, node->asa_received,
+                                   aap_bed_clock(node)));
   aap_zone_start(node->zone, aap_bed_clock(node));
 }
 
@@ -441,6 +457,7 @@ void aap_bed_inject_octets(AapNode *node, const char *from, const uint8_t *octet
   cr_assert(mal_address_parse(from, &peer.address, NULL));
   cr_assert(aap_decode(octets, length, node->bed->scratch, &msg, NULL));
   aap_zone_heard(node->zone, peer, &msg, octets, length, aap_bed_clock(node));
+  apply_asa(node);
 }
 
 void aap_bed_inject(AapNode *node, const char *from, AapType type, uint32_t rseq, const char *spans,
@@ -455,6 +472,25 @@ void aap_bed_inject(AapNode *node, const char *from, AapType type, uint32_t rseq
                      .family = node->bed->scope.first.family,
                      .rseq = rseq,
                      .current_time = (uint32_t)(AAP_BED_EPOCH + node->bed->now / AAP_US),
+                     .ranges = ranges,
+                     .n_ranges = list->len };
+  size_t length = aap_encode(&msg, octets, sizeof octets, NULL);
+  cr_assert_gt(length, 0);
+  aap_bed_inject_octets(node, from, octets, length);
+}
+
+void aap_bed_inject_asa(AapNode *node, const char *from, const char *spans, int64_t clock_s,
+                        int64_t expires_s, int64_t end_s)
+{
+  g_autoptr(GArray) list = spans_of(spans);
+  g_autofree AapRange *ranges = g_new0(AapRange, list->len + 1);
+  uint8_t octets[AAP_MAX_LENGTH];
+  for (guint i = 0; i < list->len; i++)
+    ranges[i] = (AapRange){ g_array_index(list, MalSpan, i), (uint32_t)(AAP_BED_EPOCH + end_s) };
+  AapMessage msg = { .type = AAP_ASA,
+                     .family = node->bed->scope.first.family,
+                     .current_time = (uint32_t)(AAP_BED_EPOCH + clock_s),
+                     .expiration_time = (uint32_t)(AAP_BED_EPOCH + expires_s),
                      .ranges = ranges,
                      .n_ranges = list->len };
   size_t length = aap_encode(&msg, octets, sizeof octets, NULL);

@@ -39,6 +39,8 @@ typedef struct {
   GHashTable *stored; /* first address -> AapOwn */
   uint8_t *asa;       /* as ops->asa gave it last */
   size_t asa_length;
+  MalTime asa_received;
+  GArray *announced; /* AapExtent of an ASA that is not available yet */
 } AapNode;
 
 struct AapBed {
@@ -74,6 +76,9 @@ AapNow aap_bed_clock(const AapNode *node);
 void aap_bed_inject(AapNode *node, const char *from, AapType type, uint32_t rseq, const char *spans,
                     int64_t end_s);
 void aap_bed_inject_octets(AapNode *node, const char *from, const uint8_t *octets, size_t length);
+/* An ASA, whose clock says CLOCK_S (bed seconds; also what END and EXPIRES are in). */
+void aap_bed_inject_asa(AapNode *node, const char *from, const char *spans, int64_t clock_s,
+                        int64_t expires_s, int64_t end_s);
 /* How many messages of TYPE left NODE (-1: any) since; LAST (may be NULL) is the last of them. */
 unsigned aap_bed_count(const AapBed *bed, int node, AapType type, int64_t since,
                        const AapSent **last);
