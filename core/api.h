@@ -17,6 +17,8 @@ typedef int64_t MalTime;
 #define MAL_FOREVER INT64_MAX
 #define MAL_BEGINNING INT64_MIN
 
+#define MAL_US 1000000LL /* runtime clocks count microseconds */
+
 /* Saturating sum: lifetimes never wrap. */
 static inline MalTime mal_time_add(MalTime t, int64_t seconds)
 {

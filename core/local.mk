@@ -16,6 +16,7 @@ core_headers += core/plugin.h
 core_headers += core/space.h
 core_headers += core/store.h
 core_headers += core/runtime.h
+core_headers += core/shed.h
 core_headers += core/wire.h
 
 # The daemon's own.

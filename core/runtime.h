@@ -9,6 +9,7 @@
 #define MAL_RUNTIME_H
 
 #include "address.h"
+#include "shed.h"
 
 G_BEGIN_DECLS
 
@@ -21,7 +22,6 @@ typedef struct MalWorker MalWorker;
 typedef struct MalInterfaceWatch MalInterfaceWatch;
 
 #define MAL_MAX_DATAGRAM 65535
-#define MAL_US 1000000LL              /* runtime clocks count microseconds */
 
 /* ---- clocks and randomness ------------------------------------------------------------------ */
 
@@ -114,15 +114,6 @@ MAL_API MalUdpCounters mal_udp_counters(const MalUdp *udp);
    hardly, since the batch took all that waited; or it isn't known. */
 MAL_API int64_t mal_udp_lag(const MalUdp *udp);
 
-/* What to drop of each kind of datagram, as early as the system can, which costs next to nothing of
-   our time. One octet tells the kind; whose octet is MAL_UDP_KINDS or more is of kind 0, and what is
-   too short to have it is dropped while anything is. */
-#define MAL_UDP_KINDS 16
-#define MAL_UDP_ALL 1024
-typedef struct {
-  uint8_t octet;
-  uint16_t drop[MAL_UDP_KINDS];   /* so many of MAL_UDP_ALL, at random */
-} MalUdpShed;
 /* Replaces what was said before. False where the system can't: then nothing is dropped. */
 MAL_API bool mal_udp_shed(MalUdp *udp, const MalUdpShed *shed);
 

@@ -15,7 +15,7 @@ typedef struct {
 } AapNow;
 
 #define AAP_NEVER INT64_MAX
-#define AAP_US 1000000LL /* the monotonic clock counts microseconds */
+#define AAP_US MAL_US /* the monotonic clock counts microseconds */
 
 /* Wall-clock quantities are seconds (_s), all others microseconds. */
 typedef struct {

@@ -6,7 +6,7 @@
 #ifndef MADCAP_SHED_H
 #define MADCAP_SHED_H
 
-#include "core/runtime.h"
+#include "core/shed.h"
 
 G_BEGIN_DECLS
 

@@ -55,7 +55,7 @@ clocks="$word(clock_gettime|gettimeofday|time|g_get_monotonic_time|g_get_real_ti
 randoms="$word(rand|random|srand|srandom|rand_r|drand48|lrand48|arc4random[a-z_]*|getrandom|getentropy|randombytes[a-z_]*|g_rand[a-z0-9_]*|g_random_[a-z_]*|g_uuid_string_random)[[:space:]]*\\("
 threads="$word(pthread_[a-z_]*|thrd_create|g_thread_[a-z_]*|g_mutex_[a-z_]*|g_cond_[a-z_]*|g_timeout_[a-z_]*|g_idle_[a-z_]*|g_unix_fd_add[a-z_]*)[[:space:]]*\\("
 sockets="$word(socket|socketpair|bind|listen|accept4?|sendto|sendmsg|sendmmsg|recvfrom|recvmsg|recvmmsg|setsockopt|g_socket_[a-z_]*)[[:space:]]*\\("
-world_headers="${include}(sys/socket|sys/time|sys/random|sys/ioctl|sys/un|time|pthread|threads|unistd|fcntl|poll|netdb|net/|netinet/|arpa/|ifaddrs|linux/|sodium|sqlite3|gio/)"
+world_headers="${include}(sys/socket|sys/time|sys/random|sys/ioctl|sys/un|time|pthread|threads|unistd|fcntl|poll|netdb|net/|netinet/|arpa/|ifaddrs|linux/|sqlite3|gio/)"
 runtime_calls="$word(mal_runtime_|mal_timer_|mal_udp_|mal_stream_|mal_listener_|mal_worker_|mal_interface_watch_)[a-z_]*[[:space:]]*\\("
 
 plugins=$(for d in plugins/*/; do [ -d "$d" ] && basename "$d"; done)
