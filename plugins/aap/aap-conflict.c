@@ -269,7 +269,7 @@ static void judge_piece(MalSpan piece, MalTime end, void *data)
   if (!mal_span_intersect(piece, judge->heard->span, &both))
     return;
   if (params->literal_conflicts ||
-      !aap_ends_match(&judge->block->ends, judge->heard->end, params->end_tolerance_s)) {
+      !aap_advertised_match(&judge->block->ends, judge->heard->end, params->end_tolerance_s)) {
     aap_spans_add(judge->conflicts, both);
     return;
   }
@@ -327,7 +327,7 @@ static void collide(AapZone *zone, MalEndpoint peer, MalSpan span, bool adopted_
 
 /* ---- what was given up and is still defended (3.2.8) ------------------------------------------ */
 
-static bool is_after(MalTime end, const AapEnds *ends)
+static bool is_after(MalTime end, const AapAdvertised *ends)
 {
   for (unsigned i = 0; i < ends->n; i++)
     if (ends->ends[i] > end)
@@ -399,7 +399,7 @@ static void heard_of_buried(AapZone *zone, MalEndpoint peer, const AapExtent *he
     MalSpan both;
     if (!mal_span_intersect(stone->span, heard->span, &both))
       continue;
-    if (!aap_ends_match(&stone->ends, heard->end, zone->params->end_tolerance_s) ||
+    if (!aap_advertised_match(&stone->ends, heard->end, zone->params->end_tolerance_s) ||
         claimed_at(voice, both) >= stone->made)
       unbury_one(stones, i, both);
     else if (claimed_by_third(zone, peer, both))
@@ -511,7 +511,7 @@ void aap_conflict_clock_stepped(AapOwns *owns, int64_t delta)
 {
   for (guint i = 0; i < owns->tombstones->len; i++) {
     AapTombstone *stone = &g_array_index(owns->tombstones, AapTombstone, i);
-    aap_ends_shift(&stone->ends, delta);
+    aap_advertised_shift(&stone->ends, delta);
     stone->end = mal_time_add(stone->end, delta);
   }
 }

@@ -7,14 +7,14 @@
 
 /* ---- advertised end times --------------------------------------------------------------------- */
 
-static void remove_end(AapEnds *ends, unsigned at)
+static void remove_end(AapAdvertised *ends, unsigned at)
 {
   memmove(&ends->ends[at], &ends->ends[at + 1], (ends->n - at - 1) * sizeof ends->ends[0]);
   ends->n--;
 }
 
 /* An hour after it passed nobody can take one for unended, however its clock is set right. */
-void aap_ends_add(AapEnds *ends, MalTime end, MalTime now)
+void aap_advertised_add(AapAdvertised *ends, MalTime end, MalTime now)
 {
   if (ends->n > 0 && ends->ends[ends->n - 1] == end)
     return;
@@ -26,7 +26,7 @@ void aap_ends_add(AapEnds *ends, MalTime end, MalTime now)
   ends->ends[ends->n++] = end;
 }
 
-bool aap_ends_match(const AapEnds *ends, MalTime end, int64_t tolerance)
+bool aap_advertised_match(const AapAdvertised *ends, MalTime end, int64_t tolerance)
 {
   for (unsigned i = 0; i < ends->n; i++)
     if (aap_time_same(ends->ends[i], end, tolerance))
@@ -37,7 +37,7 @@ bool aap_ends_match(const AapEnds *ends, MalTime end, int64_t tolerance)
 
 /* Others keep them in clocks of their own: a step of ours moves them, as it moves what others say
    (5.3.1). */
-void aap_ends_shift(AapEnds *ends, int64_t delta)
+void aap_advertised_shift(AapAdvertised *ends, int64_t delta)
 {
   for (unsigned i = 0; i < ends->n; i++)
     ends->ends[i] = mal_time_add(ends->ends[i], delta);
@@ -50,9 +50,9 @@ void aap_owns_clock_stepped(AapZone *zone, int64_t delta)
   AapOwns *owns = zone->owns;
   for (GTreeNode *n = g_tree_node_first(owns->blocks); n != NULL; n = g_tree_node_next(n)) {
     AapBlock *block = g_tree_node_value(n);
-    aap_ends_shift(&block->ends, delta);
+    aap_advertised_shift(&block->ends, delta);
     if (block->kept)
-      aap_ends_add(&block->ends, block->end, zone->now.wall);
+      aap_advertised_add(&block->ends, block->end, zone->now.wall);
   }
   aap_conflict_clock_stepped(owns, delta);
 }

@@ -16,11 +16,11 @@ typedef struct {
   MalTime ends[1 + AAP_ENDS_LATEST];
   unsigned n;
   MalTime before_restart; /* MAL_BEGINNING: all are in ENDS */
-} AapEnds;
+} AapAdvertised;
 
-void aap_ends_add(AapEnds *ends, MalTime end, MalTime now);
-bool aap_ends_match(const AapEnds *ends, MalTime end, int64_t tolerance);
-void aap_ends_shift(AapEnds *ends, int64_t delta);
+void aap_advertised_add(AapAdvertised *ends, MalTime end, MalTime now);
+bool aap_advertised_match(const AapAdvertised *ends, MalTime end, int64_t tolerance);
+void aap_advertised_shift(AapAdvertised *ends, int64_t delta);
 
 typedef struct AapAnnouncement AapAnnouncement;
 
@@ -28,7 +28,7 @@ typedef struct AapAnnouncement AapAnnouncement;
 typedef struct {
   MalSpan span;
   MalTime end, next_end, since;
-  AapEnds ends;
+  AapAdvertised ends;
   int64_t retry; /* the disk failed: when it is tried again; AAP_NEVER: it did not */
   AapAnnouncement *announcement;
   bool kept, adopted, ending;
@@ -64,7 +64,7 @@ typedef struct {
 typedef struct {
   MalSpan span;
   MalTime end;
-  AapEnds ends;
+  AapAdvertised ends;
   int64_t made, answered;
   unsigned answers;
 } AapTombstone;

@@ -189,7 +189,7 @@ static void reconcile(AapZone *zone, MalSpan span, AapBlock *block, AapGone why)
   }
   for (guint i = 0; block != NULL && block->kept && i < extents->len; i++) {
     MalTime end = g_array_index(extents, AapExtent, i).end;
-    aap_ends_add(&block->ends, end, zone->now.wall);
+    aap_advertised_add(&block->ends, end, zone->now.wall);
     owns->next_end = MIN(owns->next_end, end);
   }
   if (block == NULL || !block->kept || block->ending)
