@@ -69,22 +69,35 @@ static void begin_round(AapZone *zone, Claim *claim)
   send(zone, claim);
 }
 
-/* WHY is CLAIMED for one that was won. The claim is gone from the list before anybody is told. */
-static void end_claim(AapZone *zone, Claim *claim, AapNote why)
+/* The claim is gone from the list before anybody is told. */
+static void win(AapZone *zone, Claim *claim)
 {
-  uint64_t n = (uint64_t)aap_spans_size(claim->spans);
   g_autoptr(GArray) spans = g_array_ref(claim->spans);
+  uint64_t n = (uint64_t)aap_spans_size(spans);
   MalTime end = claim->end;
-  MalSpan first = spans->len > 0 ? g_array_index(spans, MalSpan, 0) : (MalSpan){ 0 };
   aap_sequence_let_go(zone->sequence, claim->rseq);
   g_ptr_array_remove_fast(zone->claims->claims, claim);
-  aap_zone_note(zone, why, first, (MalEndpoint){ 0 }, n);
-  for (guint i = 0; why == AAP_NOTE_CLAIMED && i < spans->len; i++) {
+  aap_zone_note(zone, AAP_NOTE_CLAIMED, g_array_index(spans, MalSpan, 0), (MalEndpoint){ 0 }, n);
+  for (guint i = 0; i < spans->len; i++) {
     MalSpan span = g_array_index(spans, MalSpan, i);
     aap_owns_add(zone, span, aap_pool_end_for(zone, span, end));
   }
-  aap_pool_claim_ended(zone, why == AAP_NOTE_CLAIMED ? n : 0, why == AAP_NOTE_CLAIMED ? 0 : n, end,
-                       why);
+  aap_pool_claim_ended(zone, n, 0, end, AAP_NOTE_CLAIMED);
+}
+
+/* With MISSING addresses given up already. Named ones that are lost can't be made good. */
+static void give_up(AapZone *zone, Claim *claim, MalSpan lost, uint64_t missing, AapNote why)
+{
+  uint64_t n = missing + (uint64_t)aap_spans_size(claim->spans);
+  MalTime end = claim->end;
+  bool exact = claim->exact;
+  aap_sequence_let_go(zone->sequence, claim->rseq);
+  g_ptr_array_remove_fast(zone->claims->claims, claim);
+  aap_zone_note(zone, why, lost, (MalEndpoint){ 0 }, n);
+  if (exact)
+    zone->ops->failed(zone->user, zone, n, end, why);
+  else
+    aap_pool_claim_ended(zone, 0, n, end, why);
 }
 
 static void cut_to_message(const AapZone *zone, GArray *spans)
@@ -100,14 +113,11 @@ static void collide(AapZone *zone, Claim *claim, const GArray *lost)
   for (guint i = 0; i < lost->len; i++)
     aap_spans_subtract(claim->spans, g_array_index(lost, MalSpan, i));
   uint64_t missing = (uint64_t)(before - aap_spans_size(claim->spans));
-  aap_zone_note(zone, AAP_NOTE_CLAIM_COLLISION, g_array_index(lost, MalSpan, 0), (MalEndpoint){ 0 },
-                missing);
-  if (claim->exact) {
-    end_claim(zone, claim, AAP_NOTE_CLAIM_FAILED);
-    return;
-  }
-  if (claim->rounds >= zone->params->claim_attempts) {
-    end_claim(zone, claim, AAP_NOTE_CLAIM_EXHAUSTED);
+  MalSpan first = g_array_index(lost, MalSpan, 0);
+  aap_zone_note(zone, AAP_NOTE_CLAIM_COLLISION, first, (MalEndpoint){ 0 }, missing);
+  if (claim->exact || claim->rounds >= zone->params->claim_attempts) {
+    give_up(zone, claim, first, missing,
+            claim->exact ? AAP_NOTE_CLAIM_FAILED : AAP_NOTE_CLAIM_EXHAUSTED);
     return;
   }
   g_autoptr(GArray) others = aap_pool_choose(zone, missing, claim->end, AAP_RANK_SILENT);
@@ -115,7 +125,7 @@ static void collide(AapZone *zone, Claim *claim, const GArray *lost)
     aap_spans_add(claim->spans, g_array_index(others, MalSpan, i));
   cut_to_message(zone, claim->spans);
   if (claim->spans->len == 0) {
-    end_claim(zone, claim, AAP_NOTE_CLAIM_FAILED);
+    give_up(zone, claim, first, missing, AAP_NOTE_CLAIM_FAILED);
     return;
   }
   claim->rounds++;
@@ -164,7 +174,7 @@ void aap_claims_run(AapZone *zone)
       continue;
     Claim *claim = claim_at(zone, i);
     if (claim->decide <= zone->now.mono && claim->sent) {
-      end_claim(zone, claim, AAP_NOTE_CLAIMED);
+      win(zone, claim);
     } else if (claim->decide <= zone->now.mono) {
       begin_round(zone, claim);
     } else if (claim->resend <= zone->now.mono) {

@@ -174,7 +174,8 @@ static void adjust(AapZone *zone)
   if (have > 2 * wish)
     shrink(zone, have - wish);
   uint64_t chunk = MAX(wish / CHUNKS, MIN(wish, (uint64_t)zone->params->block));
-  while (chunk > 0 && have < wish - wish / CHUNKS) {
+  bool low = have < wish - wish / CHUNKS;
+  while (low && chunk > 0 && have < wish) {
     uint64_t got = aap_prealloc_begin(zone, MIN(chunk, wish - have));
     if (got == 0)
       break;
