@@ -18,6 +18,7 @@ enum {
   MADCAP_ENTRY_RETRY = 1 << 2,        /* and knows Retry After */
   MADCAP_ENTRY_START = 1 << 3,        /* it gave a Start Time */
   MADCAP_ENTRY_PICKY = 1 << 4,        /* the answer is for its own source only */
+  MADCAP_ENTRY_LIVE = 1 << 5,         /* about a lease that its client has already */
 };
 
 typedef struct MadcapEntry {

@@ -211,6 +211,7 @@ static void request_again_live(const MadcapExchange *x, const MalLease *lease)
   MadcapEntry *entry = begin(x, x->msg->scope, 0);
   if (entry == NULL)
     return;
+  entry->flags |= MADCAP_ENTRY_LIVE;
   if ((lease->flags & MAL_LEASE_SHARED) == 0)
     entry->flags &= (uint8_t)~MADCAP_ENTRY_SHARED;
   if ((lease->flags & MAL_LEASE_PENDING) != 0)
@@ -373,6 +374,7 @@ void madcap_handle_renew(const MadcapExchange *x)
   MadcapEntry *entry = begin(x, scope->span.first, renewal.lifetime);
   if (entry == NULL)
     return;
+  entry->flags |= MADCAP_ENTRY_LIVE;
   if ((lease.flags & MAL_LEASE_SHARED) == 0)
     entry->flags &= (uint8_t)~MADCAP_ENTRY_SHARED;
   follow(x, entry, s->ops->renew(s->user, x->id, &renewal, x->now, entry->cookie, &engine_why),
@@ -475,10 +477,11 @@ void madcap_lease_answered(MadcapServer *s, MadcapEntry *entry, const MalLease *
     length = madcap_reply_lease(s, &to, lease, entry->scope,
                                 (entry->flags & MADCAP_ENTRY_START) != 0, entry->decided, now);
   if (length == 0) {
-    /* More blocks than a datagram can name, or a start that it can't: nobody could use the
-       lease. */
-    s->ops->release(s->user, madcap_entry_id(entry), now, 0,
-                    &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
+    /* More blocks than a datagram can name, or a start that it can't: nobody could use the lease,
+       but who has it already and goes on with it. */
+    if ((entry->flags & MADCAP_ENTRY_LIVE) == 0)
+      s->ops->release(s->user, madcap_entry_id(entry), now, 0,
+                      &(MalRefusal){ .code = MAL_ERROR_INTERNAL });
     why = madcap_refusal(MADCAP_ERROR_NOT_COMPLETED, MADCAP_NO_OPTION);
     finish_with_nak(s, entry, &why, now, mono);
     return;

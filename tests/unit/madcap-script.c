@@ -108,6 +108,66 @@ static void drain(Script *t)
     g_bytes_unref(sent->bytes);
 }
 
+static void add_scope(GPtrArray *out, const char *id, const char *span, unsigned ttl,
+                      const char *inside)
+{
+  MalScope *scope = g_new0(MalScope, 1);
+
+  scope->id = g_strdup(id);
+  mal_span_parse(span, &scope->span, NULL);
+  scope->ttl = ttl;
+  scope->n_names = 2;
+  scope->names = g_new0(MalScopeName, 2);
+  scope->names[0] = (MalScopeName){ g_strdup("en"), g_strdup(id) };
+  scope->names[1] = (MalScopeName){ g_strdup("fr"), g_strdup_printf("le %s", id) };
+  scope->default_language = g_strdup("fr");
+  scope->nests_inside = g_strsplit(inside, ",", -1);
+  scope->group_id_first = 0x80000000u;
+  scope->group_id_last = 0x8FFFFFFFu;
+  g_ptr_array_add(out, scope);
+}
+
+/* MORE: one scope more, or NULL. */
+static MalScopeSet *make_scopes(const char *more)
+{
+  g_autoptr(GPtrArray) scopes = g_ptr_array_new();
+  g_autoptr(GError) error = NULL;
+
+  add_scope(scopes, "global", "224.0.1.0-238.255.255.255", 255, "");
+  add_scope(scopes, "org", "239.192.0.0-239.195.255.255", 64, "global");
+  add_scope(scopes, "local", "239.255.0.0-239.255.255.255", 16, "org");
+  add_scope(scopes, "lab", "239.253.0.0-239.253.255.255", 8, "");
+  add_scope(scopes, "site6", "ff15::db8:8000:0-ff15::db8:8fff:ffff", 32, "");
+  if (more != NULL)
+    add_scope(scopes, "more", more, 32, "");
+  MalScopeSet *set = mal_scope_set_new(scopes, &error);
+  cr_assert_not_null(set, "%s", error != NULL ? error->message : "");
+  return set;
+}
+
+static GArray *make_groups(const MalScopeSet *scopes)
+{
+  GArray *groups = g_array_new(FALSE, FALSE, sizeof(MadcapGroup));
+
+  for (size_t i = 0; i < mal_scope_set_size(scopes); i++) {
+    MadcapGroup group = { madcap_group_default(mal_scope_set_at(scopes, i)), (unsigned)i };
+    g_array_append_val(groups, group);
+  }
+  return groups;
+}
+
+/* The same scopes, and one more. */
+static void more_scopes(Script *t, const char *span)
+{
+  MalScopeSet *old = t->scopes;
+
+  g_array_unref(t->groups);
+  t->scopes = make_scopes(span);
+  t->groups = make_groups(t->scopes);
+  reconfigure(t);
+  mal_scope_set_unref(old);
+}
+
 static void run_line(Script *t, const char *line)
 {
   g_auto(GStrv) w = g_strsplit(line, " ", -1);
@@ -141,6 +201,8 @@ static void run_line(Script *t, const char *line)
     set_config(t, w[1], atoll(w[2]));
   } else if (strcmp(w[0], "groups") == 0) {
     keep_groups(t, w + 1);
+  } else if (strcmp(w[0], "scope") == 0) {
+    more_scopes(t, w[1]);
   } else if (strcmp(w[0], "no-addresses") == 0) {
     madcap_server_set_addresses(t->server, NULL, 0);
   } else if (strcmp(w[0], "count") == 0) {
@@ -151,51 +213,6 @@ static void run_line(Script *t, const char *line)
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
-
-static void add_scope(GPtrArray *out, const char *id, const char *span, unsigned ttl,
-                      const char *inside)
-{
-  MalScope *scope = g_new0(MalScope, 1);
-
-  scope->id = g_strdup(id);
-  mal_span_parse(span, &scope->span, NULL);
-  scope->ttl = ttl;
-  scope->n_names = 2;
-  scope->names = g_new0(MalScopeName, 2);
-  scope->names[0] = (MalScopeName){ g_strdup("en"), g_strdup(id) };
-  scope->names[1] = (MalScopeName){ g_strdup("fr"), g_strdup_printf("le %s", id) };
-  scope->default_language = g_strdup("fr");
-  scope->nests_inside = g_strsplit(inside, ",", -1);
-  scope->group_id_first = 0x80000000u;
-  scope->group_id_last = 0x8FFFFFFFu;
-  g_ptr_array_add(out, scope);
-}
-
-static MalScopeSet *make_scopes(void)
-{
-  g_autoptr(GPtrArray) scopes = g_ptr_array_new();
-  g_autoptr(GError) error = NULL;
-
-  add_scope(scopes, "global", "224.0.1.0-238.255.255.255", 255, "");
-  add_scope(scopes, "org", "239.192.0.0-239.195.255.255", 64, "global");
-  add_scope(scopes, "local", "239.255.0.0-239.255.255.255", 16, "org");
-  add_scope(scopes, "lab", "239.253.0.0-239.253.255.255", 8, "");
-  add_scope(scopes, "site6", "ff15::db8:8000:0-ff15::db8:8fff:ffff", 32, "");
-  MalScopeSet *set = mal_scope_set_new(scopes, &error);
-  cr_assert_not_null(set, "%s", error != NULL ? error->message : "");
-  return set;
-}
-
-static GArray *make_groups(const MalScopeSet *scopes)
-{
-  GArray *groups = g_array_new(FALSE, FALSE, sizeof(MadcapGroup));
-
-  for (size_t i = 0; i < mal_scope_set_size(scopes); i++) {
-    MadcapGroup group = { madcap_group_default(mal_scope_set_at(scopes, i)), (unsigned)i };
-    g_array_append_val(groups, group);
-  }
-  return groups;
-}
 
 void madcap_script_run(const char *name, const char *script)
 {
@@ -215,7 +232,7 @@ void madcap_script_run(const char *name, const char *script)
   t.leases = g_ptr_array_new_with_free_func(g_free);
   t.durable = g_array_new(FALSE, FALSE, sizeof(uint64_t));
   t.calls = g_string_new(NULL);
-  t.scopes = make_scopes();
+  t.scopes = make_scopes(NULL);
   t.groups = make_groups(t.scopes);
   t.server = madcap_server_new(&script_ops, &t, &t.metrics, &key);
   reconfigure(&t);

@@ -13,7 +13,8 @@
    what the model decided becomes durable fail                  it does not model
    granted|waiting|refused CODE PART|nohold space                 what waits gets its addresses
    lease HEX ADDR FIRST/N LASTS [shared] [waiting] [for-ever] [scope-gone]   the model has a lease of
-   that client groups NAME ...     serve at the groups of these scopes only no-addresses advance N
+   that client groups NAME ...     serve at the groups of these scopes only scope SPAN   a scope more
+   no-addresses advance N
    both clocks, with ticks wall N                the wall clock alone calls TEXT            model
    operations since the last time, "request renew ..." config KEY N count METRIC N        a counter
    or gauge */

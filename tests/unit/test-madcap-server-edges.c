@@ -11,6 +11,9 @@ typedef struct {
 } Case;
 
 #define L "scope=239.255.0.0"
+#define LAST "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+#define HIGH "scope=ffff::"
+#define TOP "scope ffff::-" LAST "\n"
 #define MINE "lease 00aabbccdd 192.0.2.50 239.255.7.0/2 500"
 #define AGAIN "ranges= clock=+0 feat=1,2//1 retry=+120"
 #define FULL                                                                                       \
@@ -113,6 +116,15 @@ static Case cases[] = {
                                   "clock=+0\nadvance 5\n> GETINFO list=11\n< ACK clock=+0\n"
                                   "> RENEW\n< NAK 3\ncount cache-entries 0" },
 
+  /* ---- the highest address of all ---- */
+  { "3.11 what ends there may be named",
+    TOP "> REQUEST fam=2 " HIGH " ranges=ffff::/1," LAST "/1\ncalls request:2-2\ndrain" },
+  { "3.11 twice the same is no two",
+    TOP "> REQUEST fam=2 " HIGH " ranges=" LAST "/1," LAST "/1\n< NAK 1/10\ncalls" },
+  { "3.11 nor are blocks that share it",
+    TOP "> REQUEST fam=2 " HIGH " ranges=ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/2," LAST "/1\n"
+    "< NAK 1/10\ncalls" },
+
   /* ---- what can't be said ---- */
   { "without an address of ours there is no answer",
     "> GETINFO nowhere list=11\n<\n> RENEW nowhere\n<\n> REQUEST nowhere\n<\ncount ack-sent "
@@ -122,8 +134,16 @@ static Case cases[] = {
   { "3.7 a grant that starts after 2106 is taken back",
     "wall 4294967296\n> REQUEST " L
     " start=-1 clock=-1\ncommit\n< NAK 0/65535\ncalls request:1-1 release" },
-  { "3.7 so is one from before 1970",
-    "wall -100\n" MINE "\n> REQUEST " L " start=100 clock=100\n< NAK 0/65535\ncalls release" },
+  { "2.2.4 but a lease that the client has stays, though its start can't be said",
+    "wall -100\n" MINE "\n> REQUEST " L " start=100 clock=100\n< NAK 0/65535\ncalls\n"
+    "> REQUEST xid=2 " L "\n< ACK lease=500 " L " ranges=239.255.7.0/2" },
+  { "2.2.7 nor does a renewal end it",
+    "wall 4294967296\n" MINE "\n> RENEW start=-1 clock=-1\ncommit\n< NAK 0/65535\ncalls renew\n"
+    "> RELEASE xid=2\ncommit\n< ACK\ncalls release" },
+  { "3.11 nor of the addresses that were its own until it expired",
+    "wall 4294967296\n" MINE "\nadvance 501\n> REQUEST " L
+    " ranges=239.255.7.0/2 start=-502 clock=-502\ncommit\n"
+    "< NAK 0/65535\ncalls renew release" },
   { "3.12 before 1970 it is 1970", "wall -100\n> GETINFO list=11\n< ACK clock=+100" },
 
   /* ---- arrival ---- */
