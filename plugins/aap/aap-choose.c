@@ -15,9 +15,13 @@ typedef struct {
 
 typedef struct {
   MalSpan span;
-  Class class;
   uint64_t luck; /* among runs of one size */
 } Run;
+
+typedef struct {
+  Class class;
+  GArray *runs; /* Run, by address */
+} Bucket;
 
 static int class_compare(Class a, Class b)
 {
@@ -34,13 +38,14 @@ static bool same_tier(Class a, Class b)
   return a.avoided == b.avoided && a.rank == b.rank;
 }
 
-/* ---- gathering ------------------------------------------------------------------------------------- */
+/* ---- gathering ------------------------------------------------------------------------------ */
 
 typedef struct {
   const AapChoice *choice;
   MalTime end;
   AapRank rank;
-  GArray *runs; /* Run, by address */
+  GArray *buckets; /* Bucket: few, classes are ranks times ends */
+  guint latest;
 } Gather;
 
 static bool follows(MalAddress last, MalAddress first)
@@ -49,17 +54,39 @@ static bool follows(MalAddress last, MalAddress first)
   return mal_address_add(last, 1, &next) && mal_address_equal(next, first);
 }
 
+static void bucket_clear(void *data)
+{
+  g_array_unref(((Bucket *)data)->runs);
+}
+
+static GArray *runs_of_class(Gather *gather, Class class)
+{
+  for (guint i = 0; i < gather->buckets->len; i++) {
+    guint at = (gather->latest + i) % gather->buckets->len;
+    const Bucket *bucket = &g_array_index(gather->buckets, Bucket, at);
+    if (class_compare(bucket->class, class) != 0)
+      continue;
+    gather->latest = at;
+    return bucket->runs;
+  }
+  Bucket fresh = { class, g_array_new(FALSE, FALSE, sizeof(Run)) };
+  gather->latest = gather->buckets->len;
+  g_array_append_val(gather->buckets, fresh);
+  return fresh.runs;
+}
+
 static void add_run(Gather *gather, MalSpan span, bool avoided)
 {
-  Run run = { span, { avoided, gather->rank, gather->end }, 0 };
-  if (gather->runs->len > 0) {
-    Run *before = &g_array_index(gather->runs, Run, gather->runs->len - 1);
-    if (class_compare(before->class, run.class) == 0 && follows(before->span.last, span.first)) {
+  GArray *runs = runs_of_class(gather, (Class){ avoided, gather->rank, gather->end });
+  Run run = { span, 0 };
+  if (runs->len > 0) {
+    Run *before = &g_array_index(runs, Run, runs->len - 1);
+    if (follows(before->span.last, span.first)) {
       before->span.last = span.last;
       return;
     }
   }
-  g_array_append_val(gather->runs, run);
+  g_array_append_val(runs, run);
 }
 
 /* Cuts SPAN at the spans of SET: FUNC gets each part and whether it lies in SET. */
@@ -102,9 +129,15 @@ static void ranked(MalSpan span, AapRank rank, void *data)
     split(gather, span, gather->choice->excluded, not_excluded);
 }
 
-static GArray *runs_of(const AapChoice *choice, AapNow now)
+static int by_class(const void *a, const void *b)
 {
-  Gather gather = { .choice = choice, .runs = g_array_new(FALSE, FALSE, sizeof(Run)) };
+  return class_compare(((const Bucket *)a)->class, ((const Bucket *)b)->class);
+}
+
+static GArray *gather_all(const AapChoice *choice, AapNow now)
+{
+  Gather gather = { .choice = choice, .buckets = g_array_new(FALSE, FALSE, sizeof(Bucket)) };
+  g_array_set_clear_func(gather.buckets, bucket_clear);
   for (size_t i = 0; i < choice->n_available; i++) {
     const AapExtent *range = &choice->available[i];
     if (range->end < choice->end || aap_time_ended(range->end, now.wall))
@@ -112,10 +145,11 @@ static GArray *runs_of(const AapChoice *choice, AapNow now)
     gather.end = range->end;
     aap_record_ranks(choice->record, range->span, now, ranked, &gather);
   }
-  return gather.runs;
+  g_array_sort(gather.buckets, by_class);
+  return gather.buckets;
 }
 
-/* ---- sums and luck ----------------------------------------------------------------------------------- */
+/* ---- sums and luck -------------------------------------------------------------------------- */
 
 static MalU128 sum(MalU128 a, MalU128 b)
 {
@@ -133,7 +167,7 @@ static MalU128 draw(const AapChoice *choice, MalU128 bound)
   return bits % bound;
 }
 
-/* ---- one block ----------------------------------------------------------------------------------------- */
+/* ---- one block ------------------------------------------------------------------------------ */
 
 typedef struct {
   bool below, above; /* ours ends right below, begins right above */
@@ -187,7 +221,7 @@ static bool one_block(const AapChoice *choice, const Run *runs, size_t n, uint64
   return false;
 }
 
-/* ---- a class ------------------------------------------------------------------------------------------- */
+/* ---- a class -------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -198,8 +232,8 @@ static int by_size(const void *a, const void *b)
   return (x->luck > y->luck) - (x->luck < y->luck);
 }
 
-/* COUNT out of RUNS, which have as many, in as few blocks as may be: the largest whole until the rest
-   fits in one of those that are left. */
+/* COUNT out of RUNS, which have as many, in as few blocks as may be: the largest whole until the
+   rest fits in one of those that are left. */
 static void serve(const AapChoice *choice, Run *runs, size_t n, uint64_t count, GArray *picks)
 {
   MalSpan block;
@@ -222,60 +256,48 @@ static void serve(const AapChoice *choice, Run *runs, size_t n, uint64_t count, 
   }
 }
 
-static MalU128 supply(const Run *runs, size_t n)
+static MalU128 supply(const Bucket *bucket)
 {
   MalU128 all = 0;
-  for (size_t i = 0; i < n; i++)
-    all = sum(all, mal_span_size(runs[i].span));
+  for (guint i = 0; i < bucket->runs->len; i++)
+    all = sum(all, mal_span_size(g_array_index(bucket->runs, Run, i).span));
   return all;
 }
 
-static size_t class_length(const Run *runs, size_t n)
+static size_t tier_length(const Bucket *buckets, size_t n)
 {
   size_t length = 1;
-  while (length < n && class_compare(runs[length].class, runs[0].class) == 0)
+  while (length < n && same_tier(buckets[length].class, buckets[0].class))
     length++;
   return length;
 }
 
-static size_t tier_length(const Run *runs, size_t n)
+static void serve_bucket(const AapChoice *choice, const Bucket *bucket, uint64_t count,
+                         GArray *picks)
 {
-  size_t length = 1;
-  while (length < n && same_tier(runs[length].class, runs[0].class))
-    length++;
-  return length;
+  serve(choice, (Run *)(void *)bucket->runs->data, bucket->runs->len, count, picks);
 }
 
 /* The range with the shortest end that can supply all of COUNT does; where none can alone, they are
    used up in the order of their ends. */
-static uint64_t serve_tier(const AapChoice *choice, Run *runs, size_t n, uint64_t count,
-                           GArray *picks)
+static uint64_t serve_tier(const AapChoice *choice, const Bucket *buckets, size_t n,
+                           uint64_t count, GArray *picks)
 {
   uint64_t left = count;
-  for (size_t i = 0, length; i < n; i += length) {
-    length = class_length(runs + i, n - i);
-    if (supply(runs + i, length) >= count) {
-      serve(choice, runs + i, length, count, picks);
+  for (size_t i = 0; i < n; i++)
+    if (supply(&buckets[i]) >= count) {
+      serve_bucket(choice, &buckets[i], count, picks);
       return count;
     }
-  }
-  for (size_t i = 0, length; i < n && left > 0; i += length) {
-    length = class_length(runs + i, n - i);
-    uint64_t here = (uint64_t)MIN(supply(runs + i, length), (MalU128)left);
-    serve(choice, runs + i, length, here, picks);
+  for (size_t i = 0; i < n && left > 0; i++) {
+    uint64_t here = (uint64_t)MIN(supply(&buckets[i]), (MalU128)left);
+    serve_bucket(choice, &buckets[i], here, picks);
     left -= here;
   }
   return count - left;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------- */
-
-static int by_class(const void *a, const void *b)
-{
-  const Run *x = a, *y = b;
-  int order = class_compare(x->class, y->class);
-  return order != 0 ? order : mal_address_compare(x->span.first, y->span.first);
-}
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static int by_address(const void *a, const void *b)
 {
@@ -287,16 +309,13 @@ uint64_t aap_choose(const AapChoice *choice, uint64_t count, AapNow now, GArray 
   uint64_t left = count;
   if (count == 0)
     return 0;
-  g_autoptr(GArray) found = runs_of(choice, now), picks = aap_spans_new();
-  Run *runs = (Run *)(void *)found->data;
-  if (found->len > 0)
-    qsort(runs, found->len, sizeof *runs, by_class);
+  g_autoptr(GArray) found = gather_all(choice, now), picks = aap_spans_new();
+  const Bucket *buckets = (const Bucket *)(void *)found->data;
   for (size_t i = 0, length; i < found->len && left > 0; i += length) {
-    length = tier_length(runs + i, found->len - i);
-    left -= serve_tier(choice, runs + i, length, left, picks);
+    length = tier_length(buckets + i, found->len - i);
+    left -= serve_tier(choice, buckets + i, length, left, picks);
   }
-  if (picks->len > 0)
-    qsort(picks->data, picks->len, sizeof(MalSpan), by_address);
+  g_array_sort(picks, by_address);
   for (guint i = 0; i < picks->len; i++)
     aap_spans_add(spans, g_array_index(picks, MalSpan, i));
   return count - left;

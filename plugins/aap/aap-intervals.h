@@ -29,8 +29,8 @@ bool aap_intervals_overlaps(const AapIntervals *map, MalSpan span);
 typedef void (*AapIntervalFunc)(MalSpan span, void *value, void *data);
 void aap_intervals_each(const AapIntervals *map, MalSpan span, AapIntervalFunc func, void *data);
 
-/* FUNC hears of each stretch that comes (before it can be found) and goes (while it is still there);
-   it may not change the map. For indexes kept beside it. */
+/* FUNC hears of each stretch that comes (before it can be found) and goes (while it is there
+   still); it may not change the map. For indexes kept beside it. */
 typedef void (*AapIntervalsWatch)(MalSpan span, const void *value, bool comes, void *data);
 void aap_intervals_watch(AapIntervals *map, AapIntervalsWatch func, void *data);
 

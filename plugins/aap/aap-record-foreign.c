@@ -1,9 +1,9 @@
-/* Allocations of others (3.2.2, 3.2.8): the last AIU heard of an address counts, whoever sent it. */
+/* Allocations of others (3.2.2, 3.2.8): the last AIU of an address counts, whoever sent it. */
 #include "aap-record-private.h"
 
 #include "aap-time.h"
 
-/* ---- the map and its indexes --------------------------------------------------------------------- */
+/* ---- the map and its indexes ---------------------------------------------------------------- */
 
 static bool same(const void *a, const void *b)
 {
@@ -41,7 +41,7 @@ void aap_foreign_free(AapRecord *record)
   g_tree_unref(record->foreign_ends);
 }
 
-/* ---- changes for the store ------------------------------------------------------------------------ */
+/* ---- changes for the store ------------------------------------------------------------------ */
 
 /* Where nobody fetches them they must not grow without end: more is told than changed then. */
 static void note_change(AapRecord *record, MalSpan span)
@@ -111,7 +111,7 @@ void aap_record_changes(AapRecord *record,
   aap_intervals_clear(record->changed);
 }
 
-/* ---- AIU ------------------------------------------------------------------------------------------ */
+/* ---- AIU ------------------------------------------------------------------------------------ */
 
 typedef struct {
   MalSpan span;
@@ -252,7 +252,7 @@ void aap_record_restore(AapRecord *record, MalSpan span, MalTime end, MalEndpoin
     aap_intervals_set(record->foreign, span, &foreign);
 }
 
-/* ---- looking -------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 typedef struct {
   const AapRecord *record;
@@ -299,7 +299,7 @@ bool aap_record_is_foreign(const AapRecord *record, MalSpan span, AapNow now)
   return any;
 }
 
-/* ---- ends ----------------------------------------------------------------------------------------- */
+/* ---- ends ----------------------------------------------------------------------------------- */
 
 void aap_foreign_expire(AapRecord *record, AapNow now, AapForeignFunc func, void *data)
 {
@@ -307,8 +307,8 @@ void aap_foreign_expire(AapRecord *record, AapNow now, AapForeignFunc func, void
   MalU128 key;
   while (aap_ends_first(record->foreign_ends, &when, &key) && aap_time_ended(when, now.wall)) {
     MalSpan span;
-    AapForeign foreign = *(
-        AapForeign *)aap_intervals_at(record->foreign, mal_address_make(record->family, key), &span);
+    MalAddress first = mal_address_make(record->family, key);
+    AapForeign foreign = *(AapForeign *)aap_intervals_at(record->foreign, first, &span);
     aap_intervals_remove(record->foreign, span);
     note_change(record, span);
     aap_record_ended(record, span, foreign.end);

@@ -9,6 +9,8 @@ typedef struct {
   const AapRecord *record;
   AapNow now;
   AapCursor at[N_MAPS];
+  bool known, gone;      /* what the available space leaves, up to */
+  MalAddress known_last;
 } Walk;
 
 /* The value of one map at AT, or NULL; LAST is lowered to where that holds. */
@@ -32,15 +34,23 @@ static const void *value_at(Walk *walk, unsigned map, MalAddress at, MalAddress 
   return NULL;
 }
 
+static bool is_gone(Walk *walk, MalAddress at, MalAddress *last)
+{
+  if (!walk->known || mal_address_compare(walk->known_last, at) < 0) {
+    MalTime until = aap_record_limit_at(walk->record, at, &walk->known_last);
+    walk->gone = aap_time_ended(until, walk->now.wall);
+    walk->known = true;
+  }
+  if (mal_address_compare(walk->known_last, *last) < 0)
+    *last = walk->known_last;
+  return walk->gone;
+}
+
 /* What the available space has dropped counts as ended. */
 static AapRank rank_at(Walk *walk, MalAddress at, MalAddress *last)
 {
   const AapParams *params = walk->record->params;
-  MalAddress limit_last;
-  bool limited =
-      aap_time_ended(aap_record_limit_at(walk->record, at, &limit_last), walk->now.wall);
-  if (mal_address_compare(limit_last, *last) < 0)
-    *last = limit_last;
+  bool limited = is_gone(walk, at, last);
   const AapForeign *foreign = value_at(walk, FOREIGN, at, last);
   if (foreign != NULL && !limited && !aap_time_ended(foreign->end, walk->now.wall))
     return AAP_RANK_TAKEN;
@@ -60,11 +70,12 @@ static AapRank rank_at(Walk *walk, MalAddress at, MalAddress *last)
 void aap_record_ranks(const AapRecord *record, MalSpan span, AapNow now, AapRankFunc func,
                       void *data)
 {
-  Walk walk = { record, now,
-                { aap_intervals_cursor(record->foreign, span.first),
-                  aap_intervals_cursor(record->intended, span.first),
-                  aap_intervals_cursor(record->claimed, span.first),
-                  aap_intervals_cursor(record->ended, span.first) } };
+  Walk walk = { .record = record,
+                .now = now,
+                .at = { aap_intervals_cursor(record->foreign, span.first),
+                        aap_intervals_cursor(record->intended, span.first),
+                        aap_intervals_cursor(record->claimed, span.first),
+                        aap_intervals_cursor(record->ended, span.first) } };
   MalSpan stretch = span;
   AapRank rank = AAP_RANK_FREE;
   MalAddress at = span.first;

@@ -16,19 +16,22 @@ AapRecord *aap_record_new(MalFamily family, const AapParams *params);
 void aap_record_free(AapRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AapRecord, aap_record_free)
 
-/* What may be used, with ends: effective ends are cut by it. Borrowed until the next call. Sorted,
- * disjoint. */
+/* What may be used, with ends: effective ends are cut by it. Sorted, disjoint; copied. Until the
+   first call nothing is cut, and all is available for ever. */
 void aap_record_set_available(AapRecord *record, const AapExtent *ranges, size_t n);
 /* The latest until when SPAN as a whole is available; MAL_BEGINNING where a part of it isn't. */
 MalTime aap_record_available_until(const AapRecord *record, MalSpan span);
 
 /* AIU: an unended range is a foreign allocation with this end, replacing any earlier one, and takes
    the addresses out of all foreign preallocations; an ended one deletes the allocation (3.2.8).
-   False: the record is full and the entry was dropped. (Full: requests are dropped first, then
-   preallocations, then new allocations are refused.) */
+   False: the record is full and the entry was dropped (or not deleted, where that would cut another
+   in two). Full: what is only avoided (claims, ended ones) goes first, then requests, then
+   preallocations, those that end soonest; then new allocations are refused. What is worth less
+   never displaces what is worth more. */
 bool aap_record_in_use(AapRecord *record, MalEndpoint peer, const AapExtent *range, AapNow now);
 /* AITU of (PEER, RSEQ): these ranges, unended, without what is known as allocated, are all that it
-   preallocates from now on; none: it withdrew. */
+   preallocates from now on; none: it withdrew. RANGES are sorted and disjoint. Of more than four
+   that intend one address those heard last are known. */
 bool aap_record_intend(AapRecord *record, MalEndpoint peer, uint32_t rseq, const AapExtent *ranges,
                        size_t n, AapNow now);
 /* ACLM: avoided for claim-memory. */
@@ -64,7 +67,7 @@ void aap_record_ranks(const AapRecord *record, MalSpan span, AapNow now, AapRank
                       void *data);
 
 /* Address requests (ANA, 3.2.9). True: new. The same (peer, rseq) with other values replaces the
- * old one. PEER NONE: ours. */
+ * old one, as the newest. PEER NONE: ours. At most 1,024, and 128 of one peer. */
 bool aap_record_request(AapRecord *record, MalEndpoint peer, uint32_t rseq, uint64_t count,
                         MalTime end, AapNow now);
 void aap_record_drop_request(AapRecord *record, MalEndpoint peer, uint32_t rseq);
@@ -86,7 +89,8 @@ void aap_record_satisfy(AapRecord *record, const uint64_t *allocated, AapNow now
 void aap_record_expire(AapRecord *record, AapNow now, AapForeignFunc func, void *data);
 MalTime aap_record_due(const AapRecord *record);
 void aap_record_clock_stepped(AapRecord *record, int64_t delta);
-/* As aap_zone_foreign_changes. */
+/* As aap_zone_foreign_changes. An end that moved by no more than end_tolerance_s since it was told
+   is no change: each repetition is off by a second of transit or rounding. */
 void aap_record_changes(AapRecord *record,
                         void (*func)(MalSpan span, MalTime end, MalEndpoint peer, void *data),
                         void *data);
@@ -99,7 +103,7 @@ typedef struct {
 AapRecordSize aap_record_size(const AapRecord *record);
 void aap_record_check(const AapRecord *record);
 
-/* ---- the choice (aap-choose.c, 3.2.7) ----------------------------------------------------- */
+/* ---- the choice (aap-choose.c, 3.2.7) ------------------------------------------------------- */
 
 typedef struct {
   const AapRecord *record;
@@ -115,9 +119,10 @@ typedef struct {
   void *user;
 } AapChoice;
 /* Appends to SPANS (array of MalSpan, sorted, disjoint) COUNT addresses or as many as there are:
-   best rank first, inside it the range with the shortest end that suffices, one contiguous block if
-   there is one, else the fewest; beside what is ours, else at random. A rank is mixed with the next
-   only where it can't supply all. Returns how many. */
+   what is not avoided first, of that the best rank, inside it the range with the shortest end that
+   suffices for all of COUNT, in it one contiguous block if there is one, else the fewest; beside
+   what is ours, else at random. A rank is mixed with the next, and a range with the one that lasts
+   longer, only where it can't supply all. Returns how many. O(n) in the entries of the record. */
 uint64_t aap_choose(const AapChoice *choice, uint64_t count, AapNow now, GArray *spans);
 
 G_END_DECLS

@@ -39,7 +39,7 @@ static int pick(World *w, int low, int high)
   return g_rand_int_range(w->rand, low, high);
 }
 
-/* ---- random worlds -------------------------------------------------------------------------------- */
+/* ---- random worlds -------------------------------------------------------------------------- */
 
 static void note_rank(MalSpan span, AapRank rank, void *data)
 {
@@ -144,7 +144,7 @@ static void world_clear(World *w)
   g_rand_free(w->rand);
 }
 
-/* ---- the rules ------------------------------------------------------------------------------------ */
+/* ---- the rules ------------------------------------------------------------------------------ */
 
 static unsigned tier(const Cell *cell)
 {
@@ -206,7 +206,8 @@ static void check_class(const World *w, const bool *chosen, unsigned of_tier, Ma
   for (unsigned i = 1; i <= TOY_CELLS + 1; i++) {
     bool here = i <= TOY_CELLS && chosen[i] && is_class(&w->cells[i], of_tier, end);
     blocks += here && !inside;
-    touches = touches || (here && w->cells[i - 1].beside) || (inside && !here && w->cells[i].beside);
+    touches = touches || (here && w->cells[i - 1].beside);
+    touches = touches || (inside && !here && w->cells[i].beside);
     inside = here;
   }
   MUST(blocks == fewest(w, of_tier, end, taken));

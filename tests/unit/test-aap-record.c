@@ -183,7 +183,7 @@ Test(aap_record, effective_ends_follow_the_space)
   expect(record, at(200), "0-9=1000/1 ", "");
 }
 
-/* ---- requests -------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 Test(aap_record, aap_122_a_request_is_kept_once)
 {
@@ -256,7 +256,7 @@ Test(aap_record, aap_131_satisfied_requests_leave)
   }
 }
 
-/* ---- bounds (AAP-169) ------------------------------------------------------------------------------ */
+/* ---- bounds (AAP-169) ----------------------------------------------------------------------- */
 
 static size_t entries(const AapRecord *record)
 {
@@ -297,7 +297,8 @@ Test(aap_record, aap_169_a_flood_stays_inside_the_bound)
     MalEndpoint peer = toy_peer((unsigned)g_rand_int_range(rand, 0, 200));
     uint32_t rseq = (uint32_t)g_rand_int_range(rand, 0, 5);
     AapNow now = at(i / 10);
-    AapExtent ranges[2] = { { toy_random(&toy, rand, 9), now.wall + g_rand_int_range(rand, -9, 90) } };
+    AapExtent ranges[] = { { toy_random(&toy, rand, 9), now.wall } };
+    ranges[0].end += g_rand_int_range(rand, -9, 90);
     switch (g_rand_int_range(rand, 0, 5)) {
     case 0:
       aap_record_in_use(record, peer, ranges, now);
