@@ -196,6 +196,15 @@ tests_unit_test_aap_claim_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-coordinator
 tests_unit_test_aap_coordinator_LDADD = $(aap_test_libs)
 tests_unit_test_aap_auth_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-conflict
+tests_unit_test_aap_conflict_SOURCES = tests/unit/test-aap-conflict.c $(aap_bed)
+tests_unit_test_aap_conflict_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-defence
+tests_unit_test_aap_defence_SOURCES = tests/unit/test-aap-defence.c $(aap_bed)
+tests_unit_test_aap_defence_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-own
+tests_unit_test_aap_own_SOURCES = tests/unit/test-aap-own.c $(aap_bed)
+tests_unit_test_aap_own_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-golden
 tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets) \
   tests/support/pcap.c tests/support/pcap.h

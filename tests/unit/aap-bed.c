@@ -2,6 +2,7 @@
 
 #include "plugins/aap/aap-intervals.h"
 #include "plugins/aap/aap-time.h"
+#include "plugins/aap/aap-zone-private.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -355,6 +356,14 @@ void aap_bed_available(AapBed *bed, const char *spans, int64_t end_s)
     if (node->zone != NULL)
       aap_zone_set_available(node->zone, extents, list->len, aap_bed_clock(node));
   }
+}
+
+void aap_bed_own(AapNode *node, const char *spans, int64_t end_s)
+{
+  g_autoptr(GArray) list = spans_of(spans);
+  node->zone->now = aap_bed_clock(node);
+  for (guint i = 0; i < list->len; i++)
+    aap_owns_add(node->zone, g_array_index(list, MalSpan, i), AAP_BED_EPOCH + end_s);
 }
 
 static void land(AapBed *bed, guint at)

@@ -86,6 +86,8 @@ unsigned aap_bed_count(const AapBed *bed, int node, AapType type, int64_t since,
  * caller frees. */
 char *aap_bed_times(const AapBed *bed, int node, AapType type, int64_t since);
 MalSpan aap_bed_span(const char *text);
+/* SPANS ("A-B;C-D") become NODE's until END (bed seconds), as if it had won them. */
+void aap_bed_own(AapNode *node, const char *spans, int64_t end_s);
 /* Aborts where two nodes that are up own an address, or a zone's own check fails. */
 void aap_bed_check(const AapBed *bed);
 

@@ -1,0 +1,419 @@
+/* Conflicts, defences of our own addresses by others, and what is defended though we gave it up
+   (draft-ietf-malloc-aap-04 3.2.3, 3.2.8). */
+#include "plugins/aap/aap-zone-private.h"
+#include "tests/unit/aap-bed.h"
+
+#include <criterion/criterion.h>
+
+#define LARGE "233.252.0.0-233.252.0.255"
+#define OWN "233.252.0.16-233.252.0.19"
+#define DAY 86400
+#define S_ "192.0.2.200" /* who announces what is ours */
+#define T_ "192.0.2.201" /* a third one */
+
+static AapBed *bed_of(unsigned nodes)
+{
+  AapBed *bed = aap_bed_new(LARGE, true, 3);
+  bed->params.own_lifetime_s = 60; /* so that the pool extends nothing that these tests look at */
+  for (unsigned i = 0; i < nodes; i++)
+    aap_bed_add(bed)->leased = 1;
+  aap_bed_available(bed, LARGE, 30 * DAY);
+  aap_bed_listened(bed);
+  return bed;
+}
+
+/* 233.252.0.16-19 ours, announced until 962416800 (bed second 7200), in the steady state. */
+static AapBed *holder(void)
+{
+  AapBed *bed = bed_of(1);
+  aap_bed_own(&bed->nodes[0], OWN, 7200);
+  aap_bed_run(bed, S(400));
+  return bed;
+}
+
+static uint64_t own_count(const AapNode *node)
+{
+  return (uint64_t)aap_spans_size(node->owned);
+}
+
+static uint64_t suspended(const AapNode *node)
+{
+  return (uint64_t)aap_spans_size(node->suspended);
+}
+
+typedef struct {
+  const char *name;
+  AapType type;
+  const char *spans;
+  int64_t end_s;
+  bool literal;
+  uint64_t owned, suspended;
+  unsigned blocks; /* in the store */
+} Row;
+
+static const Row rows[] = {
+  { "B9, AAP-88: an end that we advertised", AAP_AIU, "233.252.0.16", 7203, false, 4, 1, 1 },
+  { "as far as the tolerance goes", AAP_AIU, "233.252.0.16", 7210, false, 4, 1, 1 },
+  { "a second more", AAP_AIU, "233.252.0.16", 7211, false, 3, 0, 1 },
+  { "B10, AAP-84: another end", AAP_AIU, "233.252.0.16", 10400, false, 3, 0, 1 },
+  { "an earlier end", AAP_AIU, "233.252.0.16", 5000, false, 3, 0, 1 },
+  { "exactly what was hit: the middle", AAP_AIU, "233.252.0.17-233.252.0.18", 9000, false, 2, 0,
+    2 },
+  { "the end", AAP_AIU, "233.252.0.19-233.252.0.30", 9000, false, 3, 0, 1 },
+  { "all", AAP_AIU, LARGE, 9000, false, 0, 0, 0 },
+  { "two ranges", AAP_AIU, "233.252.0.16;233.252.0.19", 9000, false, 2, 0, 1 },
+  { "beside it", AAP_AIU, "233.252.0.15;233.252.0.20", 9000, false, 4, 0, 1 },
+  { "AAP-59: ended", AAP_AIU, OWN, 300, false, 4, 0, 1 },
+  { "a claim", AAP_ACLM, OWN, 9000, false, 4, 0, 1 },
+  { "an intent", AAP_AITU, OWN, 9000, false, 4, 0, 1 },
+  { "literal: any AIU", AAP_AIU, "233.252.0.16", 7200, true, 3, 0, 1 },
+  { "literal, ended", AAP_AIU, "233.252.0.16", 300, true, 4, 0, 1 },
+};
+
+Test(aap_conflict, which_messages_are_one_B9_B10_AAP_59_84_88)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    const Row *row = &rows[i];
+    AapBed *bed = holder();
+    AapNode *node = &bed->nodes[0];
+    bed->params.literal_conflicts = row->literal;
+    aap_bed_inject(node, S_, row->type, 1, row->spans, row->end_s);
+    cr_assert_eq(own_count(node), row->owned, "%s: owned", row->name);
+    cr_assert_eq(suspended(node), row->suspended, "%s: suspended", row->name);
+    cr_assert_eq(node->notes[AAP_NOTE_CONFLICT] > 0, row->owned < 4, "%s: AAP-87", row->name);
+    cr_assert_eq(node->gone[AAP_GONE_CONFLICT] > 0, row->owned < 4, "%s", row->name);
+    aap_bed_check(bed);
+    aap_bed_run(bed, bed->now + S(1));
+    cr_assert_eq(g_hash_table_size(node->stored), row->blocks, "%s: stored", row->name);
+    aap_bed_free(bed);
+  }
+}
+
+Test(aap_conflict, what_is_left_is_announced_and_the_rest_no_longer_AAP_84)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.17", 9000);
+  int64_t since = bed->now;
+  const AapSent *last = NULL;
+  aap_bed_run(bed, since + S(40));
+  aap_bed_count(bed, 0, AAP_AIU, since, &last);
+  cr_assert_not_null(last);
+  cr_assert_eq(last->msg.n_ranges, 2);
+  cr_assert_eq(last->msg.ranges[0].span.last.value, 0xe9fc0010);
+  cr_assert_eq(last->msg.ranges[1].span.first.value, 0xe9fc0012);
+  cr_assert_eq(last->msg.rseq, 1, "another set");
+  aap_bed_free(bed);
+}
+
+/* no tie-break. */
+Test(aap_conflict, both_sides_undo)
+{
+  AapBed *bed = bed_of(2);
+  bed->nodes[1].side = 1;
+  aap_bed_own(&bed->nodes[0], OWN, 7200);
+  aap_bed_own(&bed->nodes[1], OWN, 9000);
+  aap_bed_run(bed, bed->now + S(100));
+  cr_assert_eq(own_count(&bed->nodes[0]) + own_count(&bed->nodes[1]), 8);
+  bed->nodes[1].side = 0;
+  aap_bed_run(bed, bed->now + S(40));
+  cr_assert_eq(bed->nodes[0].gone[AAP_GONE_CONFLICT] + bed->nodes[1].gone[AAP_GONE_CONFLICT] > 0,
+               1);
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, found_while_it_listens_is_handled_silently)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  aap_bed_crash(bed, 0);
+  int64_t since = bed->now;
+  aap_bed_restart(bed, 0, true);
+  cr_assert_eq(own_count(node), 4);
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.16", 9000);
+  cr_assert_eq(own_count(node), 3);
+  aap_bed_run(bed, since + S(149));
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 0);
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
+/* ---- who goes on is a holder (the echo window) ------------------------------------------------ */
+
+typedef struct {
+  const char *name;
+  unsigned period_s, times; /* S announces */
+  unsigned claims_s;        /* a third one claims each so many seconds; 0: never */
+  AapType claim;
+  uint64_t owned, suspended;
+} Going;
+
+static const Going goings[] = {
+  { "goes on beyond the window", 30, 5, 0, AAP_ACLM, 0, 0 },
+  { "until the window's end", 30, 4, 0, AAP_ACLM, 4, 4 },
+  { "goes on, but somebody claims", 30, 10, 45, AAP_ACLM, 4, 4 },
+  { "goes on, but somebody intends", 30, 10, 45, AAP_AITU, 4, 4 },
+  { "once and again later: another defence", 120, 4, 0, AAP_ACLM, 4, 4 },
+};
+
+Test(aap_conflict, who_goes_on_is_a_holder)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(goings); i++) {
+    const Going *row = &goings[i];
+    AapBed *bed = holder();
+    AapNode *node = &bed->nodes[0];
+    int64_t since = bed->now;
+    for (unsigned s = 0; s <= row->period_s * (row->times - 1); s++) {
+      aap_bed_run(bed, since + S(s));
+      if (row->claims_s > 0 && s % row->claims_s == 0)
+        aap_bed_inject(node, T_, row->claim, 9, OWN, 9000);
+      if (s % row->period_s == 0)
+        aap_bed_inject(node, S_, AAP_AIU, 1 + s, OWN, 7200);
+    }
+    cr_assert_eq(own_count(node), row->owned, "%s: owned", row->name);
+    cr_assert_eq(suspended(node), row->suspended, "%s: suspended", row->name);
+    aap_bed_run(bed, bed->now + S(91));
+    cr_assert_eq(suspended(node), 0, "%s: over", row->name);
+    cr_assert_eq(own_count(node), row->owned, "%s: owned", row->name);
+    aap_bed_check(bed);
+    aap_bed_free(bed);
+  }
+}
+
+/* Both S and we claiming don't make a third. */
+Test(aap_conflict, the_announcers_own_claim_does_not_excuse_it)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  for (unsigned i = 0; i <= 4; i++) {
+    aap_bed_inject(node, S_, AAP_AITU, 9, OWN, 7200);
+    aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
+    aap_bed_run(bed, bed->now + S(30));
+  }
+  cr_assert_eq(own_count(node), 0);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, two_who_defend_suspend_until_both_are_silent)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.16-233.252.0.17", 7200);
+  aap_bed_run(bed, bed->now + S(40));
+  aap_bed_inject(node, T_, AAP_AIU, 1, "233.252.0.17-233.252.0.18", 7200);
+  cr_assert_eq(suspended(node), 3);
+  aap_bed_run(bed, bed->now + S(60));
+  cr_assert_eq(suspended(node), 2);
+  cr_assert_not(aap_spans_overlap(node->suspended, aap_bed_span("233.252.0.16")));
+  aap_bed_run(bed, bed->now + S(40));
+  cr_assert_eq(suspended(node), 0);
+  aap_bed_free(bed);
+}
+
+/* The record has no foreign allocation of what is ours. */
+Test(aap_conflict, a_defence_of_ours_is_no_foreign_allocation)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.14-233.252.0.17", 7200);
+  cr_assert_eq(aap_zone_usage(node->zone, aap_bed_clock(node)).foreign, 2);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, stale_data_restart_the_back_off)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  node->zone->now = aap_bed_clock(node);
+  aap_owns_set_end(node->zone, mal_address_ipv4(0xe9fc0010), AAP_BED_EPOCH + 20000);
+  aap_bed_run(bed, bed->now + S(100));
+  int64_t since = bed->now;
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
+  cr_assert_eq(own_count(node), 4);
+  aap_bed_run(bed, since + S(32));
+  g_autofree char *times = aap_bed_times(bed, 0, AAP_AIU, since);
+  cr_assert_str_eq(times, "0 10 30 70 150 310", "%s", times);
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 20000); /* the latest: no need to */
+  since = bed->now;
+  aap_bed_run(bed, since + S(10));
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 0);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, a_flood_of_stale_data_is_answered_once_a_second)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  node->zone->now = aap_bed_clock(node);
+  aap_owns_set_end(node->zone, mal_address_ipv4(0xe9fc0010), AAP_BED_EPOCH + 20000);
+  aap_bed_run(bed, bed->now + S(100));
+  int64_t since = bed->now;
+  for (unsigned i = 0; i < 100; i++) {
+    aap_bed_inject(node, S_, AAP_AIU, i, OWN, 7200);
+    aap_bed_run(bed, bed->now + S(1) / 10);
+  }
+  cr_assert_leq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 11);
+  aap_bed_free(bed);
+}
+
+/* What was advertised in a former life is not known one by one. */
+Test(aap_conflict, after_a_restart_an_older_end_is_no_conflict)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  node->zone->now = aap_bed_clock(node);
+  aap_owns_set_end(node->zone, mal_address_ipv4(0xe9fc0010), AAP_BED_EPOCH + 20000);
+  aap_bed_run(bed, bed->now + S(100));
+  aap_bed_crash(bed, 0);
+  aap_bed_restart(bed, 0, true);
+  aap_bed_available(bed, LARGE, 30 * DAY);
+  aap_bed_listened(bed);
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
+  cr_assert_eq(own_count(node), 4);
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 20011);
+  cr_assert_eq(own_count(node), 0);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, a_step_of_our_clock_moves_what_others_remember)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  node->skew_s = 600;
+  aap_zone_clock_stepped(node->zone, 600, aap_bed_clock(node));
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200); /* its clock: 600 s behind ours now */
+  cr_assert_eq(own_count(node), 4);
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
+/* A peer's notes are bounded, and so are the peers. */
+Test(aap_conflict, many_voices)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  for (unsigned i = 0; i < 2000; i++) {
+    g_autofree char *from = g_strdup_printf("198.51.%u.%u", 100 + i / 250, 1 + i % 250);
+    aap_bed_inject(node, from, i % 2 ? AAP_AIU : AAP_AITU, 1, "233.252.0.16-233.252.0.17", 7200);
+  }
+  cr_assert_eq(own_count(node), 4);
+  cr_assert_eq(suspended(node), 2);
+  aap_bed_run(bed, bed->now + S(100));
+  cr_assert_eq(suspended(node), 0);
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
+/* ---- given up, still defended (AAP-72) -------------------------------------------------------- */
+
+/* OWN was given back; the end that is true is past, the one advertised before is not. */
+static AapBed *former_holder(void)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  node->zone->now = aap_bed_clock(node);
+  aap_owns_give_back(node->zone, mal_address_ipv4(0xe9fc0010));
+  aap_bed_run(bed, bed->now + S(200));
+  return bed;
+}
+
+typedef struct {
+  const char *name;
+  const char *claimant; /* NULL: nobody claims */
+  int64_t end_s;
+  unsigned answers;
+} Stale;
+
+static const Stale stales[] = {
+  { "S defends against a third", T_, 7200, 1 },
+  { "nobody claims: S may hold it", NULL, 7200, 0 },
+  { "S itself claimed it", S_, 7200, 0 },
+  { "an end that was never ours", T_, 8000, 0 },
+  { "ended", T_, 10, 0 },
+};
+
+Test(aap_conflict, a_stale_defence_is_put_right_AAP_72)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(stales); i++) {
+    const Stale *row = &stales[i];
+    AapBed *bed = former_holder();
+    AapNode *node = &bed->nodes[0];
+    const AapSent *last = NULL;
+    int64_t since = bed->now;
+    if (row->claimant != NULL)
+      aap_bed_inject(node, row->claimant, AAP_ACLM, 1, "233.252.0.18-233.252.0.25", 9000);
+    aap_bed_run(bed, bed->now + S(3));
+    aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.18-233.252.0.19", row->end_s);
+    cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, &last), row->answers, "%s", row->name);
+    if (last != NULL) {
+      cr_assert_eq(last->msg.ranges[0].value, AAP_BED_EPOCH + 400 + 180);
+      cr_assert_eq(last->msg.ranges[0].span.first.value, 0xe9fc0012, "only what was defended");
+      cr_assert_lt(last->msg.ranges[0].value, last->msg.current_time, "past");
+      cr_assert_eq(aap_zone_usage(node->zone, aap_bed_clock(node)).foreign, 0);
+    }
+    aap_bed_check(bed);
+    aap_bed_free(bed);
+  }
+}
+
+Test(aap_conflict, answers_to_stale_defences_are_limited)
+{
+  AapBed *bed = former_holder();
+  AapNode *node = &bed->nodes[0];
+  int64_t since = bed->now;
+  for (unsigned i = 0; i < 40; i++) {
+    aap_bed_inject(node, T_, AAP_ACLM, 1, OWN, 9000);
+    aap_bed_inject(node, S_, AAP_AIU, i, OWN, 7200);
+    aap_bed_run(bed, bed->now + S(1) / 4);
+  }
+  g_autofree char *times = aap_bed_times(bed, 0, AAP_AIU, since);
+  cr_assert_str_eq(times, "0 10 20", "one a second, three in all: %s", times);
+  aap_bed_free(bed);
+}
+
+static void count_stones(const AapEntry *entry, void *data)
+{
+  *(unsigned *)data += entry->kind == AAP_ENTRY_TOMBSTONE ? 1 : 0;
+}
+
+static unsigned stones(const AapNode *node)
+{
+  unsigned n = 0;
+  aap_zone_each(node->zone, aap_bed_clock(node), count_stones, &n);
+  return n;
+}
+
+Test(aap_conflict, what_ends_the_memory_of_what_was_ours)
+{
+  AapBed *bed = former_holder();
+  AapNode *node = &bed->nodes[0];
+  cr_assert_eq(stones(node), 1);
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.17", 8000);
+  cr_assert_eq(stones(node), 2, "cut where somebody took it");
+  node->zone->now = aap_bed_clock(node);
+  aap_bed_own(node, "233.252.0.16", 9000);
+  cr_assert_eq(stones(node), 1, "ours again");
+  aap_bed_run(bed, S(7201));
+  aap_bed_run(bed, S(7300));
+  cr_assert_eq(stones(node), 0, "the last end that we advertised has come");
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
+/* During the grace the true end is still to come: an older one restarts the back-off. */
+Test(aap_conflict, stale_data_within_the_grace)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  const AapSent *last = NULL;
+  node->zone->now = aap_bed_clock(node);
+  aap_owns_give_back(node->zone, mal_address_ipv4(0xe9fc0010));
+  aap_bed_run(bed, bed->now + S(80));
+  int64_t since = bed->now;
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
+  aap_bed_run(bed, bed->now + S(2));
+  cr_assert_geq(aap_bed_count(bed, 0, AAP_AIU, since, &last), 2);
+  cr_assert_eq(last->msg.ranges[0].value, AAP_BED_EPOCH + 580);
+  aap_bed_free(bed);
+}
