@@ -504,17 +504,17 @@ Test(aap_own, what_is_being_written_is_lost_to_a_collision)
 
 Test(aap_own, ends_are_bounded)
 {
-  AapEnds ends = { .before_restart = MAL_BEGINNING };
+  AapAdvertised ends = { .before_restart = MAL_BEGINNING };
   for (MalTime i = 0; i < 100; i++)
-    aap_ends_add(&ends, 100000 + 1000 * i, 1000);
-  cr_assert(aap_ends_match(&ends, 100000, 10), "the earliest");
-  cr_assert(aap_ends_match(&ends, 100000 + 1000 * 99 + 10, 10), "the latest");
-  cr_assert(aap_ends_match(&ends, 100000 + 1000 * 84 - 10, 10), "the latest sixteen");
-  cr_assert_not(aap_ends_match(&ends, 100000 + 1000 * 99 + 11, 10));
-  cr_assert_not(aap_ends_match(&ends, 100000 + 1000 * 83, 10));
-  aap_ends_shift(&ends, 500);
-  cr_assert(aap_ends_match(&ends, 100500, 10));
-  cr_assert_not(aap_ends_match(&ends, 100000, 10));
+    aap_advertised_add(&ends, 100000 + 1000 * i, 1000);
+  cr_assert(aap_advertised_match(&ends, 100000, 10), "the earliest");
+  cr_assert(aap_advertised_match(&ends, 100000 + 1000 * 99 + 10, 10), "the latest");
+  cr_assert(aap_advertised_match(&ends, 100000 + 1000 * 84 - 10, 10), "the latest sixteen");
+  cr_assert_not(aap_advertised_match(&ends, 100000 + 1000 * 99 + 11, 10));
+  cr_assert_not(aap_advertised_match(&ends, 100000 + 1000 * 83, 10));
+  aap_advertised_shift(&ends, 500);
+  cr_assert(aap_advertised_match(&ends, 100500, 10));
+  cr_assert_not(aap_advertised_match(&ends, 100000, 10));
   ends.before_restart = 150000;
-  cr_assert(aap_ends_match(&ends, 123456, 10), "a former life");
+  cr_assert(aap_advertised_match(&ends, 123456, 10), "a former life");
 }
