@@ -54,4 +54,3 @@ aap_sources += plugins/aap/aap-zone-private.h
 
 noinst_LTLIBRARIES += plugins/aap/libaap.la
 plugins_aap_libaap_la_SOURCES = $(aap_sources)
-plugins_aap_libaap_la_LIBADD = -lm
