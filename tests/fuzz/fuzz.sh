@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs fuzz targets, as many at once as there are cores, and says what came of it.
 #
-#   fuzz.sh fuzz SECONDS TARGETS     finds new inputs: in fuzz/TARGET/new, what breaks in fuzz/TARGET
+#   fuzz.sh fuzz SECONDS TARGETS     new inputs in fuzz/TARGET/new, what breaks in fuzz/TARGET
 #   fuzz.sh merge TARGETS            takes those that reach new edges into tests/fuzz/corpus
 #   fuzz.sh coverage TARGETS         lines and branches of the sources that each target is for
 #
@@ -21,7 +21,7 @@ require_fuzzers()
   local t
   for t in "$@"; do
     is_fuzzer "$t" && continue
-    echo "tests/fuzz/fuzz-$t is no fuzzer: configure with CC=clang --enable-fuzzer --enable-sanitizers"
+    echo "fuzz-$t is no fuzzer: configure with CC=clang --enable-fuzzer --enable-sanitizers"
     exit 1
   done
 }
@@ -122,7 +122,7 @@ coverage()
   [ -f Makefile ] || CC=${FUZZ_CC:-clang} \
     CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping' "$top/configure" --disable-tests \
     --disable-shared --disable-hardening >configure.log 2>&1 || { tail configure.log; return 1; }
-  make -j"$cores" $(printf 'tests/fuzz/fuzz-%s ' "$@") >make.log 2>&1 || { tail make.log; return 1; }
+  make -j"$cores" "${@/#/tests/fuzz/fuzz-}" >make.log 2>&1 || { tail make.log; return 1; }
   printf '%-16s %-32s %8s %8s\n' target source lines branches
   for t in "$@"; do
     coverage_one "$t" "$fuzz" || { echo "fuzz-$t: no coverage"; return 1; }

@@ -30,7 +30,6 @@ tests/bench/run.sh
 tests/coverage.sh
 tests/e2e/test_dissector.sh
 tests/e2e/test_service.py
-tests/fuzz/fuzz-madcap-client.c
 tests/lint/exports.sh
 tests/lint/layers.sh
 tests/lint/lists.sh
