@@ -7,491 +7,115 @@
    The echo's pairs have the sizes of the exchange that stands below them, the same number in flight,
    the same batches. Latency runs from the moment when a message was due to be sent, so an overdue
    one counts in full. What is not answered within a second is lost; nothing is sent twice. */
-#define _GNU_SOURCE
-#include "plugins/madcap/madcap-wire.h"
+#include "load.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-enum {
-  BATCH = 64, LARGEST = 512, SLOT_BITS = 19, SLOTS = 1 << SLOT_BITS, ID = 16, MOST_TURNS = 15,
-  LIVE = 1 << 20, BUCKETS = 64 * 40,
-};
-#define LOST_AFTER 1000000000ll
-#define TOO_LATE 5000000ll
-#define NO_OFFSET SIZE_MAX
+enum { MOST_TURNS = 15, MADCAP = 2535, RENEWED = 20000, TURNED_OVER = 20000 };
 
-static char *server_text, *group_text, *scope_text, *only;
-static int echo_port, port = MADCAP_PORT, in_flight = 1024, turns = 3, fill, pid, echo_pid;
-static int lifetime = 3600;
+static LoadOptions load_options = { .port = MADCAP, .in_flight = 1024, .lifetime = 3600 };
+static char *only;
+static int turns = 3, fill, occupancy;
 static double seconds = 2, open_rate;
+static gboolean json;
 static const GOptionEntry entries[] = {
-  { "server", 0, 0, G_OPTION_ARG_STRING, &server_text, "the server's IPv4 address", "ADDRESS" },
-  { "group", 0, 0, G_OPTION_ARG_STRING, &group_text, "its MADCAP Server Multicast Address", "GROUP" },
-  { "scope", 0, 0, G_OPTION_ARG_STRING, &scope_text, "first address of the scope", "ADDRESS" },
-  { "port", 0, 0, G_OPTION_ARG_INT, &port, "the server's port", "PORT" },
-  { "echo", 0, 0, G_OPTION_ARG_INT, &echo_port, "the echo's port; without --server: be the echo", "PORT" },
-  { "in-flight", 0, 0, G_OPTION_ARG_INT, &in_flight, "messages under way in the closed loop", "N" },
+  { "server", 0, 0, G_OPTION_ARG_STRING, &load_options.server, "the server's IPv4 address",
+    "ADDRESS" },
+  { "group", 0, 0, G_OPTION_ARG_STRING, &load_options.group,
+    "its MADCAP Server Multicast Address", "GROUP" },
+  { "scope", 0, 0, G_OPTION_ARG_STRING, &load_options.scope, "first address of the scope",
+    "ADDRESS" },
+  { "port", 0, 0, G_OPTION_ARG_INT, &load_options.port, "the server's port", "PORT" },
+  { "echo", 0, 0, G_OPTION_ARG_INT, &load_options.echo_port,
+    "the echo's port; without --server: be the echo", "PORT" },
+  { "in-flight", 0, 0, G_OPTION_ARG_INT, &load_options.in_flight,
+    "messages under way in the closed loop", "N" },
   { "seconds", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, "of each measurement", "S" },
   { "turns", 0, 0, G_OPTION_ARG_INT, &turns, "how often; medians are printed", "N" },
-  { "lifetime", 0, 0, G_OPTION_ARG_INT, &lifetime, "of the leases", "S" },
-  { "only", 0, 0, G_OPTION_ARG_STRING, &only, "request, full or mix alone, without open loop", "KIND" },
-  { "rate", 0, 0, G_OPTION_ARG_DOUBLE, &open_rate, "open loop of requests at this rate alone", "R" },
+  { "lifetime", 0, 0, G_OPTION_ARG_INT, &load_options.lifetime, "of the leases", "S" },
+  { "only", 0, 0, G_OPTION_ARG_STRING, &only,
+    "request, full, mix, renew or release alone, without open loop", "KIND" },
+  { "rate", 0, 0, G_OPTION_ARG_DOUBLE, &open_rate,
+    "open loop at this rate alone, of requests or what --only says", "R" },
   { "fill", 0, 0, G_OPTION_ARG_INT, &fill, "only take N leases", "N" },
-  { "pid", 0, 0, G_OPTION_ARG_INT, &pid, "the server's process: its processor time is shown", "PID" },
-  { "echo-pid", 0, 0, G_OPTION_ARG_INT, &echo_pid, "the echo's process, likewise", "PID" },
+  { "occupancy", 0, 0, G_OPTION_ARG_INT, &occupancy,
+    "REQUEST and RELEASE by turns, with 50 % to 99.9 % of N addresses leased", "N" },
+  { "pid", 0, 0, G_OPTION_ARG_INT, &load_options.pid,
+    "the server's process: its processor time is shown", "PID" },
+  { "echo-pid", 0, 0, G_OPTION_ARG_INT, &load_options.echo_pid, "the echo's process, likewise",
+    "PID" },
+  { "json", 0, 0, G_OPTION_ARG_NONE, &json, "an object a line instead of the table", NULL },
   G_OPTION_ENTRY_NULL,
 };
 
-/* ---- batches of datagrams ------------------------------------------------------------------------ */
+typedef struct {
+  const char *name, *what;
+  Kind kind, echo;
+  double pairs;                         /* of the echo in one exchange */
+} Exchange;
+
+static const Exchange exchanges[] = {
+  { "request", "unicast REQUEST, ACK", REQUEST, ECHO_REQUEST, 1 },
+  { "full", "DISCOVER, OFFER, REQUEST, ACK", FULL, ECHO_FULL, 2 },
+  { "mix", "40 REQUEST, 40 RENEW, 20 RELEASE", MIX, ECHO_REQUEST, 1 },
+  { "renew", "RENEW, ACK", RENEW, ECHO_REQUEST, 1 },
+  { "release", "REQUEST and RELEASE by turns", TURNOVER, ECHO_REQUEST, 1 },
+};
+
+/* ---- what is printed -------------------------------------------------------------------------- */
 
 typedef struct {
-  struct mmsghdr messages[BATCH];
-  struct iovec vectors[BATCH];
-  struct sockaddr_in names[BATCH];
-  uint8_t data[BATCH][LARGEST];
-  unsigned count;
-} Side;
+  double ratio, lowest, highest;        /* of what the echo allows */
+  double echo_rate, echo_cpu;
+} Ratio;
 
-static void side_init(Side *side)
+static void row_json(const char *name, const char *what, const Result *r, const Ratio *ratio)
 {
-  for (int i = 0; i < BATCH; i++) {
-    side->vectors[i].iov_base = side->data[i];
-    side->messages[i].msg_hdr = (struct msghdr){
-      .msg_name = &side->names[i], .msg_iov = &side->vectors[i], .msg_iovlen = 1,
-    };
-  }
+  printf("{\"name\":\"%s\",\"what\":\"%s\",\"in_flight\":%d,\"seconds\":%.3f,\"rate\":%.1f,"
+         "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"worst_us\":%.1f,\"done\":%" PRIu64
+         ",\"lost\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"refused\":%" PRIu64
+         ",\"cpu_us\":%.3f,\"cpu_main_us\":%.3f",
+         name, what, load_options.in_flight, r->seconds, r->rate, r->p50, r->p99, r->p999, r->worst,
+         r->done, r->lost, r->unsent, r->refused, r->cpu, r->cpu_main);
+  if (ratio != NULL)
+    printf(",\"ratio\":%.4f,\"ratio_lowest\":%.4f,\"ratio_highest\":%.4f,\"echo_rate\":%.1f,"
+           "\"echo_cpu_us\":%.3f",
+           ratio->ratio, ratio->lowest, ratio->highest, ratio->echo_rate, ratio->echo_cpu);
+  printf("}\n");
+  fflush(stdout);
 }
-
-static unsigned side_receive(Side *side, int fd, int flags)
-{
-  for (unsigned i = 0; i < BATCH; i++) {
-    side->messages[i].msg_hdr.msg_namelen = sizeof side->names[i];
-    side->vectors[i].iov_len = LARGEST;
-  }
-  int n = recvmmsg(fd, side->messages, BATCH, flags, NULL);
-  return side->count = n > 0 ? (unsigned)n : 0;
-}
-
-static void side_send(Side *side, int fd)
-{
-  for (unsigned sent = 0; sent < side->count;) {
-    int n = sendmmsg(fd, side->messages + sent, side->count - sent, 0);
-    if (n < 0 && errno != EINTR && errno != ECONNREFUSED) {
-      perror("bench-madcap: sendmmsg");
-      exit(1);
-    }
-    sent += n > 0 ? (unsigned)n : 0;
-  }
-  side->count = 0;
-}
-
-static int socket_open(uint16_t local_port)
-{
-  struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(local_port) };
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  int size = 8 * 1024 * 1024;
-
-  if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof any) != 0) {
-    perror("bench-madcap");
-    exit(1);
-  }
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-  return fd;
-}
-
-/* Octets 2 and 3 of what comes say how long the answer is to be. */
-_Noreturn static void be_the_echo(void)
-{
-  Side *side = g_new0(Side, 1);
-  int fd = socket_open((uint16_t)echo_port);
-
-  side_init(side);
-  for (;;) {
-    unsigned n = side_receive(side, fd, MSG_WAITFORONE);
-    for (unsigned i = 0; i < n; i++) {
-      size_t length = (size_t)side->data[i][2] << 8 | side->data[i][3];
-      side->vectors[i].iov_len = CLAMP(length, MADCAP_HEADER_LENGTH, LARGEST);
-    }
-    side_send(side, fd);
-  }
-}
-
-/* ---- messages ------------------------------------------------------------------------------------ */
-
-typedef struct {
-  uint8_t bytes[LARGEST];
-  size_t length, id_at;
-  struct sockaddr_in to;
-} Template;
-
-typedef enum { T_ECHO, T_DISCOVER, T_CHOOSE, T_REQUEST, T_RENEW, T_RELEASE, TEMPLATES } TemplateKind;
-
-static MalAddress address_of(const char *text)
-{
-  struct in_addr in;
-
-  if (text == NULL || inet_pton(AF_INET, text, &in) != 1) {
-    fprintf(stderr, "bench-madcap: %s is no IPv4 address\n", text != NULL ? text : "(nothing)");
-    exit(2);
-  }
-  return mal_address_ipv4(ntohl(in.s_addr));
-}
-
-static struct sockaddr_in name_of(const char *text, int to_port)
-{
-  return (struct sockaddr_in){
-    .sin_family = AF_INET, .sin_port = htons((uint16_t)to_port),
-    .sin_addr.s_addr = htonl((uint32_t)address_of(text).value),
-  };
-}
-
-static void template_make(Template *t, MadcapType type, bool group, bool names_server)
-{
-  static const uint8_t marker[ID] = "where the ID is";
-  MadcapContext context = { .multicast = group };
-  MadcapEncoder e = madcap_encoder(t->bytes, sizeof t->bytes, type, context, MAL_IPV4, 0);
-
-  if (type != MADCAP_RELEASE)
-    madcap_put_lease_time(&e, (uint32_t)lifetime);
-  if (names_server)
-    madcap_put_server_id(&e, address_of(server_text));
-  madcap_put_lease_id(&e, marker, sizeof marker);
-  if (type == MADCAP_DISCOVER || type == MADCAP_REQUEST)
-    madcap_put_scope(&e, address_of(scope_text));
-  t->length = madcap_finish(&e);
-  t->to = name_of(group ? group_text : server_text, port);
-  const uint8_t *at = memmem(t->bytes, t->length, marker, sizeof marker);
-  if (at == NULL)
-    g_error("the encoder refuses a %s", madcap_type_name(type));
-  t->id_at = (size_t)(at - t->bytes);
-}
-
-/* ---- one measurement ------------------------------------------------------------------------------ */
-
-typedef enum { ECHO_REQUEST, REQUEST, ECHO_FULL, FULL, MIX, KINDS } Kind;
-
-typedef struct {
-  int64_t due;              /* when it should have been sent; 0: free */
-  uint64_t id;
-  uint32_t xid;
-  TemplateKind under_way;
-} Slot;
-
-typedef struct { uint32_t xid; int64_t sent; } Sent;
-
-typedef struct {
-  double rate, seconds;                 /* the rate stands first */
-  uint64_t done, lost, refused, unsent;
-  double p50, p99, p999, worst;         /* microseconds */
-  double cpu, cpu_main;                 /* microseconds of the other end an exchange */
-} Result;
-
-typedef struct {
-  int fd;
-  Kind kind;
-  Side in, out;
-  Template templates[TEMPLATES];
-  size_t answer[KINDS];                 /* octets of what the echo is to answer */
-  Slot slots[SLOTS];
-  uint32_t free[SLOTS];
-  unsigned n_free;
-  Sent *sent;                           /* a ring of SLOTS * 2, in the order of sending */
-  size_t sent_head, sent_count;
-  uint64_t *live;                       /* leases that RENEW and RELEASE may take */
-  size_t n_live;
-  uint64_t run, last_id, random;
-  uint32_t last_turn;
-  uint64_t buckets[BUCKETS];
-  Result result;
-} Bench;
-
-static int64_t now_ns(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static uint64_t random_next(Bench *b)
-{
-  b->random ^= b->random << 13;
-  b->random ^= b->random >> 7;
-  b->random ^= b->random << 17;
-  return b->random;
-}
-
-/* 64 buckets to each power of two of nanoseconds: within 2 % everywhere. */
-static unsigned bucket_of(uint64_t ns)
-{
-  unsigned shift = ns < 64 ? 0 : 57u - (unsigned)__builtin_clzll(ns);
-  return MIN(shift * 64 + (unsigned)(ns >> shift), BUCKETS - 1);
-}
-
-static double percentile(const Bench *b, double part)
-{
-  uint64_t want = (uint64_t)ceil((double)b->result.done * part), seen = 0;
-
-  for (unsigned i = 0; i < BUCKETS; i++)
-    if ((seen += b->buckets[i]) >= want && seen > 0) {
-      unsigned shift = i < 128 ? 0 : i / 64 - 1;
-      return ldexp((double)(i - shift * 64) + 0.5, (int)shift) / 1000;
-    }
-  return 0;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-  value = htonl(value);
-  memcpy(at, &value, sizeof value);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-  uint32_t value;
-  memcpy(&value, at, sizeof value);
-  return ntohl(value);
-}
-
-static void put_message(Bench *b, uint32_t place, int64_t now)
-{
-  Slot *slot = &b->slots[place];
-  const Template *t = &b->templates[slot->under_way];
-  unsigned i = b->out.count++;
-  uint8_t *bytes = b->out.data[i];
-
-  slot->xid = ++b->last_turn << SLOT_BITS | place;
-  memcpy(bytes, t->bytes, t->length);
-  put32(bytes + 4, slot->xid);
-  if (slot->under_way != T_ECHO) {
-    memcpy(bytes + t->id_at, &b->run, 8);
-    memcpy(bytes + t->id_at + 8, &slot->id, 8);
-  }
-  b->out.names[i] = t->to;
-  b->out.messages[i].msg_hdr.msg_namelen = sizeof t->to;
-  b->out.vectors[i].iov_len = t->length;
-  b->sent[(b->sent_head + b->sent_count++) % (SLOTS * 2)] = (Sent){ slot->xid, now };
-  if (b->out.count == BATCH)
-    side_send(&b->out, b->fd);
-}
-
-static void slot_free(Bench *b, uint32_t place)
-{
-  b->slots[place].due = 0;
-  b->free[b->n_free++] = place;
-}
-
-static void choose(Bench *b, Slot *slot)
-{
-  uint64_t dice = random_next(b) % 100;
-
-  slot->under_way = b->kind == FULL ? T_DISCOVER : b->kind <= ECHO_FULL && b->kind != REQUEST ? T_ECHO
-                                                                                              : T_REQUEST;
-  if (b->kind == MIX && dice < 60 && b->n_live > 1024) {
-    size_t at = random_next(b) % b->n_live;
-    slot->under_way = dice < 40 ? T_RENEW : T_RELEASE;
-    slot->id = b->live[at];
-    b->live[at] = b->live[--b->n_live];
-  } else {
-    slot->id = ++b->last_id;
-  }
-}
-
-static void begin(Bench *b, int64_t due, int64_t now)
-{
-  uint32_t place = b->free[--b->n_free];
-
-  b->slots[place].due = due;
-  choose(b, &b->slots[place]);
-  put_message(b, place, now);
-}
-
-static void finish(Bench *b, uint32_t place, int64_t now)
-{
-  Slot *slot = &b->slots[place];
-
-  b->buckets[bucket_of((uint64_t)MAX(now - slot->due, 0))]++;
-  b->result.done++;
-  b->result.worst = MAX(b->result.worst, (double)(now - slot->due) / 1000);
-  if (b->kind == MIX && slot->under_way != T_RELEASE && b->n_live < LIVE)
-    b->live[b->n_live++] = slot->id;
-  slot_free(b, place);
-}
-
-static void take(Bench *b, const uint8_t *bytes, size_t length, int64_t now)
-{
-  uint32_t xid = length < MADCAP_HEADER_LENGTH ? 0 : get32(bytes + 4), place = xid & (SLOTS - 1);
-  Slot *slot = &b->slots[place];
-
-  if (xid == 0 || slot->due == 0 || slot->xid != xid)   /* comes after we called it lost */
-    return;
-  if (slot->under_way != T_ECHO && length != 0 && bytes[1] == MADCAP_NAK) {
-    b->result.refused++;
-    slot_free(b, place);
-  } else if (slot->under_way == T_DISCOVER) {
-    b->answer[ECHO_FULL] = length;
-    slot->under_way = T_CHOOSE;
-    put_message(b, place, now);
-  } else {
-    if (slot->under_way == T_REQUEST)
-      b->answer[ECHO_REQUEST] = length;
-    finish(b, place, now);
-  }
-}
-
-static void give_up(Bench *b, int64_t now)
-{
-  while (b->sent_count > 0) {
-    Sent *first = &b->sent[b->sent_head];
-    Slot *slot = &b->slots[first->xid & (SLOTS - 1)];
-    bool waits = slot->due != 0 && slot->xid == first->xid;
-    if (waits && now - first->sent < LOST_AFTER && b->sent_count < SLOTS * 2 - BATCH)
-      break;
-    if (waits) {
-      b->result.lost++;
-      slot_free(b, first->xid & (SLOTS - 1));
-    }
-    b->sent_head = (b->sent_head + 1) % (SLOTS * 2);
-    b->sent_count--;
-  }
-}
-
-/* Sends what was prepared, and receives what is there, or waits for it that long. */
-static void turn(Bench *b, int64_t wait)
-{
-  struct pollfd poll_fd = { .fd = b->fd, .events = POLLIN };
-  struct timespec patience = { wait / 1000000000, wait % 1000000000 };
-  unsigned n;
-
-  if (b->out.count > 0)
-    side_send(&b->out, b->fd);
-  n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
-  if (n == 0 && wait > 0 && ppoll(&poll_fd, 1, &patience, NULL) > 0)
-    n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
-  int64_t now = now_ns();
-  for (unsigned rounds = 0; n > 0 && rounds < 16; rounds++) {
-    for (unsigned i = 0; i < n; i++)
-      take(b, b->in.data[i], b->in.messages[i].msg_len, now);
-    n = n < BATCH ? 0 : side_receive(&b->in, b->fd, MSG_DONTWAIT);
-    now = now_ns();
-  }
-  give_up(b, now);
-}
-
-static void closed_loop(Bench *b, int64_t end, uint64_t most)
-{
-  int64_t now;
-
-  while ((now = now_ns()) < end && b->result.done < most) {
-    while (b->n_free > (unsigned)(SLOTS - in_flight))
-      begin(b, now, now);
-    turn(b, 10000000);
-  }
-}
-
-static void open_loop(Bench *b, double rate, int64_t end)
-{
-  int64_t start = now_ns(), now;
-  uint64_t begun = 0;
-
-  while ((now = now_ns()) < end) {
-    uint64_t due = (uint64_t)((double)(now - start) * rate / 1e9);
-    /* What this end is late with says nothing of the other. */
-    uint64_t hopeless = (uint64_t)((double)MAX(now - start - TOO_LATE, 0) * rate / 1e9);
-    b->result.unsent += hopeless > begun ? hopeless - begun : 0;
-    begun = MAX(begun, hopeless);
-    for (unsigned i = 0; begun < due && i < BATCH; begun++, i++)
-      if (b->n_free > 0)
-        begin(b, start + (int64_t)((double)begun * 1e9 / rate), now);
-      else
-        b->result.unsent++;
-    turn(b, begun < due ? 0 : (int64_t)MIN(1e9 / rate, 200000));
-  }
-}
-
-/* Nanoseconds that the process, and its main thread alone, have run. */
-static void cpu_of(int process, double *all, double *first)
-{
-  g_autofree char *folder = g_strdup_printf("/proc/%d/task", process);
-  g_autoptr(GDir) dir = process != 0 ? g_dir_open(folder, 0, NULL) : NULL;
-
-  *all = *first = 0;
-  for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;) {
-    g_autofree char *path = g_strdup_printf("%s/%s/schedstat", folder, name);
-    g_autofree char *text = NULL;
-    if (!g_file_get_contents(path, &text, NULL, NULL))
-      continue;
-    double ran = g_ascii_strtod(text, NULL);
-    *all += ran;
-    if (atoi(name) == process)
-      *first = ran;
-  }
-}
-
-static void reset(Bench *b, Kind kind)
-{
-  b->kind = kind;
-  b->result = (Result){ 0 };
-  memset(b->buckets, 0, sizeof b->buckets);
-  b->n_free = 0;
-  for (uint32_t i = 0; i < SLOTS; i++)
-    slot_free(b, SLOTS - 1 - i);
-  b->sent_head = b->sent_count = 0;
-  Template *echo = &b->templates[T_ECHO];
-  *echo = b->templates[kind == ECHO_FULL ? T_DISCOVER : T_REQUEST];
-  echo->bytes[2] = (uint8_t)(b->answer[kind] >> 8);
-  echo->bytes[3] = (uint8_t)b->answer[kind];
-  echo->to = name_of(server_text, echo_port);
-}
-
-static Result measure(Bench *b, Kind kind, double rate, double length, uint64_t most)
-{
-  int process = kind == ECHO_REQUEST || kind == ECHO_FULL ? echo_pid : pid;
-  double all[2], first[2];
-
-  reset(b, kind);
-  cpu_of(process, &all[0], &first[0]);
-  int64_t start = now_ns(), end = start + (int64_t)(length * 1e9);
-  if (rate > 0)
-    open_loop(b, rate, end);
-  else
-    closed_loop(b, end, most);
-  uint64_t done = b->result.done;
-  b->result.seconds = (double)(now_ns() - start) / 1e9;
-  cpu_of(process, &all[1], &first[1]);
-  b->result.rate = (double)done / b->result.seconds;
-  b->result.cpu = (all[1] - all[0]) / 1000 / (double)MAX(done, 1);
-  b->result.cpu_main = (first[1] - first[0]) / 1000 / (double)MAX(done, 1);
-  for (int64_t stop = now_ns() + 2 * LOST_AFTER; b->n_free < SLOTS && now_ns() < stop;)
-    turn(b, 10000000);                  /* what is still under way counts as answered or lost */
-  b->result.p50 = percentile(b, 0.5);
-  b->result.p99 = percentile(b, 0.99);
-  b->result.p999 = percentile(b, 0.999);
-  return b->result;
-}
-
-/* ---- the table ------------------------------------------------------------------------------------ */
 
 static void row(const char *what, const Result *r, double ratio, const char *of)
 {
   printf("%-34s %9.0f/s %8.0f %8.0f %8.0f %8.0f %7" PRIu64 " %7" PRIu64 " %7" PRIu64
-         " %6.2f %6.2f", what, r->rate, r->p50, r->p99, r->p999, r->worst, r->lost, r->unsent, r->refused, r->cpu, r->cpu_main);
+         " %6.2f %6.2f",
+         what, r->rate, r->p50, r->p99, r->p999, r->worst, r->lost, r->unsent, r->refused, r->cpu,
+         r->cpu_main);
   if (ratio > 0)
     printf("  %5.1f %% of %s", 100 * ratio, of);
   printf("\n");
   fflush(stdout);
 }
+
+static void row_alone(const char *name, const char *what, const Result *r)
+{
+  if (json)
+    row_json(name, what, r, NULL);
+  else
+    row(what, r, 0, "");
+}
+
+static void head(void)
+{
+  if (!json)
+    printf("%-34s %11s %8s %8s %8s %8s %7s %7s %7s %6s %6s\n",
+           "median of the turns; latency in us", "rate", "p50", "p99", "p99.9", "worst", "lost",
+           "unsent", "refused", "cpu us", "main");
+}
+
+/* ---- measurements ----------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -499,102 +123,151 @@ static int by_value(const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
-static void head(void)
+static int by_cpu(const void *a, const void *b)
 {
-  printf("%-34s %11s %8s %8s %8s %8s %7s %7s %7s %6s %6s\n",
-         "median of the turns; latency in us", "rate", "p50",
-         "p99", "p99.9", "worst", "lost", "unsent", "refused", "cpu us", "main");
+  return by_value(&((const Result *)a)->cpu, &((const Result *)b)->cpu);
 }
 
-/* The echo before and after each measurement, since the machine's speed changes with its other work. */
-static double compare(Bench *b, Kind echo, Kind kind, const char *what, double pairs)
+/* The leases that this exchange starts from. */
+static void prepare(Load *load, Kind kind)
 {
-  Result bare[MOST_TURNS], real[MOST_TURNS];
-  double ratios[MOST_TURNS];
+  size_t aim = kind == RENEW ? RENEWED : kind == TURNOVER ? TURNED_OVER : 0;
 
+  if (aim == 0)
+    return;
+  load_hold(load, aim);
+  if (load_held(load) < aim)
+    load_measure(load, TURNOVER, 0, seconds * 4, aim - load_held(load));
+}
+
+/* The echo before and after each measurement, since the machine's speed changes with its other
+   work. */
+static double compare(Load *load, const Exchange *exchange)
+{
+  Result bare[MOST_TURNS] = { 0 }, real[MOST_TURNS];
+  double ratios[MOST_TURNS];
+  bool with_echo = load_options.echo_port != 0;
+  int middle = turns / 2;
+
+  prepare(load, exchange->kind);
   for (int i = 0; i < turns; i++) {
-    Result before = echo_port != 0 ? measure(b, echo, 0, seconds / 2, UINT64_MAX) : (Result){ 0 };
-    real[i] = measure(b, kind, 0, seconds, UINT64_MAX);
-    bare[i] = echo_port != 0 ? measure(b, echo, 0, seconds / 2, UINT64_MAX) : (Result){ 0 };
-    bare[i].rate = (before.rate + bare[i].rate) / 2;
-    ratios[i] = bare[i].rate > 0 ? real[i].rate * pairs / bare[i].rate : 0;
+    double before = 0;
+    if (with_echo)
+      before = load_measure(load, exchange->echo, 0, seconds / 2, UINT64_MAX).rate;
+    real[i] = load_measure(load, exchange->kind, 0, seconds, UINT64_MAX);
+    if (with_echo)
+      bare[i] = load_measure(load, exchange->echo, 0, seconds / 2, UINT64_MAX);
+    bare[i].rate = (before + bare[i].rate) / 2;
+    ratios[i] = bare[i].rate > 0 ? real[i].rate * exchange->pairs / bare[i].rate : 0;
   }
   qsort(bare, (size_t)turns, sizeof *bare, by_value);
   qsort(real, (size_t)turns, sizeof *real, by_value);
   qsort(ratios, (size_t)turns, sizeof *ratios, by_value);
-  if (echo_port != 0)
-    row(kind == FULL ? "bare echo, sizes of DISCOVER" : "bare echo, sizes of REQUEST", &bare[turns / 2],
-        0, "");
-  row(what, &real[turns / 2], ratios[turns / 2], pairs > 1 ? "half the pairs" : "the pairs");
-  return real[turns / 2].rate;
-}
-
-static Bench *bench_new(void)
-{
-  Bench *b = g_new0(Bench, 1);
-
-  b->fd = socket_open(0);
-  side_init(&b->in);
-  side_init(&b->out);
-  b->sent = g_new(Sent, SLOTS * 2);
-  b->live = g_new(uint64_t, LIVE);
-  b->run = (uint64_t)g_random_int() << 32 | g_random_int();
-  b->random = b->run | 1;
-  b->answer[ECHO_REQUEST] = b->answer[ECHO_FULL] = 64;
-  template_make(&b->templates[T_DISCOVER], MADCAP_DISCOVER, true, false);
-  template_make(&b->templates[T_CHOOSE], MADCAP_REQUEST, true, true);
-  template_make(&b->templates[T_REQUEST], MADCAP_REQUEST, false, false);
-  template_make(&b->templates[T_RENEW], MADCAP_RENEW, false, false);
-  template_make(&b->templates[T_RELEASE], MADCAP_RELEASE, false, false);
-  return b;
-}
-
-static void bench_all(Bench *b)
-{
-  static const struct { const char *name, *what; Kind kind, echo; double pairs; } kinds[] = {
-    { "request", "unicast REQUEST, ACK", REQUEST, ECHO_REQUEST, 1 },
-    { "full", "DISCOVER, OFFER, REQUEST, ACK", FULL, ECHO_FULL, 2 },
-    { "mix", "40 REQUEST, 40 RENEW, 20 RELEASE", MIX, ECHO_REQUEST, 1 },
+  Ratio ratio = {
+    ratios[middle], ratios[0], ratios[turns - 1], bare[middle].rate, bare[middle].cpu,
   };
+  if (json) {
+    row_json(exchange->name, exchange->what, &real[middle], with_echo ? &ratio : NULL);
+  } else {
+    if (with_echo)
+      row(exchange->kind == FULL ? "bare echo, sizes of DISCOVER" : "bare echo, sizes of REQUEST",
+          &bare[middle], 0, "");
+    row(exchange->what, &real[middle], ratio.ratio,
+        exchange->pairs > 1 ? "half the pairs" : "the pairs");
+  }
+  return real[middle].rate;
+}
+
+static void bench_open(Load *load)
+{
+  const Exchange *exchange = &exchanges[0];
+
+  for (size_t i = 0; only != NULL && i < G_N_ELEMENTS(exchanges); i++)
+    if (strcmp(only, exchanges[i].name) == 0)
+      exchange = &exchanges[i];
+  prepare(load, exchange->kind);
+  Result r = load_measure(load, exchange->kind, open_rate, seconds, UINT64_MAX);
+  head();
+  row_alone(exchange->name, "at a given rate", &r);
+}
+
+static void bench_fill(Load *load)
+{
+  Result r = load_measure(load, REQUEST, 0, 600, (uint64_t)fill);
+
+  head();
+  row_alone("fill", "filling by unicast REQUEST", &r);
+}
+
+/* More are under way at the highest occupancy than are free, if --in-flight isn't small. */
+static void bench_occupancy(Load *load)
+{
+  static const struct { const char *name; double part; } levels[] = {
+    { "50 %", 0.5 }, { "90 %", 0.9 }, { "99 %", 0.99 }, { "99.9 %", 0.999 },
+  };
+  Result results[MOST_TURNS];
+
+  head();
+  for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
+    size_t aim = (size_t)(occupancy * levels[i].part);
+    load_hold(load, aim);
+    if (load_held(load) < aim)
+      load_measure(load, TURNOVER, 0, 600, aim - load_held(load));
+    for (int turn = 0; turn < turns; turn++)
+      results[turn] = load_measure(load, TURNOVER, 0, seconds, UINT64_MAX);
+    qsort(results, (size_t)turns, sizeof *results, by_cpu);
+    row_alone(levels[i].name, levels[i].name, &results[turns / 2]);
+  }
+}
+
+static void bench_all(Load *load)
+{
   double requests = 0;
 
-  measure(b, REQUEST, 0, 0.2, 1000);    /* the answers' sizes */
-  measure(b, FULL, 0, 0.2, 1000);
   head();
-  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++)
-    if (only == NULL || strcmp(only, kinds[i].name) == 0) {
-      double rate = compare(b, kinds[i].echo, kinds[i].kind, kinds[i].what, kinds[i].pairs);
-      requests = kinds[i].kind == REQUEST ? rate : requests;
+  for (size_t i = 0; i < G_N_ELEMENTS(exchanges); i++)
+    if (only == NULL || strcmp(only, exchanges[i].name) == 0) {
+      double rate = compare(load, &exchanges[i]);
+      requests = exchanges[i].kind == REQUEST ? rate : requests;
     }
   for (double part = 0.5; part <= 2 && only == NULL; part *= 4) {
-    Result r = measure(b, REQUEST, requests * part, seconds, UINT64_MAX);
-    row(part < 1 ? "REQUEST, ACK at half that rate" : "REQUEST, ACK at twice that rate", &r,
-        r.rate / requests, "that rate");
+    Result r = load_measure(load, REQUEST, requests * part, seconds, UINT64_MAX);
+    const char *what = part < 1 ? "REQUEST, ACK at half that rate"
+                                : "REQUEST, ACK at twice that rate";
+    if (json)
+      row_json(part < 1 ? "half" : "twice", what, &r, NULL);
+    else
+      row(what, &r, r.rate / requests, "that rate");
   }
 }
 
 int main(int argc, char **argv)
 {
-  g_autoptr(GOptionContext) options = g_option_context_new("- load on a MADCAP server");
+  g_autoptr(GOptionContext) context = g_option_context_new("- load on a MADCAP server");
   g_autoptr(GError) error = NULL;
 
-  g_option_context_add_main_entries(options, entries, NULL);
-  if (!g_option_context_parse(options, &argc, &argv, &error)) {
+  g_option_context_add_main_entries(context, entries, NULL);
+  if (!g_option_context_parse(context, &argc, &argv, &error)) {
     fprintf(stderr, "bench-madcap: %s\n", error->message);
     return 2;
   }
-  if (server_text == NULL && echo_port != 0)
-    be_the_echo();
+  if (load_options.server == NULL && load_options.echo_port != 0)
+    load_echo(load_options.echo_port);
   turns = CLAMP(turns, 1, MOST_TURNS);
-  in_flight = CLAMP(in_flight, 1, SLOTS / 2);
-  seconds = CLAMP(seconds, 0.1, 600);
-  Bench *b = bench_new();
-  if (fill > 0 || open_rate > 0) {
-    Result r = measure(b, REQUEST, open_rate, fill > 0 ? 600 : seconds, fill > 0 ? (uint64_t)fill : UINT64_MAX);
-    head();
-    row(fill > 0 ? "filling by unicast REQUEST" : "REQUEST, ACK at a given rate", &r, 0, "");
-  } else {
-    bench_all(b);
+  seconds = CLAMP(seconds, 0.02, 600);
+  Load *load = load_new(&load_options);
+  if (fill == 0 && occupancy == 0) {    /* the answers' sizes */
+    load_measure(load, REQUEST, 0, 0.2, 1000);
+    load_measure(load, FULL, 0, 0.2, 1000);
   }
+  if (fill > 0)
+    bench_fill(load);
+  else if (occupancy > 0)
+    bench_occupancy(load);
+  else if (open_rate > 0)
+    bench_open(load);
+  else
+    bench_all(load);
+  load_free(load);
   return 0;
 }

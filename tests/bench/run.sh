@@ -3,13 +3,19 @@
 # own, joined by a veth pair; prints one table. Nothing of it touches the host's network, all of it ends
 # with the script.
 #
-# Usage: tests/bench/run.sh [--builddir DIR] [--state DIR] [--ethernet POLICY] [--fill N]
+# Usage: tests/bench/run.sh --all [--quick] [--json FILE] [--builddir DIR] [--state DIR]
+#        tests/bench/run.sh [--builddir DIR] [--state DIR] [--ethernet POLICY] [--fill N]
 #                           [-- OPTION-OF-BENCH-MADCAP...]
+#   --all            the whole table, by table.py; within 8 minutes, with --quick within 90 s
 #   --builddir DIR   where "make check" ran (default: .)
 #   --state DIR      where the server's state goes; the disk matters (default: a folder in $TMPDIR)
 #   --ethernet P     distinct (default), prefer, ignore
 #   --fill N         instead of rates: memory and disk of N leases, restart with them, the idle cost
 set -u
+if [ "${1-}" = --all ]; then
+  shift
+  exec "${PYTHON3:-python3}" "$(dirname "$0")/table.py" "$@"
+fi
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 if [ -z "${MALLOCD_BENCH_INSIDE-}" ]; then
   user=
