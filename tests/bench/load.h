@@ -12,7 +12,7 @@ typedef enum {
   ECHO_REQUEST, REQUEST, ECHO_FULL, FULL,
   MIX,                                  /* 40 REQUEST, 40 RENEW, 20 RELEASE */
   RENEW,
-  TURNOVER,                             /* a REQUEST where fewer are held than shall be, else a RELEASE */
+  TURNOVER,                             /* a REQUEST where too few are held, else a RELEASE */
   KINDS,
 } Kind;
 

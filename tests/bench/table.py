@@ -1,6 +1,6 @@
-"""The whole table of what the daemon does: rates against the bare UDP echo, latency, overload, memory,
-disk, start-up and rest by the number of leases, cost by occupancy. tests/bench/run.sh --all is the
-way to start it.
+"""The whole table of what the daemon does: rates against the bare UDP echo, latency, overload,
+memory, disk, start-up and rest by the number of leases, cost by occupancy. tests/bench/run.sh --all
+is the way to start it.
 
     --builddir DIR   where "make check" ran (default: .)
     --quick          less of everything: within 90 s instead of 8 minutes
@@ -74,7 +74,7 @@ interfaces = bench0
 """
 
 
-# ---- the bed ---------------------------------------------------------------------------------------
+# ---- the bed -----------------------------------------------------------------------------------
 
 
 class Bed:
@@ -146,7 +146,7 @@ def commits(daemon):
     return store["batches"], store["changes"]
 
 
-# ---- sections --------------------------------------------------------------------------------------
+# ---- sections ----------------------------------------------------------------------------------
 
 
 def rate(bed, daemon, kind, in_flight, turns):
@@ -258,7 +258,7 @@ def occupancy(bed):
     return found
 
 
-# ---- the machine -----------------------------------------------------------------------------------
+# ---- the machine -------------------------------------------------------------------------------
 
 
 def processor():
@@ -294,10 +294,11 @@ class Machine:
         took = time.monotonic() - self.begun
         everything = took * os.cpu_count()
         return {**self.about, "load_end": os.getloadavg()[0], "seconds": took,
-                "others_share": max(busy - own, 0) / everything, "stolen_share": stolen / everything}
+                "others_share": max(busy - own - stolen, 0) / everything,
+                "stolen_share": stolen / everything}
 
 
-# ---- the table -------------------------------------------------------------------------------------
+# ---- the table ---------------------------------------------------------------------------------
 
 
 def say(text=""):
@@ -318,7 +319,9 @@ def show_head(title):
 def show_rates(title, rows):
     show_head(title)
     for row in rows:
-        lost = f", {row['lost']} lost, {row['refused']} refused" if row["lost"] + row["refused"] else ""
+        lost = ""
+        if row["lost"] + row["refused"]:
+            lost = f", {row['lost']} lost, {row['refused']} refused"
         of = "half the pairs" if row["name"] == "full" else "the pairs"
         show_row(row, f"{row['what']}, {row['in_flight']}"[:34],
                  f"{row['ratio']:.1%} ({row['ratio_lowest']:.1%} to {row['ratio_highest']:.1%}) of "
@@ -329,28 +332,30 @@ def show_rates(title, rows):
 def show_open(half, twice):
     show_head("open loop")
     for row in half or ():
-        show_row(row, f"{row['name']}, at half the closed loop's", f"{row['asked']:.0f} asked a second, "
-                 f"{row['lost']} lost, {row['unsent']} unsent")
+        show_row(row, f"{row['name']}, at half the closed loop's",
+                 f"{row['asked']:.0f} asked a second, {row['lost']} lost, {row['unsent']} unsent")
     if twice:
         show_row(twice, "request, at twice the closed loop's",
-                 f"{twice['asked']:.0f} asked a second, {twice['sent']:.0f} sent; {twice['share']:.1%} of "
-                 f"the closed loop's answered; {twice['datagrams-shed']} shed, "
+                 f"{twice['asked']:.0f} asked a second, {twice['sent']:.0f} sent; "
+                 f"{twice['share']:.1%} of the closed loop's answered; "
+                 f"{twice['datagrams-shed']} shed, "
                  f"{twice['overload-ignored']} ignored, {twice['lost']} unanswered")
 
 
 def show_leases(rows):
     say()
-    say(f"{'octets a lease':>12} {'granted:':>9} {'without':>8} {'by':>8} {'started:':>9} {'by':>8} "
-        f"{'disk':>6} {'after':>6} {'start,':>7} {'its':>7} {'at rest,':>9}")
-    say(f"{'leases':>14} {'all':>9} {'caches':>8} {'counter':>8} {'all':>9} {'counter':>8} {'':>6} "
-        f"{'stop':>6} {'s':>7} {'cpu s':>7} {'us/s':>9}")
+    heads = [("octets a", "lease"), ("granted,", "all"), ("without", "caches"), ("by", "counter"),
+             ("started,", "all"), ("by", "counter"), ("disk", ""), ("disk", "stopped"),
+             ("start,", "s"), ("its", "cpu s"), ("at rest,", "us/s")]
+    for line in zip(*heads):
+        say(" ".join(f"{text:>9}" for text in line))
     for row in rows:
         granted, started = row["granted"], row["started"]
-        say(f"{row['leases']:14} {granted['anonymous_a_lease']:9.0f} "
-            f"{granted['beyond_caches_a_lease']:8.0f} {granted['counter_a_lease']:8.0f} "
-            f"{started['anonymous_a_lease']:9.0f} {started['counter_a_lease']:8.0f} "
-            f"{row['disk_a_lease']:6.0f} {row['disk_stopped_a_lease']:6.0f} "
-            f"{row['start_seconds']:7.2f} {row['start_cpu_seconds']:7.2f} "
+        say(f"{row['leases']:9} {granted['anonymous_a_lease']:9.0f} "
+            f"{granted['beyond_caches_a_lease']:9.0f} {granted['counter_a_lease']:9.0f} "
+            f"{started['anonymous_a_lease']:9.0f} {started['counter_a_lease']:9.0f} "
+            f"{row['disk_a_lease']:9.0f} {row['disk_stopped_a_lease']:9.0f} "
+            f"{row['start_seconds']:9.2f} {row['start_cpu_seconds']:9.2f} "
             f"{row['rest_us_a_second']:9.0f}")
 
 
@@ -379,10 +384,10 @@ def measure(bed, results):
 
 def show_machine(machine):
     say()
-    say(f"{machine['processors']} processors ({machine['model']}), Linux {machine['kernel']}, state on "
-        f"{machine['state_on']}; {machine['seconds']:.0f} s; load {machine['load_start']:.1f} at first, "
-        f"{machine['load_end']:.1f} at last; others took {machine['others_share']:.0%} of the "
-        f"processors, the host {machine['stolen_share']:.0%}")
+    say(f"{machine['processors']} processors ({machine['model']}), Linux {machine['kernel']}, "
+        f"state on {machine['state_on']}; {machine['seconds']:.0f} s; load "
+        f"{machine['load_start']:.1f} at first, {machine['load_end']:.1f} at last; others took "
+        f"{machine['others_share']:.0%} of the processors, the host {machine['stolen_share']:.0%}")
     if machine["others_share"] + machine["stolen_share"] > 0.1:
         say("The machine had other work: rates and latencies are too low and too high; ratios and "
             "processor times come closer.")
@@ -409,7 +414,7 @@ def parse():
     parser.add_argument("--builddir", help="where \"make check\" ran (default: .)")
     parser.add_argument("--quick", action="store_true", help="within 90 s instead of 8 minutes")
     parser.add_argument("--smoke", action="store_true", help="a few seconds: only whether it works")
-    parser.add_argument("--json", metavar="FILE", help="the same figures, and the machine's description")
+    parser.add_argument("--json", metavar="FILE", help="the same figures, and what machine it was")
     parser.add_argument("--state", metavar="DIR", default="/tmp", help="where the state goes")
     return parser.parse_args()
 

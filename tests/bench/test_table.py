@@ -1,5 +1,5 @@
-"""The whole table of the benches comes, well-formed and without a gap. The figures are not judged: there
-is no machine so busy that this fails."""
+"""The whole table of the benches comes, well-formed and without a gap. The figures are not judged:
+there is no machine so busy that this fails."""
 
 import json
 import os
@@ -20,8 +20,8 @@ MEMORY = {"anonymous", "counter", "answers", "anonymous_a_lease", "counter_a_lea
           "beyond_caches_a_lease"}
 LEASES = {"leases", "rate", "rest_us_a_second", "granted", "started", "disk", "disk_stopped",
           "disk_a_lease", "disk_stopped_a_lease", "start_seconds", "start_cpu_seconds"}
-MACHINE = {"processors", "model", "kernel", "state_on", "load_start", "load_end", "began", "seconds",
-           "others_share", "stolen_share"}
+MACHINE = {"processors", "model", "kernel", "state_on", "load_start", "load_end", "began",
+           "seconds", "others_share", "stolen_share"}
 LEVELS = ["50 %", "90 %", "99 %", "99.9 %"]
 
 

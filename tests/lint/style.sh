@@ -24,7 +24,6 @@ tests/unit/test-madcap-server-parts.c
 contrib/install-deps.sh
 contrib/run-tests.sh
 core/leases.c
-tests/bench/bench-madcap.c
 tests/bench/bench-udp.c
 tests/bench/run.sh
 tests/coverage.sh
