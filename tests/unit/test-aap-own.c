@@ -518,3 +518,79 @@ Test(aap_own, ends_are_bounded)
   ends.before_restart = 150000;
   cr_assert(aap_advertised_match(&ends, 123456, 10), "a former life");
 }
+
+/* ---- anything at any time --------------------------------------------------------------------- */
+
+static uint64_t next_random(uint64_t *seed, uint64_t below)
+{
+  *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+  return (*seed >> 33) % below;
+}
+
+static void one_change(AapBed *bed, uint64_t *seed)
+{
+  static const AapType types[] = { AAP_ACLM, AAP_AIU, AAP_AIU, AAP_AITU };
+  AapNode *node = &bed->nodes[0];
+  unsigned first = (unsigned)next_random(seed, 250), last = first + (unsigned)next_random(seed, 6);
+  int64_t ends[] = { 0, 100, 7200, 9000, 20000 }, now_s = bed->now / AAP_US;
+  int64_t end_s = now_s + ends[next_random(seed, G_N_ELEMENTS(ends))];
+  g_autofree char *span = g_strdup_printf("233.252.0.%u-233.252.0.%u", first, last);
+  MalAddress at = mal_address_ipv4(0xe9fc0000 + first);
+  node->zone->now = aap_bed_clock(node);
+  switch (next_random(seed, 9)) {
+  case 0: case 1: case 2:
+    aap_bed_own(node, span, end_s + 1);
+    break;
+  case 3:
+    aap_owns_set_end(node->zone, at, AAP_BED_EPOCH + end_s);
+    break;
+  case 4:
+    aap_owns_give_back(node->zone, at);
+    break;
+  case 5: case 6:
+    aap_bed_inject(node, next_random(seed, 2) ? "192.0.2.200" : "192.0.2.201",
+                   types[next_random(seed, 4)], (uint32_t)next_random(seed, 9), span, end_s);
+    break;
+  case 7:
+    node->keep_fails = next_random(seed, 4) == 0;
+    node->keep_delay = (int64_t)next_random(seed, 3) * S(1);
+    break;
+  default:
+    if (next_random(seed, 10) == 0)
+      aap_bed_available(bed, next_random(seed, 3) ? LARGE : "233.252.0.0-233.252.0.99",
+                        now_s + 5000);
+  }
+}
+
+static void check_announced(const AapBed *bed)
+{
+  const AapNode *node = &bed->nodes[0];
+  g_autoptr(GArray) all = aap_spans_new();
+  for (guint i = 0; i < bed->sent->len; i++) {
+    const AapSent *sent = &g_array_index(bed->sent, AapSent, i);
+    for (size_t k = 0; sent->at >= bed->now - S(45) && k < sent->msg.n_ranges; k++)
+      aap_spans_add(all, sent->msg.ranges[k].span);
+  }
+  g_autoptr(GArray) both = aap_spans_intersection(all, node->owned);
+  cr_assert(aap_spans_equal(both, node->owned), "AAP-65: all that is owned was announced lately");
+}
+
+Test(aap_own, invariants_hold_whatever_happens)
+{
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    AapBed *bed = bed_of(1);
+    uint64_t state = seed;
+    for (unsigned i = 0; i < 400; i++) {
+      one_change(bed, &state);
+      aap_bed_check(bed);
+      aap_bed_run(bed, bed->now + (int64_t)next_random(&state, 6) * S(1) / 2);
+      aap_bed_check(bed);
+    }
+    aap_bed_run(bed, bed->now + S(60));
+    check_announced(bed);
+    bed->nodes[0].keep_fails = false;
+    aap_bed_run(bed, bed->now + S(30000));
+    aap_bed_check(bed);
+    aap_bed_free(bed);
+  }
+}
