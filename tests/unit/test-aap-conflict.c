@@ -321,16 +321,18 @@ static AapBed *former_holder(void)
 typedef struct {
   const char *name;
   const char *claimant; /* NULL: nobody claims */
+  const char *second;   /* claims, too */
   int64_t end_s;
   unsigned answers;
 } Stale;
 
 static const Stale stales[] = {
-  { "S defends against a third", T_, 7200, 1 },
-  { "nobody claims: S may hold it", NULL, 7200, 0 },
-  { "S itself claimed it", S_, 7200, 0 },
-  { "an end that was never ours", T_, 8000, 0 },
-  { "ended", T_, 10, 0 },
+  { "S defends against a third", T_, NULL, 7200, 1 },
+  { "nobody claims: S may hold it", NULL, NULL, 7200, 0 },
+  { "S itself claimed it", S_, NULL, 7200, 0 },
+  { "S itself claimed it, as a third did", T_, S_, 7200, 0 },
+  { "an end that was never ours", T_, NULL, 8000, 0 },
+  { "ended", T_, NULL, 10, 0 },
 };
 
 Test(aap_conflict, a_stale_defence_is_put_right_AAP_72)
@@ -343,6 +345,8 @@ Test(aap_conflict, a_stale_defence_is_put_right_AAP_72)
     int64_t since = bed->now;
     if (row->claimant != NULL)
       aap_bed_inject(node, row->claimant, AAP_ACLM, 1, "233.252.0.18-233.252.0.25", 9000);
+    if (row->second != NULL)
+      aap_bed_inject(node, row->second, AAP_ACLM, 2, "233.252.0.18-233.252.0.25", 9000);
     aap_bed_run(bed, bed->now + S(3));
     aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.18-233.252.0.19", row->end_s);
     cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, &last), row->answers, "%s", row->name);

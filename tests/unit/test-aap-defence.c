@@ -226,6 +226,21 @@ Test(aap_defence, what_ended_leaves_the_question)
   aap_bed_free(bed);
 }
 
+/* The first interval of an own address is 0, even where its answer has to wait a while. */
+Test(aap_defence, nothing_doubles_an_interval_of_0_AAP_79)
+{
+  AapBed *bed = bed_of(1, "233.252.0.16-233.252.0.19", NULL);
+  AapNode *node = &bed->nodes[0];
+  int64_t since = bed->now;
+  aap_bed_inject(node, B_, AAP_ACLM, 27, "233.252.0.16-233.252.0.19", 7200);
+  aap_bed_inject(node, B_, AAP_ACLM, 28, "233.252.0.16-233.252.0.19", 7200);
+  aap_bed_run(bed, since + S(1) / 2);
+  aap_bed_inject(node, D_, AAP_AIU, 1, "233.252.0.16-233.252.0.19", 7200);
+  cr_assert_eq(running(bed), 2);
+  cr_assert_eq(aap_defences_due(node->zone->defences), since + S(1));
+  aap_bed_free(bed);
+}
+
 /* ---- bounds ----------------------------------------------------------------------------------- */
 
 Test(aap_defence, one_immediate_answer_a_second_for_one_set_AAP_169)
