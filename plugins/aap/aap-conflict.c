@@ -11,7 +11,7 @@
 #define MAX_TOMBSTONES 1024
 #define MAX_ANSWERS 3     /* of one tombstone */
 
-/* ---- voices ----------------------------------------------------------------------------------- */
+/* ---- voices ---------------------------------------------------------------------------------- */
 
 static bool same_note(const void *a, const void *b)
 {
@@ -67,7 +67,7 @@ static bool claimed_by_third(const AapZone *zone, MalEndpoint peer, MalSpan span
   return false;
 }
 
-/* ---- suspension ------------------------------------------------------------------------------- */
+/* ---- suspension ------------------------------------------------------------------------------ */
 
 bool aap_conflict_is_suspended(const AapOwns *owns, MalSpan span)
 {
@@ -191,7 +191,7 @@ void aap_conflict_forget(AapZone *zone, MalSpan span)
   aap_conflict_unbury(owns, span);
 }
 
-/* ---- conflicts (3.2.3) ------------------------------------------------------------------------ */
+/* ---- conflicts (3.2.3) ---------------------------------------------------------------------- */
 
 static void conflict(AapZone *zone, MalEndpoint peer, MalSpan span)
 {
@@ -325,7 +325,7 @@ static void collide(AapZone *zone, MalEndpoint peer, MalSpan span, bool adopted_
   }
 }
 
-/* ---- what was given up and is still defended (3.2.8) ------------------------------------------ */
+/* ---- what was given up and is still defended (3.2.8) ----------------------------------------- */
 
 static bool is_after(MalTime end, const AapAdvertised *ends)
 {
@@ -415,7 +415,7 @@ static MalTime last_end(const AapTombstone *stone)
   return last;
 }
 
-/* ---- hearing ---------------------------------------------------------------------------------- */
+/* ---- hearing --------------------------------------------------------------------------------- */
 
 void aap_owns_heard_in_use(AapZone *zone, MalEndpoint peer, const GArray *ranges)
 {
@@ -453,7 +453,7 @@ void aap_owns_heard_claim(AapZone *zone, MalEndpoint peer, AapType type, const G
   }
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void first_due(MalSpan span, void *value, void *data)
 {

@@ -1,5 +1,5 @@
-/* The Allocation Defense timer (draft-ietf-malloc-aap-04 3.2.2), one for each request that claims or
-   preallocates what the record knows as allocated, by us or by anybody. What is in question is
+/* The Allocation Defense timer (draft-ietf-malloc-aap-04 3.2.2), one for each request that claims
+   or preallocates what the record knows as allocated, by us or by anybody. What is in question is
    looked up at each AIU, so that it carries the ends that hold then. */
 #include "aap-zone-private.h"
 
@@ -74,7 +74,7 @@ static void cancel(AapZone *zone, guint at)
   g_ptr_array_remove_index(defences->running, at);
 }
 
-/* ---- what is in question ---------------------------------------------------------------------- */
+/* ---- what is in question --------------------------------------------------------------------- */
 
 static void set_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t heard, void *data)
 {
@@ -101,8 +101,8 @@ static void append(MalSpan span, void *value, void *data)
   g_array_append_val((GArray *)data, extent);
 }
 
-/* All of SPANS (MalSpan) that is allocated, as an AIU lists it: in order, neighbours with one end as
-   one. Of what is ours nobody else knows better. OWN: some of it is. */
+/* All of SPANS (MalSpan) that is allocated, as an AIU lists it: in order, neighbours with one end
+   as one. Of what is ours nobody else knows better. OWN: some of it is. */
 static GArray *allocated(const AapZone *zone, const GArray *spans, bool *own)
 {
   g_autoptr(AapIntervals) map = aap_intervals_new(sizeof(MalTime), NULL);
@@ -147,7 +147,7 @@ static void replace_question(AapDefences *defences, Defence *d, GArray *spans)
   d->question = spans;
 }
 
-/* ---- answering -------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 typedef struct {
   GArray *spans;
@@ -165,7 +165,8 @@ static void recent(MalSpan span, void *value, void *data)
 }
 
 /* When it was within the last [RESEND-WAIT] that all of EXTENTS were listed, the earliest of these
-   instants; else INT64_MIN. One claimant with many requests gets no more answers than one with one. */
+   instants; else INT64_MIN. Many requests of one claimant get no more answers than
+   one. */
 static int64_t answered_at(const AapZone *zone, const GArray *extents)
 {
   g_autoptr(GArray) rest = spans_of(extents);
@@ -224,7 +225,7 @@ static bool fire(AapZone *zone, Defence *d)
   return d->interval <= zone->params->repeat_interval;
 }
 
-/* ---- hearing ---------------------------------------------------------------------------------- */
+/* ---- hearing --------------------------------------------------------------------------------- */
 
 static bool find(const AapDefences *defences, MalEndpoint peer, uint32_t rseq, guint *at)
 {
@@ -369,7 +370,7 @@ void aap_defences_allocation_ended(AapZone *zone, MalSpan span)
   }
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 int64_t aap_defences_due(const AapDefences *defences)
 {

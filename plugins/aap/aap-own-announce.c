@@ -43,7 +43,7 @@ void aap_announce_let_go(AapOwns *owns)
   }
 }
 
-/* ---- what is in a message --------------------------------------------------------------------- */
+/* ---- what is in a message -------------------------------------------------------------------- */
 
 static guint place(const AapAnnouncement *a, MalAddress first)
 {
@@ -104,7 +104,7 @@ static size_t count_alone(const AapZone *zone, const AapBlock *block)
   return ranges->len;
 }
 
-/* ---- consolidation ---------------------------------------------------------------------------- */
+/* ---- consolidation --------------------------------------------------------------------------- */
 
 static bool is_steady_neighbour(const AapBlock *low, const AapBlock *high, const AapBlock *other,
                                 const AapAnnouncement *from)
@@ -206,7 +206,7 @@ static void split_overfull(AapZone *zone, AapAnnouncement *a)
   g_ptr_array_set_size(a->blocks, (gint)i);
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static bool send_ranges(AapZone *zone, const AapAnnouncement *a, uint8_t mseq, const GArray *ranges)
 {
@@ -313,7 +313,7 @@ int64_t aap_announce_due(const AapOwns *owns)
   return due;
 }
 
-/* ---- changes ---------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static bool has_room(const AapZone *zone, const AapAnnouncement *a)
 {

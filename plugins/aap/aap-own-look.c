@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- advertised end times --------------------------------------------------------------------- */
+/* ---- advertised end times -------------------------------------------------------------------- */
 
 static void remove_end(AapAdvertised *ends, unsigned at)
 {
@@ -57,7 +57,7 @@ void aap_owns_clock_stepped(AapZone *zone, int64_t delta)
   aap_conflict_clock_stepped(owns, delta);
 }
 
-/* ---- each ------------------------------------------------------------------------------------- */
+/* ---- each ------------------------------------------------------------------------------------ */
 
 typedef struct {
   MalSpan span;
@@ -132,7 +132,7 @@ void aap_owns_usage(const AapZone *zone, AapZoneUsage *usage)
   usage->announcements = zone->owns->announcements->len;
 }
 
-/* ---- entries ---------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 typedef struct {
   const AapZone *zone;
@@ -166,7 +166,7 @@ void aap_owns_each_entry(const AapZone *zone, AapEntryFunc func, void *data)
   }
 }
 
-/* ---- invariants ------------------------------------------------------------------------------- */
+/* ---- invariants ------------------------------------------------------------------------------ */
 
 static void check_block(const AapZone *zone, const AapBlock *block, const AapBlock *before)
 {

@@ -34,8 +34,8 @@ typedef struct {
   bool kept, adopted, ending;
 } AapBlock;
 
-/* One AIU message. Not STEADY: in back-off, INTERVAL is the one that runs (0: the first AIU is still
-   to leave). */
+/* One AIU message. Not STEADY: in back-off, INTERVAL is the one that runs (0: the first AIU is
+   still to leave). */
 struct AapAnnouncement {
   GPtrArray *blocks; /* AapBlock, borrowed, by address */
   GArray *said;      /* spans of the last message; NULL: none was sent */
@@ -84,20 +84,20 @@ struct AapOwns {
   bool uneven;               /* blocks left their messages: fewer may do */
 };
 
-/* ---- aap-own.c ---- */
+/* ---- aap-own.c --- */
 
 AapBlock *aap_owns_find(const AapOwns *owns, MalAddress first);
 /* The first block that ends at or after AT. */
 AapBlock *aap_owns_from(const AapOwns *owns, MalAddress at);
 AapBlock *aap_owns_after(const AapOwns *owns, const AapBlock *block);
-/* The unended stretches of SPAN, allocated until END, that are available, with the end that follows:
-   neighbours with one end as one. */
+/* The unended stretches of SPAN, allocated until END, that are available, with the end that
+   follows: neighbours with one end as one. */
 void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFunc func,
                         void *data);
-/* Takes SPAN out of the blocks, exactly: to a conflict, or a collision while it is being written. */
+/* Takes SPAN out of the blocks, exactly: to a conflict, or a collision while it is written. */
 void aap_owns_lose(AapZone *zone, MalSpan span);
 
-/* ---- aap-own-announce.c ---- */
+/* ---- aap-own-announce.c --- */
 
 void aap_announce_new(AapZone *zone, AapBlock *block);
 /* REST is what was split off BLOCK: announced in the same message. */
@@ -111,7 +111,7 @@ int64_t aap_announce_due(const AapOwns *owns);
 void aap_announcement_free(gpointer announcement);
 void aap_announce_let_go(AapOwns *owns); /* the numbers, before all are freed */
 
-/* ---- aap-conflict.c ---- */
+/* ---- aap-conflict.c --- */
 
 void aap_voice_free(gpointer voice);
 void aap_conflict_run(AapZone *zone);

@@ -6,7 +6,7 @@
 
 #include "aap-time.h"
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static gint by_first(gconstpointer a, gconstpointer b, gpointer data)
 {
@@ -89,7 +89,7 @@ static AapBlock *insert(AapOwns *owns, const AapBlock *value)
   return block;
 }
 
-/* ---- effective ends (3.2.10.1) ---------------------------------------------------------------- */
+/* ---- effective ends (3.2.10.1) --------------------------------------------------------------- */
 
 /* Index of the first available range that ends at or after AT. */
 static guint available_from(const GArray *available, MalAddress at)
@@ -147,7 +147,7 @@ static void collect(MalSpan span, MalTime end, void *data)
   g_array_append_val((GArray *)data, extent);
 }
 
-/* ---- what layer 1 was told -------------------------------------------------------------------- */
+/* ---- what layer 1 was told ------------------------------------------------------------------- */
 
 static void add_told(MalSpan span, void *value, void *data)
 {
@@ -199,7 +199,7 @@ static void reconcile(AapZone *zone, MalSpan span, AapBlock *block, AapGone why)
     tell_owned(zone, &g_array_index(extents, AapExtent, i));
 }
 
-/* ---- the disk (3.1) --------------------------------------------------------------------------- */
+/* ---- the disk (3.1) -------------------------------------------------------------------------- */
 
 static void write_block(AapZone *zone, AapBlock *block)
 {
@@ -264,7 +264,7 @@ void aap_owns_kept(AapZone *zone, MalAddress first, bool ok)
   owns->retry = MIN(owns->retry, block->retry);
 }
 
-/* ---- making, changing, giving back ------------------------------------------------------------ */
+/* ---- making, changing, giving back ----------------------------------------------------------- */
 
 void aap_owns_add(AapZone *zone, MalSpan span, MalTime end)
 {
@@ -364,7 +364,7 @@ void aap_owns_give_back(AapZone *zone, MalAddress first)
   aap_announce_again(zone, block, true);
 }
 
-/* ---- losing ----------------------------------------------------------------------------------- */
+/* ---- losing ---------------------------------------------------------------------------------- */
 
 /* What stays of the block is written before what was there is overwritten or forgotten. */
 static void cut(AapZone *zone, AapBlock *block, MalSpan part)
@@ -400,7 +400,7 @@ void aap_owns_lose(AapZone *zone, MalSpan span)
   }
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void end_block(AapZone *zone, AapBlock *block)
 {

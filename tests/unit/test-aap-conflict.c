@@ -139,7 +139,7 @@ Test(aap_conflict, found_while_it_listens_is_handled_silently)
   aap_bed_free(bed);
 }
 
-/* ---- who goes on is a holder (the echo window) ------------------------------------------------ */
+/* ---- who goes on is a holder (the echo window) ----------------------------------------------- */
 
 typedef struct {
   const char *name;
@@ -305,7 +305,7 @@ Test(aap_conflict, many_voices)
   aap_bed_free(bed);
 }
 
-/* ---- given up, still defended (AAP-72) -------------------------------------------------------- */
+/* ---- given up, still defended (AAP-72) ------------------------------------------------------- */
 
 /* OWN was given back; the end that is true is past, the one advertised before is not. */
 static AapBed *former_holder(void)

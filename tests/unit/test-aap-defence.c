@@ -241,7 +241,7 @@ Test(aap_defence, nothing_doubles_an_interval_of_0_AAP_79)
   aap_bed_free(bed);
 }
 
-/* ---- bounds ----------------------------------------------------------------------------------- */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 Test(aap_defence, one_immediate_answer_a_second_for_one_set_AAP_169)
 {

@@ -519,7 +519,7 @@ Test(aap_own, ends_are_bounded)
   cr_assert(aap_advertised_match(&ends, 123456, 10), "a former life");
 }
 
-/* ---- anything at any time --------------------------------------------------------------------- */
+/* ---- anything at any time -------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *seed, uint64_t below)
 {
