@@ -222,7 +222,7 @@ static void old_echo(MalSpan span, void *value, void *data)
   g_array_append_val(echo->notes, note);
 }
 
-/* A probable defence of SPAN by PEER, noted; or, where it goes on too long, a conflict after all. */
+/* A probable defence of SPAN by PEER, noted; or, where it goes on too long, a conflict. */
 static void echo(AapZone *zone, MalEndpoint peer, MalSpan span)
 {
   AapVoice *voice = get_voice(zone, peer);
