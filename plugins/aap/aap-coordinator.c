@@ -211,6 +211,14 @@ void aap_coordinator_run(AapCoordinator *c, AapNow now)
   }
 }
 
+bool aap_coordinator_announce(AapCoordinator *c, AapNow now)
+{
+  if (c->state != AAP_COORDINATOR_LEAD)
+    return false;
+  lead(c, now);
+  return true;
+}
+
 void aap_coordinator_clock_stepped(AapCoordinator *c, int64_t delta, AapNow now)
 {
   (void)now;

@@ -63,6 +63,8 @@ void aap_coordinator_heard(AapCoordinator *coordinator, MalEndpoint from, const 
 int64_t aap_coordinator_due(const AapCoordinator *coordinator);
 void aap_coordinator_run(AapCoordinator *coordinator, AapNow now);
 void aap_coordinator_clock_stepped(AapCoordinator *coordinator, int64_t delta, AapNow now);
+/* One that leads announces at once. True: it did. */
+bool aap_coordinator_announce(AapCoordinator *coordinator, AapNow now);
 AapCoordinatorState aap_coordinator_state(const AapCoordinator *coordinator);
 MalTime aap_coordinator_last_announced(
     const AapCoordinator *coordinator); /* MAL_BEGINNING: never */

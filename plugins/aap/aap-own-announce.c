@@ -370,6 +370,16 @@ void aap_announce_again(AapZone *zone, AapBlock *block, bool spread)
   a->steady = false;
 }
 
+unsigned aap_owns_announce(AapZone *zone)
+{
+  const GPtrArray *all = zone->owns->announcements;
+  for (guint i = 0; i < all->len; i++) {
+    AapAnnouncement *a = g_ptr_array_index(all, i);
+    a->due = MIN(a->due, MAX(zone->now.mono, a->sent + zone->params->resend_wait));
+  }
+  return all->len;
+}
+
 /* After a restart: spread over one interval, and steady at once (3.2.4). */
 void aap_announce_started(AapZone *zone)
 {

@@ -98,6 +98,8 @@ typedef struct {
 } AapOwnBlock;
 void aap_owns_each_block(const AapZone *zone, void (*func)(const AapOwnBlock *block, void *data),
                          void *data);
+/* All that is announced leaves as soon as it may; how many messages. */
+unsigned aap_owns_announce(AapZone *zone);
 void aap_owns_usage(const AapZone *zone, AapZoneUsage *usage);
 void aap_owns_each_entry(const AapZone *zone, AapEntryFunc func, void *data);
 void aap_owns_clock_stepped(AapZone *zone, int64_t delta);

@@ -341,6 +341,12 @@ void aap_zone_set_excluded(AapZone *zone, const MalSpan *spans, size_t n, AapNow
   aap_pool_available_changed(zone);
 }
 
+unsigned aap_zone_announce(AapZone *zone, AapNow now)
+{
+  zone->now = now;
+  return zone->started && !zone->listening ? aap_owns_announce(zone) : 0;
+}
+
 void aap_zone_params_changed(AapZone *zone, AapNow now)
 {
   zone->now = now;

@@ -146,6 +146,8 @@ void aap_zone_clock_stepped(AapZone *zone, int64_t delta, AapNow now);
    get). Effective ends follow from it. */
 void aap_zone_set_available(AapZone *zone, const AapExtent *ranges, size_t n, AapNow now);
 void aap_zone_set_excluded(AapZone *zone, const MalSpan *spans, size_t n, AapNow now);
+/* Own allocations are announced as soon as they may be; in how many messages. */
+unsigned aap_zone_announce(AapZone *zone, AapNow now);
 /* Parameters changed in place (reload). */
 void aap_zone_params_changed(AapZone *zone, AapNow now);
 

@@ -1,6 +1,25 @@
-# AAP: a convenience library (for tests, fuzz targets and the simulator).
+# AAP: a convenience library (for tests, fuzz targets and the simulator) and the module around it,
+# which exports nothing but its descriptor.
 
 aap_sources =
+aap_sources += plugins/aap/aap.c
+aap_sources += plugins/aap/aap-peers.c
+aap_sources += plugins/aap/aap-peers.h
+aap_sources += plugins/aap/aap-plugin.c
+aap_sources += plugins/aap/aap-plugin.h
+aap_sources += plugins/aap/aap-plugin-auth.c
+aap_sources += plugins/aap/aap-plugin-coordinator.c
+aap_sources += plugins/aap/aap-plugin-links.c
+aap_sources += plugins/aap/aap-plugin-links.h
+aap_sources += plugins/aap/aap-plugin-messages.c
+aap_sources += plugins/aap/aap-plugin-news.c
+aap_sources += plugins/aap/aap-plugin-scopes.c
+aap_sources += plugins/aap/aap-plugin-scopes.h
+aap_sources += plugins/aap/aap-plugin-space.c
+aap_sources += plugins/aap/aap-plugin-store.c
+aap_sources += plugins/aap/aap-plugin-zone.c
+aap_sources += plugins/aap/aap-tables.c
+aap_sources += plugins/aap/aap-tables.h
 aap_sources += plugins/aap/aap-ana.c
 aap_sources += plugins/aap/aap-asa.c
 aap_sources += plugins/aap/aap-asa.h
@@ -54,3 +73,10 @@ aap_sources += plugins/aap/aap-zone-private.h
 
 noinst_LTLIBRARIES += plugins/aap/libaap.la
 plugins_aap_libaap_la_SOURCES = $(aap_sources)
+plugins_aap_libaap_la_LIBADD = -lm
+
+plugin_LTLIBRARIES += plugins/aap/aap.la
+plugins_aap_aap_la_SOURCES =
+plugins_aap_aap_la_LIBADD = plugins/aap/libaap.la core/libmallocd-core.la $(DEPS_LIBS)
+plugins_aap_aap_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -module -avoid-version -shared \
+  -export-symbols-regex '^mal_plugin$$'
