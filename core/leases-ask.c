@@ -77,8 +77,7 @@ MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
   }
   for (size_t i = 0; i < l->ops_length; i++) {
     const Op *op = &l->ops[(l->ops_head + i) & (l->ops_capacity - 1)];
-    const Slot *slot = op->kind != OP_NOTIFY ? leases_slot(l, op->slot) : NULL;
-    t.pending += slot && slot->flags & MAL_LEASE_PENDING && slot->scope == scope->index;
+    t.pending += op->kind != OP_NOTIFY && leases_slot(l, op->slot)->scope == scope->index;
   }
   return t;
 }

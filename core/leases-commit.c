@@ -80,23 +80,16 @@ static void run_queued(MalLeases *l, Queued *q)
     q->done(NULL, error, q->user, q->cookie);
 }
 
-static GList *first_in_line(const MalLeases *l, MalLeaseId id)
+static bool is_for(const Queued *q, MalLeaseId id)
 {
-  for (GList *i = l->queued.head; i; i = i->next) {
-    const Queued *q = i->data;
-    if (mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id))
-      return i;
-  }
-  return NULL;
+  return mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id);
 }
 
 static unsigned length_of_line(const MalLeases *l, MalLeaseId id)
 {
   unsigned n = 0;
-  for (const GList *i = l->queued.head; i; i = i->next) {
-    const Queued *q = i->data;
-    n += mal_lease_id_equal((MalLeaseId){ q->id, q->id_length }, id);
-  }
+  for (const GList *i = l->queued.head; i; i = i->next)
+    n += is_for(i->data, id);
   return n;
 }
 
@@ -105,9 +98,9 @@ static unsigned length_of_line(const MalLeases *l, MalLeaseId id)
 static void next_in_line(MalLeases *l, MalLeaseId id)
 {
   for (unsigned n = length_of_line(l, id); n > 0; n--) {
-    GList *link = first_in_line(l, id);
-    if (!link)
-      return;
+    GList *link = l->queued.head;
+    while (!is_for(link->data, id))
+      link = link->next;
     Queued *q = link->data;
     g_queue_delete_link(&l->queued, link);
     run_queued(l, q);
@@ -160,7 +153,7 @@ static void succeed(MalLeases *l, const Op *op)
     leases_end(l, op->slot, revoked ? MAL_LEASE_REVOKED : MAL_LEASE_RELEASED, op->reason, op);
     break;
   case OP_NOTIFY:
-    break;
+    g_assert_not_reached(); /* notify's */
   }
 }
 
@@ -241,7 +234,7 @@ void leases_settled(MalTicket through, const GError *error, void *data)
 /* What is due on a turn of the loop's own: answers about leases on which nothing is on its way. */
 void leases_tell_later(MalLeases *l)
 {
-  for (unsigned n = l->later.length; n > 0 && l->later.length > 0; n--) {
+  for (unsigned n = l->later.length; n > 0; n--) {
     Queued *q = g_queue_pop_head(&l->later);
     MalLease view;
     bool there = mal_leases_get(l, (MalLeaseId){ q->id, q->id_length }, &view);

@@ -118,14 +118,14 @@ typedef struct {
 static void add_future(GArray *out, const MalScope *scope, MalSpan span, MalTime until)
 {
   Future f = { scope, span, until };
-  if (scope)
-    g_array_append_val(out, f);
+  g_array_append_val(out, f);
 }
 
 static bool survives(const MalLeases *l, const MalPlan *plan, const MalRange *owned, MalTime *until)
 {
   const MalRange *outer = mal_space_containing(l->space, MAL_LEVEL_AVAILABLE, owned->span.first);
-  if (outer && strcmp(outer->source, "config") != 0) {
+  g_assert(outer); /* owned is inside available */
+  if (strcmp(outer->source, "config") != 0) {
     *until = owned->until;
     return true;
   }
@@ -175,7 +175,7 @@ static bool fill_allocator(MalAllocator *a, const GArray *future, const MalPlan 
   }
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
-    for (unsigned j = 0; r->excludes && j < r->excludes->len; j++)
+    for (unsigned j = 0; j < r->excludes->len; j++)
       mal_allocator_block_out(a, g_array_index(r->excludes, MalSpan, j), false);
   }
   for (unsigned i = 0; i < reserves->len; i++) {
@@ -199,7 +199,7 @@ static GArray *forbidden(const MalPlan *plan, const GPtrArray *reserves)
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
-    if (r->excludes && r->excludes->len)
+    if (r->excludes->len > 0)
       g_array_append_vals(out, r->excludes->data, r->excludes->len);
   }
   for (unsigned i = 0; i < reserves->len; i++) {
@@ -358,6 +358,8 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
 {
   mal_leases_expire(l, now);
   bool mirrored = mal_space_is_mirrored(l->space);
+  if (!mal_space_check_plan(l->space, plan, error))
+    return false;
   g_autoptr(GPtrArray) reserves = leases_future_reserves(l, plan, error);
   if (!reserves)
     return false;
@@ -379,8 +381,7 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
   l->replanning = true;
   bool ok = mal_space_replan(l->space, plan, error);
   l->replanning = false;
-  if (!ok)
-    return false;
+  g_assert(ok);
   g_steal_pointer(&allocator);
   adopt(&move, plan->scopes);
   l->policy = policy;

@@ -308,8 +308,9 @@ void leases_slot_free(MalLeases *l, uint32_t handle)
 {
   Slot *slot = leases_slot(l, handle);
   uint32_t at;
-  if (find_bucket(l, leases_id(slot), &at))
-    remove_bucket(l, at);
+  bool found = find_bucket(l, leases_id(slot), &at);
+  g_assert(found);
+  remove_bucket(l, at);
   heap_remove(l, slot->heap_place);
   free_outside(slot);
   if (slot->far)

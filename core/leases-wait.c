@@ -231,11 +231,13 @@ static void raise_what_is_missing(MalLeases *l, MalTime now)
   g_autofree bool *raised = g_new0(bool, mal_scope_set_size(l->scopes) + 1);
   for (GList *i = l->waiting.head; i; i = i->next) {
     Waiting *w = i->data;
-    w->request.scope = mal_scope_set_find(l->scopes, w->scope);
-    if (!w->request.scope || (raised[w->request.scope->index] && w->request.n_named == 0))
-      continue;
-    raised[w->request.scope->index] = w->request.n_named == 0 || raised[w->request.scope->index];
-    raise_demand(l, w, now);
+    bool *one = &raised[w->request.scope->index]; /* retry has just found it */
+    if (w->request.n_named > 0) {
+      raise_demand(l, w, now);
+    } else if (!*one) {
+      *one = true;
+      raise_demand(l, w, now);
+    }
   }
 }
 

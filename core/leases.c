@@ -147,8 +147,9 @@ static bool decide_later(MalLeases *l, const MalLeaseRequest *r, uint32_t desire
   MalTime from = mal_allocator_earliest(l->allocator, &fit, mal_time_add(r->max_start, -r->pad));
   if (from == MAL_FOREVER)
     return false;
-  MalTime later = MAX(mal_time_add(from, r->pad), start);
-  if (later > r->max_start || !fits(l, r, desired, now, later, r->lifetime))
+  MalTime later = mal_time_add(from, r->pad);
+  g_assert(later > start && later <= r->max_start);
+  if (!fits(l, r, desired, now, later, r->lifetime))
     return false;
   *out = (Period){ later, mal_time_add(later, r->lifetime) };
   return true;
@@ -227,7 +228,7 @@ static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *p
   uint32_t handle = leases_slot_new(l, r->id);
   Slot *slot = leases_slot(l, handle);
   leases_set_times(l, slot, (SlotTimes){ period->start, period->end, granted });
-  slot->pad = (uint32_t)CLAMP(r->pad, 0, (int64_t)UINT32_MAX);
+  slot->pad = (uint32_t)r->pad; /* check_times saw it */
   slot->scope = (uint16_t)r->scope->index;
   slot->origin = leases_origin(l, r->origin);
   slot->flags |= (uint8_t)(r->flags & MAL_LEASE_SHARED);
@@ -282,7 +283,9 @@ static bool check_scope(const MalLeases *l, MalLeaseRequest *r, MalRefusal *why)
   if (r->scope->index < mal_scope_set_size(l->scopes) && mal_scope_set_at(l->scopes, r->scope->index) == r->scope)
     return true;
   r->scope = mal_scope_set_find(l->scopes, r->scope->id);
-  return r->scope || refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_SCOPE);
+  if (!r->scope)
+    return refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_SCOPE);
+  return true;
 }
 
 static bool check_request(const MalLeases *l, MalLeaseRequest *r, MalRefusal *why)

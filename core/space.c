@@ -307,7 +307,8 @@ bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalT
   if (level == MAL_LEVEL_OWNED) {
     const MalRange *outer =
         space_overlapping_in(space, MAL_LEVEL_AVAILABLE, range->scope, range->span);
-    if (!outer || outer->until < until) {
+    g_assert(outer); /* owned is inside available */
+    if (outer->until < until) {
       g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
                   "range %s can't be owned longer than it is available", range->name);
       return false;
@@ -410,7 +411,7 @@ static const MalStaticRange *in_plan(const MalPlan *plan, const MalRange *range)
 }
 
 /* What plugins and the control socket brought must still have its place under the new plan. */
-static bool check_plan(const MalSpace *space, const MalPlan *plan, GError **error)
+bool mal_space_check_plan(const MalSpace *space, const MalPlan *plan, GError **error)
 {
   char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
@@ -452,7 +453,8 @@ static bool stays(const MalSpace *space, const MalPlan *plan, const MalRange *ow
 {
   const MalRange *outer =
       space_overlapping_in(space, MAL_LEVEL_AVAILABLE, owned->scope, owned->span);
-  if (outer && strcmp(outer->source, "config") != 0)
+  g_assert(outer); /* owned is inside available */
+  if (strcmp(outer->source, "config") != 0)
     return true;
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
@@ -506,7 +508,7 @@ static void move_scopes(MalSpace *space, const MalPlan *plan)
 
 bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
 {
-  if (!check_plan(space, plan, error))
+  if (!mal_space_check_plan(space, plan, error))
     return false;
   drop_unplanned(space, plan);
   move_scopes(space, plan);
@@ -517,9 +519,9 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
       mal_space_set_until(space, MAL_LEVEL_AVAILABLE, r->span.first, r->until, NULL);
       continue;
     }
-    if (!mal_space_add(space, MAL_LEVEL_AVAILABLE, scope->id, r->span, r->until, r->name, "config",
-                       error))
-      return false;
+    bool added = mal_space_add(space, MAL_LEVEL_AVAILABLE, scope->id, r->span, r->until, r->name,
+                               "config", error);
+    g_assert(added); /* what could be in its way was looked for */
     clip_owned(space, overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
   }
   return true;

@@ -100,6 +100,8 @@ MAL_API bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope)
 /* Replaces scopes and what `source` "config" brought, all or nothing; called by
    mal_leases_replan. */
 MAL_API bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error);
+/* Would it be done now? */
+MAL_API bool mal_space_check_plan(const MalSpace *space, const MalPlan *plan, GError **error);
 /* Ranges whose end came: withdrawn. The next such instant. */
 MAL_API void mal_space_expire(MalSpace *space, MalTime now);
 MAL_API MalTime mal_space_due(const MalSpace *space);

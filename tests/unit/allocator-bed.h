@@ -9,12 +9,20 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MAX_RANGES 6
 
-typedef struct { unsigned scope; const char *span; MalTime until; } Range;
-typedef struct { const char *block; MalTime from, until; } Busy;
+typedef struct {
+  unsigned scope;
+  const char *span;
+  MalTime until;
+} Range;
+typedef struct {
+  const char *block;
+  MalTime from, until;
+} Busy;
 
-/* Scopes: 0 and 1 have a /8 each, so that their Ethernet groups are the same; 2 is a /16; 3 and 4 are IPv6. */
+/* Scopes: 0 and 1 have a /8 each, so that their Ethernet groups are the same; 2 is a /16; 3 and 4
+ * are IPv6. */
 static const char *const scope_spans[] = {
-  "239.0.0.0-239.255.255.255", "235.0.0.0-235.255.255.255", "238.255.0.0-238.255.255.255",
+  "239.0.0.0-239.255.255.255",        "235.0.0.0-235.255.255.255", "238.255.0.0-238.255.255.255",
   "ff18::-ff18::ffff:ffff:ffff:ffff", "ff15::-ff15::ffff:ffff",
 };
 
@@ -44,8 +52,8 @@ static inline MalAllocator *allocator(MalEthernetPolicy policy, const Range *ran
   for (size_t i = 0; i < MAX_RANGES && ranges[i].span != NULL; i++) {
     MalScope scope = scope_of(ranges[i].scope);
     g_autoptr(GError) error = NULL;
-    cr_assert(mal_allocator_add_range(a, &scope, span(ranges[i].span), ranges[i].until, &error), "%s",
-              error ? error->message : "");
+    cr_assert(mal_allocator_add_range(a, &scope, span(ranges[i].span), ranges[i].until, &error),
+              "%s", error ? error->message : "");
   }
   return a;
 }
@@ -54,7 +62,8 @@ static inline MalAllocator *allocator(MalEthernetPolicy policy, const Range *ran
 static inline void take_all(MalAllocator *a, const Busy *busy, size_t n)
 {
   for (size_t i = 0; i < n && busy[i].block != NULL; i++)
-    cr_assert(mal_allocator_take(a, block(busy[i].block), busy[i].from, busy[i].until, (uint32_t)i + 1));
+    cr_assert(
+        mal_allocator_take(a, block(busy[i].block), busy[i].from, busy[i].until, (uint32_t)i + 1));
 }
 
 static inline MalFit fit_of(unsigned scope, MalTime from, MalTime until, uint32_t count)

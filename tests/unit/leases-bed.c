@@ -20,6 +20,13 @@ bool replan(Bed *b, const char *text, GError **error)
   return mal_leases_replan(b->leases, plan, MAL_ETHERNET_DISTINCT, mal_runtime_now(b->rt), error);
 }
 
+bool could_replan(Bed *b, const char *text)
+{
+  g_autoptr(MalPlan) plan = plan_of(text);
+  return mal_leases_could_replan(b->leases, plan, MAL_ETHERNET_DISTINCT, mal_runtime_now(b->rt),
+                                 NULL);
+}
+
 void on_change(MalLeaseChange what, const MalLease *lease, const char *reason, void *data)
 {
   (void)lease;

@@ -25,6 +25,8 @@ typedef struct {
 } Bed;
 
 bool replan(Bed *b, const char *text, GError **error);
+/* Would it be done? */
+bool could_replan(Bed *b, const char *text);
 void on_change(MalLeaseChange what, const MalLease *lease, const char *reason, void *data);
 Bed bed_of(const char *config);
 void bed_clear(Bed *b);

@@ -6,7 +6,9 @@ Test(allocator_edges, what_can_not_be_asked_is_answered_all_the_same)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.9", 1000 } };
   static const MalFit cases[] = {
-    { .count = 0, .until = 10 }, { .count = 1, .from = 10, .until = 10 }, { .count = 2, .from = 11, .until = 10 },
+    { .count = 0, .until = 10 },
+    { .count = 1, .from = 10, .until = 10 },
+    { .count = 2, .from = 11, .until = 10 },
   };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
@@ -38,8 +40,13 @@ Test(allocator_edges, what_can_not_be_asked_is_answered_all_the_same)
 Test(allocator_edges, what_is_not_blocked_out_can_not_be_unblocked)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.9", 1000 } };
-  static const struct { const char *span; bool reserved; } cases[] = {
-    { "239.5.0.2-239.5.0.4", false }, { "239.5.0.2-239.5.0.3", true }, { "239.5.0.3-239.5.0.4", true },
+  static const struct {
+    const char *span;
+    bool reserved;
+  } cases[] = {
+    { "239.5.0.2-239.5.0.4", false },
+    { "239.5.0.2-239.5.0.3", true },
+    { "239.5.0.3-239.5.0.4", true },
     { "239.5.0.8", true },
   };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
@@ -48,20 +55,24 @@ Test(allocator_edges, what_is_not_blocked_out_can_not_be_unblocked)
   for (size_t i = 0; i < COUNT(cases); i++) {
     mal_allocator_unblock(a, span(cases[i].span), cases[i].reserved);
     for (uint32_t k = 2; k <= 4; k++)
-      cr_expect_not(mal_allocator_is_free(a, &fit, mal_block_make(mal_address_ipv4(0xef050000 + k), 1)), "case %zu", i);
+      cr_expect_not(
+          mal_allocator_is_free(a, &fit, mal_block_make(mal_address_ipv4(0xef050000 + k), 1)),
+          "case %zu", i);
     mal_allocator_check(a);
   }
   mal_allocator_unblock(a, span("239.5.0.2-239.5.0.4"), true);
   cr_expect(mal_allocator_is_free(a, &fit, block("239.5.0.2-239.5.0.4")));
 }
 
-/* Reserves have numbers of their own, which may be those of leases: a renewal looks through its own lease only. */
+/* Reserves have numbers of their own, which may be those of leases: a renewal looks through its own
+ * lease only. */
 Test(allocator_edges, a_renewal_does_not_ignore_a_reserve_of_its_number)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.3", 1000 } };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   MalShortage s;
-  mal_allocator_block_out(a, span("224.5.0.0-224.5.0.1"), true);  /* number 1; it has no range, but its groups */
+  mal_allocator_block_out(a, span("224.5.0.0-224.5.0.1"),
+                          true); /* number 1; it has no range, but its groups */
   cr_assert(mal_allocator_take(a, block("239.5.0.2"), 0, 100, 1));
   cr_assert(mal_allocator_take(a, block("239.5.0.3"), 0, 60, 2));
   MalFit fit = { .scope = 0, .from = 10, .until = 20, .count = 1, .ignore_owner = 1 };
@@ -87,7 +98,8 @@ Test(allocator_edges, a_renewal_that_is_alone_can_begin_at_once)
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.4", 1000 } };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   for (uint32_t i = 0; i < 5; i++)
-    cr_assert(mal_allocator_take(a, mal_block_make(mal_address_ipv4(0xef050000 + i), 1), 0, 100 + i, 7));
+    cr_assert(
+        mal_allocator_take(a, mal_block_make(mal_address_ipv4(0xef050000 + i), 1), 0, 100 + i, 7));
   MalFit fit = { .scope = 0, .from = 10, .until = 20, .count = 1, .ignore_owner = 7 };
   cr_expect_eq(mal_allocator_earliest(a, &fit, 500), 11);
   fit.ignore_owner = 8;
@@ -98,9 +110,11 @@ Test(allocator_edges, a_renewal_that_is_alone_can_begin_at_once)
 Test(allocator_edges, earliest_near_the_end_of_time)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.5.0.0-239.5.0.1", MAL_FOREVER }, { 1, "235.6.0.0-235.6.0.1", MAL_FOREVER },
+    { 0, "239.5.0.0-239.5.0.1", MAL_FOREVER },
+    { 1, "235.6.0.0-235.6.0.1", MAL_FOREVER },
   };
-  static const Busy busy[] = { { "239.5.0.0-239.5.0.1", 0, 20 }, { "235.6.0.0-235.6.0.1", 0, MAL_FOREVER } };
+  static const Busy busy[] = { { "239.5.0.0-239.5.0.1", 0, 20 },
+                               { "235.6.0.0-235.6.0.1", 0, MAL_FOREVER } };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   take_all(a, busy, COUNT(busy));
   for (uint32_t count = 1; count <= 2; count++) {
@@ -110,7 +124,8 @@ Test(allocator_edges, earliest_near_the_end_of_time)
   }
 }
 
-/* A range over the border of two planes, cells that do not divide it, periods before and after the instant. */
+/* A range over the border of two planes, cells that do not divide it, periods before and after the
+ * instant. */
 Test(allocator_edges, map_over_a_border_in_uneven_cells)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.127.255.251-239.128.1.4", 100 } };
@@ -128,7 +143,8 @@ Test(allocator_edges, map_over_a_border_in_uneven_cells)
       sum += cells[i].size;
     cr_expect_eq(sum, 266);
     cr_expect(cells[0].size >= size[0] && cells[3].size <= size[3]);
-    cr_expect(cells[0].owned == 5 && cells[0].leased == 1 && cells[0].excluded == cells[0].size - 5);
+    cr_expect(cells[0].owned == 5 && cells[0].leased == 1 &&
+              cells[0].excluded == cells[0].size - 5);
     cr_expect(cells[3].owned == 5 && cells[3].leased == 3);
   }
 }
@@ -163,11 +179,17 @@ Test(allocator_edges, runs_of_a_whole_prefix)
   cr_expect_eq(s.longest_run, UINT32_MAX, "one more than it can say");
   /* Ten leases far from each other, at two times: what is free at one of them is one run. */
   for (uint32_t i = 0; i < 10; i++) {
-    MalBlock at = mal_block_make(mal_address_make(MAL_IPV6, span("ff18::1000:0").first.value + i * 0x4000000), 1);
+    MalBlock at = mal_block_make(
+        mal_address_make(MAL_IPV6, span("ff18::1000:0").first.value + i * 0x4000000), 1);
     cr_assert(mal_allocator_take(a, at, i % 2 == 0 ? 0 : 200, i % 2 == 0 ? 100 : 300, i + 1));
   }
-  static const struct { MalTime from, until; uint32_t longest; } cases[] = {
-    { 0, 50, 0xffffffff - 0x30000000 }, { 200, 250, 0xffffffff - 0x34000000 }, { 0, 250, 0xffffffff - 0x34000000 },
+  static const struct {
+    MalTime from, until;
+    uint32_t longest;
+  } cases[] = {
+    { 0, 50, 0xffffffff - 0x30000000 },
+    { 200, 250, 0xffffffff - 0x34000000 },
+    { 0, 250, 0xffffffff - 0x34000000 },
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
     MalBlock got;
@@ -176,10 +198,12 @@ Test(allocator_edges, runs_of_a_whole_prefix)
     cr_expect_eq(s.longest_run, cases[i].longest, "case %zu: %x", i, s.longest_run);
     for (uint32_t n = 0x7000000; n < 0x8000000; n += 0x0fffffff) {
       fit.count = n;
-      cr_expect(mal_allocator_find_run(a, &fit, &got) && mal_allocator_is_free(a, &fit, got), "case %zu", i);
+      cr_expect(mal_allocator_find_run(a, &fit, &got) && mal_allocator_is_free(a, &fit, got),
+                "case %zu", i);
     }
     fit.count = s.longest_run;
-    cr_expect(mal_allocator_find_run(a, &fit, &got) && mal_allocator_is_free(a, &fit, got), "case %zu", i);
+    cr_expect(mal_allocator_find_run(a, &fit, &got) && mal_allocator_is_free(a, &fit, got),
+              "case %zu", i);
     fit.count++;
     cr_expect_not(mal_allocator_find_run(a, &fit, &got), "case %zu", i);
   }
@@ -192,7 +216,8 @@ Test(allocator_edges, a_range_goes_with_thousands_of_leases)
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.31.255", 1000000 } };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   for (uint32_t i = 0; i < 8192; i++)
-    cr_assert(mal_allocator_take(a, mal_block_make(mal_address_ipv4(0xef050000 + i), 1), 0, i + 1, i + 1));
+    cr_assert(mal_allocator_take(a, mal_block_make(mal_address_ipv4(0xef050000 + i), 1), 0, i + 1,
+                                 i + 1));
   cr_expect_eq(mal_allocator_stats(a, 0).segments, 8192);
   cr_expect(mal_allocator_remove_range(a, block("239.5.0.0").first));
   cr_expect_eq(mal_allocator_stats(a, -1).segments, 0);
@@ -203,12 +228,14 @@ Test(allocator_edges, a_range_goes_with_thousands_of_leases)
   mal_allocator_check(a);
 }
 
-/* ---- the tree alone ------------------------------------------------------------------------------ */
+/* ---- the tree alone
+ * ------------------------------------------------------------------------------ */
 
 /* A plane with a number that the short form of a period has no room for is kept in full. */
 Test(allocator_index, planes_beyond_the_short_form)
 {
-  static const uint32_t planes[] = { MAL_SHORT_PLANE - 1, MAL_SHORT_PLANE, MAL_SHORT_PLANE + 1, MAL_PLANE_RESERVED - 1 };
+  static const uint32_t planes[] = { MAL_SHORT_PLANE - 1, MAL_SHORT_PLANE, MAL_SHORT_PLANE + 1,
+                                     MAL_PLANE_RESERVED - 1 };
   for (size_t i = 0; i < COUNT(planes); i++) {
     MalIndex ix;
     mal_index_init(&ix, 1);
@@ -229,7 +256,8 @@ Test(allocator_index, a_run_is_found_where_a_gap_is)
   uint32_t first;
   mal_index_init(&ix, 1);
   for (uint32_t i = 0; i < 40; i++)
-    mal_index_take(&ix, (MalKeys){ i * 10, i * 10 + (i == 20 ? 0 : 8) }, (MalBusy){ 0, 100, i + 1, 0 });
+    mal_index_take(&ix, (MalKeys){ i * 10, i * 10 + (i == 20 ? 0 : 8) },
+                   (MalBusy){ 0, 100, i + 1, 0 });
   for (MalTime at = 0; at <= 200; at += 200) {
     mal_index_recentre(&ix, at);
     cr_expect(mal_index_find_run(&ix, &q, 5, &first) && first == 201, "%u", first);

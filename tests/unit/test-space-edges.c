@@ -1,0 +1,228 @@
+/* Available and owned at their edges: what is not there, what the arbiter is asked for. */
+#include "tests/unit/space-bed.h"
+
+/* ---- what is said of ranges that are not there ------------------------------------------------
+ */
+
+Test(space_edges, a_range_that_is_not_there)
+{
+  Bed b;
+  g_autoptr(GError) error = NULL;
+  bed_init(&b, SCOPES LAB);
+  for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++) {
+    cr_expect_not(mal_space_remove(b.space, level, at("239.255.1.1"), NULL));
+    cr_expect_not(mal_space_remove(b.space, level, at("239.255.9.0"), NULL));
+    cr_expect_not(mal_space_set_until(b.space, level, at("239.255.9.0"), 5, NULL));
+  }
+  cr_expect_not(mal_space_adopt(b.space, scope_l(&b), span("239.255.1.0"), 5), "nobody adopts");
+  mal_space_deny(b.space, scope_l(&b), error);
+  mal_space_want_span(b.space, scope_l(&b), span("239.255.1.0"), 5);
+  cr_expect_not(mal_space_is_deciding(b.space, scope_l(&b)));
+  must_have_told(&b, "");
+  bed_clear(&b);
+}
+
+/* Two ranges: the first end of all. */
+Test(space_edges, due_is_the_first_end)
+{
+  static const MalTime ends[][2] = { { 300, 500 }, { 500, 300 }, { 300, MAL_FOREVER } };
+  for (size_t i = 0; i < G_N_ELEMENTS(ends); i++) {
+    Bed b;
+    bed_init(&b, SCOPES LAB R("next", "l", "255.2.0", "255.2.255"));
+    mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), ends[i][0], NULL);
+    mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.2.0"), ends[i][1], NULL);
+    cr_expect_eq(mal_space_due(b.space), 300, "%zu", i);
+    mal_space_set_until(b.space, MAL_LEVEL_OWNED, at("239.255.2.0"), 200, NULL);
+    cr_expect_eq(mal_space_due(b.space), 200, "%zu", i);
+    bed_clear(&b);
+  }
+}
+
+/* A watcher that takes another one with it; a plan with a name for another place. */
+static void take_along(MalSpaceChange what, const MalRange *r, void *data)
+{
+  Bed *b = data;
+  (void)what, (void)r;
+  mal_space_unwatch(b->space, b->watch);
+}
+
+Test(space_edges, a_watcher_that_another_one_sends_away_hears_nothing)
+{
+  Bed b;
+  bed_init(&b, SCOPES LAB);
+  mal_space_unwatch(b.space, b.watch);
+  mal_space_watch(b.space, take_along, &b);
+  b.watch = mal_space_watch(b.space, on_change, &b);
+  mal_space_unwatch(b.space, 4711);
+  cr_assert(mal_space_remove(b.space, MAL_LEVEL_OWNED, at("239.255.1.0"), NULL));
+  must_have_told(&b, "");
+  bed_clear(&b);
+}
+
+Test(space_edges, a_plan_that_says_a_name_of_another_place)
+{
+  static const struct {
+    const char *range, *told;
+  } rows[] = {
+    { R("lab", "l", "255.1.0", "255.1.255"), "" },
+    { R("lab", "l", "255.0.0", "255.1.255"), "-o:lab -a:lab +a:lab +o:lab " },
+    { R("lab", "l", "255.1.0", "255.2.255"), "-o:lab -a:lab +a:lab +o:lab " },
+    { R("lab", "big", "255.1.0", "255.1.255"), "-o:lab -a:lab +a:lab +o:lab " },
+    { R("bal", "l", "255.1.0", "255.1.255"), "-o:lab -a:lab +a:bal +o:bal " },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b;
+    g_autofree char *text = g_strconcat(SCOPES, rows[i].range, NULL);
+    bed_init(&b, SCOPES LAB);
+    cr_assert(replan(&b, text, NULL), "row %zu", i);
+    must_have_told(&b, rows[i].told);
+    bed_clear(&b);
+  }
+}
+
+/* ---- what is put to the arbiter ----------------------------------------------------------------
+ */
+
+/* What is owned, or with the arbiter, is left out, wherever it lies. */
+Test(space_edges, gaps_between_what_is_owned_and_asked)
+{
+  Bed b;
+  bed_init(&b, SCOPES R("far", "big", "1.1.0", "1.1.255") R("late", "l", "255.0.0", "255.0.255")
+                   LAB R("more", "l", "255.2.0", "255.2.255"));
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  mal_space_set_arbiter(b.space, arbiter, &b); /* again: nothing changes */
+  cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.0.0"), 5, NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_OWNED, "l", span("239.255.1.16-239.255.1.31"), 900,
+                          "x", "test", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_OWNED, "l", span("239.255.2.128-239.255.2.255"), 900,
+                          "x", "test", NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_OWNED, "big", span("239.1.1.0-239.1.1.255"), 900, "x",
+                          "test", NULL));
+  b.verdict = MAL_VERDICT_LATER;
+  static const struct {
+    uint64_t count;
+    const char *spans[4];
+  } rows[] = {
+    { 8, { "239.255.1.0-239.255.1.7" } },
+    { 10, { "239.255.1.8-239.255.1.15", "239.255.1.32-239.255.1.33" } },
+    { 240, { "239.255.1.34-239.255.1.255", "239.255.2.0-239.255.2.17" } },
+  };
+  const MalScope *l = scope_l(&b);
+  guint n = 0;
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    cr_expect(mal_space_want(b.space, l, rows[i].count, 900));
+    for (size_t k = 0; rows[i].spans[k]; k++, n++) {
+      char text[MAL_SPAN_STRLEN];
+      cr_assert_lt(n, b.asked->len, "row %zu", i);
+      cr_expect_str_eq(mal_span_format(g_array_index(b.asked, Asked, n).span, text),
+                       rows[i].spans[k], "row %zu", i);
+    }
+    cr_expect_eq(b.asked->len, n, "row %zu", i);
+  }
+  cr_expect(mal_space_is_deciding(b.space, l));
+  cr_expect_not(mal_space_is_deciding(
+      b.space, mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.1.1.0"))->scope));
+  /* The second is granted, though the first is still thought about; its range lasts longer by now.
+   */
+  cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 1000, NULL));
+  mal_space_decide(b.space, g_array_index(b.asked, Asked, 1).ticket, true);
+  cr_expect_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.1.8"))->until, 1000);
+  mal_space_decide(b.space, 4711, true);
+  /* A refusal makes it go on behind, in ranges behind as well. */
+  n = b.asked->len;
+  mal_space_decide(b.space, g_array_index(b.asked, Asked, 3).ticket, false);
+  cr_expect_gt(b.asked->len, n);
+  bed_clear(&b);
+}
+
+/* A yes for a time before its range was made longer stays for that time. */
+Test(space_edges, what_lasts_longer_while_the_arbiter_thinks)
+{
+  Bed b;
+  bed_init(&b, SCOPES LAB);
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 50, NULL));
+  b.verdict = MAL_VERDICT_LATER;
+  cr_assert(mal_space_want(b.space, scope_l(&b), 16, 10));
+  cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 500, NULL));
+  mal_space_decide(b.space, g_array_index(b.asked, Asked, 0).ticket, true);
+  cr_expect_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.1.0"))->until, 50);
+  bed_clear(&b);
+}
+
+/* One demand is put in so many blocks at most. */
+Test(space_edges, a_huge_demand)
+{
+  Bed b;
+  bed_init(&b, SCOPES R("huge", "big", "1.0.0", "3.255.255"));
+  const MalScope *big = mal_space_containing(b.space, MAL_LEVEL_AVAILABLE, at("239.1.0.0"))->scope;
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  b.verdict = MAL_VERDICT_YES;
+  cr_expect(mal_space_want(b.space, big, 1000000, 10));
+  cr_expect_eq(owned(&b), 64 * 256);
+  bed_clear(&b);
+}
+
+/* The arbiter forgets all that it thought about while it is asked: its yes has lost its meaning. */
+static MalVerdict forgetful(uint64_t ticket, const MalScope *scope, MalSpan s, MalTime until,
+                            void *data)
+{
+  Bed *b = data;
+  (void)ticket, (void)scope, (void)s, (void)until;
+  mal_space_forget_tickets(b->space);
+  return b->verdict;
+}
+
+Test(space_edges, an_arbiter_that_forgets_while_it_is_asked)
+{
+  Bed b;
+  bed_init(&b, SCOPES LAB);
+  mal_space_set_arbiter(b.space, forgetful, &b);
+  b.verdict = MAL_VERDICT_YES;
+  cr_expect(mal_space_want(b.space, scope_l(&b), 300, 10));
+  cr_expect_eq(owned(&b), 0);
+  bed_clear(&b);
+}
+
+/* A refused candidate whose scope a new plan took away is nobody's any more. */
+Test(space_edges, a_candidate_of_a_scope_that_is_gone)
+{
+  Bed b;
+  bed_init(&b, SCOPES LAB);
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  b.verdict = MAL_VERDICT_LATER;
+  cr_assert(mal_space_want(b.space, scope_l(&b), 16, 10));
+  cr_assert(replan(&b, "[scope big]\nfamily=ipv4\nfirst=239.0.0.0\nlast=239.255.255.254\n", NULL));
+  mal_space_decide(b.space, g_array_index(b.asked, Asked, 0).ticket, false);
+  cr_expect_eq(b.asked->len, 1);
+  bed_clear(&b);
+}
+
+/* At the highest address of all there is nothing behind. */
+#define TOP "ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
+
+Test(space_edges, the_end_of_the_addresses)
+{
+  static const MalVerdict verdicts[] = { MAL_VERDICT_YES, MAL_VERDICT_LATER, MAL_VERDICT_NO };
+  static const guint asked[] = { 0, 1, 4 };
+  for (size_t i = 0; i < G_N_ELEMENTS(verdicts); i++) {
+    Bed b;
+    bed_init(&b, "[scope top]\nfamily=ipv6\nfirst=" TOP "0\nlast=" TOP "ffff\n");
+    cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "top", span(TOP "f000-" TOP "ffff"), 10,
+                            "r", "test", NULL));
+    const MalScope *top = mal_space_containing(b.space, MAL_LEVEL_AVAILABLE, at(TOP "f000"))->scope;
+    mal_space_set_arbiter(b.space, arbiter, &b);
+    cr_assert(mal_space_add(b.space, MAL_LEVEL_OWNED, "top", span(TOP "f000-" TOP "fffb"), 10, "x",
+                            "test", NULL));
+    b.verdict = verdicts[i];
+    mal_space_want(b.space, top, 300, 10);
+    cr_expect_eq(b.asked->len, 1);
+    cr_expect_eq(mal_span_size(g_array_index(b.asked, Asked, 0).span), 4);
+    mal_space_want(b.space, top, 1, 10);
+    mal_space_decide(b.space, g_array_index(b.asked, Asked, 0).ticket, false);
+    g_array_set_size(b.asked, 0);
+    mal_space_want(b.space, top, 1, 10);
+    cr_expect_eq(b.asked->len, asked[i], "%zu", i);
+    bed_clear(&b);
+  }
+}
