@@ -256,6 +256,7 @@ tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-al
 
 test_scripts =
 test_scripts += tests/bench/test_table.py
+test_scripts += tests/e2e/test_aap.py
 test_scripts += tests/e2e/test_aap_codec.py
 test_scripts += tests/e2e/test_aap_dissector.sh
 test_scripts += tests/e2e/test_client.py
