@@ -17,24 +17,39 @@ static void send(AapZone *zone, AapAna *ana)
     aap_zone_note(zone, AAP_NOTE_ANA_SENT, zone->span, us, ana->count);
 }
 
-/* One ANA for one unmet demand, until it leaves the record; one that grew is another. */
+/* What was asked for already until END, or longer. */
+static uint64_t outstanding(const AapZone *zone, MalTime end)
+{
+  uint64_t sum = 0;
+  for (guint i = 0; i < zone->space->anas->len; i++) {
+    const AapAna *old = &g_array_index(zone->space->anas, AapAna, i);
+    if (mal_time_add(old->end, zone->params->end_tolerance_s) >= end)
+      sum += old->count;
+  }
+  return sum;
+}
+
+/* One ANA for one unmet demand, until it leaves the record; of one that grew, another for what it
+   grew by. None where our own requests fill what a record keeps of one server. */
 void aap_space_failed(AapZone *zone, uint64_t count, MalTime end)
 {
   GArray *anas = zone->space->anas;
   if (!zone->large || count == 0)
     return;
-  for (guint i = 0; i < anas->len; i++) {
-    const AapAna *old = &g_array_index(anas, AapAna, i);
-    if (old->count >= count && aap_time_same(old->end, end, zone->params->end_tolerance_s))
-      return;
-  }
+  uint64_t asked = outstanding(zone, end);
+  if (asked >= count)
+    return;
+  count -= asked;
   AapAna ana = { .rseq = aap_sequence_take(zone->sequence),
                  .count = (uint32_t)MIN(count, UINT32_MAX),
                  .end = end,
                  .interval = zone->params->resend_wait,
                  .stop = zone->now.mono + zone->params->announce_wait };
   ana.next = zone->now.mono + ana.interval;
-  aap_record_request(zone->record, us, ana.rseq, ana.count, end, zone->now);
+  if (!aap_record_request(zone->record, us, ana.rseq, ana.count, end, zone->now)) {
+    aap_sequence_let_go(zone->sequence, ana.rseq);
+    return;
+  }
   send(zone, &ana);
   g_array_append_val(anas, ana);
 }

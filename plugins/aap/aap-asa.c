@@ -10,7 +10,7 @@
 AapSpace *aap_space_new(AapZone *zone)
 {
   AapSpace *space = g_new0(AapSpace, 1);
-  (void)zone;
+  space->sequence = zone->sequence;
   space->ranges = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   space->listed = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   space->anas = g_array_new(FALSE, FALSE, sizeof(AapAna));
@@ -21,6 +21,8 @@ AapSpace *aap_space_new(AapZone *zone)
 
 void aap_space_free(AapSpace *space)
 {
+  for (guint i = 0; i < space->anas->len; i++)
+    aap_sequence_let_go(space->sequence, g_array_index(space->anas, AapAna, i).rseq);
   g_array_unref(space->ranges);
   g_array_unref(space->listed);
   g_array_unref(space->anas);
@@ -149,11 +151,12 @@ static GArray *united(AapZone *zone, const AapMessage *msg)
                            : g_array_new(FALSE, FALSE, sizeof(AapExtent));
 }
 
-/* Until when the addresses from AT on are available in RANGES, and up to where that holds. */
-static MalTime end_at(const GArray *ranges, MalAddress at, MalAddress *upto)
+/* Until when the addresses from AT on are available in RANGES, and up to where that holds. FROM:
+   what lies before it ends before AT. */
+static MalTime end_at(const GArray *ranges, MalAddress at, guint *from, MalAddress *upto)
 {
-  for (guint i = 0; i < ranges->len; i++) {
-    const AapExtent *extent = &g_array_index(ranges, AapExtent, i);
+  for (; *from < ranges->len; (*from)++) {
+    const AapExtent *extent = &g_array_index(ranges, AapExtent, *from);
     if (mal_span_has(extent->span, at)) {
       *upto = extent->span.last;
       return extent->end;
@@ -169,12 +172,13 @@ static MalTime end_at(const GArray *ranges, MalAddress at, MalAddress *upto)
 /* An address that was available is so no longer, or for less long (3.2.10.1, 4.2.1.1). */
 static bool invalidates(const AapZone *zone, const GArray *new, MalSpan *where)
 {
+  guint from = 0;
   for (guint i = 0; i < zone->space->ranges->len; i++) {
     AapExtent old = g_array_index(zone->space->ranges, AapExtent, i);
     MalAddress at = old.span.first;
     while (!aap_time_ended(old.end, zone->now.wall)) {
       MalAddress upto = old.span.last;
-      MalTime end = end_at(new, at, &upto);
+      MalTime end = end_at(new, at, &from, &upto);
       if (mal_time_add(end, zone->params->end_tolerance_s) < old.end) {
         *where =
             (MalSpan){ at, mal_address_compare(upto, old.span.last) < 0 ? upto : old.span.last };
@@ -261,6 +265,7 @@ bool aap_space_restore(AapZone *zone, const uint8_t *payload, size_t length, Mal
       msg.family != zone->span.first.family || !zone->large)
     return false;
   AapNow now = zone->now;
+  received = MIN(received, now.wall); /* the clock is behind: nothing is known to have passed */
   zone->now.wall = received;
   GArray *ranges = united(zone, &msg);
   MalTime expires =

@@ -14,6 +14,7 @@ typedef struct {
 } AapAna;
 
 struct AapSpace {
+  AapSequence *sequence;
   /* The ASA processed last, adjusted (3.2.10.1). */
   uint8_t *payload;
   size_t length;

@@ -17,6 +17,7 @@ typedef struct {
 
 struct AapClaims {
   GPtrArray *claims;
+  AapSequence *sequence;
 };
 
 static void claim_free(gpointer data)
@@ -29,13 +30,16 @@ static void claim_free(gpointer data)
 AapClaims *aap_claims_new(AapZone *zone)
 {
   AapClaims *claims = g_new0(AapClaims, 1);
-  (void)zone;
   claims->claims = g_ptr_array_new_with_free_func(claim_free);
+  claims->sequence = zone->sequence;
   return claims;
 }
 
 void aap_claims_free(AapClaims *claims)
 {
+  for (guint i = 0; i < claims->claims->len; i++)
+    aap_sequence_let_go(claims->sequence,
+                        ((const Claim *)g_ptr_array_index(claims->claims, i))->rseq);
   g_ptr_array_unref(claims->claims);
   g_free(claims);
 }
@@ -73,7 +77,7 @@ static void begin_round(AapZone *zone, Claim *claim)
 static void win(AapZone *zone, Claim *claim)
 {
   g_autoptr(GArray) spans = g_array_ref(claim->spans);
-  uint64_t n = (uint64_t)aap_spans_size(spans);
+  uint64_t n = aap_zone_saturated(aap_spans_size(spans));
   MalTime end = claim->end;
   aap_sequence_let_go(zone->sequence, claim->rseq);
   g_ptr_array_remove_fast(zone->claims->claims, claim);
@@ -88,7 +92,7 @@ static void win(AapZone *zone, Claim *claim)
 /* With MISSING addresses given up already. Named ones that are lost can't be made good. */
 static void give_up(AapZone *zone, Claim *claim, MalSpan lost, uint64_t missing, AapNote why)
 {
-  uint64_t n = missing + (uint64_t)aap_spans_size(claim->spans);
+  uint64_t n = aap_zone_saturated(missing + aap_spans_size(claim->spans));
   MalTime end = claim->end;
   bool exact = claim->exact;
   aap_sequence_let_go(zone->sequence, claim->rseq);
@@ -112,7 +116,7 @@ static void collide(AapZone *zone, Claim *claim, const GArray *lost)
   MalU128 before = aap_spans_size(claim->spans);
   for (guint i = 0; i < lost->len; i++)
     aap_spans_subtract(claim->spans, g_array_index(lost, MalSpan, i));
-  uint64_t missing = (uint64_t)(before - aap_spans_size(claim->spans));
+  uint64_t missing = aap_zone_saturated(before - aap_spans_size(claim->spans));
   MalSpan first = g_array_index(lost, MalSpan, 0);
   aap_zone_note(zone, AAP_NOTE_CLAIM_COLLISION, first, (MalEndpoint){ 0 }, missing);
   if (claim->exact || claim->rounds >= zone->params->claim_attempts) {
@@ -130,6 +134,36 @@ static void collide(AapZone *zone, Claim *claim, const GArray *lost)
   }
   claim->rounds++;
   begin_round(zone, claim);
+}
+
+/* What isn't available until the end any more, what was reserved meanwhile; on the point of being
+   WON: what the space leaves no time of. */
+static GArray *unavailable(const AapZone *zone, const Claim *claim, bool won)
+{
+  GArray *lost = aap_spans_new();
+  for (guint k = 0; k < claim->spans->len; k++) {
+    MalSpan span = g_array_index(claim->spans, MalSpan, k);
+    MalTime until = aap_record_available_until(zone->record, span);
+    if (mal_time_add(until, zone->params->end_tolerance_s) < claim->end ||
+        (won && aap_time_ended(until, zone->now.wall)))
+      aap_spans_add(lost, span);
+  }
+  g_autoptr(GArray) excluded = aap_spans_intersection(claim->spans, zone->excluded);
+  for (guint k = 0; k < excluded->len; k++)
+    aap_spans_add(lost, g_array_index(excluded, MalSpan, k));
+  return lost;
+}
+
+/* Announce-wait is over. */
+static void decide(AapZone *zone, Claim *claim)
+{
+  g_autoptr(GArray) lost = unavailable(zone, claim, true);
+  if (!claim->sent)
+    begin_round(zone, claim);
+  else if (lost->len > 0)
+    collide(zone, claim, lost);
+  else
+    win(zone, claim);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------
@@ -153,7 +187,7 @@ uint64_t aap_claims_begin(AapZone *zone, uint64_t count, MalTime end, MalSpan ex
   claim->rounds = 1;
   g_ptr_array_add(zone->claims->claims, claim);
   begin_round(zone, claim);
-  return (uint64_t)aap_spans_size(spans);
+  return aap_zone_saturated(aap_spans_size(spans));
 }
 
 int64_t aap_claims_due(const AapClaims *claims)
@@ -173,10 +207,8 @@ void aap_claims_run(AapZone *zone)
     if (i >= zone->claims->claims->len)
       continue;
     Claim *claim = claim_at(zone, i);
-    if (claim->decide <= zone->now.mono && claim->sent) {
-      win(zone, claim);
-    } else if (claim->decide <= zone->now.mono) {
-      begin_round(zone, claim);
+    if (claim->decide <= zone->now.mono) {
+      decide(zone, claim);
     } else if (claim->resend <= zone->now.mono) {
       send(zone, claim);
       claim->interval *= 2;
@@ -210,13 +242,7 @@ void aap_claims_available_changed(AapZone *zone)
     if (i >= zone->claims->claims->len)
       continue;
     Claim *claim = claim_at(zone, i);
-    g_autoptr(GArray) lost = aap_spans_new();
-    for (guint k = 0; k < claim->spans->len; k++) {
-      MalSpan span = g_array_index(claim->spans, MalSpan, k);
-      MalTime until = aap_record_available_until(zone->record, span);
-      if (mal_time_add(until, zone->params->end_tolerance_s) < claim->end)
-        aap_spans_add(lost, span);
-    }
+    g_autoptr(GArray) lost = unavailable(zone, claim, false);
     if (lost->len > 0)
       collide(zone, claim, lost);
   }
@@ -224,10 +250,10 @@ void aap_claims_available_changed(AapZone *zone)
 
 uint64_t aap_claims_pending(const AapZone *zone)
 {
-  uint64_t n = 0;
+  MalU128 n = 0;
   for (guint i = 0; i < zone->claims->claims->len; i++)
-    n += (uint64_t)aap_spans_size(claim_at(zone, i)->spans);
-  return n;
+    n += MIN(aap_spans_size(claim_at(zone, i)->spans), (MalU128)UINT64_MAX);
+  return aap_zone_saturated(n);
 }
 
 size_t aap_claims_count(const AapZone *zone)

@@ -350,6 +350,7 @@ void aap_conflict_bury(AapZone *zone, const AapBlock *block)
   g_array_append_val(stones, stone);
 }
 
+/* At most one more than there were; where there is no room for it, its memory is lost. */
 static void unbury_one(GArray *stones, guint at, MalSpan span)
 {
   AapTombstone stone = g_array_index(stones, AapTombstone, at), part = stone;
@@ -360,7 +361,8 @@ static void unbury_one(GArray *stones, guint at, MalSpan span)
     part.span = (MalSpan){ stone.span.first, edge };
     g_array_append_val(stones, part);
   }
-  if (mal_address_compare(stone.span.last, span.last) > 0 && mal_address_add(span.last, 1, &edge)) {
+  if (stones->len < MAX_TOMBSTONES && mal_address_compare(stone.span.last, span.last) > 0 &&
+      mal_address_add(span.last, 1, &edge)) {
     part.span = (MalSpan){ edge, stone.span.last };
     g_array_append_val(stones, part);
   }

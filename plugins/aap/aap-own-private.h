@@ -80,7 +80,6 @@ struct AapOwns {
   MalTime next_end;          /* nothing ends before that */
   int64_t retry;             /* no write is tried again before that */
   int64_t voices_due;        /* nothing that was said is too old before that */
-  bool limited;              /* what is available was said once */
   bool uneven;               /* blocks left their messages: fewer may do */
 };
 

@@ -117,7 +117,7 @@ void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFu
   AapExtent last = { 0 };
   if (aap_time_ended(end, zone->now.wall))
     return;
-  if (!zone->owns->limited) {
+  if (!zone->limited) {
     func(span, end, data);
     return;
   }
@@ -505,7 +505,6 @@ static void came_back(AapZone *zone, GArray *lost)
 void aap_owns_available_changed(AapZone *zone)
 {
   AapOwns *owns = zone->owns;
-  owns->limited = owns->limited || zone->available->len > 0;
   g_autoptr(GArray) lost = aap_spans_new();
   if (zone->started)
     came_back(zone, lost);

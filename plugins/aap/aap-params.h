@@ -50,6 +50,7 @@ AapSequence *aap_sequence_new(void);
 void aap_sequence_free(AapSequence *sequence);
 uint32_t aap_sequence_take(AapSequence *sequence); /* 0 first; stays taken until let go */
 void aap_sequence_let_go(AapSequence *sequence, uint32_t rseq);
+size_t aap_sequence_running(const AapSequence *sequence); /* how many are taken */
 
 /* A range with its end time, corrected to our clock. */
 typedef struct {

@@ -17,13 +17,18 @@
 #define UNUSED_MOST 256 /* more free addresses than this don't help who finds none among them */
 #define CHUNKS 4        /* the pool is cut into so many: a collision costs one of them */
 
+static GHashTable *new_idle(void)
+{
+  return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
 AapPool *aap_pool_new(AapZone *zone)
 {
   AapPool *pool = g_new0(AapPool, 1);
-  (void)zone;
-  pool->preallocs = g_ptr_array_new();
+  pool->sequence = zone->sequence;
+  pool->preallocs = g_ptr_array_new_with_free_func(aap_prealloc_free);
   pool->peers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  pool->idle = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  pool->idle = new_idle();
   pool->wanted_spans = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   pool->look = AAP_NEVER;
   return pool;
@@ -31,11 +36,9 @@ AapPool *aap_pool_new(AapZone *zone)
 
 void aap_pool_free(AapPool *pool)
 {
-  for (guint i = 0; i < pool->preallocs->len; i++) {
-    AapPrealloc *p = g_ptr_array_index(pool->preallocs, i);
-    g_array_unref(p->spans);
-    g_free(p);
-  }
+  for (guint i = 0; i < pool->preallocs->len; i++)
+    aap_sequence_let_go(pool->sequence,
+                        ((const AapPrealloc *)g_ptr_array_index(pool->preallocs, i))->rseq);
   g_ptr_array_unref(pool->preallocs);
   g_hash_table_unref(pool->peers);
   g_hash_table_unref(pool->idle);
@@ -222,17 +225,16 @@ static uint64_t free_in_all(AapZone *zone, const GArray *blocks)
   return sum;
 }
 
-/* How many looks it has been without a lease. */
-static unsigned idle_looks(AapZone *zone, const AapOwnBlock *block, uint64_t leased)
+/* How many looks it has been without a lease; NOW gets what this look adds. */
+static unsigned idle_looks(AapZone *zone, const AapOwnBlock *block, uint64_t leased,
+                           GHashTable *now)
 {
   char text[MAL_ADDRESS_STRLEN];
   mal_address_format(block->span.first, text);
   unsigned looks = GPOINTER_TO_UINT(g_hash_table_lookup(zone->pool->idle, text));
-  if (leased > 0) {
-    g_hash_table_remove(zone->pool->idle, text);
+  if (leased > 0)
     return 0;
-  }
-  g_hash_table_replace(zone->pool->idle, g_strdup(text), GUINT_TO_POINTER(looks + 1));
+  g_hash_table_replace(now, g_strdup(text), GUINT_TO_POINTER(looks + 1));
   return looks;
 }
 
@@ -242,6 +244,7 @@ static unsigned idle_looks(AapZone *zone, const AapOwnBlock *block, uint64_t lea
 static void look_at_blocks(AapZone *zone)
 {
   g_autoptr(GArray) blocks = blocks_of(zone);
+  g_autoptr(GHashTable) idle = new_idle();
   uint64_t reserve = MAX((uint64_t)zone->params->block, (uint64_t)MIN(hour_now(zone) / 4, 1e15));
   uint64_t spare = free_in_all(zone, blocks), leased, more;
   int64_t lifetime = zone->params->own_lifetime_s;
@@ -253,7 +256,7 @@ static void look_at_blocks(AapZone *zone)
     if (!is_usable(block) || block->writing)
       continue;
     zone->ops->use(zone->user, zone, block->span, &leased, &more);
-    unsigned looks = idle_looks(zone, block, leased);
+    unsigned looks = idle_looks(zone, block, leased, idle);
     bool needed = leased > 0 || spare < reserve + more;
     if (!needed && looks >= IDLE_LOOKS) {
       spare -= MIN(more, spare);
@@ -264,6 +267,8 @@ static void look_at_blocks(AapZone *zone)
         aap_owns_set_end(zone, block->span.first, new_end);
     }
   }
+  g_hash_table_unref(zone->pool->idle);
+  zone->pool->idle = g_steal_pointer(&idle);
 }
 
 /* ---- what is wanted
@@ -285,7 +290,7 @@ static uint64_t gather(AapZone *zone, MalTime end, uint64_t *unused)
   for (guint i = 0; i < blocks->len; i++) {
     const AapOwnBlock *block = &g_array_index(blocks, AapOwnBlock, i);
     if (block->writing) {
-      coming += (uint64_t)mal_span_size(block->span);
+      coming += aap_zone_saturated(mal_span_size(block->span));
       continue;
     }
     if (!is_usable(block) || block->suspended)
@@ -353,7 +358,7 @@ void aap_pool_claim_ended(AapZone *zone, uint64_t got, uint64_t missing, MalTime
 {
   (void)got;
   if (missing > 0 && why == AAP_NOTE_CLAIM_EXHAUSTED)
-    fail(zone, missing, end, why);
+    zone->ops->failed(zone->user, zone, missing, end, why); /* no ANA: there was space */
   else if (missing > 0)
     aap_pool_want(zone, missing, end);
 }
@@ -413,7 +418,8 @@ void aap_pool_want_span(AapZone *zone, MalSpan span, MalTime end)
     return;
   }
   if (!aap_zone_may_allocate(zone) || !want_parts(zone, span, end))
-    zone->ops->failed(zone->user, zone, (uint64_t)mal_span_size(span), end, AAP_NOTE_CLAIM_FAILED);
+    zone->ops->failed(zone->user, zone, aap_zone_saturated(mal_span_size(span)), end,
+                      AAP_NOTE_CLAIM_FAILED);
 }
 
 /* ---- events

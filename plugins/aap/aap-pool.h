@@ -16,9 +16,10 @@ typedef struct {
 } AapPrealloc;
 
 struct AapPool {
-  GPtrArray *preallocs; /* AapPrealloc */
+  AapSequence *sequence;
+  GPtrArray *preallocs; /* AapPrealloc, owned */
   GHashTable *peers;    /* sender as text -> when last heard */
-  GHashTable *idle;     /* first address of an own block without leases -> since when */
+  GHashTable *idle;     /* first address of an own block -> looks that saw no lease in it */
 
   uint64_t wanted; /* by all that wait, until WANTED_END */
   MalTime wanted_end;
@@ -28,6 +29,7 @@ struct AapPool {
   int64_t look; /* when to look at pool and blocks again */
 };
 
+void aap_prealloc_free(void *prealloc);
 /* Begins one of up to COUNT addresses; how many it got. */
 uint64_t aap_prealloc_begin(AapZone *zone, uint64_t count);
 /* Lets one go whose addresses aren't needed, and says so. */

@@ -10,6 +10,13 @@ static AapPrealloc *at(const AapZone *zone, guint i)
   return g_ptr_array_index(zone->pool->preallocs, i);
 }
 
+void aap_prealloc_free(void *prealloc)
+{
+  AapPrealloc *p = prealloc;
+  g_array_unref(p->spans);
+  g_free(p);
+}
+
 static void drop(AapZone *zone, AapPrealloc *p)
 {
   aap_sequence_let_go(zone->sequence, p->rseq);

@@ -121,7 +121,8 @@ void aap_record_clock_stepped(AapRecord *record, int64_t delta)
   aap_avoided_shift(record, delta);
   for (guint i = 0; i < record->requests->len; i++) {
     AapDemand *request = &g_array_index(record->requests, AapDemand, i);
-    request->end = aap_record_shifted(request->end, delta);
+    if (request->peer.address.family != MAL_FAMILY_NONE) /* our own ends are in our clock */
+      request->end = aap_record_shifted(request->end, delta);
   }
 }
 

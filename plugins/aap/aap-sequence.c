@@ -39,3 +39,8 @@ void aap_sequence_let_go(AapSequence *s, uint32_t rseq)
 {
   g_hash_table_remove(s->taken, GUINT_TO_POINTER(rseq + 1));
 }
+
+size_t aap_sequence_running(const AapSequence *s)
+{
+  return g_hash_table_size(s->taken);
+}

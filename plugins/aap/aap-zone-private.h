@@ -29,6 +29,7 @@ struct AapZone {
   AapNow now;        /* of the step that runs */
   GArray *available; /* AapExtent, sorted, disjoint */
   GArray *excluded;  /* MalSpan, sorted, disjoint */
+  bool limited;      /* some space was available once: entries end with theirs */
   AapRecord *record;
   AapOwns *owns;
   AapClaims *claims;
@@ -58,6 +59,10 @@ GArray *aap_zone_ranges_of(AapZone *zone, const AapMessage *msg);
 /* All that is ours in any way: own, being written, claimed, preallocated (fresh sets of spans; the
  * caller frees). */
 GArray *aap_zone_ours(const AapZone *zone);
+static inline uint64_t aap_zone_saturated(MalU128 n)
+{
+  return n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
+}
 /* May this zone allocate at all now? Not while it listens, nor without space (3.2.4). */
 bool aap_zone_may_allocate(const AapZone *zone);
 

@@ -325,7 +325,9 @@ void aap_zone_set_available(AapZone *zone, const AapExtent *ranges, size_t n, Aa
   zone->now = now;
   g_array_set_size(zone->available, 0);
   g_array_append_vals(zone->available, ranges, (guint)n);
-  aap_record_set_available(zone->record, (const AapExtent *)(void *)zone->available->data, n);
+  zone->limited = zone->limited || n > 0;
+  if (zone->limited)
+    aap_record_set_available(zone->record, (const AapExtent *)(void *)zone->available->data, n);
   aap_owns_available_changed(zone);
   aap_claims_available_changed(zone);
   aap_pool_available_changed(zone);
@@ -338,6 +340,7 @@ void aap_zone_set_excluded(AapZone *zone, const MalSpan *spans, size_t n, AapNow
   g_array_set_size(zone->excluded, 0);
   for (size_t i = 0; i < n; i++)
     aap_spans_add(zone->excluded, spans[i]);
+  aap_claims_available_changed(zone);
   aap_pool_available_changed(zone);
 }
 
