@@ -268,7 +268,7 @@ static char *put_address(char *p, MalAddress address)
     return put_ipv4(p, (uint32_t)address.value);
   if (address.family == MAL_IPV6)
     return put_ipv6(p, address.value);
-  memcpy(p, "none", 4);
+  memcpy(p, "none", 4);  // NOLINT(bugprone-not-null-terminated-result): the caller ends it
   return p + 4;
 }
 
@@ -282,7 +282,7 @@ const char *mal_address_format(MalAddress address, char out[MAL_ADDRESS_STRLEN])
 
 static bool take_prefix(Slice s, const char *stroke, MalPrefix *out, GError **error)
 {
-  MalAddress address;
+  MalAddress address = mal_address_none();
   uint32_t length;
 
   if (!take_address((Slice){ s.at, stroke }, &address, error))
@@ -311,7 +311,7 @@ bool mal_prefix_parse(const char *text, MalPrefix *out, GError **error)
 
 static bool take_pair(Slice s, const char *dash, MalSpan *out, GError **error)
 {
-  MalSpan span;
+  MalSpan span = { 0 };
 
   if (!take_address(trim((Slice){ s.at, dash }), &span.first, error)
       || !take_address(trim((Slice){ dash + 1, s.end }), &span.last, error))

@@ -41,6 +41,14 @@ static bool equal_segments(const MalIndex *ix, const MalSegment *a, const MalSeg
   }
 }
 
+static void check_neighbours(const MalIndex *ix, const MalSegment *before, const MalSegment *s)
+{
+  if (before == NULL)
+    return;
+  g_assert(before->keys.last < s->keys.first);
+  g_assert(before->keys.last + 1 < s->keys.first || !equal_segments(ix, before, s));
+}
+
 static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
 {
   if (id == 0)
@@ -50,10 +58,7 @@ static void check_subtree(const MalIndex *ix, uint32_t id, Count *count)
   g_assert(s->left == 0 || mal_index_rank(ix, s->left) <= mal_index_rank(ix, id));
   g_assert(s->right == 0 || mal_index_rank(ix, s->right) <= mal_index_rank(ix, id));
   check_subtree(ix, s->left, count);
-  if (count->before != NULL) {
-    g_assert(count->before->keys.last < s->keys.first);
-    g_assert(count->before->keys.last + 1 < s->keys.first || !equal_segments(ix, count->before, s));
-  }
+  check_neighbours(ix, count->before, s);
   count->before = s;
   count->segments++;
   check_periods(ix, s, count);

@@ -78,6 +78,7 @@ typedef struct {
 
 static uint64_t cell_begin(const Map *m, size_t cell)
 {
+  g_assert(m->n > 0);
   return (uint64_t)((MalU128)m->total * cell / m->n);
 }
 

@@ -23,7 +23,7 @@ static bool parse_bool(ConfItem *item, GError **error)
   static const char *const words[] = { "no", "yes", "false", "true" };
   for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
     if (strcmp(item->text, words[i]) == 0) {
-      item->integer = i % 2;
+      item->integer = (int64_t)(i % 2);
       return true;
     }
   return fail(error, "'%.64s' is not one of yes, no, true, false", item->text);

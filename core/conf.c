@@ -153,7 +153,7 @@ static void item_clear(void *p)
 static bool add_item(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e,
                      char *text)
 {
-  ConfItem item = { .text = g_strstrip(text), .tag = e ? g_strdup(e->tag) : NULL };
+  ConfItem item = { .text = g_strstrip(text), .tag = g_strdup(e->tag) };
   g_autoptr(GError) why = NULL;
   bool ok = mal_conf_item_parse(key, &item, &why);
   g_array_append_val(value->items, item);

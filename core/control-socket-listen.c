@@ -15,15 +15,18 @@
 
 /* ---- who it is ------------------------------------------------------------------------------- */
 
+/* The loop's thread alone asks for groups and users: the static results of these calls are its
+   own. */
 static bool in_group(uid_t uid, gid_t gid, const char *name)
 {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): see above
   struct group *g = name && *name ? getgrnam(name) : NULL;
   if (!g)
     return false;
   gid_t wanted = g->gr_gid;
   if (gid == wanted)
     return true;
-  struct passwd *p = getpwuid(uid);
+  struct passwd *p = getpwuid(uid);  // NOLINT(concurrency-mt-unsafe): see above
   if (!p)
     return false;
   gid_t groups[256];

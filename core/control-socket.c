@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_MOST (1024 * 1024)         /* a longer request ends the connection */
-#define QUEUE_MOST (8 * 1024 * 1024)    /* so does an answer that nobody reads */
-#define QUEUES_MOST (64 * 1024 * 1024)  /* of all connections */
+#define LINE_MOST ((size_t)1024 * 1024)         /* a longer request ends the connection */
+#define QUEUE_MOST ((size_t)8 * 1024 * 1024)    /* so does an answer that nobody reads */
+#define QUEUES_MOST ((size_t)64 * 1024 * 1024)  /* of all connections */
 #define CONNECTIONS_MOST 128
 #define CALLS_MOST 64                   /* waiting at once, of one connection */
 

@@ -402,6 +402,7 @@ MalCall *mal_control_begin(MalControl *c, const char *name, json_object *params,
     json_object_put(given);
     return NULL;
   }
+  g_assert(m);
   MalCall *call = g_new0(MalCall, 1);
   bool answered = false;
   call->caller = *caller;

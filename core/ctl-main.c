@@ -16,7 +16,7 @@
 #define PAGE 1000
 #define TIMEOUT 120             /* seconds, unless --timeout says otherwise */
 #define LEASES_MOST 10000       /* unless --limit says otherwise */
-#define TEXT_MOST (512 * 1024)  /* of a configuration that is sent, not named */
+#define TEXT_MOST ((size_t)512 * 1024)  /* of a configuration that is sent, not named */
 
 static const char help_text[] =
     "usage: mallocctl [-s SOCKET] [--json] [--timeout TIME] COMMAND [ARGUMENT ...]\n"
@@ -238,7 +238,7 @@ static json_object *params_of(const Ctl *c, json_object *method, MalCtlExtra *ex
 {
   const char *const *words = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS(positionals); i++)
-    if (strcmp(positionals[i].method, c->method) == 0)
+    if (g_strcmp0(positionals[i].method, c->method) == 0)
       words = positionals[i].words;
   json_object *params = mal_ctl_params(method, words, c->words, extra, c->term.now, error);
   GHashTableIter iter;
@@ -551,10 +551,10 @@ static bool run_command(Ctl *c, GError **error)
     mal_ctl_view_method(&c->term, method);
     return true;
   }
-  if (strcmp(c->word, "leases") == 0)
+  if (g_strcmp0(c->word, "leases") == 0)
     return run_leases(c, method, error);
-  return strcmp(c->method, "events.subscribe") == 0 ? run_events(c, method, error)
-                                                    : run_call(c, method, error);
+  return g_strcmp0(c->method, "events.subscribe") == 0 ? run_events(c, method, error)
+                                                       : run_call(c, method, error);
 }
 
 static bool run(Ctl *c, GError **error)
@@ -592,7 +592,7 @@ int mal_ctl_main(int argc, char **argv)
   Ctl c = { 0 };
   g_autoptr(GError) error = NULL;
   open_standard_streams();
-  setlocale(LC_ALL, "");
+  setlocale(LC_ALL, "");  // NOLINT(concurrency-mt-unsafe): no thread yet
   signal(SIGPIPE, SIG_IGN);
   mal_ctl_term_init(&c.term, stdout);
   bool good = mal_ctl_args_parse(argc, argv, &c.args, &error) && run(&c, &error);

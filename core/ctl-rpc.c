@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_MOST (64 * 1024 * 1024)
+#define LINE_MOST ((size_t)64 * 1024 * 1024)
 
 typedef struct {
   MalCtlLink link;

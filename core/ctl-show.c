@@ -99,8 +99,8 @@ char *mal_ctl_relative(MalTime t, MalTime now)
   static const struct { int64_t below, unit; const char *name;
   } steps[] = {
     { 100, 1, "s" },
-    { 100 * 60, 60, "min" },
-    { 48 * 3600, 3600, "h" },
+    { 100 * 60LL, 60, "min" },
+    { 48 * 3600LL, 3600, "h" },
     { 1000LL * 86400, 86400, "d" },
     { INT64_MAX, 365 * 86400LL, "years" },
   };

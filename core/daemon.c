@@ -206,6 +206,7 @@ static void check_group(Daemon *d, const MalConfSection *s)
   static const MalEventDef *const events[] = { &no_group };
   const char *name = mal_conf_string(s, "control-group");
   mal_events_register(mal_core_events(d->core), events, G_N_ELEMENTS(events));
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the loop's thread alone asks for groups
   if (!mal_conf_given(s, "control-group") || getgrnam(name))
     return;
   MalField fields[] = { MAL_F_STRING("group", name) };
@@ -250,7 +251,7 @@ static int run(Daemon *d)
 int mal_daemon_main(int argc, char **argv, const MalServiceManager *manager)
 {
   Daemon d = { .manager = manager, .ready_fd = -1 };
-  setlocale(LC_ALL, "");
+  setlocale(LC_ALL, "");  // NOLINT(concurrency-mt-unsafe): no thread yet
   if (!parse_options(&d, &argc, &argv))
     return BAD_USAGE;
   if (d.version) {

@@ -178,10 +178,10 @@ int main(int argc, char **argv)
   Tables t = { mal_conf_schema_new(), g_ptr_array_new() };
   g_autoptr(GError) error = NULL;
   g_autofree char *text = generate(&t, argv + 1, &error);
-  if (text)
-    fputs(text, stdout);
-  else
+  if (error)
     fprintf(stderr, "mal-docgen: %s\n", error->message);
+  else if (text)
+    fputs(text, stdout);
   g_ptr_array_unref(t.plugins);
   mal_conf_schema_free(t.schema);
   return !text || fflush(stdout) != 0 ? 1 : 0;

@@ -28,8 +28,10 @@ static void notify(const char *state)
 static void large_blocks_apart(void)
 {
 #ifdef M_MMAP_THRESHOLD
+  // NOLINTBEGIN(concurrency-mt-unsafe): no thread yet
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 22);
+  // NOLINTEND(concurrency-mt-unsafe)
 #endif
 }
 

@@ -20,7 +20,7 @@
 
 #define RTG_PRIORITY G_PRIORITY_DEFAULT
 #define RTG_BATCH 64                        /* datagrams for one recvmmsg or sendmmsg */
-#define RTG_STREAM_CHUNK (64 * 1024)
+#define RTG_STREAM_CHUNK ((size_t)64 * 1024)
 
 typedef struct RtgTimer RtgTimer;
 typedef struct RtgUdp RtgUdp;

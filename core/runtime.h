@@ -145,7 +145,7 @@ MAL_API MalStream *mal_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndp
 MAL_API void mal_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
 /* Queues a copy; false where more than MAL_STREAM_QUEUE octets would wait unsent (nothing was
    queued). */
-#define MAL_STREAM_QUEUE (1024 * 1024)
+#define MAL_STREAM_QUEUE ((size_t)1024 * 1024)
 MAL_API bool mal_stream_send(MalStream *stream, const void *data, size_t length);
 MAL_API size_t mal_stream_queued(const MalStream *stream);
 MAL_API void mal_stream_close(MalStream *stream);   /* no event follows */

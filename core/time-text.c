@@ -146,7 +146,7 @@ static bool parse_rfc3339(const char *text, MalTime *out)
   if (!take_date(&p, &s) || !take_char(&p, 'T') || !take_clock(&p, &s) || !take_offset(&p, &s) ||
       *p)
     return false;
-  MalTime t = days_since_1970(s.year, s.month, s.day) * DAY + s.hour * 3600 + s.minute * 60 +
+  MalTime t = days_since_1970(s.year, s.month, s.day) * DAY + s.hour * 3600LL + s.minute * 60LL +
               s.second - s.offset;
   if (misplaced_leap_second(&s, t))
     return false;

@@ -110,8 +110,8 @@ static bool is_steady_neighbour(const AapBlock *low, const AapBlock *high, const
                                 const AapAnnouncement *from)
 {
   MalAddress next;
-  return low != NULL && high != NULL && other->announcement != NULL &&
-         other->announcement->steady && other->announcement != from && low->end == high->end &&
+  return other->announcement != NULL && other->announcement->steady &&
+         other->announcement != from && low->end == high->end &&
          mal_address_add(low->span.last, 1, &next) && mal_address_equal(next, high->span.first);
 }
 
@@ -123,9 +123,11 @@ static AapAnnouncement *beside(const AapOwns *owns, const AapBlock *block,
   const AapBlock *after = aap_owns_after(owns, block), *before = NULL;
   if (mal_address_sub(block->span.first, 1, &below))
     before = aap_owns_from(owns, below);
-  if (is_steady_neighbour(before, block, before, from))
+  if (before != NULL && is_steady_neighbour(before, block, before, from))
     return before->announcement;
-  return is_steady_neighbour(block, after, after, from) ? after->announcement : NULL;
+  if (after != NULL && is_steady_neighbour(block, after, after, from))
+    return after->announcement;
+  return NULL;
 }
 
 static AapAnnouncement *with_room(const AapZone *zone, size_t n, const AapAnnouncement *from)

@@ -43,7 +43,7 @@ static void plan(MadcapHeld *held, MalTime from, MalTime now, int64_t mono, unsi
   held->due_mono = INT64_MAX;
   if (!held->renew || held->end - now < LEAST_TO_RENEW || half < 1)
     return;
-  half -= half * (int64_t)MIN(jitter, MADCAP_HELD_JITTER) / (10 * MADCAP_HELD_JITTER);
+  half -= half * (int64_t)MIN(jitter, MADCAP_HELD_JITTER) / (INT64_C(10) * MADCAP_HELD_JITTER);
   held->due = mal_time_add(from, half);
   held->due_mono = after(mono, held->due - now);
 }

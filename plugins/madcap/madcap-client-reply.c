@@ -239,7 +239,7 @@ static bool retry_later(MadcapClient *c, const MalEndpoint *peer, const MadcapMe
       !madcap_has(msg, MADCAP_OPTION_RETRY_TIME))
     return unfit(c, peer, msg, "it grants nothing");
   /* As a duration by the server's clock, which stands beside it, so that ours doesn't matter. */
-  int64_t seconds = CLAMP((int64_t)msg->retry_time - (int64_t)msg->current_time, 1, 7 * 86400);
+  int64_t seconds = CLAMP((int64_t)msg->retry_time - (int64_t)msg->current_time, 1, 7 * 86400LL);
   g_autofree char *text = g_strdup_printf("asked to come again in %" G_GINT64_FORMAT " s", seconds);
   c->before_retry = c->phase;
   c->phase = CLIENT_RETRY;

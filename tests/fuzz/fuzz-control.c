@@ -104,7 +104,9 @@ static void pass_time(World *w, const char *text, size_t length)
 static void do_line(World *w, const char *line, size_t length)
 {
   MalStore *store = mal_core_store(w->core);
-  char first = length ? line[0] : '#';
+  char first = '#';
+  if (length)
+    first = line[0];
   if (!strchr("+!?<>", first) || !first) {
     request(w, line, length);
     return;

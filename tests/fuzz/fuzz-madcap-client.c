@@ -342,9 +342,9 @@ static void ask_whom(World *w, uint8_t how)
   w->ask.n_groups = how / 4 % 3;
   w->ask.servers = w->servers;
   w->ask.groups = w->groups;
-  for (uint8_t i = 0; i < w->ask.n_servers; i++)
-    w->servers[i] = peer_at(w, i);
-  for (uint8_t i = 0; i < w->ask.n_groups; i++)
+  for (size_t i = 0; i < w->ask.n_servers; i++)
+    w->servers[i] = peer_at(w, (uint8_t)i);
+  for (size_t i = 0; i < w->ask.n_groups; i++)
     w->groups[i] = (MalEndpoint){ .address = in_scope(w, (uint16_t)(0xFFFE - i)), .port = 2535 };
 }
 

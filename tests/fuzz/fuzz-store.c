@@ -97,7 +97,7 @@ static void bind_blocks(Rows *r, sqlite3_stmt *stmt, int column)
 {
   GString *text = g_string_new(NULL);
   uint8_t how = mal_read_u8(&r->in);
-  for (uint8_t i = 0; i < how / 2 % 4; i++) {
+  for (int i = 0; i < how / 2 % 4; i++) {
     uint8_t first = mal_read_u8(&r->in), count = mal_read_u8(&r->in) % 8;
     g_string_append(text, i ? "," : "");
     if (how & 1)

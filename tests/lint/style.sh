@@ -19,14 +19,11 @@ tests/unit/test-runtime-glib.c
 '
 long_lines='
 tests/unit/madcap-script.h
-tests/unit/test-madcap-server-edges.c
-tests/unit/test-madcap-server-parts.c
 contrib/install-deps.sh
 contrib/run-tests.sh
 core/leases.c
 tests/bench/bench-udp.c
 tests/bench/run.sh
-tests/coverage.sh
 tests/e2e/test_dissector.sh
 tests/e2e/test_service.py
 tests/lint/exports.sh
@@ -43,7 +40,6 @@ tests/plugins/built.py
 tests/plugins/test_loading.py
 tests/plugins/test_pool.py
 tests/sanitizer-guard.sh
-tests/sim/soak-madcap.c
 tests/unit/test-allocator.c
 '
 

@@ -120,6 +120,7 @@ static void begin(Slot *s, MadcapType type, uint32_t server, bool multicast, boo
   s->offers = 0;
   if (server != NOBODY)
     address = w->server[server].address[s->transport == MAL_IPV6];
+  g_assert(type != MADCAP_REQUEST || server != NOBODY);
   if (type == MADCAP_REQUEST && !w->server[server].absent)
     s->touched |= 1u << server;
   s->to = endpoint(multicast ? world_address(world_scopes[s->scope].group) : address);

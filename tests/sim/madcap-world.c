@@ -61,6 +61,7 @@ static void make_links(MadcapWorld *w)
 {
   static const char *const names[3] = { "north", "middle", "south" };
   w->n_links = (unsigned)w->plan->settings[SET_LINKS];
+  g_assert(w->n_links <= G_N_ELEMENTS(names));
   for (unsigned i = 0; i < w->n_links; i++) {
     w->link[i] = mal_sim_link_new(w->sim, names[i]);
     if (i == 0)

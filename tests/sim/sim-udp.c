@@ -150,6 +150,7 @@ static void udp_die(MalSimHandle *handle)
   unready(rt->node->sim, udp);
   for (size_t i = 0; i < rt->n_udp; i++)
     if (rt->udp[i] == udp) {
+      // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
       memmove(rt->udp + i, rt->udp + i + 1, (rt->n_udp - i - 1) * sizeof *rt->udp);
       rt->n_udp--;
       break;

@@ -255,8 +255,8 @@ static const char *const good[] = {
   "[madcap]\ninterfaces =\n",
   "[madcap]\ninterfaces = eth0;\n",
   "[madcap]\nserver-groups = local=239.255.0.1;org=239.192.0.1\n",
-  "[scope a]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=Channel "
-  "#1\nname[pt-BR]=\xc3\xa1\n",
+  ("[scope a]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n"
+   "name[en]=Channel #1\nname[pt-BR]=\xc3\xa1\n"),
   "[scope a]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nname[en]=a\\sb\n",
   "[daemon]\nroles=\n",
 };

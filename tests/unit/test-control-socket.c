@@ -314,7 +314,7 @@ static char *long_request(size_t length)
 {
   static const char head[] = "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":1}";
   char *text = g_strnfill(length, ' ');
-  memcpy(text + length - strlen(head), head, strlen(head));
+  memcpy(text + length - (sizeof head - 1), head, sizeof head);
   return text;
 }
 

@@ -202,7 +202,8 @@ Test(ctl_show, nothing_harms_the_terminal)
     { "\033[2Jx", "?[2Jx", "?[2Jx" },
     { "a\nb\tc\r", "a b c?", "a b c?" },
     { "\xc2\x9b" "1m", "?1m", "?1m" },                    /* a CSI in one character */
-    { "\xe2\x80\xae" "abc", "?abc", "?abc" },             /* turns the text around */
+    // NOLINTNEXTLINE(misc-misleading-bidirectional): what turns the text around
+    { "\xe2\x80\xae" "abc", "?abc", "?abc" },
     { "\xff", "\xef\xbf\xbd", "?" },
     { "für", "für", "f?r" },
     { "\x7f", "?", "?" },

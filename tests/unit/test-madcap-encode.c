@@ -182,7 +182,7 @@ Test(encode, each_option_once)
 {
   uint8_t buffer[512];
   for (size_t i = 0; i + 2 < G_N_ELEMENTS(table5); i++)
-    for (uint16_t option = 1; option < MADCAP_OPTION_NESTING; option++) {
+    for (uint16_t option = 1; option < (uint16_t)MADCAP_OPTION_NESTING; option++) {
       if (!listed(table5[i].must, option) && !listed(table5[i].may, option))
         continue;
       MadcapEncoder e = madcap_encoder(buffer, sizeof buffer, table5[i].type, table5[i].context,

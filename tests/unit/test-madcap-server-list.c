@@ -36,7 +36,7 @@ static MalScopeSet *nested(unsigned n, size_t length)
     scope->names = g_new0(MalScopeName, 3);
     for (unsigned k = 0; k < 3; k++)
       scope->names[k] =
-          (MalScopeName){ g_strdup_printf("x%u", k), g_strnfill(length, 'a' + (char)k) };
+          (MalScopeName){ g_strdup_printf("x%u", k), g_strnfill(length, (char)('a' + k)) };
     scope->nests_inside = g_new0(char *, 2);
     if (i + 1 < n)
       scope->nests_inside[0] = g_strdup_printf("s%u", i + 1);
