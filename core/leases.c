@@ -26,7 +26,7 @@ static bool refuse(MalRefusal *why, MalErrorCode code, MalRefusedPart part)
   return false;
 }
 
-/* ---- the allocator's view of a slot ---------------------------------------------------------------------- */
+/* ---- the allocator's view of a slot ---------------------------------------------------------- */
 
 void leases_take(MalLeases *l, uint32_t handle, MalTime from, MalTime until)
 {
@@ -80,7 +80,7 @@ void leases_remove(MalLeases *l, uint32_t handle)
   leases_slot_free(l, handle);
 }
 
-/* ---- deciding --------------------------------------------------------------------------------------------- */
+/* ---- deciding -------------------------------------------------------------------------------- */
 
 static MalFit fit_of(const MalLeaseRequest *r, MalTime now, MalTime start, int64_t lifetime, uint32_t count)
 {
@@ -221,7 +221,7 @@ bool leases_is_late(const MalLeaseRequest *r, MalTime now, const Period *period)
   return period->start > MAX(r->start, now);
 }
 
-/* ---- requests and holds ------------------------------------------------------------------------------------- */
+/* ---- requests and holds ---------------------------------------------------------------------- */
 
 static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime granted)
 {
@@ -458,7 +458,7 @@ bool mal_leases_unhold(MalLeases *l, MalLeaseId id)
   return true;
 }
 
-/* ---- changes of a lease --------------------------------------------------------------------------------------- */
+/* ---- changes of a lease ---------------------------------------------------------------------- */
 
 /* 0 with WHY where there is no such lease; a change that comes while another is on its way stands in line
    behind it (*IN_LINE). */

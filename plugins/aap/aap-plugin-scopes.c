@@ -127,7 +127,8 @@ bool aap_scopes_same_names(const MalConfSection *a, const MalConfSection *b)
   if (mal_conf_length(a, "allocation-scope") != mal_conf_length(b, "allocation-scope"))
     return false;
   for (size_t i = 0; i < mal_conf_length(a, "allocation-scope"); i++)
-    if (strcmp(mal_conf_item(a, "allocation-scope", i), mal_conf_item(b, "allocation-scope", i)))
+    if (strcmp(mal_conf_item(a, "allocation-scope", i),
+               mal_conf_item(b, "allocation-scope", i)) != 0)
       return false;
   return true;
 }

@@ -64,7 +64,7 @@ static const Exchange exchanges[] = {
   { "release", "REQUEST and RELEASE by turns", TURNOVER, ECHO_REQUEST, 1 },
 };
 
-/* ---- what is printed -------------------------------------------------------------------------- */
+/* ---- what is printed ------------------------------------------------------------------------- */
 
 typedef struct {
   double ratio, lowest, highest;        /* of what the echo allows */
@@ -115,7 +115,7 @@ static void head(void)
            "unsent", "refused", "cpu us", "main");
 }
 
-/* ---- measurements ----------------------------------------------------------------------------- */
+/* ---- measurements ---------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -230,6 +230,7 @@ static void bench_all(Load *load)
       double rate = compare(load, &exchanges[i]);
       requests = exchanges[i].kind == REQUEST ? rate : requests;
     }
+  // NOLINTNEXTLINE(cert-flp30-c): powers of two are exact
   for (double part = 0.5; part <= 2 && only == NULL; part *= 4) {
     Result r = load_measure(load, REQUEST, requests * part, seconds, UINT64_MAX);
     const char *what = part < 1 ? "REQUEST, ACK at half that rate"

@@ -26,7 +26,7 @@ static double cpu_seconds(void)
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- bare --------------------------------------------------------------------------------------- */
+/* ---- bare ------------------------------------------------------------------------------------ */
 
 typedef struct {
   int fd;
@@ -120,7 +120,7 @@ static double bare_rate(double seconds, size_t octets)
   return rate;
 }
 
-/* ---- through the runtime ------------------------------------------------------------------------ */
+/* ---- through the runtime --------------------------------------------------------------------- */
 
 typedef struct {
   MalDatagram datagram;

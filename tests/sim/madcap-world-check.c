@@ -66,7 +66,7 @@ static void check_place(Server *s, const MalLease *lease)
   }
 }
 
-/* ---- incrementally: what the watch tells ------------------------------------------------------ */
+/* ---- incrementally: what the watch tells ----------------------------------------------------- */
 
 static uint64_t group_of(MalAddress a)
 {

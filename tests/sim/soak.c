@@ -159,7 +159,7 @@ static MalWorldPlan *plan_of(const MalWorldType *type, const Options *o, uint64_
   return NULL;
 }
 
-/* ---- one world, or its smaller self ------------------------------------------------------------ */
+/* ---- one world, or its smaller self ---------------------------------------------------------- */
 
 static void say_failure(const MalWorldPlan *plan, const MalWorldResult *result)
 {

@@ -26,7 +26,7 @@ static uint64_t owned(const AapNode *node)
   return (uint64_t)aap_spans_size(node->owned);
 }
 
-/* ---- startup ----------------------------------------------------------------------------------- */
+/* ---- startup --------------------------------------------------------------------------------- */
 
 Test(aap_claim, aap_61_62_63_it_listens_for_a_random_time_and_says_nothing)
 {
@@ -63,7 +63,7 @@ Test(aap_claim, without_space_nothing_is_allocated)
   aap_bed_free(bed);
 }
 
-/* ---- claims -------------------------------------------------------------------------------------- */
+/* ---- claims ---------------------------------------------------------------------------------- */
 
 Test(aap_claim, aap_89_90_97_48_an_undisputed_claim)
 {
@@ -230,7 +230,7 @@ Test(aap_claim, a_42_simultaneous_claims)
   }
 }
 
-/* ---- preallocations ------------------------------------------------------------------------------------ */
+/* ---- preallocations -------------------------------------------------------------------------- */
 
 static AapBed *pooled(uint32_t size, uint32_t block)
 {
@@ -349,7 +349,7 @@ Test(aap_claim, aap_106_112_the_pool_follows_space_and_demand)
   aap_bed_free(bed);
 }
 
-/* ---- the life of blocks ------------------------------------------------------------------------------------ */
+/* ---- the life of blocks ---------------------------------------------------------------------- */
 
 Test(aap_claim, aap_118_blocks_are_extended_while_in_use_and_given_back_when_idle)
 {
