@@ -180,7 +180,8 @@ static bool read_fields(const uint8_t *data, size_t length, Fields *out)
   out->key_id = mal_read_u32(&r);
   out->kind = mal_read_u8(&r);
   const uint8_t *found = mal_read_bytes(&r, sizeof magic);
-  return found != NULL && memcmp(found, magic, sizeof magic) == 0;
+  g_assert(found != NULL);
+  return memcmp(found, magic, sizeof magic) == 0;
 }
 
 static bool is_fresh(const Peer *peer, uint64_t counter)

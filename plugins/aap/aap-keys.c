@@ -30,11 +30,12 @@ static bool get_hex(GKeyFile *file, const char *group, const char *name, uint8_t
   size_t length = 0;
   if (text == NULL)
     return refuse(error, group, "%s is missing: 64 hex digits", name);
-  bool good = strlen(text) == 64 && sodium_hex2bin(out, 32, text, 64, NULL, &length, NULL) == 0 &&
-              length == 32;
+  bool good = strlen(text) == 64 && sodium_hex2bin(out, 32, text, 64, NULL, &length, NULL) == 0;
   sodium_memzero(text, strlen(text));
   g_free(text);
-  return good || refuse(error, group, "%s is not 64 hex digits", name);
+  if (!good)
+    return refuse(error, group, "%s is not 64 hex digits", name);
+  return true;
 }
 
 static bool get_send(GKeyFile *file, AapKey *key, const char *group, GError **error)
@@ -52,7 +53,7 @@ static bool only_known(GKeyFile *file, const char *group, const char *value, boo
                        GError **error)
 {
   g_auto(GStrv) names = g_key_file_get_keys(file, group, NULL, NULL);
-  for (unsigned i = 0; names != NULL && names[i] != NULL; i++)
+  for (unsigned i = 0; names[i] != NULL; i++)
     if (strcmp(names[i], value) != 0 && !(may_send && strcmp(names[i], "send") == 0))
       return refuse(error, group, "unknown key %s", names[i]);
   return true;

@@ -146,9 +146,10 @@ static bool clip4(const MalScope *scope, MalSpan span, MalSpan *out)
 {
   MalSpan usable = scope->span;
 
-  return mal_span_size(scope->span) > RESERVED4 &&
-         mal_address_sub(scope->span.last, RESERVED4, &usable.last) &&
-         mal_span_intersect(usable, span, out);
+  if (mal_span_size(scope->span) <= RESERVED4)
+    return false;
+  usable.last.value -= RESERVED4;
+  return mal_span_intersect(usable, span, out);
 }
 
 static bool clip6(const MalScope *scope, MalSpan span, MalSpan *out)

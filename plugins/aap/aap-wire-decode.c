@@ -45,11 +45,14 @@ AapReason aap_range_check(MalSpan span, MalFamily family)
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
+/* No datagram has more ranges than the scratch has room for. */
+G_STATIC_ASSERT((AAP_MAX_LENGTH - AAP_MIN_LENGTH) / 12 <= AAP_MAX_RANGES);
+
 static bool read_ranges(Decoder *d, size_t n)
 {
   size_t octets = 2 * mal_family_octets(d->msg->family) + 4;
 
-  if (n > AAP_MAX_RANGES || mal_reader_left(&d->reader) < n * octets)
+  if (mal_reader_left(&d->reader) < n * octets)
     return wrong_length(d);
   for (size_t i = 0; i < n; i++) {
     AapRange *range = &d->scratch->ranges[i];
@@ -114,7 +117,9 @@ static bool read_ana(Decoder *d)
   size_t start = d->reader.offset;
   if (!read_requests(d, 1))
     return false;
-  return d->msg->requests[0].count > 0 || wrong(d, AAP_REASON_COUNT, start, 0);
+  if (d->msg->requests[0].count == 0)
+    return wrong(d, AAP_REASON_COUNT, start, 0);
+  return true;
 }
 
 static bool (*const bodies[AAP_N_TYPES])(Decoder *d) = {

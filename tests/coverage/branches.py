@@ -16,9 +16,11 @@ import os
 import re
 import sys
 
-FILES = ['core/wire.[ch]', 'core/address*.[ch]', 'core/allocator*.[ch]', 'core/leases*.[ch]', 'core/space*.[ch]',
-         'plugins/madcap/madcap-wire*.[ch]', 'plugins/madcap/madcap-server*.[ch]',
-         'plugins/madcap/madcap-client*.[ch]', 'plugins/madcap/madcap-groups.[ch]']
+FILES = ['core/wire.[ch]', 'core/address*.[ch]', 'core/allocator*.[ch]', 'core/leases*.[ch]',
+         'core/space*.[ch]', 'plugins/madcap/madcap-wire*.[ch]', 'plugins/madcap/madcap-server*.[ch]',
+         'plugins/madcap/madcap-client*.[ch]', 'plugins/madcap/madcap-groups.[ch]'] + [
+           f'plugins/aap/aap-{part}.[ch]' for part in (
+             'wire*', 'ranges', 'requests', 'scope', 'seq', 'time', 'auth', 'keys', 'coordinator')]
 CHOOSING = {'MIN', 'MAX', 'CLAMP', 'ABS'}
 ASSERTION = re.compile(r'\bg_(?:assert|return|warn_if)\w*\s*\(')
 EXPANSION = 1
