@@ -2,6 +2,7 @@
    is decided here. */
 #include "madcap-plugin.h"
 
+#include "madcap-plugin-later.h"
 #include "madcap-plugin-links.h"
 #include "madcap-plugin-overload.h"
 #include "madcap-server.h"
@@ -14,6 +15,7 @@ typedef struct {
   MalUdp *udp[2];
   MadcapLinks *links;
   MadcapOverload overload;
+  MadcapLater *later;
   MalTimer *timer;
   int64_t armed;              /* what the timer is set to */
 } ServerPart;
@@ -99,7 +101,12 @@ static bool act_waiting(void *user, MalLeaseId id)
 static bool act_hold(void *user, const MalLeaseRequest *request, MalTime now, MalTime until,
                      MalLease *out, MalRefusal *why)
 {
-  return mal_leases_hold(((ServerPart *)user)->host.leases, request, now, until, out, why);
+  ServerPart *p = user;
+
+  if (mal_leases_hold(p->host.leases, request, now, until, out, why))
+    return true;
+  madcap_later_refused(p->later, why);
+  return false;
 }
 
 static bool act_unhold(void *user, MalLeaseId id)
@@ -278,8 +285,19 @@ static void received(MalUdp *udp, const MalDatagram *datagrams, size_t count, vo
       continue;
     }
     madcap_server_receive(p->machine, &from, d->data, d->length, now, mono);
+    madcap_later_received(p->later, &from, d->data, d->length);
   }
   madcap_overload_note(&p->overload, udp, seen, mono);
+  settle(p);
+}
+
+static void received_again(const MadcapArrival *from, const uint8_t *octets, size_t length,
+                           void *data)
+{
+  ServerPart *p = data;
+
+  madcap_server_receive(p->machine, from, octets, length, mal_leases_now(p->host.leases),
+                        monotonic(p));
   settle(p);
 }
 
@@ -398,6 +416,7 @@ static void stop(void *part)
   ServerPart *p = part;
 
   mal_leases_forget(p->host.leases, p);
+  g_clear_pointer(&p->later, madcap_later_free);
   g_clear_pointer(&p->links, madcap_links_free);
   g_clear_pointer(&p->timer, mal_timer_free);
   for (size_t f = 0; f < 2; f++)
@@ -409,6 +428,7 @@ static bool start(void *part, GError **error)
   ServerPart *p = part;
 
   p->timer = mal_timer_new(p->host.runtime, tick, p);
+  p->later = madcap_later_new(&p->host, received_again, p);
   if (open_socket(p, MAL_IPV4, error) && open_socket(p, MAL_IPV6, error)) {
     madcap_overload_start(&p->overload, &p->host, p->udp);
     p->links = madcap_links_new(&p->host, p->udp, addresses_changed, p);
