@@ -219,6 +219,9 @@ tests_unit_test_aap_defence_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-own
 tests_unit_test_aap_own_SOURCES = tests/unit/test-aap-own.c $(aap_bed)
 tests_unit_test_aap_own_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-plugin
+tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c $(sim_store)
+tests_unit_test_aap_plugin_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
 unit_tests += tests/unit/test-aap-golden
 tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets) \
   tests/support/pcap.c tests/support/pcap.h

@@ -8,6 +8,8 @@ import subprocess
 import unittest
 
 import aap
+import madcap
+import madcap_site
 from harness import Daemon, RpcError, SOURCE, temporary_folder, wait_until
 from madcap_site import have_dissector
 from netns import Bridge, Capture, Namespace, main
@@ -171,6 +173,17 @@ class Servers(AapCase):
             self.assertIn("aap", row[0])
             self.assertEqual(row[1:], ["", "255"])
 
+    def test_a_client_has_its_offer_as_soon_as_space_is_claimed(self):
+        self.start(daemon_group() + SCOPE + TIMES + "[madcap]\n")
+        client_at = Host(self.bridge, 50)
+        client_at.interface = client_at.name
+        with madcap_site.Client(client_at, server="192.0.2.1") as client:
+            offer = client.ask(madcap.DISCOVER, {madcap.SCOPE: "239.255.0.0"},
+                               to="239.255.255.254")
+            self.assertEqual(offer.type, madcap.OFFER)
+            ack = client.request()
+            self.assertEqual(ack.type, madcap.ACK)
+
     def test_all_of_a_scope_is_used_and_then_the_reason_is_told(self):
         self.start(daemon_group() + SCOPE + SMALL + TIMES + "block = 4\n")
         leases = [self.hosts[i % 3].request(8) for i in range(6)]
@@ -227,7 +240,8 @@ class Coordinators(AapCase):
         self.assertEqual(self.hosts[0].scope("world")["coordinator"], "leads")
         leases = [host.request(3, scope="world") for host in self.hosts]
         self.assert_disjoint(leases)
-        wait_until(lambda: self.hosts[0].metric("coordinator-reports") > 0, "for a report", PATIENCE)
+        wait_until(lambda: self.hosts[0].metric("coordinator-reports") > 0, "for a report",
+                   PATIENCE)
         self.hosts[1].daemon.restart()
         self.assertEqual(len(self.hosts[1].daemon.leases()), 1)
 

@@ -1,0 +1,356 @@
+/* The AAP plugin in whole daemons on the simulator: cores, stores, sockets, the plugin, and nothing
+   between them that a real one hasn't. Sections are draft-ietf-malloc-aap-04's. */
+#include "core/core.h"
+#include "tests/sim/sim-store.h"
+#include "tests/sim/sim.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define HOSTS 3
+
+extern const MalPlugin mal_plugin;
+
+typedef struct {
+  MalSim *sim;
+  MalSimLink *link;
+  struct {
+    MalSimNode *node;
+    MalCore *core;
+    MalSimIface *iface;
+  } host[HOSTS];
+  unsigned n;
+  /* of the call that was made last */
+  json_object *result;
+  char *error;
+  bool answered;
+} World;
+
+static const char small[] = "[scope local]\nfamily=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\n"
+                            "ttl=16\n";
+static const char large[] = "[scope domain]\nfamily=ipv4\nfirst=239.251.0.0\nlast=239.251.255.255\n"
+                            "ttl=63\n[scope world]\nfamily=ipv4\nfirst=233.252.0.0\n"
+                            "last=233.252.3.255\nttl=127\ndivisible=yes\n";
+static const char world_range[] = "[range w]\nscope=world\nfirst=233.252.1.0\nlast=233.252.1.255\n";
+
+static void quiet(MalLogLevel level, const char *line, void *data)
+{
+  (void)level, (void)line, (void)data;
+}
+
+static bool try_start(World *w, unsigned i, const char *roles, const char *text, GError **error)
+{
+  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
+  g_autofree char *config =
+      g_strdup_printf("[daemon]\nroles=%s\nlog-level=error\nplugins=aap\n%s", roles, text);
+  MalCoreOptions options = { .runtime = mal_sim_node_runtime(w->host[i].node),
+                             .store = mal_sim_store_open(w->host[i].node),
+                             .config_text = config,
+                             .builtin = builtin,
+                             .log = quiet };
+  w->host[i].core = mal_core_new(&options, error);
+  return w->host[i].core && mal_core_start(w->host[i].core, error);
+}
+
+static void start(World *w, unsigned i, const char *roles, const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  cr_assert(try_start(w, i, roles, text, &error), "%s", error ? error->message : "");
+}
+
+static World world(unsigned n)
+{
+  World w = { .sim = mal_sim_new(7), .n = n };
+  w.link = mal_sim_link_new(w.sim, "lan");
+  for (unsigned i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf("host%u", i);
+    w.host[i].node = mal_sim_node_new(w.sim, name);
+    w.host[i].iface = mal_sim_iface_new(w.host[i].node, w.link, "eth0");
+    mal_sim_iface_add_address(w.host[i].iface, mal_address_ipv4(0xc0000201 + i));
+  }
+  return w;
+}
+
+static void clear(World *w)
+{
+  for (unsigned i = 0; i < w->n; i++)
+    mal_core_free(w->host[i].core);
+  json_object_put(w->result);
+  g_free(w->error);
+  mal_sim_free(w->sim);
+}
+
+static void run(World *w, int64_t seconds)
+{
+  cr_assert(mal_sim_run_for(w->sim, seconds * MAL_US), "%s", mal_sim_failure(w->sim));
+}
+
+static void answered(json_object *result, const GError *error, void *data)
+{
+  World *w = data;
+  json_object_put(w->result);
+  g_free(w->error);
+  w->result = json_object_get(result);
+  w->error = error ? g_strdup(error->message) : NULL;
+  w->answered = true;
+}
+
+static json_object *call(World *w, unsigned i, const char *method, const char *params, int64_t wait)
+{
+  json_object *p = json_tokener_parse(params);
+  w->answered = false;
+  mal_control_call(mal_core_control(w->host[i].core), method, p, true, answered, NULL, w);
+  json_object_put(p);
+  for (int64_t t = 0; t < wait && !w->answered; t++)
+    run(w, 1);
+  cr_assert(w->answered, "%s is not answered", method);
+  return w->result;
+}
+
+static json_object *at(json_object *o, const char *key)
+{
+  json_object *member = NULL;
+  cr_assert(json_object_object_get_ex(o, key, &member), "no %s in %s", key,
+            json_object_to_json_string(o));
+  return member;
+}
+
+static uint64_t metric(World *w, unsigned i, const char *name)
+{
+  return (uint64_t)json_object_get_int64(at(at(call(w, i, "stats.get", "{}", 2), "aap"), name));
+}
+
+static bool is_owned(World *w, unsigned i, MalSpan span)
+{
+  g_autoptr(GPtrArray) all = mal_space_ranges(mal_core_space(w->host[i].core), MAL_LEVEL_OWNED);
+  for (unsigned k = 0; k < all->len; k++)
+    if (mal_span_overlaps(((const MalRange *)g_ptr_array_index(all, k))->span, span))
+      return true;
+  return false;
+}
+
+static uint64_t owned(World *w, unsigned i)
+{
+  g_autoptr(GPtrArray) all = mal_space_ranges(mal_core_space(w->host[i].core), MAL_LEVEL_OWNED);
+  uint64_t n = 0;
+  for (unsigned k = 0; k < all->len; k++)
+    n += (uint64_t)mal_span_size(((const MalRange *)g_ptr_array_index(all, k))->span);
+  return n;
+}
+
+static void assert_disjoint(World *w)
+{
+  for (unsigned i = 0; i < w->n; i++) {
+    g_autoptr(GPtrArray) all = mal_space_ranges(mal_core_space(w->host[i].core), MAL_LEVEL_OWNED);
+    for (unsigned k = 0; k < all->len; k++)
+      for (unsigned j = 0; j < w->n; j++)
+        cr_assert(j == i || !is_owned(w, j, ((MalRange *)g_ptr_array_index(all, k))->span));
+  }
+}
+
+static void lease(World *w, unsigned i, const char *scope, unsigned count)
+{
+  g_autofree char *params = g_strdup_printf(
+      "{\"scope\":\"%s\",\"count\":%u,\"lifetime\":600,\"wait\":true}", scope, count);
+  call(w, i, "lease.request", params, 60);
+  cr_assert_null(w->error, "%s", w->error);
+}
+
+Test(aap_plugin, three_servers_share_a_small_scope_of_which_nothing_is_configured_3_2_10)
+{
+  World w = world(3);
+  for (unsigned i = 0; i < 3; i++)
+    start(&w, i, "maas", small);
+  run(&w, 250);
+  for (unsigned i = 0; i < 9; i++)
+    lease(&w, i % 3, "local", 1 + 5 * (i / 3));
+  assert_disjoint(&w);
+  run(&w, 120);
+  for (unsigned i = 0; i < 3; i++) {
+    cr_assert_eq(json_object_array_length(at(call(&w, i, "aap.peers", "{}", 2), "peers")), 2);
+    cr_assert_eq(metric(&w, i, "conflicts"), 0);
+    cr_assert_gt(metric(&w, i, "aiu-sent"), 0);
+    json_object *usage =
+        json_object_array_get_idx(at(call(&w, i, "aap.pool", "{}", 2), "scopes"), 0);
+    cr_assert_gt(json_object_get_int64(at(usage, "foreign")), 0);
+    cr_assert_gt(json_object_get_int64(at(usage, "preallocated")), 0);
+    cr_assert_eq(json_object_get_int64(at(usage, "available")), 65536 - 256);
+  }
+  clear(&w);
+}
+
+Test(aap_plugin, while_it_listens_nothing_is_claimed_and_who_asks_waits_3_2_4)
+{
+  World w = world(1);
+  start(&w, 0, "maas", small);
+  run(&w, 100);
+  cr_assert_eq(metric(&w, 0, "aclm-sent") + metric(&w, 0, "aitu-sent"), 0);
+  call(&w, 0, "lease.request", "{\"scope\":\"local\",\"wait\":true}", 150);
+  cr_assert_null(w.error, "%s", w.error);
+  cr_assert_gt(mal_sim_now(w.sim), 150 * MAL_US);
+  clear(&w);
+}
+
+Test(aap_plugin, own_allocations_and_those_of_others_survive_a_crash_3_1)
+{
+  World w = world(2);
+  start(&w, 0, "maas", small);
+  start(&w, 1, "maas", small);
+  run(&w, 250);
+  lease(&w, 0, "local", 5);
+  lease(&w, 1, "local", 3);
+  run(&w, 60);
+  uint64_t before = owned(&w, 0);
+  cr_assert_gt(before, 0);
+  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_KEPT);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  mal_sim_node_bury(w.host[0].node);
+  run(&w, 20);
+  mal_sim_node_restart(w.host[0].node);
+  start(&w, 0, "maas", small);
+  cr_assert_eq(owned(&w, 0), before, "at once, while it listens");
+  cr_assert_eq(json_object_array_length(at(call(&w, 0, "lease.list", "{}", 2), "leases")), 1);
+  bool foreign = false;
+  json_object *records = at(call(&w, 0, "aap.records", "{}", 2), "records");
+  for (size_t i = 0; i < json_object_array_length(records); i++)
+    foreign = foreign || strcmp(json_object_get_string(
+                                    at(json_object_array_get_idx(records, i), "kind")),
+                                "foreign") == 0;
+  cr_assert(foreign);
+  run(&w, 300);
+  assert_disjoint(&w);
+  clear(&w);
+}
+
+Test(aap_plugin, a_coordinator_in_the_same_process_is_heard_and_hears_4_1)
+{
+  World w = world(2);
+  g_autofree char *with = g_strconcat(small, large, world_range, NULL),
+                  *without = g_strconcat(small, large, NULL);
+  start(&w, 0, "maas;prefix-coordinator", with);
+  start(&w, 1, "maas", without);
+  run(&w, 350);
+  lease(&w, 0, "world", 2);
+  lease(&w, 1, "world", 2);
+  assert_disjoint(&w);
+  run(&w, 100);
+  cr_assert_gt(metric(&w, 0, "asa-processed"), 0, "its own");
+  cr_assert_gt(metric(&w, 1, "asa-processed"), 0);
+  cr_assert_eq(metric(&w, 0, "coordinator-leads"), 1);
+  cr_assert_gt(metric(&w, 0, "coordinator-reports"), 0);
+  clear(&w);
+}
+
+Test(aap_plugin, adopts_what_was_leased_before_it_came)
+{
+  World w = world(1);
+  static const MalPlugin *const none[] = { &mal_plugin, NULL };
+  MalCoreOptions options = { .runtime = mal_sim_node_runtime(w.host[0].node),
+                             .store = mal_sim_store_open(w.host[0].node),
+                             .config_text =
+                                 "[daemon]\nroles=maas\nlog-level=error\n[scope local]\n"
+                                 "family=ipv4\nfirst=239.255.0.0\nlast=239.255.255.255\nttl=16\n"
+                                 "[range r]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.255\n",
+                             .builtin = none,
+                             .log = quiet };
+  g_autofree char *ranged =
+      g_strconcat(small, "[range r]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.255\n", NULL);
+  w.host[0].core = mal_core_new(&options, NULL);
+  cr_assert(w.host[0].core && mal_core_start(w.host[0].core, NULL));
+  lease(&w, 0, "local", 6);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  mal_sim_node_restart(w.host[0].node);
+  start(&w, 0, "maas", ranged);
+  cr_assert_eq(json_object_array_length(at(call(&w, 0, "lease.list", "{}", 2), "leases")), 1);
+  cr_assert_eq(owned(&w, 0), 6);
+  run(&w, 300);
+  cr_assert_gt(metric(&w, 0, "aiu-sent"), 0);
+  clear(&w);
+}
+
+Test(aap_plugin, what_is_wrong_in_the_configuration_is_said)
+{
+  static const struct {
+    const char *text, *says;
+  } cases[] = {
+    { "[scope w]\nfamily=ipv4\nfirst=233.252.0.0\nlast=233.252.3.255\nttl=127\ndivisible=yes\n",
+      "Allocation Scope" }, /* AAP-5 */
+    { "[scope w]\nfamily=ipv4\nfirst=233.252.0.0\nlast=233.252.3.255\nttl=127\n"
+      "[aap]\nallocation-scope=nosuch\n", "there is no [scope nosuch]" },
+    { "[scope w]\nfamily=ipv4\nfirst=233.252.0.0\nlast=233.252.3.255\nttl=127\ndivisible=yes\n"
+      "[aap]\nallocation-scope=w\n", "is divisible" },
+    { "[aap]\nkey-file=/nonexistent/keys\n", "can't be read" },
+    { "[aap]\nstartup-wait=0\n", "startup-wait" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    World w = world(1);
+    g_autoptr(GError) error = NULL;
+    cr_assert_not(try_start(&w, 0, "maas", cases[i].text, &error), "%zu", i);
+    cr_assert(strstr(error->message, cases[i].says), "%zu: %s", i, error->message);
+    clear(&w);
+  }
+}
+
+Test(aap_plugin, an_ipv6_scope_without_a_group_is_not_served_and_says_so)
+{
+  World w = world(1);
+  start(&w, 0, "maas",
+        "[scope six]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\nttl=16\n"
+        "[range s]\nscope=six\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8000:ff\n");
+  call(&w, 0, "lease.request", "{\"scope\":\"six\",\"wait\":true}", 30);
+  cr_assert(w.error && strstr(w.error, "group6"), "%s", w.error);
+  clear(&w);
+}
+
+Test(aap_plugin, more_scopes_than_a_socket_may_join_groups)
+{
+  World w = world(2);
+  GString *text = g_string_new(NULL);
+  for (unsigned i = 0; i < 40; i++)
+    g_string_append_printf(text, "[scope s%u]\nfamily=ipv4\nfirst=239.%u.0.0\nlast=239.%u.255.255\n"
+                                 "ttl=16\n", i, i, i);
+  start(&w, 0, "maas", text->str);
+  start(&w, 1, "maas", text->str);
+  run(&w, 250);
+  lease(&w, 0, "s0", 1);
+  lease(&w, 0, "s39", 1);
+  run(&w, 60);
+  json_object *peers = at(call(&w, 1, "aap.peers", "{}", 2), "peers");
+  cr_assert_eq(json_object_array_length(peers), 1);
+  cr_assert_eq(metric(&w, 1, "join-failures") + metric(&w, 1, "dropped-group"), 0);
+  g_string_free(text, TRUE);
+  clear(&w);
+}
+
+Test(aap_plugin, a_reload_changes_times_in_place_and_scopes_by_a_restart)
+{
+  World w = world(1);
+  char path[] = "/tmp/mal-aap-XXXXXX";
+  cr_assert_neq(g_mkstemp(path), -1);
+  g_autofree char *first = g_strconcat("[daemon]\nroles=maas\nlog-level=error\nplugins=aap\n", small,
+                                       "[aap]\nstartup-wait=10\n", NULL),
+                  *second = g_strconcat(first, "preallocate=0\n", NULL),
+                  *third = g_strconcat(second, "port=4000\n", NULL);
+  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
+  MalCoreOptions options = { .runtime = mal_sim_node_runtime(w.host[0].node),
+                             .store = mal_sim_store_open(w.host[0].node),
+                             .config_file = path,
+                             .builtin = builtin,
+                             .log = quiet };
+  const char *const texts[] = { first, second, third };
+  for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
+    g_autoptr(GError) error = NULL;
+    cr_assert(g_file_set_contents(path, texts[i], -1, NULL));
+    if (i == 0) {
+      w.host[0].core = mal_core_new(&options, &error);
+      cr_assert(w.host[0].core && mal_core_start(w.host[0].core, &error));
+    } else {
+      cr_assert(mal_core_reload(w.host[0].core, NULL, &error), "%s", error ? error->message : "");
+    }
+    run(&w, 30);
+    lease(&w, 0, "local", 2);
+  }
+  cr_assert_eq(json_object_array_length(at(call(&w, 0, "lease.list", "{}", 2), "leases")), 3);
+  remove(path);
+  clear(&w);
+}
