@@ -168,8 +168,8 @@ static void report(Bench *b, uint64_t space)
          "%7.0f (%3u%%) %9.0f (%3u%%) "
          "%9.0f (%3u%%) %9.0f\n",
          100.0 * (double)b->n_live / (double)space, b->n_live, s.segments, find / ROUNDS,
-         take / ROUNDS, give / ROUNDS, turn, run1, found1 / 2, run16, found16, run4096, found4096 * 5,
-         several);
+         take / ROUNDS, give / ROUNDS, turn, run1, found1 / 2, run16, found16, run4096,
+         found4096 * 5, several);
   fflush(stdout);
 }
 

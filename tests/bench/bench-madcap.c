@@ -4,9 +4,9 @@
      bench-madcap --echo PORT          the other end of the bare echo: recvmmsg, sendmmsg, no more
      bench-madcap --server ADDRESS     measures, in turns, and prints the medians as one table
 
-   The echo's pairs have the sizes of the exchange that stands below them, the same number in flight,
-   the same batches. Latency runs from the moment when a message was due to be sent, so an overdue
-   one counts in full. What is not answered within a second is lost; nothing is sent twice. */
+   The echo's pairs have the sizes of the exchange that stands below them, the same number in
+   flight, the same batches. Latency runs from the moment when a message was due to be sent, so an
+   overdue one counts in full. What is not answered within a second is lost; nothing is sent twice. */
 #include "load.h"
 
 #include <stdio.h>

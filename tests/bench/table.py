@@ -323,8 +323,9 @@ def show_rates(title, rows):
         if row["lost"] + row["refused"]:
             lost = f", {row['lost']} lost, {row['refused']} refused"
         of = "half the pairs" if row["name"] == "full" else "the pairs"
-        show_row(row, f"{row['what']}, {row['in_flight']}"[:34],
-                 f"{row['ratio']:.1%} ({row['ratio_lowest']:.1%} to {row['ratio_highest']:.1%}) of "
+        show_row(row, row["what"],
+                 f"{row['in_flight']} in flight; {row['ratio']:.1%} "
+                 f"({row['ratio_lowest']:.1%} to {row['ratio_highest']:.1%}) of "
                  f"{of}, {row['echo_rate']:.0f} at {row['echo_cpu_us']:.2f} us; "
                  f"{row['changes_a_commit']:.0f} changes a commit{lost}")
 
@@ -369,7 +370,7 @@ def show_occupancy(rows):
 def measure(bed, results):
     with bed.daemon() as daemon:
         results["rates"] = rates(bed, daemon)
-        show_rates("durable, closed loop, in flight", results["rates"])
+        show_rates("durable, closed loop", results["rates"])
         results["few_in_flight"] = few_in_flight(bed, daemon)
         show_rates("the same, few in flight", results["few_in_flight"])
     with bed.daemon() as daemon:
