@@ -117,19 +117,6 @@ void aap_space_heard_ana(AapZone *zone, MalEndpoint peer, const AapMessage *msg)
 /* ---- satisfied
  * ------------------------------------------------------------------------------------ */
 
-static void add(MalSpan span, MalTime end, void *data)
-{
-  (void)end;
-  aap_spans_add(data, span);
-}
-
-static void add_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t heard, void *data)
-{
-  (void)peer;
-  (void)heard;
-  add(span, end, data);
-}
-
 static void ignore(const AapDemand *demand, void *data)
 {
   (void)demand;
@@ -143,11 +130,7 @@ void aap_ana_satisfy(AapZone *zone)
   g_autofree uint64_t *allocated = g_new0(uint64_t, zone->available->len + 1);
   for (guint i = 0; i < zone->available->len; i++) {
     MalSpan span = g_array_index(zone->available, AapExtent, i).span;
-    g_autoptr(GArray) spans = aap_spans_new();
-    aap_owns_each(zone, span, true, add, spans);
-    aap_record_foreign(zone->record, span, zone->now, add_foreign, spans);
-    MalU128 n = aap_spans_size(spans);
-    allocated[i] = n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
+    allocated[i] = aap_zone_saturated(aap_space_in_use(zone, span));
   }
   aap_record_satisfy(zone->record, allocated, zone->now, ignore, NULL);
   drop_settled(zone);

@@ -33,5 +33,7 @@ int64_t aap_ana_due(const AapSpace *space);
 void aap_ana_run(AapZone *zone);
 void aap_ana_satisfy(AapZone *zone);
 void aap_asrp_send(AapZone *zone);
+/* How many addresses of SPAN are allocated by anybody, ourselves included, each counted once. */
+MalU128 aap_space_in_use(const AapZone *zone, MalSpan span);
 
 #endif

@@ -17,13 +17,14 @@ static void add_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t hea
   add(span, end, data);
 }
 
-/* Allocated by anybody, ourselves included, each address once. */
-static MalU128 in_use(AapZone *zone, MalSpan span)
+/* Two sets, each of which only grows at its end: one set of both would be built by insertions. */
+MalU128 aap_space_in_use(const AapZone *zone, MalSpan span)
 {
-  g_autoptr(GArray) spans = aap_spans_new();
-  aap_owns_each(zone, span, true, add, spans);
-  aap_record_foreign(zone->record, span, zone->now, add_foreign, spans);
-  return aap_spans_size(spans);
+  g_autoptr(GArray) own = aap_spans_new(), foreign = aap_spans_new();
+  aap_owns_each(zone, span, true, add, own);
+  aap_record_foreign(zone->record, span, zone->now, add_foreign, foreign);
+  g_autoptr(GArray) both = aap_spans_intersection(own, foreign);
+  return aap_spans_size(own) - aap_spans_size(both) + aap_spans_size(foreign);
 }
 
 static GArray *requests_of(AapZone *zone)
@@ -47,7 +48,7 @@ void aap_asrp_send(AapZone *zone)
   g_autofree AapRange *reports = g_new(AapRange, listed->len);
   for (guint i = 0; i < listed->len; i++) {
     MalSpan span = g_array_index(listed, MalSpan, i);
-    reports[i] = (AapRange){ span, aap_in_use_to_wire(in_use(zone, span)) };
+    reports[i] = (AapRange){ span, aap_in_use_to_wire(aap_space_in_use(zone, span)) };
   }
   g_autoptr(GArray) requests = requests_of(zone);
   size_t fits = aap_requests_fit(zone->span.first.family, listed->len, aap_zone_limit(zone));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MAX_DEFENCES 1024
+#define MAX_QUESTION 1024 /* spans of one */
 #define MAX_SPANS 16384 /* of all defences together */
 #define MAX_ANSWERED 1024
 #define DIGEST 32
@@ -76,46 +77,83 @@ static void cancel(AapZone *zone, guint at)
 
 /* ---- what is in question --------------------------------------------------------------------- */
 
-static void set_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t heard, void *data)
+/* Neighbours with one end as one. */
+static void append(GArray *out, MalSpan span, MalTime end)
 {
-  (void)peer;
-  (void)heard;
-  aap_intervals_set(data, span, &end);
+  AapExtent extent = { span, end }, *last = NULL;
+  MalAddress next;
+  if (out->len > 0)
+    last = &g_array_index(out, AapExtent, out->len - 1);
+  if (last != NULL && last->end == end && mal_address_add(last->span.last, 1, &next) &&
+      mal_address_equal(next, span.first))
+    last->span.last = span.last;
+  else
+    g_array_append_val(out, extent);
+}
+
+static void add_own(MalSpan span, MalTime end, void *data)
+{
+  append(data, span, end);
 }
 
 typedef struct {
-  AapIntervals *map;
-  bool any;
-} Ours;
+  GArray *out;
+  const GArray *own; /* AapExtent */
+  guint at;          /* of OWN: what lies before is behind us */
+} Others;
 
-static void set_own(MalSpan span, MalTime end, void *data)
+/* Of what is ours nobody else knows better. */
+static void add_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t heard, void *data)
 {
-  Ours *ours = data;
-  ours->any = true;
-  aap_intervals_set(ours->map, span, &end);
+  Others *o = data;
+  MalAddress edge;
+  (void)peer;
+  (void)heard;
+  for (; o->at < o->own->len; o->at++) {
+    MalSpan in = g_array_index(o->own, AapExtent, o->at).span;
+    if (mal_address_compare(in.last, span.first) < 0)
+      continue;
+    if (mal_address_compare(in.first, span.last) > 0)
+      break;
+    if (mal_address_compare(span.first, in.first) < 0 && mal_address_sub(in.first, 1, &edge))
+      append(o->out, (MalSpan){ span.first, edge }, end);
+    if (mal_address_compare(in.last, span.last) >= 0 || !mal_address_add(in.last, 1, &span.first))
+      return;
+  }
+  append(o->out, span, end);
 }
 
-static void append(MalSpan span, void *value, void *data)
+static GArray *merged(const GArray *a, const GArray *b)
 {
-  AapExtent extent = { span, *(const MalTime *)value };
-  g_array_append_val((GArray *)data, extent);
+  GArray *out = g_array_sized_new(FALSE, FALSE, sizeof(AapExtent), a->len + b->len);
+  for (guint i = 0, k = 0; i < a->len || k < b->len;) {
+    const AapExtent *x = i < a->len ? &g_array_index(a, AapExtent, i) : NULL;
+    const AapExtent *y = k < b->len ? &g_array_index(b, AapExtent, k) : NULL;
+    bool first = y == NULL || (x != NULL && mal_address_compare(x->span.first, y->span.first) < 0);
+    append(out, first ? x->span : y->span, first ? x->end : y->end);
+    i += first;
+    k += !first;
+  }
+  return out;
 }
 
-/* All of SPANS (MalSpan) that is allocated, as an AIU lists it: in order, neighbours with one end
-   as one. Of what is ours nobody else knows better. OWN: some of it is. */
+/* All of SPANS (MalSpan) that is allocated, as an AIU lists it: in order. Of more than one request
+   can reasonably name what is ours comes first: who gives that up asks again with another set. OWN:
+   some of it is. */
 static GArray *allocated(const AapZone *zone, const GArray *spans, bool *own)
 {
-  g_autoptr(AapIntervals) map = aap_intervals_new(sizeof(MalTime), NULL);
-  GArray *out = g_array_new(FALSE, FALSE, sizeof(AapExtent));
-  Ours ours = { map, false };
-  for (guint i = 0; i < spans->len; i++) {
-    MalSpan span = g_array_index(spans, MalSpan, i);
-    aap_record_foreign(zone->record, span, zone->now, set_foreign, map);
-    aap_owns_each(zone, span, true, set_own, &ours);
-  }
-  aap_intervals_each(map, zone->span, append, out);
-  *own = ours.any;
-  return out;
+  g_autoptr(GArray) ours = g_array_new(FALSE, FALSE, sizeof(AapExtent));
+  g_autoptr(GArray) theirs = g_array_new(FALSE, FALSE, sizeof(AapExtent));
+  Others others = { theirs, ours, 0 };
+  for (guint i = 0; i < spans->len; i++)
+    aap_owns_each(zone, g_array_index(spans, MalSpan, i), true, add_own, ours);
+  for (guint i = 0; i < spans->len; i++)
+    aap_record_foreign(zone->record, g_array_index(spans, MalSpan, i), zone->now, add_foreign,
+                       &others);
+  g_array_set_size(ours, MIN(ours->len, MAX_QUESTION));
+  g_array_set_size(theirs, MIN(theirs->len, MAX_QUESTION - ours->len));
+  *own = ours->len > 0;
+  return merged(ours, theirs);
 }
 
 static GArray *spans_of(const GArray *extents)
@@ -243,8 +281,6 @@ static bool find(const AapDefences *defences, MalEndpoint peer, uint32_t rseq, g
 static bool make_room(AapZone *zone, size_t spans, bool own)
 {
   AapDefences *defences = zone->defences;
-  if (spans > MAX_SPANS)
-    return false;
   while (defences->running->len >= MAX_DEFENCES || defences->spans + spans > MAX_SPANS) {
     guint longest = 0;
     if (!own)

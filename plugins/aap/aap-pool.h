@@ -26,6 +26,8 @@ struct AapPool {
   GArray *wanted_spans; /* AapExtent: wanted while it was listening */
   double hour;          /* addresses taken, decaying with one hour */
   int64_t hour_at;
+  int64_t losses_since; /* of preallocations, in one resend-wait */
+  unsigned losses;
   int64_t look; /* when to look at pool and blocks again */
 };
 

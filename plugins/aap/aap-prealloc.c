@@ -5,6 +5,8 @@
 #include "aap-seq.h"
 #include "aap-time.h"
 
+#define LOSSES_MOST 8 /* preallocations that are chosen anew in one resend-wait */
+
 static AapPrealloc *at(const AapZone *zone, guint i)
 {
   return g_ptr_array_index(zone->pool->preallocs, i);
@@ -84,6 +86,18 @@ void aap_prealloc_withdraw(AapZone *zone, AapPrealloc *p)
   drop(zone, p);
 }
 
+/* A choice costs time, and a message each: who claims everything again and again gets only so many.
+   The pool is filled up at the next look. */
+static bool may_choose_again(AapZone *zone)
+{
+  AapPool *pool = zone->pool;
+  if (zone->now.mono - pool->losses_since >= zone->params->resend_wait) {
+    pool->losses_since = zone->now.mono;
+    pool->losses = 0;
+  }
+  return pool->losses++ < LOSSES_MOST;
+}
+
 /* The whole set is given up; another may take its place under the same number (3.2.6). */
 static void lose(AapZone *zone, AapPrealloc *p)
 {
@@ -91,6 +105,10 @@ static void lose(AapZone *zone, AapPrealloc *p)
   MalSpan first = g_array_index(p->spans, MalSpan, 0);
   g_array_set_size(p->spans, 0);
   aap_zone_note(zone, AAP_NOTE_PREALLOC_LOST, first, (MalEndpoint){ 0 }, n);
+  if (!may_choose_again(zone)) {
+    drop(zone, p);
+    return;
+  }
   g_autoptr(GArray) others = aap_pool_choose(zone, n, zone->now.wall + 1, AAP_RANK_GUARDED);
   cut_to_message(zone, others);
   if (others->len == 0) {

@@ -322,6 +322,8 @@ bool aap_record_intend(AapRecord *record, MalEndpoint peer, uint32_t rseq, const
   AapIntent key = { .peer = peer, .rseq = rseq };
   AapIntent *intent = g_tree_lookup(record->intents, &key);
   g_autoptr(GArray) extents = intended(record, ranges, n, now);
+  if (extents->len > AAP_INTENT_EXTENTS)
+    g_array_set_size(extents, AAP_INTENT_EXTENTS);
   size_t had = intent != NULL ? intent->extents->len : 0;
   if (extents->len == 0) {
     if (intent != NULL)

@@ -39,6 +39,10 @@ typedef struct {
   AapIntent *by[AAP_INTENTS];
 } AapIntents;
 
+/* So many stretches are kept of one request: what its ranges leave between allocations. Who chose
+   them among what is free has as many as ranges. */
+#define AAP_INTENT_EXTENTS 4096
+
 /* ANA of one sender, and in all: each is one unmet demand, and a report has room for 40. */
 #define AAP_REQUESTS_MAX 1024
 #define AAP_REQUESTS_PEER 128

@@ -275,3 +275,62 @@ Test(aap_zone, aap_169_what_was_ours_is_not_cut_without_end)
   cr_assert_leq(n, 1024, "%u", n);
   aap_bed_free(bed);
 }
+
+/* A claim of everything is answered for what is ours, though it names more than can be listed. */
+Test(aap_zone, aap_74_169_a_claim_of_everything_is_answered_within_a_bound)
+{
+  AapBed *bed = bed_of(LOCAL, false, LOCAL, -1);
+  AapNode *node = &bed->nodes[0];
+  const MalEndpoint peer = { mal_address_ipv4(0xc0000263), AAP_PORT, 0 };
+  const AapSent *last = NULL;
+  aap_bed_listened(bed);
+  aap_bed_own(node, "239.255.254.0-239.255.254.15", 90000);
+  aap_bed_run(bed, bed->now + S(20));
+  for (uint32_t at = 0xefff0000; at < 0xefffe000; at += 3) {
+    AapExtent extent = { { mal_address_ipv4(at), mal_address_ipv4(at) }, AAP_BED_EPOCH + 90000 };
+    aap_record_in_use(node->zone->record, peer, &extent, node->zone->now);
+  }
+  int64_t t = bed->now;
+  aap_bed_inject(node, "192.0.2.9", AAP_ACLM, 1, LOCAL, 90000);
+  unsigned n = aap_bed_count(bed, 0, AAP_AIU, t, &last);
+  cr_assert(n > 0 && n <= 26, "%u", n);
+  MalSpan tail = last->msg.ranges[last->msg.n_ranges - 1].span;
+  cr_assert(mal_span_overlaps(tail, aap_bed_span("239.255.254.0-239.255.254.15")), "ours first");
+  aap_bed_free(bed);
+}
+
+/* Each loss of a preallocation is a choice and a message: not more than a few at once. */
+Test(aap_zone, aap_105_169_a_flood_of_claims_does_not_become_one_of_preallocations)
+{
+  AapBed *bed = aap_bed_new(LOCAL, false, 7);
+  bed->params.preallocate = 64;
+  AapNode *node = aap_bed_add(bed);
+  aap_bed_available(bed, LOCAL, -1);
+  aap_bed_listened(bed);
+  aap_bed_run(bed, bed->now + S(60));
+  cr_assert_geq(aap_zone_usage(node->zone, aap_bed_clock(node)).pool, 64);
+  int64_t t = bed->now;
+  for (unsigned i = 0; i < 100; i++)
+    aap_bed_inject(node, "192.0.2.9", AAP_ACLM, i, LOCAL, 90000);
+  cr_assert_leq(aap_bed_count(bed, 0, AAP_AITU, t, NULL), 8);
+  aap_bed_run(bed, bed->now + S(60));
+  cr_assert_geq(aap_zone_usage(node->zone, aap_bed_clock(node)).pool, 64, "it comes back");
+  aap_bed_free(bed);
+}
+
+/* What a single AITU leaves in the record is bounded, however the record is cut up. */
+Test(aap_zone, aap_169_an_intent_for_everything)
+{
+  AapBed *bed = bed_of(LOCAL, false, LOCAL, -1);
+  AapNode *node = &bed->nodes[0];
+  const MalEndpoint peer = { mal_address_ipv4(0xc0000263), AAP_PORT, 0 };
+  for (uint32_t at = 0xefff0000; at < 0xefffe000; at += 3) {
+    AapExtent extent = { { mal_address_ipv4(at), mal_address_ipv4(at) }, AAP_BED_EPOCH + 90000 };
+    aap_record_in_use(node->zone->record, peer, &extent, node->zone->now);
+  }
+  size_t before = aap_zone_usage(node->zone, aap_bed_clock(node)).entries;
+  aap_bed_inject(node, "192.0.2.9", AAP_AITU, 1, LOCAL, 90000);
+  cr_assert_leq(aap_zone_usage(node->zone, aap_bed_clock(node)).entries, before + 4096);
+  aap_zone_check(node->zone, aap_bed_clock(node));
+  aap_bed_free(bed);
+}
