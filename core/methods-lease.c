@@ -211,11 +211,18 @@ static MalTime time_of(json_object *params, const char *name, MalTime now, MalTi
   return t == MAL_BEGINNING && mal_param_given(params, name) ? now : t;
 }
 
-static bool times_of(MalCall *call, json_object *params, MalTime now, MalLeaseRequest *r)
+/* Where other servers have a say, to have nothing at this instant is the usual case. */
+static bool waits(MalCore *core, json_object *params)
+{
+  return mal_param_bool(params, "wait", mal_space_acquires(mal_core_space(core)));
+}
+
+static bool times_of(MalCore *core, MalCall *call, json_object *params, MalTime now,
+                     MalLeaseRequest *r)
 {
   r->start = time_of(params, "start", now, now);
   /* Who waits for space can't have it now. */
-  int64_t slack = mal_param_bool(params, "wait", false) ? WAIT_MOST : 0;
+  int64_t slack = waits(core, params) ? WAIT_MOST : 0;
   r->max_start = time_of(params, "max_start", now, mal_time_add(MAX(r->start, now), slack));
   r->lifetime = mal_param_integer(params, "lifetime", LIFETIME);
   r->min_lifetime = mal_param_integer(params, "min_lifetime", r->lifetime);
@@ -243,7 +250,7 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
   bool failed;
   MalLeaseRequest r = { .scope = method_scope(core, call, params, &failed), .origin = "control",
                         .flags = mal_param_bool(params, "shared", false) ? MAL_LEASE_SHARED : 0 };
-  if (failed || !counts_of(call, params, &r) || !times_of(call, params, now, &r))
+  if (failed || !counts_of(call, params, &r) || !times_of(core, call, params, now, &r))
     return;
   r.id = id_of(params, bytes);
   if (!mal_param_given(params, "lease")) {
@@ -268,7 +275,7 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
     r.n_named = named->len;
   }
   MalRefusal why;
-  r.may_wait = mal_param_bool(params, "wait", false);
+  r.may_wait = waits(core, params);
   MalAnswer answer =
       mal_leases_request(mal_core_leases(core), &r, now, on_changed, core, (uintptr_t)call, &why);
   if (answer == MAL_ANSWER_WAITING)
@@ -428,7 +435,8 @@ static const MalParam request_params[] = {
   { "shared", MAL_PARAM_BOOL, false,
     "whoever knows the identifier may change the lease (RFC 2730 2.13.3)" },
   { "wait", MAL_PARAM_BOOL, false,
-    "wait for space instead of failing, where a plugin can bring some" },
+    "wait for space instead of failing, where a plugin can bring some; unless told otherwise: yes "
+    "where one coordinates with other servers, who answer in seconds" },
   { "renew", MAL_PARAM_BOOL, false, "via a plugin: renew it until it is released; yes" },
   { "via", MAL_PARAM_STRING, false, "\"local\": from this server; a plugin's name: as its client" },
   { "server", MAL_PARAM_STRING, false, "via a plugin: the server to ask" },
