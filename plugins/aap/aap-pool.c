@@ -383,7 +383,8 @@ static bool could_be_ours(AapZone *zone, MalSpan span, MalTime end)
 /* What of SPAN is in own blocks is extended; the parts that aren't ours are asked for. */
 static bool want_parts(AapZone *zone, MalSpan span, MalTime end)
 {
-  g_autoptr(GArray) blocks = blocks_of(zone), missing = aap_spans_new(), ours = aap_zone_ours(zone);
+  g_autoptr(GArray) blocks = blocks_of(zone), missing = aap_spans_new(), claimed = aap_spans_new();
+  aap_claims_spans(zone, claimed);
   aap_spans_add(missing, span);
   for (guint i = 0; i < blocks->len; i++) {
     const AapOwnBlock *block = &g_array_index(blocks, AapOwnBlock, i);
@@ -400,9 +401,10 @@ static bool want_parts(AapZone *zone, MalSpan span, MalTime end)
     MalSpan part = g_array_index(missing, MalSpan, i);
     if (aap_pool_take_span(zone, part, end))
       continue;
-    if (aap_spans_overlap(ours, part))
-      continue; /* claimed already, or preallocated and not yet established: asked for again later
-                 */
+    if (aap_spans_overlap(claimed, part))
+      continue;
+    /* What is preallocated, but not all of it yet, isn't waited for: a claim is as fast. */
+    aap_prealloc_release(zone, part);
     if (!could_be_ours(zone, part, end) || aap_claims_begin(zone, 0, end, part) == 0)
       return false;
   }

@@ -36,6 +36,8 @@ void aap_prealloc_free(void *prealloc);
 uint64_t aap_prealloc_begin(AapZone *zone, uint64_t count);
 /* Lets one go whose addresses aren't needed, and says so. */
 void aap_prealloc_withdraw(AapZone *zone, AapPrealloc *prealloc);
+/* Takes SPAN out of those that have a part of it. */
+void aap_prealloc_release(AapZone *zone, MalSpan span);
 int64_t aap_prealloc_due(const AapPool *pool);
 void aap_prealloc_run(AapZone *zone);
 void aap_prealloc_heard(AapZone *zone, const GArray *ranges);

@@ -262,6 +262,16 @@ uint64_t aap_pool_take(AapZone *zone, uint64_t count, MalTime end)
   return got;
 }
 
+void aap_prealloc_release(AapZone *zone, MalSpan span)
+{
+  for (guint i = zone->pool->preallocs->len; i-- > 0;) {
+    AapPrealloc *p = at(zone, i);
+    aap_spans_subtract(p->spans, span);
+    if (p->spans->len == 0)
+      drop(zone, p);
+  }
+}
+
 bool aap_pool_take_span(AapZone *zone, MalSpan span, MalTime end)
 {
   for (guint i = 0; i < zone->pool->preallocs->len; i++) {

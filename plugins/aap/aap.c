@@ -227,7 +227,7 @@ static void add_usage(const AapServed *served, json_object *one, AapNow now)
   json_object_object_add(one, "preallocated", number(u.pool));
   json_object_object_add(one, "preallocating", number(u.pool_tentative));
   json_object_object_add(one, "target", number(u.pool_target));
-  json_object_object_add(one, "per_hour", json_object_new_double(u.demand));
+  json_object_object_add(one, "per_hour", json_object_new_int64((int64_t)(u.demand + 0.5)));
   json_object_object_add(one, "foreign", number(u.foreign));
   json_object_object_add(one, "foreign_preallocated", number(u.foreign_preallocated));
   json_object_object_add(one, "claims", number(u.claims));

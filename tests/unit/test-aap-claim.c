@@ -106,8 +106,7 @@ Test(aap_claim, aap_91_92_93_94_45_collisions)
     aap_bed_count(bed, 0, AAP_ACLM, t, &first);
     char text[MAL_ADDRESS_STRLEN];
     MalSpan span = first->msg.ranges[0].span;
-    g_autofree char *hit =
-        g_strdup_printf("%s-%s", mal_address_format(span.last, text), text);
+    g_autofree char *hit = g_strdup_printf("%s-%s", mal_address_format(span.last, text), text);
     uint32_t rseq = first->msg.rseq;
     uint8_t mseq = first->msg.mseq;
     MalAddress lost = span.last;
@@ -346,6 +345,26 @@ Test(aap_claim, aap_106_112_the_pool_follows_space_and_demand)
   usage = aap_zone_usage(node->zone, aap_bed_clock(node));
   cr_assert_gt(usage.pool_target, 32, "AAP-112: an hour's demand");
   cr_assert_eq(owned(node), 80);
+  aap_bed_free(bed);
+}
+
+Test(aap_claim, named_addresses_come_out_of_the_pool_wherever_they_are_in_it)
+{
+  AapBed *bed = pooled(64, 4);
+  AapNode *node = &bed->nodes[0];
+  aap_bed_listened(bed);
+  for (int established = 0; established <= 1; established++) {
+    const AapSent *last = NULL;
+    aap_bed_run(bed, bed->now + (established ? S(30) : S(2)));
+    aap_bed_count(bed, 0, AAP_AITU, 0, &last);
+    MalSpan span = { last->msg.ranges[0].span.last, last->msg.ranges[0].span.last };
+    uint64_t before = owned(node);
+    aap_zone_want_span(node->zone, span, end_in(node, 600), aap_bed_clock(node));
+    aap_bed_run(bed, bed->now + (established ? S(1) : S(11)));
+    cr_assert_eq(owned(node), before + 1);
+    cr_assert(aap_spans_overlap(node->owned, span));
+    aap_bed_check(bed);
+  }
   aap_bed_free(bed);
 }
 
