@@ -162,8 +162,23 @@ static void sync_announced(AapServed *served)
   }
 }
 
+/* Ends that moved by transit and rounding are the same. */
+static bool is_same(const AapServed *served, const AapExtent *ranges, size_t n)
+{
+  bool same = served->asa->len == n;
+  for (guint i = 0; same && i < n; i++) {
+    const AapExtent *old = &g_array_index(served->asa, AapExtent, i);
+    same = mal_address_equal(old->span.first, ranges[i].span.first) &&
+           mal_address_equal(old->span.last, ranges[i].span.last) &&
+           aap_time_same(old->end, ranges[i].end, served->aap->params.end_tolerance_s);
+  }
+  return same;
+}
+
 void aap_space_set_asa(AapServed *served, const AapExtent *ranges, size_t n)
 {
+  if (is_same(served, ranges, n))
+    return;
   g_array_set_size(served->asa, 0);
   g_array_append_vals(served->asa, ranges, (guint)n);
   sync_announced(served);
@@ -192,6 +207,8 @@ static int by_first(const void *a, const void *b)
    what is. */
 void aap_space_tell_available(AapServed *served)
 {
+  if (served->scope->divisible)
+    sync_announced(served);
   Pieces pieces = { g_array_new(FALSE, FALSE, sizeof(AapExtent)), 0 };
   g_autoptr(GArray) extents = pieces.extents;
   g_autoptr(GArray) ranges = ranges_in(served, MAL_LEVEL_AVAILABLE, served->scope->span);
@@ -208,7 +225,6 @@ void aap_space_tell_available(AapServed *served)
     each_piece(served->scope, g_array_index(more, AapExtent, i).span, add_piece, &pieces);
   }
   g_array_sort(extents, by_first);
-  aap_space_tell_excluded(served);
   if (served->zone != NULL)
     aap_zone_set_available(served->zone, (const AapExtent *)(void *)extents->data, extents->len,
                            aap_now(served->aap));

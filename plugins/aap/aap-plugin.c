@@ -386,6 +386,7 @@ static void start_served(AapServed *served)
   }
   g_array_set_size(served->adopting, 0);
   aap_space_fit(served, served->scope->span);
+  aap_space_tell_excluded(served);
   tell_available(served);
   if (served->zone != NULL)
     aap_zone_start(served->zone, now);
@@ -479,9 +480,11 @@ MalReload aap_plugin_reload(Aap *aap, const MalConfig *config)
   aap_auth_use(aap, keys);
   if (!configure_links(aap, NULL))
     return MAL_RELOAD_RESTART;
-  for (guint i = 0; i < aap->served->len; i++)
+  for (guint i = 0; i < aap->served->len; i++) {
+    aap_space_tell_excluded(served_at(aap, i));
     if (served_at(aap, i)->zone != NULL)
       aap_zone_params_changed(served_at(aap, i)->zone, aap_now(aap));
+  }
   aap_wake(aap);
   return MAL_RELOAD_DONE;
 }

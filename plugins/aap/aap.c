@@ -98,6 +98,11 @@ static json_object *number(uint64_t n)
   return json_object_new_int64((int64_t)MIN(n, (uint64_t)INT64_MAX));
 }
 
+static json_object *rounded(double x)
+{
+  return json_object_new_double((double)(int64_t)(MIN(x, 1e12) * 1000 + 0.5) / 1000);
+}
+
 static json_object *span_json(MalSpan span)
 {
   char out[MAL_SPAN_STRLEN];
@@ -286,7 +291,7 @@ static void peers(MalCall *call, json_object *params, void *user)
     json_object_object_add(one, "heard", json_object_new_int64((now - peer->heard) / AAP_US));
     json_object_object_add(one, "skew", json_object_new_int64(peer->skew));
     json_object_object_add(one, "lost", number(peer->loss.lost));
-    json_object_object_add(one, "loss", json_object_new_double(aap_loss_share(&peer->loss)));
+    json_object_object_add(one, "loss", rounded(aap_loss_share(&peer->loss)));
     json_object_object_add(one, "repeated", number(peer->loss.repeated));
     json_object_object_add(one, "restarts", number(peer->loss.restarts));
     json_object_object_add(one, "messages", messages);

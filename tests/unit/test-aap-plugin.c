@@ -1,6 +1,7 @@
 /* The AAP plugin in whole daemons on the simulator: cores, stores, sockets, the plugin, and nothing
    between them that a real one hasn't. Sections are draft-ietf-malloc-aap-04's. */
 #include "core/core.h"
+#include "plugins/aap/aap-peers.h"
 #include "tests/sim/sim-store.h"
 #include "tests/sim/sim.h"
 
@@ -241,6 +242,44 @@ Test(aap_plugin, a_coordinator_in_the_same_process_is_heard_and_hears_4_1)
   clear(&w);
 }
 
+Test(aap_plugin, what_others_have_stays_where_the_clock_steps_5_3)
+{
+  World w = world(2);
+  start(&w, 0, "maas", small);
+  start(&w, 1, "maas", small);
+  run(&w, 250);
+  lease(&w, 1, "local", 3);
+  run(&w, 60);
+  for (unsigned i = 0; i < 2; i++) {
+    mal_sim_node_step_clock(w.host[0].node, (i ? -2 : 1) * 100000 * MAL_US);
+    run(&w, 20);
+    json_object *usage =
+        json_object_array_get_idx(at(call(&w, 0, "aap.pool", "{}", 2), "scopes"), 0);
+    cr_assert_gt(json_object_get_int64(at(usage, "foreign")), 0, "%u", i);
+    run(&w, 60);
+    json_object *peer =
+        json_object_array_get_idx(at(call(&w, 0, "aap.peers", "{}", 2), "peers"), 0);
+    cr_assert_eq(json_object_get_int64(at(peer, "skew")) / 1000, i ? 100 : -100);
+    lease(&w, 0, "local", 2);
+    assert_disjoint(&w);
+  }
+  clear(&w);
+}
+
+Test(aap_plugin, a_crowd_of_senders_is_bounded)
+{
+  g_autoptr(AapPeers) peers = aap_peers_new();
+  AapMessage msg = { .type = AAP_AIU };
+  for (uint32_t i = 0; i < AAP_PEERS_MOST + 10; i++) {
+    MalEndpoint from = { mal_address_ipv4(0xc6336400 + i), AAP_PORT, 0 };
+    const AapPeer *peer = aap_peers_heard(peers, from, &msg, -5, 0, i);
+    cr_assert(peer->skew == 5 && peer->messages[AAP_AIU] == 1);
+  }
+  g_autoptr(GArray) all = aap_peers_list(peers);
+  cr_assert(all->len == AAP_PEERS_MOST && aap_peers_count(peers) == AAP_PEERS_MOST);
+  cr_assert_eq(g_array_index(all, AapPeer, 0).endpoint.address.value, 0xc6336400 + 10);
+}
+
 Test(aap_plugin, adopts_what_was_leased_before_it_came)
 {
   World w = world(1);
@@ -302,6 +341,28 @@ Test(aap_plugin, an_ipv6_scope_without_a_group_is_not_served_and_says_so)
   clear(&w);
 }
 
+Test(aap_plugin, two_servers_share_an_ipv6_scope_2_1_4)
+{
+  World w = world(2);
+  for (unsigned i = 0; i < 2; i++) {
+    MalAddress address;
+    cr_assert(mal_address_parse(i ? "2001:db8::2" : "2001:db8::1", &address, NULL));
+    mal_sim_iface_add_address(w.host[i].iface, address);
+    start(&w, i, "maas",
+          "[scope six]\nfamily=ipv6\nfirst=ff15::db8:8000:0\nlast=ff15::db8:8fff:ffff\nttl=16\n"
+          "[aap]\ngroup6=ff1e::db8:0:42\n");
+  }
+  run(&w, 250);
+  for (unsigned i = 0; i < 4; i++)
+    lease(&w, i % 2, "six", 3);
+  assert_disjoint(&w);
+  run(&w, 60);
+  json_object *scope = json_object_array_get_idx(at(call(&w, 0, "aap.pool", "{}", 2), "scopes"), 0);
+  cr_assert_str_eq(json_object_get_string(at(scope, "group")), "ff15::db8:0:42");
+  cr_assert_gt(json_object_get_int64(at(scope, "foreign")), 0);
+  clear(&w);
+}
+
 Test(aap_plugin, more_scopes_than_a_socket_may_join_groups)
 {
   World w = world(2);
@@ -327,8 +388,8 @@ Test(aap_plugin, a_reload_changes_times_in_place_and_scopes_by_a_restart)
   World w = world(1);
   char path[] = "/tmp/mal-aap-XXXXXX";
   cr_assert_neq(g_mkstemp(path), -1);
-  g_autofree char *first = g_strconcat("[daemon]\nroles=maas\nlog-level=error\nplugins=aap\n", small,
-                                       "[aap]\nstartup-wait=10\n", NULL),
+  g_autofree char *first = g_strconcat("[daemon]\nroles=maas\nlog-level=error\nplugins=aap\n",
+                                       small, "[aap]\nstartup-wait=10\n", NULL),
                   *second = g_strconcat(first, "preallocate=0\n", NULL),
                   *third = g_strconcat(second, "port=4000\n", NULL);
   static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
