@@ -257,12 +257,20 @@ void aap_space_heard_asa(AapZone *zone, MalEndpoint peer, const AapMessage *msg,
   process(zone, peer, msg, payload, length, expires);
 }
 
+static bool all_inside(const AapZone *zone, const AapMessage *msg)
+{
+  for (size_t i = 0; i < msg->n_ranges; i++)
+    if (!mal_span_contains(zone->span, msg->ranges[i].span))
+      return false;
+  return true;
+}
+
 bool aap_space_restore(AapZone *zone, const uint8_t *payload, size_t length, MalTime received)
 {
   g_autofree AapScratch *scratch = g_new(AapScratch, 1);
   AapMessage msg;
   if (!aap_decode(payload, length, scratch, &msg, NULL) || msg.type != AAP_ASA ||
-      msg.family != zone->span.first.family || !zone->large)
+      msg.family != zone->span.first.family || !zone->large || !all_inside(zone, &msg))
     return false;
   AapNow now = zone->now;
   received = MIN(received, now.wall); /* the clock is behind: nothing is known to have passed */

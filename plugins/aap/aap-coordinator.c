@@ -18,10 +18,11 @@ struct AapCoordinator {
   void *user;
 
   AapCoordinatorState state;
-  bool started, inconsistent, too_many;
+  bool started, too_many;
   GArray *ranges;     /* AapExtent, sorted, disjoint: what is announced */
   GArray *announced;  /* the same, as last sent */
   int64_t timer;      /* ASA Send timer, or the hold while suspended; AAP_NEVER: off */
+  int64_t hold;       /* until when the operator knows of an inconsistent one */
   MalTime expiration; /* the latest sent or heard */
   MalTime last;
 };
@@ -38,6 +39,7 @@ AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config)
   c->ranges = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   c->announced = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   c->timer = AAP_NEVER;
+  c->hold = INT64_MIN;
   c->last = MAL_BEGINNING;
   c->expiration = MAL_BEGINNING;
   return c;
@@ -99,13 +101,16 @@ static GArray *joined(const GArray *ranges, MalTime now)
   return out;
 }
 
-/* Later than all that were sent or heard by 2 s at least: else it would not be newer (3.2.10.1). */
+/* Later than all that were sent or heard by 2 s at least: else it would not be newer; but not so late
+   that nobody believes it (3.2.10.1). */
 static MalTime next_expiration(const AapCoordinator *c, MalTime now)
 {
-  return MAX(mal_time_add(now, c->params->asa_horizon_s), mal_time_add(c->expiration, 2));
+  MalTime newer =
+      MAX(mal_time_add(now, c->params->asa_horizon_s), mal_time_add(c->expiration, 2));
+  return MIN(newer, mal_time_add(now, c->params->asa_max_horizon_s));
 }
 
-static void transmit(AapCoordinator *c, const GArray *extents, bool ended, AapNow now)
+static bool transmit(AapCoordinator *c, const GArray *extents, bool ended, AapNow now)
 {
   g_autofree AapRange *wire = g_new(AapRange, extents->len + 1);
   for (guint i = 0; i < extents->len; i++) {
@@ -121,12 +126,14 @@ static void transmit(AapCoordinator *c, const GArray *extents, bool ended, AapNo
                      .expiration_time = aap_time_to_wire(expiration),
                      .ranges = wire,
                      .n_ranges = extents->len };
-  if (c->ops->send(c->user, c, &msg)) {
-    c->expiration = expiration;
-    c->last = now.wall;
-    note(c, AAP_CNOTE_ANNOUNCED, (MalEndpoint){ 0 }, extents->len);
-  }
+  bool sent = c->ops->send(c->user, c, &msg);
   aap_sequence_let_go(c->sequence, rseq);
+  if (!sent)
+    return false;
+  c->expiration = expiration;
+  c->last = now.wall;
+  note(c, AAP_CNOTE_ANNOUNCED, (MalEndpoint){ 0 }, extents->len);
+  return true;
 }
 
 /* With nothing to announce it is silent; what it announced before is then taken back once. */
@@ -143,7 +150,8 @@ static bool announce(AapCoordinator *c, AapNow now)
   bool take_back = extents->len == 0;
   if (take_back && c->announced->len == 0)
     return false;
-  transmit(c, take_back ? c->announced : extents, take_back, now);
+  if (!transmit(c, take_back ? c->announced : extents, take_back, now))
+    return false;
   g_array_set_size(c->announced, 0);
   g_array_append_vals(c->announced, extents->data, extents->len);
   return true;
@@ -204,7 +212,6 @@ void aap_coordinator_run(AapCoordinator *c, AapNow now)
   if (c->timer > now.mono)
     return;
   if (c->state == AAP_COORDINATOR_SUSPENDED) {
-    c->inconsistent = false;
     wait_as_backup(c, now);
   } else {
     lead(c, now);
@@ -293,13 +300,13 @@ static bool is_consistent(const AapCoordinator *c, const GArray *theirs, MalTime
 
 static void heard_inconsistent(AapCoordinator *c, MalEndpoint from, AapNow now)
 {
-  if (!c->inconsistent)
+  if (c->hold <= now.mono)
     note(c, AAP_CNOTE_INCONSISTENT, from, 0);
-  c->inconsistent = true;
+  c->hold = now.mono + 5 * c->params->asa_interval;
   if (c->params->go_on_if_inconsistent)
     return;
   c->state = AAP_COORDINATOR_SUSPENDED;
-  c->timer = now.mono + 5 * c->params->asa_interval;
+  c->timer = c->hold;
 }
 
 static void heard_asa(AapCoordinator *c, MalEndpoint from, const AapMessage *msg, AapNow now)

@@ -178,7 +178,7 @@ static void adjust(AapZone *zone)
     shrink(zone, have - wish);
   uint64_t chunk = MAX(wish / CHUNKS, MIN(wish, (uint64_t)zone->params->block));
   bool low = have < wish - wish / CHUNKS;
-  while (low && chunk > 0 && have < wish) {
+  for (unsigned n = 0; low && chunk > 0 && have < wish && n < 2 * CHUNKS; n++) {
     uint64_t got = aap_prealloc_begin(zone, MIN(chunk, wish - have));
     if (got == 0)
       break;
@@ -404,8 +404,10 @@ static bool want_parts(AapZone *zone, MalSpan span, MalTime end)
     if (aap_spans_overlap(claimed, part))
       continue;
     /* What is preallocated, but not all of it yet, isn't waited for: a claim is as fast. */
+    if (!could_be_ours(zone, part, end))
+      return false;
     aap_prealloc_release(zone, part);
-    if (!could_be_ours(zone, part, end) || aap_claims_begin(zone, 0, end, part) == 0)
+    if (aap_claims_begin(zone, 0, end, part) == 0)
       return false;
   }
   return true;

@@ -182,7 +182,7 @@ Test(aap_claim, aap_99_a_claim_that_never_left_is_not_won)
   aap_bed_free(bed);
 }
 
-Test(aap_claim, aap_60_named_addresses_are_claimed_exactly_or_not_at_all)
+Test(aap_claim, named_addresses_are_claimed_exactly_or_not_at_all)
 {
   AapBed *bed = one(SMALL);
   AapNode *node = &bed->nodes[0];

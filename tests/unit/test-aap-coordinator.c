@@ -23,6 +23,7 @@ typedef struct {
   uint64_t wanted;
   MalTime wanted_end;
   unsigned n_wanted;
+  bool mute; /* nothing leaves */
 } Bed;
 
 static bool on_send(void *user, AapCoordinator *c, const AapMessage *msg)
@@ -30,6 +31,8 @@ static bool on_send(void *user, AapCoordinator *c, const AapMessage *msg)
   Bed *b = user;
   uint8_t octets[AAP_MAX_LENGTH];
   (void)c;
+  if (b->mute)
+    return false;
   cr_assert_gt(aap_encode(msg, octets, sizeof octets, NULL), 0);
   b->sent = *msg;
   memcpy(b->ranges, msg->ranges, msg->n_ranges * sizeof *msg->ranges);
@@ -391,5 +394,70 @@ Test(aap_coordinator, aap_165_claims_and_uses_are_nothing_to_it)
     aap_coordinator_heard(b.c, other, &msg, now_of(&b));
   }
   cr_assert(aap_coordinator_due(b.c) == S(60) && b.n_sent == 0 && b.n_wanted == 0);
+  clear(&b);
+}
+
+/* The lead is who was heard to announce (4.2.1). */
+Test(aap_coordinator, aap_151_160_what_could_not_leave_makes_no_lead)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  b.mute = true;
+  run(&b, S(70));
+  cr_assert(aap_coordinator_state(b.c) == AAP_COORDINATOR_BACKUP);
+  cr_assert_eq(b.notes[AAP_CNOTE_LEADS], 0);
+  b.mute = false;
+  run(&b, S(100));
+  cr_assert(aap_coordinator_state(b.c) == AAP_COORDINATOR_LEAD && b.n_sent == 1);
+  b.mute = true;
+  aap_coordinator_set_ranges(b.c, NULL, 0, now_of(&b));
+  b.mute = false;
+  run(&b, S(140));
+  cr_assert(b.n_sent == 2 && b.sent.n_ranges == 1, "taking back is tried again");
+  cr_assert_eq(b.sent.ranges[0].value, b.sent.current_time);
+  clear(&b);
+}
+
+/* One that announces the longest horizon must not make ours absurd (3.2.10.1). */
+Test(aap_coordinator, aap_42_155_no_expiration_beyond_what_is_believed)
+{
+  Bed b;
+  init(&b);
+  set(&b, A, NULL, T0 + 90 * 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  uint32_t clock = (uint32_t)now_of(&b).wall;
+  AapRange range = { span_of(A), (uint32_t)(T0 + 90 * 86400) };
+  AapMessage msg = { .type = AAP_ASA,
+                     .family = MAL_IPV4,
+                     .current_time = clock,
+                     .expiration_time = clock + 86400,
+                     .ranges = &range,
+                     .n_ranges = 1 };
+  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  for (unsigned i = 1; i <= 200; i++) {
+    set(&b, A, NULL, T0 + 90 * 86400 + i);
+    run(&b, i == 1 ? S(70) : b.now);
+    cr_assert(aap_horizon_ok(&b.sent, 86400), "%u", i);
+  }
+  clear(&b);
+}
+
+Test(aap_coordinator, aap_158_who_goes_on_is_told_again_after_a_hold)
+{
+  Bed b;
+  init(&b);
+  b.params.go_on_if_inconsistent = true;
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  for (unsigned i = 0; i < 10; i++) {
+    hear(&b, B, NULL, T0 + 86400, 0, false);
+    run(&b, b.now + S(30));
+  }
+  cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], 1);
+  run(&b, b.now + S(150));
+  hear(&b, B, NULL, T0 + 86400, 0, false);
+  cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], 2);
   clear(&b);
 }

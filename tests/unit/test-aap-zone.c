@@ -334,3 +334,36 @@ Test(aap_zone, aap_169_an_intent_for_everything)
   aap_zone_check(node->zone, aap_bed_clock(node));
   aap_bed_free(bed);
 }
+
+/* Addresses that a client names while they are about to be preallocated: claimed like others. */
+Test(aap_zone, aap_97_111_a_named_address_that_is_only_intended)
+{
+  AapBed *bed = aap_bed_new(LOCAL, false, 7);
+  bed->params.preallocate = 16;
+  AapNode *node = aap_bed_add(bed);
+  aap_bed_available(bed, FEW, -1);
+  aap_bed_listened(bed);
+  const AapSent *last = NULL;
+  aap_bed_run(bed, bed->now + S(2));
+  cr_assert_gt(aap_bed_count(bed, 0, AAP_AITU, 0, &last), 0);
+  MalSpan span = last->msg.ranges[0].span;
+  AapNow now = aap_bed_clock(node);
+  span.last = span.first;
+  aap_zone_want_span(node->zone, span, now.wall + 600, now);
+  aap_bed_run(bed, bed->now + S(30));
+  cr_assert(aap_spans_overlap(node->owned, span), "owned or failed follows");
+  aap_zone_check(node->zone, aap_bed_clock(node));
+  aap_bed_free(bed);
+}
+
+/* The scope was made smaller while we were down. */
+Test(aap_zone, aap_13_a_stored_asa_of_another_scope_is_not_taken)
+{
+  AapBed *bed = bed_of(GLOBAL, true, NULL, 0), *other = bed_of(LOCAL, true, NULL, 0);
+  const AapNode *node = &bed->nodes[0];
+  aap_bed_inject_asa(&bed->nodes[0], "192.0.2.101", SPACE, 0, 150, 90000);
+  cr_assert(!aap_zone_restore_asa(other->nodes[0].zone, node->asa, node->asa_length,
+                                  node->asa_received, aap_bed_clock(&other->nodes[0])));
+  aap_bed_free(other);
+  aap_bed_free(bed);
+}
