@@ -317,7 +317,7 @@ Test(aap_coordinator, a_35_what_is_withdrawn_altogether_is_announced_as_ended_on
   clear(&b);
 }
 
-Test(aap_coordinator, aap_160_161_163_only_the_lead_heeds_reports_and_only_of_what_it_announced)
+Test(aap_coordinator, aap_160_to_163_only_the_lead_heeds_reports_and_only_of_what_it_announced)
 {
   Bed b;
   init(&b);
@@ -459,5 +459,39 @@ Test(aap_coordinator, aap_158_who_goes_on_is_told_again_after_a_hold)
   run(&b, b.now + S(150));
   hear(&b, B, NULL, T0 + 86400, 0, false);
   cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], 2);
+  clear(&b);
+}
+
+/* The whole set, until its own ends come, and alike from all that are configured alike. */
+Test(aap_coordinator, aap_148_156_157_the_set_stays_what_was_configured)
+{
+  Bed b[2];
+  for (size_t i = 0; i < 2; i++) {
+    init(&b[i]);
+    b[i].draw = i == 0 ? 0.1 : 0.9;
+    set(&b[i], A, "233.252.1.0-233.252.1.9", T0 + 40000);
+    aap_coordinator_start(b[i].c, now_of(&b[i]));
+    for (int64_t t = 100; t < 40000; t += 5000) {
+      run(&b[i], S(t));
+      cr_assert_eq(b[i].sent.n_ranges, 2);
+      cr_assert_eq(b[i].sent.ranges[0].value, T0 + 40000);
+      cr_assert_eq(b[i].sent.ranges[1].value, T0 + 40000);
+    }
+  }
+  cr_assert_eq(memcmp(b[0].ranges, b[1].ranges, 2 * sizeof(AapRange)), 0);
+  for (size_t i = 0; i < 2; i++)
+    clear(&b[i]);
+}
+
+Test(aap_coordinator, aap_154_the_timers_follow_the_configuration)
+{
+  Bed b;
+  init(&b);
+  b.params.asa_interval = S(5);
+  set(&b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b.c, now_of(&b));
+  cr_assert_eq(aap_coordinator_due(b.c), S(10));
+  run(&b, S(10));
+  cr_assert(b.n_sent == 1 && aap_coordinator_due(b.c) == S(15));
   clear(&b);
 }

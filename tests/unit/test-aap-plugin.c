@@ -157,7 +157,7 @@ static void lease(World *w, unsigned i, const char *scope, unsigned count)
   cr_assert_null(w->error, "%s", w->error);
 }
 
-Test(aap_plugin, three_servers_share_a_small_scope_of_which_nothing_is_configured_3_2_10)
+Test(aap_plugin, aap_8_53_three_servers_share_a_small_scope_of_which_nothing_is_configured_3_2_10)
 {
   World w = world(3);
   for (unsigned i = 0; i < 3; i++)
@@ -192,7 +192,7 @@ Test(aap_plugin, while_it_listens_nothing_is_claimed_and_who_asks_waits_3_2_4)
   clear(&w);
 }
 
-Test(aap_plugin, own_allocations_and_those_of_others_survive_a_crash_3_1)
+Test(aap_plugin, aap_51_own_allocations_and_those_of_others_survive_a_crash_3_1)
 {
   World w = world(2);
   start(&w, 0, "maas", small);
@@ -223,7 +223,7 @@ Test(aap_plugin, own_allocations_and_those_of_others_survive_a_crash_3_1)
   clear(&w);
 }
 
-Test(aap_plugin, a_coordinator_in_the_same_process_is_heard_and_hears_4_1)
+Test(aap_plugin, aap_18_147_a_coordinator_in_the_same_process_is_heard_and_hears_4_1)
 {
   World w = world(2);
   g_autofree char *with = g_strconcat(small, large, world_range, NULL),

@@ -13,7 +13,7 @@
 #define REQUEST " 0000000a 395e9410"
 
 /* One or more for each check; the number is that of the checklist's statement. */
-Test(malformed, each_check_drops_the_whole_message)
+Test(aap_21_23_25_28_34_to_37, each_check_drops_the_whole_message)
 {
   static const struct {
     unsigned statement;

@@ -367,3 +367,79 @@ Test(aap_zone, aap_13_a_stored_asa_of_another_scope_is_not_taken)
   aap_bed_free(other);
   aap_bed_free(bed);
 }
+
+/* ---- the record as a whole, and what is done with it ---------------------------------------------- */
+
+static void count_entry(const AapEntry *entry, void *data)
+{
+  ((unsigned *)data)[entry->kind]++;
+}
+
+Test(aap_zone, aap_54_what_the_record_holds)
+{
+  AapBed *bed = bed_of(GLOBAL, true, NULL, 0);
+  AapNode *node = &bed->nodes[0];
+  unsigned n[AAP_ENTRY_TOMBSTONE + 1] = { 0 };
+  aap_bed_inject_asa(node, "192.0.2.101", SPACE, 0, 150, 90000);
+  aap_bed_inject(node, "192.0.2.8", AAP_AIU, 1, "233.252.0.1-233.252.0.2", 9000);
+  aap_bed_inject(node, "192.0.2.8", AAP_AITU, 2, "233.252.0.9-233.252.0.9", 9000);
+  aap_bed_own(node, "233.252.0.16-233.252.0.19", 9000);
+  uint8_t octets[64];
+  AapRequest request = { 5, (uint32_t)(AAP_BED_EPOCH + 9000) };
+  AapMessage msg = { .type = AAP_ANA,
+                     .family = MAL_IPV4,
+                     .current_time = (uint32_t)AAP_BED_EPOCH,
+                     .requests = &request,
+                     .n_requests = 1 };
+  aap_bed_inject_octets(node, "192.0.2.9", octets,
+                        aap_encode(&msg, octets, sizeof octets, NULL));
+  aap_bed_run(bed, S(1));
+  aap_zone_each(node->zone, aap_bed_clock(node), count_entry, n);
+  cr_assert(n[AAP_ENTRY_FOREIGN] == 1 && n[AAP_ENTRY_FOREIGN_PREALLOCATED] == 1);
+  cr_assert_eq(n[AAP_ENTRY_OWN], 1);
+  AapZoneUsage usage = aap_zone_usage(node->zone, aap_bed_clock(node));
+  cr_assert(usage.available == 256 && usage.wanted == 1);
+  aap_bed_free(bed);
+}
+
+Test(aap_zone, aap_85_86_what_may_be_in_conflict_is_announced_but_given_to_nobody)
+{
+  AapBed *bed = bed_of(LOCAL, false, FEW, -1);
+  AapNode *node = &bed->nodes[0];
+  aap_bed_listened(bed);
+  aap_bed_own(node, FEW, 90000);
+  aap_bed_run(bed, bed->now + S(60));
+  aap_bed_inject(node, "192.0.2.8", AAP_AIU, 1, "239.255.1.3-239.255.1.3", 90000);
+  int64_t t = bed->now;
+  cr_assert_eq((uint64_t)aap_spans_size(node->suspended), 1);
+  aap_bed_run(bed, bed->now + S(40));
+  cr_assert(owned(node) == 16 && aap_bed_count(bed, 0, AAP_AIU, t, NULL) > 0);
+  aap_bed_free(bed);
+}
+
+/* More than what is asked for is allocated only as far as the configuration says. */
+Test(aap_zone, aap_100_no_more_than_a_block_ahead_of_demand)
+{
+  for (uint32_t block = 1; block <= 8; block += 7) {
+    AapBed *bed = bed_of(LOCAL, false, FEW, -1);
+    AapNode *node = &bed->nodes[0];
+    bed->params.block = block;
+    aap_bed_listened(bed);
+    want(node, 1, 600);
+    aap_bed_run(bed, bed->now + S(20));
+    cr_assert_eq(owned(node), block);
+    aap_bed_free(bed);
+  }
+}
+
+Test(aap_zone, aap_120_121_who_waits_in_a_small_scope_is_told)
+{
+  AapBed *bed = bed_of(LOCAL, false, FEW, -1);
+  AapNode *node = &bed->nodes[0];
+  aap_bed_listened(bed);
+  aap_bed_inject(node, "192.0.2.8", AAP_AIU, 1, FEW, 90000);
+  want(node, 1, 600);
+  aap_bed_run(bed, bed->now + S(20));
+  cr_assert(node->failed == 1 && bed->sent->len == 0);
+  aap_bed_free(bed);
+}
