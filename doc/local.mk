@@ -12,6 +12,7 @@ doc/mallocd.conf.5: $(srcdir)/doc/mallocd.conf.5.in core/mal-docgen$(EXEEXT) $(p
 	core/mal-docgen$(EXEEXT) roff $(srcdir)/doc/mallocd.conf.5.in $$modules >$@.fill && \
 	$(SED) 's|@sysconfdir[@]|$(sysconfdir)|g' $@.fill >$@.new && rm -f $@.fill && mv $@.new $@
 dist_doc_DATA += doc/aap-authentication.md
+dist_doc_DATA += doc/aap-conformance.md
 dist_doc_DATA += doc/interpretations.md
 dist_doc_DATA += doc/architecture.md
 dist_doc_DATA += doc/coverage.md

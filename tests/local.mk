@@ -277,6 +277,7 @@ test_scripts += tests/e2e/test_ctl_direct.py
 test_scripts += tests/e2e/test_dissector.sh
 test_scripts += tests/e2e/test_operation.py
 test_scripts += tests/e2e/test_server.py
+test_scripts += tests/lint/aap-conformance.py
 test_scripts += tests/plugins/test_guide.py
 test_scripts += tests/plugins/test_loading.py
 test_scripts += tests/plugins/test_pool.py

@@ -21,7 +21,9 @@ static const MalConfKey keys[] = {
   { .key = "allocation-scope", .type = MAL_CONF_STRING, .list = true, .restart = true,
     .help = "The Allocation Scope, one for each family at most: the scope that is the domain, in "
             "whose AAP group divisible scopes are coordinated (section 2.1). Default: the scope "
-            "that is 239.251.0.0/16, and an IPv6 one with scope value 6." },
+            "that is 239.251.0.0/16, and an IPv6 one with scope value 6. Its boundary must be the edge of "
+            "the domain; every divisible scope in use there must contain it, and every other scope "
+            "must lie inside it or be the same. That is for the network to keep: it isn't checked." },
   { .key = "ttl", .type = MAL_CONF_INTEGER, .min = 1, .max = 255, .fallback = "255",
     .help = "TTL (hop limit) of what is sent. The scope's boundary keeps it inside." },
   SECONDS("startup-wait", "150",
