@@ -293,7 +293,8 @@ static void add_missing(AapServed *served, MalSpan span)
     MalAddress at;
     mal_span_intersect(range->span, span, &part);
     at = part.first;
-    while (aap_intervals_next(served->ours, at, &stretch, &value) &&
+    while (mal_address_compare(at, part.last) <= 0 &&
+           aap_intervals_next(served->ours, at, &stretch, &value) &&
            mal_span_intersect(stretch, part, &stretch)) {
       g_autoptr(GArray) there = ranges_in(served, MAL_LEVEL_OWNED, stretch);
       g_autoptr(GArray) left = aap_spans_new();

@@ -368,6 +368,32 @@ Test(aap_claim, named_addresses_come_out_of_the_pool_wherever_they_are_in_it)
   aap_bed_free(bed);
 }
 
+Test(aap_claim, aap_114_nearly_all_of_a_scope_can_be_had_by_one)
+{
+  AapBed *bed = aap_bed_new(LOCAL, false, 1);
+  bed->params.preallocate = 32;
+  bed->params.block = 16;
+  AapNode *node = aap_bed_add(bed), *other = aap_bed_add(bed);
+  aap_bed_available(bed, "239.255.1.0-239.255.1.255", -1);
+  aap_bed_listened(bed);
+  aap_bed_run(bed, bed->now + S(20));
+  aap_zone_want(other->zone, 3, end_in(other, 600), aap_bed_clock(other));
+  aap_bed_run(bed, bed->now + S(20));
+  cr_assert_eq(owned(other), 16);
+  /* As the engine does: all that is wanted is said again whenever something came. */
+  uint64_t before = 0;
+  aap_zone_want(node->zone, 200, end_in(node, 600), aap_bed_clock(node));
+  for (unsigned i = 0; i < 300 && owned(node) < 200; i++) {
+    aap_bed_run(bed, bed->now + S(1) / 2);
+    if (owned(node) != before)
+      aap_zone_want(node->zone, 200, end_in(node, 600), aap_bed_clock(node));
+    before = owned(node);
+  }
+  cr_assert_geq(owned(node), 200, "%u", (unsigned)owned(node));
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
 /* ---- the life of blocks ---------------------------------------------------------------------- */
 
 Test(aap_claim, aap_118_blocks_are_extended_while_in_use_and_given_back_when_idle)
