@@ -52,6 +52,18 @@ check_PROGRAMS += tests/sim/soak-madcap
 tests_sim_soak_madcap_SOURCES = tests/sim/soak-madcap.c $(madcap_world)
 tests_sim_soak_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
 
+# Zones and coordinators of AAP on a wheel of their own: tests/sim/aap-world.h.
+aap_world = tests/sim/aap-world.c tests/sim/aap-world.h tests/sim/aap-world-private.h \
+  tests/sim/aap-world-check.c tests/sim/aap-world-client.c tests/sim/aap-world-coordinator.c \
+  tests/sim/aap-world-plan.c tests/sim/aap-world-server.c tests/sim/aap-world-trouble.c \
+  tests/sim/aap-world-wire.c $(soak)
+check_PROGRAMS += tests/sim/soak-aap
+tests_sim_soak_aap_SOURCES = tests/sim/soak-aap.c $(aap_world)
+tests_sim_soak_aap_LDADD = plugins/aap/libaap.la core/libmallocd-all.la $(DEPS_LIBS)
+soak-aap: tests/sim/soak-aap
+	tests/sim/soak-aap $(SEEDS)
+.PHONY: soak-aap
+
 # make soak SEEDS="1 1000000": any number of worlds, on all processors; it stops at the first that breaks an invariant,
 # and says how to run it again and how to reduce it.
 SEEDS = 1 5000
@@ -152,6 +164,9 @@ tests_unit_test_sim_stream_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/sim/test-sim-madcap
 tests_sim_test_sim_madcap_SOURCES = tests/sim/test-sim-madcap.c $(madcap_world)
 tests_sim_test_sim_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
+unit_tests += tests/sim/test-sim-aap
+tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(aap_world)
+tests_sim_test_sim_aap_LDADD = plugins/aap/libaap.la $(LDADD)
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 
@@ -245,6 +260,9 @@ tests_unit_test_aap_ranges_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-scope
 tests_unit_test_aap_scope_SOURCES = tests/unit/test-aap-scope.c $(aap_packets)
 tests_unit_test_aap_scope_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-storm
+tests_unit_test_aap_storm_SOURCES = tests/unit/test-aap-storm.c $(aap_bed)
+tests_unit_test_aap_storm_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-time
 tests_unit_test_aap_time_SOURCES = tests/unit/test-aap-time.c $(aap_packets)
 tests_unit_test_aap_time_LDADD = $(aap_test_libs)

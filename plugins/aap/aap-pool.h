@@ -13,6 +13,8 @@ typedef struct {
   bool established;
   unsigned sent; /* in this round */
   int64_t interval, resend, establish;
+  unsigned losses;  /* since it was last established */
+  uint64_t missing; /* lost, and others are to take their place at RESEND; 0: SPANS are announced */
 } AapPrealloc;
 
 struct AapPool {

@@ -82,7 +82,8 @@ uint64_t aap_prealloc_begin(AapZone *zone, uint64_t count)
 void aap_prealloc_withdraw(AapZone *zone, AapPrealloc *p)
 {
   p->end = zone->now.wall;
-  send(zone, p);
+  if (p->missing == 0)
+    send(zone, p);
   drop(zone, p);
 }
 
@@ -98,19 +99,12 @@ static bool may_choose_again(AapZone *zone)
   return pool->losses++ < LOSSES_MOST;
 }
 
-/* The whole set is given up; another may take its place under the same number (3.2.6). */
-static void lose(AapZone *zone, AapPrealloc *p)
+static void choose_others(AapZone *zone, AapPrealloc *p)
 {
-  uint64_t n = (uint64_t)aap_spans_size(p->spans);
-  MalSpan first = g_array_index(p->spans, MalSpan, 0);
-  g_array_set_size(p->spans, 0);
-  aap_zone_note(zone, AAP_NOTE_PREALLOC_LOST, first, (MalEndpoint){ 0 }, n);
-  if (!may_choose_again(zone)) {
-    drop(zone, p);
-    return;
-  }
-  g_autoptr(GArray) others = aap_pool_choose(zone, n, zone->now.wall + 1, AAP_RANK_GUARDED);
+  g_autoptr(GArray) others =
+      aap_pool_choose(zone, p->missing, zone->now.wall + 1, AAP_RANK_GUARDED);
   cut_to_message(zone, others);
+  p->missing = 0;
   if (others->len == 0) {
     drop(zone, p);
     return;
@@ -118,6 +112,30 @@ static void lose(AapZone *zone, AapPrealloc *p)
   g_array_unref(p->spans);
   p->spans = g_array_ref(others);
   begin_round(zone, p);
+}
+
+/* The whole set is given up; another may take its place under the same number (3.2.6). At once after
+   the first loss; then after ever longer random waits: where the pools of many fill what is left,
+   each AITU would else cost several others theirs, and these more yet, as fast as the network
+   carries them. */
+static void lose(AapZone *zone, AapPrealloc *p)
+{
+  MalSpan first = g_array_index(p->spans, MalSpan, 0);
+  p->missing = (uint64_t)aap_spans_size(p->spans);
+  p->established = false;
+  g_array_set_size(p->spans, 0);
+  aap_zone_note(zone, AAP_NOTE_PREALLOC_LOST, first, (MalEndpoint){ 0 }, p->missing);
+  if (p->losses++ == 0) {
+    if (may_choose_again(zone))
+      choose_others(zone, p);
+    else
+      drop(zone, p);
+    return;
+  }
+  int64_t most = zone->params->resend_wait << MIN(p->losses, 16);
+  p->establish = AAP_NEVER;
+  p->resend =
+      zone->now.mono + aap_zone_draw(zone, 0, 1, MIN(most, zone->params->repeat_interval));
 }
 
 /* ---- time
@@ -155,6 +173,7 @@ static void establish(AapZone *zone, AapPrealloc *p)
     return;
   }
   p->established = true;
+  p->losses = 0;
   aap_zone_note(zone, AAP_NOTE_PREALLOCATED, g_array_index(p->spans, MalSpan, 0),
                 (MalEndpoint){ 0 }, (uint64_t)aap_spans_size(p->spans));
 }
@@ -163,6 +182,11 @@ void aap_prealloc_run(AapZone *zone)
 {
   for (guint i = zone->pool->preallocs->len; i-- > 0;) {
     AapPrealloc *p = at(zone, i);
+    if (p->missing > 0) {
+      if (p->resend <= zone->now.mono)
+        choose_others(zone, p);
+      continue;
+    }
     if (aap_time_ended(p->end, zone->now.wall)) {
       drop(zone, p);
       continue;
@@ -293,7 +317,7 @@ void aap_prealloc_sizes(const AapZone *zone, uint64_t *established, uint64_t *te
   *established = *tentative = 0;
   for (guint i = 0; i < zone->pool->preallocs->len; i++)
     *(at(zone, i)->established ? established : tentative) +=
-        (uint64_t)aap_spans_size(at(zone, i)->spans);
+        at(zone, i)->missing + (uint64_t)aap_spans_size(at(zone, i)->spans);
 }
 
 void aap_pool_spans(const AapZone *zone, GArray *spans)
