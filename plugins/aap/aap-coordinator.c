@@ -101,8 +101,8 @@ static GArray *joined(const GArray *ranges, MalTime now)
   return out;
 }
 
-/* Later than all that were sent or heard by 2 s at least: else it would not be newer; but not so late
-   that nobody believes it (3.2.10.1). */
+/* Later than all that were sent or heard by 2 s at least, else it would not be newer; but not so
+   late that nobody believes it (3.2.10.1). */
 static MalTime next_expiration(const AapCoordinator *c, MalTime now)
 {
   MalTime newer =

@@ -29,8 +29,8 @@ static const char *sentence_of(AapNote note)
 {
   switch (note) {
   case AAP_NOTE_CLAIM_COLLISION: return "a claim collided";
-  case AAP_NOTE_CLAIM_FAILED: return "a claim was given up after claim-attempts collisions";
-  case AAP_NOTE_CLAIM_EXHAUSTED: return "no address is left to claim";
+  case AAP_NOTE_CLAIM_FAILED: return "no address is left to claim";
+  case AAP_NOTE_CLAIM_EXHAUSTED: return "a claim was given up after claim-attempts collisions";
   case AAP_NOTE_OWNED: return "owned";
   case AAP_NOTE_EXTENDED: return "owned for longer";
   case AAP_NOTE_GIVEN_BACK: return "given back";

@@ -276,6 +276,7 @@ static void look_at_blocks(AapZone *zone)
 
 static void fail(AapZone *zone, uint64_t count, MalTime end, AapNote why)
 {
+  aap_zone_note(zone, why, (MalSpan){ 0 }, (MalEndpoint){ 0 }, count);
   aap_space_failed(zone, count, end);
   zone->ops->failed(zone->user, zone, count, end, why);
 }

@@ -21,9 +21,10 @@ static const MalConfKey keys[] = {
   { .key = "allocation-scope", .type = MAL_CONF_STRING, .list = true, .restart = true,
     .help = "The Allocation Scope, one for each family at most: the scope that is the domain, in "
             "whose AAP group divisible scopes are coordinated (section 2.1). Default: the scope "
-            "that is 239.251.0.0/16, and an IPv6 one with scope value 6. Its boundary must be the edge of "
-            "the domain; every divisible scope in use there must contain it, and every other scope "
-            "must lie inside it or be the same. That is for the network to keep: it isn't checked." },
+            "that is 239.251.0.0/16, and an IPv6 one with scope value 6. Its boundary must be the "
+            "edge of the domain; every divisible scope in use there must contain it, and every "
+            "other scope must lie inside it or be the same. That is for the network to keep: it "
+            "isn't checked." },
   { .key = "ttl", .type = MAL_CONF_INTEGER, .min = 1, .max = 255, .fallback = "255",
     .help = "TTL (hop limit) of what is sent. The scope's boundary keeps it inside." },
   SECONDS("startup-wait", "150",
@@ -168,10 +169,10 @@ const MalMetricDef aap_metrics[AAP_N_METRICS] = {
   AUTH(AAP_AUTH_REPLAY, "replayed"),
   AUTH(AAP_AUTH_CROWD, "too-many-senders"),
   AUTH(AAP_AUTH_OWN, "own"),
-  NOTE(AAP_NOTE_CLAIMED, "claims", "claims begun (ACLM)"),
+  NOTE(AAP_NOTE_CLAIMED, "claims", "claims that nobody contended for"),
   NOTE(AAP_NOTE_CLAIM_COLLISION, "claim-collisions", "claims that others contended for"),
   NOTE(AAP_NOTE_CLAIM_FAILED, "claims-failed", "claims given up"),
-  NOTE(AAP_NOTE_CLAIM_EXHAUSTED, "exhausted", "times that no address was left to claim"),
+  NOTE(AAP_NOTE_CLAIM_EXHAUSTED, "exhausted", "claims given up after claim-attempts collisions"),
   NOTE(AAP_NOTE_PREALLOCATED, "preallocated", "preallocations established"),
   NOTE(AAP_NOTE_PREALLOC_LOST, "preallocations-lost", "preallocations lost to others"),
   NOTE(AAP_NOTE_OWNED, "owned", "blocks that became owned"),
@@ -259,9 +260,11 @@ EVENT(owned, "block", NOBODY, DEBUG, "Addresses became owned, or are owned for l
 EVENT(given_back, "block-ended", NOBODY, DEBUG, "Owned addresses were given back, or ended.");
 EVENT(collision, "collision", NOBODY, DEBUG,
       "Another server claimed the same addresses at the same time; others are tried.");
-EVENT(exhausted, "exhausted", OPERATOR, WARNING,
+/* Clients bring it about, as often as they ask: limited like what peers do. */
+EVENT(exhausted, "exhausted", PEER, WARNING,
       "No address could be claimed in a scope: all that is available is allocated by the servers "
-      "of the domain, or contended for. Make more available, or shorten lease times.");
+      "of the domain, or contended for. Make more available, or shorten lease times. Where claims "
+      "collide again and again though much is free, somebody may be interfering.");
 EVENT(conflict, "conflict", PEER, ERROR,
       "Another server allocated addresses that this one owns, too, as after a partition of the "
       "network. One of them gives way (section 3.2.3); leases on the addresses end there.");

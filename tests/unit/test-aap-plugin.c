@@ -415,3 +415,78 @@ Test(aap_plugin, a_reload_changes_times_in_place_and_scopes_by_a_restart)
   remove(path);
   clear(&w);
 }
+
+static void nobody(MalUdp *udp, const MalDatagram *datagrams, size_t count, void *data)
+{
+  (void)udp, (void)datagrams, (void)count, (void)data;
+}
+
+/* An AIU for 239.255.0.7 of another host, to TO. */
+static void say_in_use(World *w, unsigned from, MalAddress to, uint16_t port)
+{
+  MalUdpOptions options = { .family = MAL_IPV4, .port = port, .multicast_ttl = 16 };
+  MalRuntime *rt = mal_sim_node_runtime(w->host[from].node);
+  uint8_t octets[64];
+  uint32_t now = (uint32_t)(mal_runtime_wall(rt) / MAL_US);
+  AapRange range = { { mal_address_ipv4(0xefff0007), mal_address_ipv4(0xefff0007) }, now + 9000 };
+  AapMessage msg = { .type = AAP_AIU,
+                     .family = MAL_IPV4,
+                     .current_time = now,
+                     .ranges = &range,
+                     .n_ranges = 1 };
+  MalUdp *udp = mal_udp_open(rt, &options, nobody, NULL, NULL);
+  cr_assert_not_null(udp);
+  MalDatagram datagram = { .peer = { to, AAP_PORT, 0 },
+                           .ifindex = mal_sim_iface_index(w->host[from].iface),
+                           .data = octets,
+                           .length = aap_encode(&msg, octets, sizeof octets, NULL) };
+  mal_udp_send(udp, &datagram);
+  run(w, 1);
+  mal_udp_close(udp);
+}
+
+Test(aap_plugin, aap_1_17_what_is_sent_to_a_host_is_nothing)
+{
+  World w = world(2);
+  start(&w, 0, "maas", small);
+  run(&w, 5);
+  say_in_use(&w, 1, mal_address_ipv4(0xc0000201), AAP_PORT);
+  cr_assert_eq(metric(&w, 0, "aiu-received"), 0);
+  say_in_use(&w, 1, mal_address_ipv4(0xeffffff8), 4711);
+  cr_assert_eq(metric(&w, 0, "aiu-received"), 1, "to the group, from any port");
+  clear(&w);
+}
+
+/* The clock is behind after a restart: what was announced doesn't last longer for it. */
+Test(aap_plugin, aap_117_136_space_that_was_stored_in_the_future)
+{
+  World w = world(2);
+  int64_t wall = mal_runtime_wall(mal_sim_node_runtime(w.host[1].node)) / MAL_US;
+  g_autoptr(GDateTime) until = g_date_time_new_from_unix_utc(wall + 9000);
+  g_autofree char *text = g_date_time_format(until, "until=%Y-%m-%dT%H:%M:%SZ\n");
+  g_autofree char *with = g_strconcat(small, large, world_range, text, NULL),
+                  *without = g_strconcat(small, large, NULL);
+  start(&w, 0, "maas", without);
+  start(&w, 1, "prefix-coordinator", with);
+  run(&w, 350);
+  g_clear_pointer(&w.host[1].core, mal_core_free);
+  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_KEPT);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  mal_sim_node_bury(w.host[0].node);
+  mal_sim_node_restart(w.host[0].node);
+  mal_sim_node_step_clock(w.host[0].node, -100000 * MAL_US);
+  start(&w, 0, "maas", without);
+  int64_t now = mal_runtime_wall(mal_sim_node_runtime(w.host[0].node)) / MAL_US;
+  g_autoptr(GPtrArray) all =
+      mal_space_ranges(mal_core_space(w.host[0].core), MAL_LEVEL_AVAILABLE);
+  unsigned n = 0;
+  for (unsigned k = 0; k < all->len; k++) {
+    const MalRange *range = g_ptr_array_index(all, k);
+    if (range->span.first.value != 0xe9fc0100)
+      continue;
+    n++;
+    cr_assert_leq(range->until, now + 9000);
+  }
+  cr_assert_eq(n, 1);
+  clear(&w);
+}

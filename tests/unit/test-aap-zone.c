@@ -30,7 +30,7 @@ static uint64_t owned(const AapNode *node)
   return (uint64_t)aap_spans_size(node->owned);
 }
 
-/* ---- claims and requests ------------------------------------------------------------------------ */
+/* ---- claims and requests --------------------------------------------------------------------- */
 
 /* Too many collisions look like an attack, not like a lack of space: no ANA (3.2.9, 5.1.5). */
 Test(aap_zone, aap_98_119_an_exhausted_claim_sends_no_ana)
@@ -123,7 +123,7 @@ Test(aap_zone, aap_19_what_is_reserved_meanwhile_is_not_won)
   aap_bed_free(bed);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* One scope goes, the process and its counter stay. */
 Test(aap_zone, aap_49_a_zone_that_goes_gives_its_numbers_back)
@@ -144,7 +144,7 @@ Test(aap_zone, aap_49_a_zone_that_goes_gives_its_numbers_back)
   aap_bed_free(bed);
 }
 
-/* ---- the pool ----------------------------------------------------------------------------------- */
+/* ---- the pool -------------------------------------------------------------------------------- */
 
 /* How long a block was idle is not remembered beyond its own life. */
 Test(aap_zone, aap_118_a_block_that_is_ours_again_is_not_idle_at_once)
@@ -164,7 +164,7 @@ Test(aap_zone, aap_118_a_block_that_is_ours_again_is_not_idle_at_once)
   aap_bed_free(bed);
 }
 
-/* ---- clocks (5.3.1) ----------------------------------------------------------------------------- */
+/* ---- clocks (5.3.1) -------------------------------------------------------------------------- */
 
 static void note_ends(MalEndpoint peer, uint64_t count, MalTime end, void *data)
 {
@@ -217,7 +217,7 @@ Test(aap_zone, aap_123_136_an_asa_stored_in_the_future)
   aap_bed_free(bed);
 }
 
-/* ---- available space ---------------------------------------------------------------------------- */
+/* ---- available space ------------------------------------------------------------------------- */
 
 /* Nothing was announced yet: entries count until their own end (3.2.1, 3.2.10.1). */
 Test(aap_zone, aap_73_before_the_first_asa_others_are_defended)
@@ -235,7 +235,7 @@ Test(aap_zone, aap_73_before_the_first_asa_others_are_defended)
   aap_bed_free(bed);
 }
 
-/* ---- bounds ------------------------------------------------------------------------------------- */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 static void count_tombstone(const AapEntry *entry, void *data)
 {
@@ -368,7 +368,7 @@ Test(aap_zone, aap_13_a_stored_asa_of_another_scope_is_not_taken)
   aap_bed_free(bed);
 }
 
-/* ---- the record as a whole, and what is done with it ---------------------------------------------- */
+/* ---- the record as a whole, and what is done with it ----------------------------------------- */
 
 static void count_entry(const AapEntry *entry, void *data)
 {
@@ -441,5 +441,6 @@ Test(aap_zone, aap_120_121_who_waits_in_a_small_scope_is_told)
   want(node, 1, 600);
   aap_bed_run(bed, bed->now + S(20));
   cr_assert(node->failed == 1 && bed->sent->len == 0);
+  cr_assert_eq(node->notes[AAP_NOTE_CLAIM_FAILED], 1, "AAP-121");
   aap_bed_free(bed);
 }
