@@ -273,6 +273,20 @@ unit_tests += tests/unit/test-aap-wire
 tests_unit_test_aap_wire_SOURCES = tests/unit/test-aap-wire.c $(aap_packets)
 tests_unit_test_aap_wire_LDADD = $(aap_test_libs)
 
+masc_packets = tests/support/masc-packets.c tests/support/masc-packets.h tests/support/hex.c tests/support/hex.h
+masc_test_libs = plugins/masc/libmasc.la $(LDADD)
+unit_tests += tests/unit/test-masc-compare
+tests_unit_test_masc_compare_SOURCES = tests/unit/test-masc-compare.c $(masc_packets)
+tests_unit_test_masc_compare_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-golden
+tests_unit_test_masc_golden_SOURCES = tests/unit/test-masc-golden.c $(masc_packets) \
+  tests/support/pcap.c tests/support/pcap.h
+tests_unit_test_masc_golden_LDADD = $(masc_test_libs)
+CLEANFILES += tests/masc.pcap
+unit_tests += tests/unit/test-masc-wire
+tests_unit_test_masc_wire_SOURCES = tests/unit/test-masc-wire.c $(masc_packets)
+tests_unit_test_masc_wire_LDADD = $(masc_test_libs)
+
 check_PROGRAMS += tests/support/aap-json
 tests_support_aap_json_SOURCES = tests/support/aap-json.c
 tests_support_aap_json_LDADD = plugins/aap/libaap.la core/libmallocd-all.la $(DEPS_LIBS)
@@ -372,6 +386,7 @@ test_data += tests/sanitizer-guard.sh
 test_data += tests/golden/aap
 test_data += tests/sim/README
 test_data += tests/golden/madcap
+test_data += tests/golden/masc
 test_data += tests/plugins/built.py
 test_data += tests/e2e/aap.py
 test_data += tests/e2e/madcap.py

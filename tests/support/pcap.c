@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define LINKTYPE_RAW 101
+#define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 #define HOPS 16
 
@@ -65,27 +66,28 @@ static uint16_t fold(uint32_t sum)
   return (uint16_t)~sum;
 }
 
-static uint16_t udp_checksum(MalEndpoint from, MalEndpoint to, const uint8_t *udp, size_t length)
+static uint16_t checksum_of(MalEndpoint from, MalEndpoint to, uint8_t protocol,
+                            const uint8_t *payload, size_t length)
 {
   uint8_t address[16];
-  uint32_t sum = (uint32_t)length + PROTOCOL_UDP;
+  uint32_t sum = (uint32_t)length + protocol;
   sum = sum16(sum, address, mal_address_to_bytes(from.address, address));
   sum = sum16(sum, address, mal_address_to_bytes(to.address, address));
-  uint16_t checksum = fold(sum16(sum, udp, length));
-  return checksum == 0 ? 0xffff : checksum;
+  return fold(sum16(sum, payload, length));
 }
 
-static size_t write_ip(uint8_t *out, MalEndpoint from, MalEndpoint to, size_t payload)
+static size_t write_ip(uint8_t *out, MalEndpoint from, MalEndpoint to, uint8_t protocol,
+                       size_t payload)
 {
   MalWriter w = mal_writer(out, 40);
   bool v4 = to.address.family == MAL_IPV4;
   if (v4) {
     mal_write_u32(&w, 0x45000000u | (uint32_t)(20 + payload));
     mal_write_u32(&w, 0);
-    mal_write_u32(&w, (uint32_t)HOPS << 24 | PROTOCOL_UDP << 16);
+    mal_write_u32(&w, (uint32_t)HOPS << 24 | (uint32_t)protocol << 16);
   } else {
     mal_write_u32(&w, 0x60000000u);
-    mal_write_u32(&w, (uint32_t)payload << 16 | PROTOCOL_UDP << 8 | HOPS);
+    mal_write_u32(&w, (uint32_t)payload << 16 | (uint32_t)protocol << 8 | HOPS);
   }
   mal_write_address(&w, from.address);
   mal_write_address(&w, to.address);
@@ -97,12 +99,23 @@ static size_t write_ip(uint8_t *out, MalEndpoint from, MalEndpoint to, size_t pa
   return w.offset;
 }
 
+static void put_packet(Pcap *pcap, int64_t time, MalEndpoint from, MalEndpoint to,
+                       uint8_t protocol, const uint8_t *payload, size_t length)
+{
+  uint8_t ip[40];
+  size_t ip_length = write_ip(ip, from, to, protocol, length);
+  uint32_t total = (uint32_t)(ip_length + length);
+  uint32_t seconds = (uint32_t)(time / 1000000), microseconds = (uint32_t)(time % 1000000);
+
+  put_u32s(pcap, (uint32_t[]){ seconds, microseconds, total, total }, 4);
+  put(pcap, ip, ip_length);
+  put(pcap, payload, length);
+}
+
 void pcap_add_udp(Pcap *pcap, int64_t time, MalEndpoint from, MalEndpoint to, const void *data,
                   size_t length)
 {
-  uint8_t ip[40];
   size_t payload = 8 + length;
-  size_t ip_length = write_ip(ip, from, to, payload);
   g_autofree uint8_t *udp = g_malloc(payload);
   MalWriter w = mal_writer(udp, payload);
 
@@ -111,13 +124,31 @@ void pcap_add_udp(Pcap *pcap, int64_t time, MalEndpoint from, MalEndpoint to, co
   mal_write_u16(&w, (uint16_t)payload);
   mal_write_u16(&w, 0);
   mal_write_bytes(&w, data, length);
-  uint16_t checksum = udp_checksum(from, to, udp, payload);
+  uint16_t checksum = checksum_of(from, to, PROTOCOL_UDP, udp, payload);
+  if (checksum == 0)
+    checksum = 0xffff;
   udp[6] = (uint8_t)(checksum >> 8);
   udp[7] = (uint8_t)checksum;
+  put_packet(pcap, time, from, to, PROTOCOL_UDP, udp, payload);
+}
 
-  uint32_t total = (uint32_t)(ip_length + payload);
-  uint32_t seconds = (uint32_t)(time / 1000000), microseconds = (uint32_t)(time % 1000000);
-  put_u32s(pcap, (uint32_t[]){ seconds, microseconds, total, total }, 4);
-  put(pcap, ip, ip_length);
-  put(pcap, udp, payload);
+void pcap_add_tcp(Pcap *pcap, int64_t time, MalEndpoint from, MalEndpoint to, uint32_t sequence,
+                  const void *data, size_t length)
+{
+  size_t payload = 20 + length;
+  g_autofree uint8_t *tcp = g_malloc(payload);
+  MalWriter w = mal_writer(tcp, payload);
+
+  mal_write_u16(&w, from.port);
+  mal_write_u16(&w, to.port);
+  mal_write_u32(&w, sequence);
+  mal_write_u32(&w, 1);
+  mal_write_u16(&w, 0x5018);    /* five words of header; PSH, ACK */
+  mal_write_u16(&w, 65535);
+  mal_write_u32(&w, 0);
+  mal_write_bytes(&w, data, length);
+  uint16_t checksum = checksum_of(from, to, PROTOCOL_TCP, tcp, payload);
+  tcp[16] = (uint8_t)(checksum >> 8);
+  tcp[17] = (uint8_t)checksum;
+  put_packet(pcap, time, from, to, PROTOCOL_TCP, tcp, payload);
 }
