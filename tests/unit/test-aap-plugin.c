@@ -242,6 +242,43 @@ Test(aap_plugin, aap_18_147_a_coordinator_in_the_same_process_is_heard_and_hears
   clear(&w);
 }
 
+/* What is owned joins over the border of two ranges, and reaches beyond what is looked at. */
+static void most_of_adjacent_ranges(const char *ranges)
+{
+  World w = world(2);
+  g_autofree char *with = g_strconcat(small, large, ranges, "[aap]\npreallocate=32\n", NULL),
+                  *without = g_strconcat(small, large, "[aap]\npreallocate=32\n", NULL);
+  start(&w, 0, "maas;prefix-coordinator", with);
+  start(&w, 1, "maas", without);
+  run(&w, 350);
+  lease(&w, 1, "world", 3);
+  lease(&w, 0, "world", 200);
+  cr_assert_geq(owned(&w, 0), 200);
+  run(&w, 100);
+  assert_disjoint(&w);
+  clear(&w);
+}
+
+Test(aap_plugin, most_of_a_range_for_one_lease_while_another_has_a_pool, .timeout = 60)
+{
+  most_of_adjacent_ranges(world_range);
+}
+
+Test(aap_plugin, most_of_two_adjacent_ranges_for_one_lease, .timeout = 60)
+{
+  most_of_adjacent_ranges("[range a]\nscope=world\nfirst=233.252.1.0\nlast=233.252.1.99\n"
+                          "[range b]\nscope=world\nfirst=233.252.1.100\n"
+                          "last=233.252.1.255\n");
+}
+
+Test(aap_plugin, most_of_adjacent_ranges_that_end_at_different_times, .timeout = 60)
+{
+  most_of_adjacent_ranges("[range a]\nscope=world\nfirst=233.252.1.0\nlast=233.252.1.99\n"
+                          "until=2030-01-01T00:00:00Z\n"
+                          "[range b]\nscope=world\nfirst=233.252.1.100\n"
+                          "last=233.252.1.255\n");
+}
+
 Test(aap_plugin, what_others_have_stays_where_the_clock_steps_5_3)
 {
   World w = world(2);
