@@ -111,11 +111,12 @@ uint64_t mal_index_give(MalIndex *ix, MalKeys keys, uint32_t owner, uint32_t pla
 void mal_index_purge(MalIndex *ix, MalKeys keys, uint32_t plane);
 
 /* What is looked for: keys inside WITHIN that are free over [from, until), counting IGNORE (0:
-   nobody) as gone. */
+   nobody) as gone, and reserves, too (mal_index_is_free only). */
 typedef struct {
   MalKeys within;
   MalTime from, until;
   uint32_t ignore;
+  bool ignore_reserves;
 } MalQuery;
 
 bool mal_index_is_free(const MalIndex *ix, const MalQuery *q);

@@ -40,8 +40,10 @@ static void count_piece(MalAllocator *a, const MalFit *fit, const Piece *piece, 
   out->leased += s.leased;
   out->free += (uint64_t)piece->more + 1 - s.leased;
   out->free_ethernet += s.shared;
-  MalQuery q = { mal_view_keys(grant_view(a), piece->plane, piece->first, piece->more), fit->from,
-                 fit->until, fit->ignore_owner };
+  MalQuery q = { .within = mal_view_keys(grant_view(a), piece->plane, piece->first, piece->more),
+                 .from = fit->from,
+                 .until = fit->until,
+                 .ignore = fit->ignore_owner };
   uint64_t run = mal_index_longest_run(mal_view_index(a, grant_view(a), piece->plane), &q);
   out->longest_run = (uint32_t)MAX(out->longest_run, MIN(run, UINT32_MAX));
 }

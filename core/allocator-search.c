@@ -59,7 +59,8 @@ static bool segment_is_free(const Search *s, const MalSegment *t)
   MalCursor cursor = { 0 };
   for (const MalBusy *b = mal_index_next(s->ix, t, &cursor); b != NULL && b->from < s->q.until;
        b = mal_index_next(s->ix, t, &cursor)) {
-    bool ignored = s->q.ignore != 0 && b->owner == s->q.ignore && b->plane != MAL_PLANE_RESERVED;
+    bool ignored = b->plane == MAL_PLANE_RESERVED ? s->q.ignore_reserves
+                                                  : s->q.ignore != 0 && b->owner == s->q.ignore;
     if (b->until > s->q.from && !ignored)
       return false;
   }

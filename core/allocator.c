@@ -27,6 +27,7 @@ static MalQuery query_of(const MalFit *fit, View view, const Piece *piece)
     .from = fit->from,
     .until = fit->until,
     .ignore = fit->ignore_owner,
+    .ignore_reserves = fit->beside_reserves,
   };
 }
 

@@ -220,8 +220,10 @@ void leases_remove(MalLeases *l, uint32_t handle);
 void leases_account(MalLeases *l, const Slot *slot, int sign);
 /* In its scope alone: for scopes that get other indices. */
 void leases_account_scope(MalLeases *l, const Slot *slot, int sign);
-/* Could the slot's addresses be its own from start to end (padded, from NOW on)? */
-bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, MalTime end);
+/* Could the slot's addresses be its own for PERIOD (padded, from NOW on)? With BESIDE_RESERVES even
+   where a reserve has their Ethernet groups. */
+bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, Period period,
+                    bool beside_reserves);
 void leases_tell(MalLeases *l, MalLeaseChange what, const MalLease *lease, const char *reason);
 /* leases-time.c: notices a step of the wall clock before anything is decided by it. Returns NOW, or
    where the clock stepped, what it says now. */

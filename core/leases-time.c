@@ -54,12 +54,13 @@ static bool had_begun(const MalLeases *l, uint32_t handle, MalTime before)
   return leases_times(l, slot).start <= before;
 }
 
-/* A period that is over by NOW, padding and all, is in nobody's way. */
+/* A period that is over by NOW, padding and all, is in nobody's way. A reserve that has the lease's
+   Ethernet group came later than the lease, and waits for it anyway. */
 static bool could_end(MalLeases *l, uint32_t handle, MalTime now, MalTime end)
 {
   const Slot *slot = leases_slot(l, handle);
   return mal_time_add(end, slot->pad) <= now
-         || leases_is_free(l, handle, now, leases_times(l, slot).start, end);
+         || leases_is_free(l, handle, now, (Period){ leases_times(l, slot).start, end }, true);
 }
 
 /* What a renewal on its way would go back to moves with what it would become. */
@@ -75,7 +76,8 @@ static void move_old_period(MalLeases *l, uint32_t handle, int64_t delta)
 }
 
 /* Where the moved period meets one that keeps its absolute time, it is cut back, but never to
-   before the end that was said when it was leased. */
+   before the end that was said when it was leased. What moves by as much is not entered yet: it is
+   in the way only where it shares an Ethernet group, and then it did so before. */
 static void fit_moved(MalLeases *l, uint32_t handle, MalTime now, MalTime least)
 {
   Slot *slot = leases_slot(l, handle);
@@ -145,18 +147,25 @@ void leases_moved_settled(MalLeases *l, MalTicket through, const GError *error)
     save_again(l);
 }
 
+static void move_period(MalLeases *l, uint32_t handle, int64_t delta, MalTime now)
+{
+  Slot *slot = leases_slot(l, handle);
+  SlotTimes times = leases_times(l, slot);
+  MalTime said = times.end;
+  times.start = mal_time_add(times.start, delta);
+  times.end = mal_time_add(times.end, delta);
+  leases_set_times(l, slot, times);
+  if (delta > 0)
+    fit_moved(l, handle, now, said);
+}
+
 static size_t move_begun(MalLeases *l, const GArray *begun, int64_t delta, MalTime now)
 {
+  for (unsigned i = 0; i < begun->len; i++)
+    move_period(l, g_array_index(begun, uint32_t, i), delta, now);
   for (unsigned i = 0; i < begun->len; i++) {
     uint32_t handle = g_array_index(begun, uint32_t, i);
-    Slot *slot = leases_slot(l, handle);
-    SlotTimes times = leases_times(l, slot);
-    MalTime said = times.end;
-    times.start = mal_time_add(times.start, delta);
-    times.end = mal_time_add(times.end, delta);
-    leases_set_times(l, slot, times);
-    if (delta > 0)
-      fit_moved(l, handle, now, said);
+    const Slot *slot = leases_slot(l, handle);
     retake(l, handle, now);
     if (slot->flags & MAL_LEASE_PENDING)
       move_old_period(l, handle, delta);

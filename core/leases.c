@@ -477,11 +477,15 @@ static uint32_t find_for_change(MalLeases *l, MalLeaseId id, bool *in_line, MalR
   return handle;
 }
 
-bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, MalTime start, MalTime end)
+bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, Period period,
+                    bool beside_reserves)
 {
   const Slot *slot = leases_slot(l, handle);
-  MalFit fit = { .scope = slot->scope, .from = MAX(now, mal_time_add(start, -(int64_t)slot->pad)),
-                 .until = mal_time_add(end, slot->pad), .ignore_owner = handle };
+  MalFit fit = { .scope = slot->scope,
+                 .from = MAX(now, mal_time_add(period.start, -(int64_t)slot->pad)),
+                 .until = mal_time_add(period.end, slot->pad),
+                 .ignore_owner = handle,
+                 .beside_reserves = beside_reserves };
   for (size_t i = 0; i < leases_n_blocks(slot); i++) {
     MalBlock b = leases_block(l, slot, i);
     fit.count = b.count;
@@ -508,11 +512,13 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
     return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
   int64_t good = 0, bad = r->lifetime;
   leases_lift_suspensions(l, true);
-  if (leases_is_free(l, handle, now, start, mal_time_add(begin, r->lifetime)))
+  Period wish = { start, mal_time_add(begin, r->lifetime) };
+  if (leases_is_free(l, handle, now, wish, false))
     good = r->lifetime;
   while (good != r->lifetime && good + 1 < bad) {
     int64_t middle = good + (bad - good) / 2;
-    if (leases_is_free(l, handle, now, start, mal_time_add(begin, middle)))
+    wish.end = mal_time_add(begin, middle);
+    if (leases_is_free(l, handle, now, wish, false))
       good = middle;
     else
       bad = middle;

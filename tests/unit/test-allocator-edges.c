@@ -78,6 +78,10 @@ Test(allocator_edges, a_renewal_does_not_ignore_a_reserve_of_its_number)
   MalFit fit = { .scope = 0, .from = 10, .until = 20, .count = 1, .ignore_owner = 1 };
   cr_expect_not(mal_allocator_is_free(a, &fit, block("239.5.0.0")));
   cr_expect(mal_allocator_is_free(a, &fit, block("239.5.0.2")));
+  fit.beside_reserves = true;
+  cr_expect(mal_allocator_is_free(a, &fit, block("239.5.0.0")), "only its group is the reserve's");
+  cr_expect_not(mal_allocator_is_free(a, &fit, block("239.5.0.3")), "another owner's");
+  fit.beside_reserves = false;
   mal_allocator_shortage(a, &fit, &s);
   cr_expect_eq(s.leased, 1);
   cr_expect_eq(s.free_ethernet, 2);

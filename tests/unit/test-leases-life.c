@@ -63,6 +63,79 @@ Test(leases_life, after_a_step_an_advance_lease_keeps_its_absolute_time)
   bed_clear(&b);
 }
 
+/* Scopes whose addresses share Ethernet groups, one address owned in each of two. */
+#define TWINS                                                                   \
+  SCOPES "[scope area]\nfamily=ipv4\nfirst=239.127.0.0\nlast=239.127.255.255\n" \
+         "[scope site]\nfamily=ipv4\nfirst=238.127.0.0\nlast=238.127.255.255\n" \
+         "[range one]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.0\n"      \
+         "[range twin]\nscope=area\nfirst=239.127.1.0\nlast=239.127.1.0\n"
+
+static void replan_with(Bed *b, MalEthernetPolicy policy, const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  MalConfSchema *schema = mal_conf_schema_new();
+  g_autoptr(MalConfig) config = mal_config_parse(schema, text, strlen(text), "t", &error);
+  g_autoptr(MalPlan) plan = config ? mal_plan_from_config(config, &error) : NULL;
+  mal_conf_schema_free(schema);
+  cr_assert_not_null(plan, "%s", error ? error->message : "");
+  cr_assert(mal_leases_replan(b->leases, plan, policy, mal_runtime_now(b->rt), &error), "%s",
+            error ? error->message : "");
+}
+
+static void lease_twin(Bed *b, MalTime start)
+{
+  MalLeaseRequest r = request_of(b, "twin", 1, 600);
+  r.scope = mal_scope_set_find(mal_leases_scopes(b->leases), "area");
+  r.start = r.max_start = start;
+  cr_assert_eq(ask(b, &r, NULL), MAL_ANSWER_GRANTED);
+  fake_run(b->fake);
+}
+
+/* With a reserve, or with another lease since before groups had to be distinct. */
+Test(leases_life, a_step_takes_nothing_from_a_lease_that_shares_its_ethernet_group_already)
+{
+  static const struct {
+    bool twin, reserved;
+    int64_t step;
+  } rows[] = { { false, true, 138 },  { true, false, 138 },  { true, true, 138 },
+               { false, true, 4600 }, { true, false, 4600 }, { true, true, -4600 } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b = bed_of(TWINS);
+    MalLease view;
+    replan_with(&b, MAL_ETHERNET_IGNORE, TWINS);
+    lease(&b, "now", 1, 600, NULL);
+    if (rows[i].twin)
+      lease_twin(&b, FAKE_START);
+    replan_with(&b, MAL_ETHERNET_DISTINCT,
+                rows[i].reserved ? TWINS "[reserve r]\nscope=site\naddresses=238.127.1.0\n"
+                                 : TWINS);
+    fake_step_wall(b.fake, rows[i].step);
+    expire(&b);
+    cr_assert(mal_leases_get(b.leases, id_of("now"), &view), "row %zu", i);
+    cr_expect_eq(view.end, FAKE_START + rows[i].step + 600, "row %zu", i);
+    if (rows[i].twin) {
+      cr_assert(mal_leases_get(b.leases, id_of("twin"), &view), "row %zu", i);
+      cr_expect_eq(view.end, FAKE_START + rows[i].step + 600, "row %zu", i);
+    }
+    bed_clear(&b);
+  }
+}
+
+Test(leases_life, after_a_step_an_advance_lease_keeps_its_ethernet_group)
+{
+  Bed b = bed_of(TWINS);
+  MalLease view;
+  lease_twin(&b, FAKE_START + 5000);
+  lease(&b, "now", 1, 600, NULL);
+  fake_step_wall(b.fake, 4600);
+  expire(&b);
+  cr_assert(mal_leases_get(b.leases, id_of("now"), &view));
+  cr_expect_eq(view.end, FAKE_START + 5000);
+  cr_assert(mal_leases_get(b.leases, id_of("twin"), &view));
+  cr_expect_eq(view.start, FAKE_START + 5000);
+  bed_clear(&b);
+}
+
 /* ---- configuration --------------------------------------------------------------------------- */
 
 Test(leases_life, a_plan_that_takes_a_live_lease_its_place_is_refused)
