@@ -79,6 +79,9 @@ soak-crash: all $(check_PROGRAMS)
 
 check_PROGRAMS += tests/bench/bench-store
 tests_bench_bench_store_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
+check_PROGRAMS += tests/bench/bench-aap
+tests_bench_bench_aap_SOURCES = tests/bench/bench-aap.c $(aap_world)
+tests_bench_bench_aap_LDADD = plugins/aap/libaap.la core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/bench/bench-sim
 tests_bench_bench_sim_LDADD = tests/sim/libmalsim.la core/libmallocd-all.la $(DEPS_LIBS)
 
