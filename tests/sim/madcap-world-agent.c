@@ -433,6 +433,10 @@ static void restart(void *data)
   Agent *a = data;
   if (a->core)
     return;
+  if (!mal_sim_store_sync(a->node, NULL)) {
+    mal_sim_at(a->world->sim, mal_sim_now(a->world->sim) + MAL_US, restart, a);
+    return;
+  }
   mal_sim_node_restart(a->node);
   start(a);
 }

@@ -127,6 +127,10 @@ void world_server_restart(void *data)
   Server *s = data;
   if (s->core || s->absent)
     return;
+  if (!mal_sim_store_sync(s->node, NULL)) {
+    mal_sim_at(s->world->sim, mal_sim_now(s->world->sim) + MAL_US, world_server_restart, s);
+    return;
+  }
   mal_sim_node_restart(s->node);
   world_server_start(s);
 }

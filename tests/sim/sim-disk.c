@@ -158,7 +158,8 @@ void mal_sim_disk_crash(MalSimDisk *disk, MalSimCrash crash)
     punch_holes(disk, r);
   mal_sim_trace(disk->node->sim, MAL_SIM_TRACE_DISK, disk->node, kept, unsynced);
   g_byte_array_set_size(disk->bytes, (guint)(disk->synced + kept));
-  mal_sim_disk_settle(disk);
+  if (tail != MAL_SIM_TAIL_KEPT)
+    mal_sim_disk_settle(disk);
 }
 
 void mal_sim_disk_settle(MalSimDisk *disk)

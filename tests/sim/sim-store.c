@@ -5,6 +5,7 @@
 #include "core/store-private.h"
 #include "sim-store-private.h"
 
+#define JOURNAL "journal"
 #define FRAME_HEAD 12         /* length, checksum */
 #define RETRY_FIRST (1 * MAL_US)
 #define RETRY_LAST (30 * MAL_US)
@@ -452,12 +453,23 @@ static const MalStoreOps store_ops = {
   .close = store_close,
 };
 
+bool mal_sim_store_sync(MalSimNode *node, GError **error)
+{
+  size_t length;
+  MalSimDisk *disk = mal_sim_node_disk(node, JOURNAL);
+  mal_sim_disk_data(disk, &length);
+  return length == mal_sim_disk_synced(disk) || mal_sim_disk_sync(disk, error);
+}
+
 MalStore *mal_sim_store_open(MalSimNode *node)
 {
+  g_autoptr(GError) error = NULL;
   SimStore *self = g_new0(SimStore, 1);
+  if (!mal_sim_store_sync(node, &error))
+    g_error("%s", error->message);
   self->base.ops = &store_ops;
   self->rt = mal_sim_node_runtime(node);
-  self->disk = mal_sim_node_disk(node, "journal");
+  self->disk = mal_sim_node_disk(node, JOURNAL);
   self->worker = mal_worker_new(self->rt, "store");
   self->turn = mal_timer_new(self->rt, on_turn, self);
   self->retry = mal_timer_new(self->rt, on_retry, self);

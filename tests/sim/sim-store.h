@@ -14,8 +14,11 @@
 
 G_BEGIN_DECLS
 
-/* On NODE, which must be up. Opening never fails: what can't be read is cut off. Of a node that
-   crashed, close it all the same: that frees it and does nothing else. */
+/* Syncs what a process that was killed had written: opened, it is believed. False where the disk
+   doesn't: then the store can't be opened yet. NODE may be down. */
+bool mal_sim_store_sync(MalSimNode *node, GError **error);
+/* On NODE, which must be up, and whose disk can be synced. What can't be read is cut off. Of a node
+   that crashed, close it all the same: that frees it and does nothing else. */
 MalStore *mal_sim_store_open(MalSimNode *node);
 /* Is a lease with this identifier durable (and neither dropped nor overwritten)? Then OUT (may be
    NULL) is a view of it that stays valid until the store's next turn. What a test may believe of an

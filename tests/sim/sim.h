@@ -237,6 +237,8 @@ void mal_sim_disk_set_capacity(MalSimDisk *disk, size_t octets); /* SIZE_MAX: no
 typedef enum {
   MAL_SIM_TAIL_RANDOM, /* one of these, by the seed */
   MAL_SIM_TAIL_LOST,
+  /* all of it, and still not synced: the process was killed, not the machine; the next crash may
+     take it */
   MAL_SIM_TAIL_KEPT,
   MAL_SIM_TAIL_TORN,  /* a part of it, cut at any octet */
   MAL_SIM_TAIL_HOLED, /* all of it, but some sectors were never written: zeros */

@@ -32,3 +32,33 @@ Test(aap_storm, AAP_105_a_pool_that_loses_again_pauses)
   cr_assert_geq(aap_zone_usage(node->zone, aap_bed_clock(node)).pool, 64);
   aap_bed_free(bed);
 }
+
+static void store(AapNode *node, const char *span)
+{
+  AapOwn own = { aap_bed_span(span), AAP_BED_EPOCH + 80000, AAP_BED_EPOCH };
+  char *key = g_strdup_printf("%" G_GUINT64_FORMAT, (uint64_t)own.span.first.value);
+  g_hash_table_replace(node->stored, key, g_memdup2(&own, sizeof own));
+}
+
+/* Two messages of which one holds the neighbour of a block of the other: joined, they were one range
+   too many because of a hole in what is available, so they were split, joined, split ... at once. */
+Test(aap_storm, neighbours_with_a_hole_between_them, .timeout = 60)
+{
+  AapBed *bed = aap_bed_new(SCOPE, false, 1);
+  bed->params.payload_limit = 12 + 2 * 12;
+  aap_bed_add(bed);
+  aap_bed_crash(bed, 0);
+  store(&bed->nodes[0], "239.255.0.0-239.255.0.3");
+  store(&bed->nodes[0], "239.255.0.10-239.255.0.13");
+  store(&bed->nodes[0], "239.255.0.14-239.255.0.17");
+  aap_bed_restart(bed, 0, true);
+  aap_bed_available(bed, "239.255.0.0-239.255.0.255", -1);
+  aap_bed_listened(bed);
+  aap_bed_run(bed, bed->now + S(60));
+  aap_bed_available(bed, "239.255.0.0-239.255.0.12;239.255.0.14-239.255.0.255", -1);
+  int64_t since = bed->now;
+  aap_bed_run(bed, bed->now + S(300));
+  unsigned n = aap_bed_count(bed, 0, AAP_AIU, since, NULL);
+  cr_assert(n >= 14 && n <= 60, "%u AIU", n);
+  aap_bed_free(bed);
+}

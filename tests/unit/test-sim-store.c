@@ -92,6 +92,29 @@ Test(sim_store, a_torn_tail_is_dropped)
   }
 }
 
+/* Killed with a frame written, but not synced; what the next daemon reads must survive the power
+   cut that comes before anything else is written. */
+Test(sim_store, what_was_read_is_on_the_disk)
+{
+  Bed b = begin(1);
+  MalSimDisk *disk = mal_sim_node_disk(b.node, "journal");
+  size_t length = 0;
+  open_store(&b);
+  put(&b, "a", 100);
+  for (unsigned i = 0; length == 0 && i < 100; i++) {
+    mal_sim_run_for(b.sim, 50);
+    mal_sim_disk_data(disk, &length);
+  }
+  cr_assert(length > 0 && mal_sim_disk_synced(disk) == 0);
+  mal_sim_disk_set_tail(disk, MAL_SIM_TAIL_KEPT);
+  crash(&b);
+  cr_assert(mal_sim_store_get(b.store, id_of("a"), NULL));
+  mal_sim_disk_set_tail(disk, MAL_SIM_TAIL_LOST);
+  crash(&b);
+  cr_assert(mal_sim_store_get(b.store, id_of("a"), NULL));
+  end(&b);
+}
+
 Test(sim_store, what_failed_does_not_count_and_what_comes_later_does)
 {
   static const MalSimDiskFault faults[] = { MAL_SIM_DISK_FULL, MAL_SIM_DISK_IO_ERROR,
