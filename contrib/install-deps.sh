@@ -62,7 +62,8 @@ install_missing()
 
 echo "Installing: ${missing[*]}"
 # A fresh machine has no package lists; one set up long ago has stale ones, and the download fails.
-if ! apt-get install -s -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || ! install_missing; then
+if ! apt-get install -s -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
+  ! install_missing; then
   "${as_root[@]}" apt-get update -q
   install_missing
 fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds a copy of this source tree in a scratch folder, and runs all tests.
-# The tree itself stays untouched.
+# Installs what the tests need, builds a copy of this source tree in a scratch folder, and runs all
+# tests. The tree itself stays untouched.
 #
 # Usage: contrib/run-tests.sh [--scratch DIR] [--target TARGET] [CONFIGURE-OPTION...]
-#   --scratch DIR    build there and keep it, for a faster second run (default: a temporary folder, which
-#                    is kept only after a failure)
+#   --scratch DIR    build there and keep it, for a faster second run (default: a temporary folder,
+#                    which is kept only after a failure)
 #   --target TARGET  "all" only builds, "distcheck" tests the distribution, too (default: check)
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -45,7 +45,8 @@ copy_source()
   rm -rf "$fresh" && mkdir -p "$fresh" "$src" "$build" || return 1
   if git -C "$top" rev-parse --is-inside-work-tree >/dev/null 2>&1; then
     (cd "$top" && git ls-files -z -co --exclude-standard | while IFS= read -r -d '' f; do
-      [ -e "$f" ] && printf '%s\0' "$f"; done | tar -cf - --null -T -) | tar -xf - -C "$fresh" || return 1
+      [ -e "$f" ] && printf '%s\0' "$f"; done | tar -cf - --null -T -) |
+      tar -xf - -C "$fresh" || return 1
   else
     tar -C "$top" -cf - --exclude='./build*' --exclude='*.o' --exclude='*.lo' --exclude='.libs' \
       --exclude=./config.status --exclude=./Makefile . | tar -xf - -C "$fresh" || return 1
@@ -76,23 +77,29 @@ fi
 
 echo "Running the tests ..."
 find . -name '*.trs' -delete
-make -j"$jobs" "$target" 2>&1 | tee -a "$log" | grep --line-buffered -E '^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR): '
+make -j"$jobs" "$target" 2>&1 | tee -a "$log" |
+  grep --line-buffered -E '^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR): '
 status=${PIPESTATUS[0]}
 
-# What each test said of itself; distcheck's own tests are gone with their folder, so its summary counts.
+# What each test said of itself; distcheck's own tests are gone with their folder, so its summary
+# counts.
 if [ "$target" = distcheck ]; then
   results=$(sed -nE 's/^# (PASS|FAIL|SKIP|XFAIL|XPASS|ERROR): +([0-9]+)$/\1 \2/p' "$log")
 else
   results=$(find . -name '*.trs' -exec cat {} + | sed -nE 's/^:test-result: ([A-Z]+).*/\1 1/p')
 fi
-count() { awk -v want=" $1 " 'index(want, " " $1 " ") { n += $2 } END { print n + 0 }' <<<"$results"; }
+count()
+{
+  awk -v want=" $1 " 'index(want, " " $1 " ") { n += $2 } END { print n + 0 }' <<<"$results"
+}
 passed=$(count "PASS XFAIL")
 failed=$(count "FAIL XPASS ERROR")
 skipped=$(count "SKIP")
 
 if [ "$status" -ne 0 ] || [ "$failed" -gt 0 ] || [ "$passed" -eq 0 ]; then
   if [ "$failed" -gt 0 ]; then
-    find . -name '*.trs' -exec grep -lE '^:test-result: (FAIL|XPASS|ERROR)' {} + | while IFS= read -r f; do
+    find . -name '*.trs' -exec grep -lE '^:test-result: (FAIL|XPASS|ERROR)' {} + |
+    while IFS= read -r f; do
       printf '\n==== %s\n' "${f%.trs}"
       tail -n 40 "${f%.trs}.log"
     done

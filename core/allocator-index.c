@@ -44,7 +44,7 @@ size_t mal_index_bytes(const MalIndex *ix)
          ix->max_cells * sizeof(MalCellOfPeriods) + ix->max_pauses * sizeof(MalPause);
 }
 
-/* ---- pools ---------------------------------------------------------------------------------- */
+/* ---- pools ----------------------------------------------------------------------------------- */
 
 static void grow_segments(MalIndex *ix)
 {
@@ -107,7 +107,7 @@ static void free_segment(MalIndex *ix, uint32_t id)
   ix->live--;
 }
 
-/* ---- the treap ------------------------------------------------------------------------------ */
+/* ---- the treap ------------------------------------------------------------------------------- */
 
 /* A stretch of keys at the reference instant: free at its beginning, at its end, and at most. */
 typedef struct {
@@ -268,7 +268,7 @@ static void split_after(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low, 
   mal_index_pull(ix, id);
 }
 
-/* ---- change --------------------------------------------------------------------------------- */
+/* ---- change ---------------------------------------------------------------------------------- */
 
 int mal_busy_compare(const MalBusy *a, const MalBusy *b)
 {

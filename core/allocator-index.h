@@ -104,8 +104,8 @@ size_t mal_index_bytes(const MalIndex *ix);
 void mal_index_take(MalIndex *ix, MalKeys keys, MalBusy busy);
 /* BUSY instead of what its owner holds in its plane; returns as mal_index_give. */
 uint64_t mal_index_retake(MalIndex *ix, MalKeys keys, MalBusy busy);
-/* Removes what OWNER holds in PLANE; returns how many keys it held (each as often as it held it).
- */
+/* Removes what OWNER holds in PLANE; returns how many keys it held (each as often as it held
+   it). */
 uint64_t mal_index_give(MalIndex *ix, MalKeys keys, uint32_t owner, uint32_t plane);
 /* Removes everything in PLANE. */
 void mal_index_purge(MalIndex *ix, MalKeys keys, uint32_t plane);
@@ -216,8 +216,7 @@ static inline uint32_t mal_index_grown(uint32_t size)
   return size + size / 8 + 16;
 }
 
-/* ---- allocator-pauses.c ------------------------------------------------------------------------
- */
+/* ---- allocator-pauses.c ---------------------------------------------------------------------- */
 
 /* Enters or removes the pauses of S. */
 void mal_pauses_note(MalIndex *ix, const MalSegment *s, bool present);

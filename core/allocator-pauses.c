@@ -128,7 +128,7 @@ void mal_pauses_note(MalIndex *ix, const MalSegment *s, bool present)
   }
 }
 
-/* ---- questions ------------------------------------------------------------------------------ */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static bool reaches(MalKeys keys, MalKeys within)
 {
@@ -182,7 +182,7 @@ MalTime mal_pauses_first(const MalIndex *ix, const MalQuery *q)
   return first_long(ix, ix->pause_root, q, (uint64_t)q->until - (uint64_t)q->from);
 }
 
-/* ---- check ---------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 static uint32_t check_subtree(const MalIndex *ix, uint32_t id, const MalPause **before)
 {

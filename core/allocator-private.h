@@ -52,7 +52,7 @@ struct MalAllocator {
   GPtrArray *by_until;   /* the same, by scope, end, address */
   GArray *blocked;       /* BlockOut */
   uint32_t next_block_out;
-  GArray *hints;         /* MalAddress by scope: the range where something was taken or given last */
+  GArray *hints;         /* MalAddress by scope: the range where one was taken or given last */
 };
 
 /* Through which eyes the allocator looks. */
@@ -73,8 +73,7 @@ static inline View grant_view(const MalAllocator *a)
   return a->policy == MAL_ETHERNET_DISTINCT ? VIEW_GROUPS : VIEW_ADDRESSES;
 }
 
-/* ---- allocator-ranges.c ------------------------------------------------------------------------
- */
+/* ---- allocator-ranges.c ---------------------------------------------------------------------- */
 
 #define PLANES4 512 /* the upper 9 bits of an IPv4 address */
 

@@ -69,7 +69,7 @@ void mal_allocator_free(MalAllocator *a)
   g_free(a);
 }
 
-/* ---- planes --------------------------------------------------------------------------------- */
+/* ---- planes ---------------------------------------------------------------------------------- */
 
 uint32_t mal_plane_number(MalAllocator *a, MalFamily family, MalU128 value)
 {
@@ -112,7 +112,7 @@ MalAddress mal_piece_address(const Piece *piece, View view, uint32_t key)
   return mal_address_make(family, piece->first + (key - keys.first));
 }
 
-/* ---- pieces --------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 uint64_t mal_pieces_count(const GArray *pieces)
 {
@@ -249,7 +249,7 @@ static void recut(const MalAllocator *a, OwnedRange *range)
   recount(range);
 }
 
-/* ---- ranges --------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 /* The first range that ends at ADDRESS or above. */
 static guint range_from(const MalAllocator *a, MalAddress address)
@@ -406,8 +406,7 @@ bool mal_allocator_range_use(const MalAllocator *a, MalAddress first, uint64_t *
   return true;
 }
 
-/* ---- excludes and reserves ----------------------------------------------------------------------
- */
+/* ---- excludes and reserves ------------------------------------------------------------------- */
 
 /* Holds or frees the Ethernet groups of a reserve, whether a range has its addresses or not. */
 static void hold_groups(MalAllocator *a, const BlockOut *b, bool hold)

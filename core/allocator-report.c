@@ -2,7 +2,7 @@
    own state. */
 #include "allocator-private.h"
 
-/* ---- shortage ------------------------------------------------------------------------------- */
+/* ---- shortage -------------------------------------------------------------------------------- */
 
 typedef struct {
   const MalFit *fit;
@@ -66,7 +66,7 @@ void mal_allocator_shortage(MalAllocator *a, const MalFit *fit, MalShortage *out
   }
 }
 
-/* ---- map ------------------------------------------------------------------------------------ */
+/* ---- map ------------------------------------------------------------------------------------- */
 
 typedef struct {
   MalCell *cells;
@@ -169,8 +169,7 @@ size_t mal_allocator_map(MalAllocator *a, const MalScope *scope, MalTime at, Mal
   return m.n;
 }
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 static void add_index(MalAllocatorStats *stats, const MalIndex *ix)
 {
@@ -200,7 +199,7 @@ MalAllocatorStats mal_allocator_stats(const MalAllocator *a, int scope)
   return stats;
 }
 
-/* ---- check ---------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 typedef struct {
   bool all;

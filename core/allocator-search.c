@@ -72,8 +72,7 @@ static bool flip(Search *s)
   return s->random != NULL && (mal_random_next(s->random) & 1) != 0;
 }
 
-/* ---- wholly free ------------------------------------------------------------------------------
- */
+/* ---- wholly free ----------------------------------------------------------------------------- */
 
 static bool gap_in(Search *s, uint32_t id, int64_t low, int64_t high)
 {
@@ -160,8 +159,7 @@ uint64_t mal_index_longest_gap(const MalIndex *ix, MalKeys within)
   return s.best;
 }
 
-/* ---- free over the window -----------------------------------------------------------------------
- */
+/* ---- free over the window -------------------------------------------------------------------- */
 
 static bool grow_run(Search *s, int64_t low, int64_t high)
 {
@@ -175,8 +173,8 @@ static bool grow_run(Search *s, int64_t low, int64_t high)
   return s->run >= s->n;
 }
 
-/* In order through gaps and segments; a subtree without any segment that could be free is one step.
- */
+/* In order through gaps and segments; a subtree without any segment that could be free is one
+   step. */
 static bool run_in(Search *s, uint32_t id, int64_t low, int64_t high)
 {
   int64_t a = low, b = high;
@@ -228,8 +226,8 @@ static bool candidate_in(Search *s, uint32_t id, int64_t low, int64_t high)
   return candidate_in(s, t->right, (int64_t)t->keys.last + 1, high);
 }
 
-/* The first key from KEY on that is busy at the reference instant; beyond all keys where none is.
- */
+/* The first key from KEY on that is busy at the reference instant; beyond all keys where none
+   is. */
 static int64_t next_busy(const MalIndex *ix, uint32_t id, int64_t key)
 {
   if (id == 0)
@@ -390,8 +388,7 @@ bool mal_index_is_free(const MalIndex *ix, const MalQuery *q)
   return all_free_in(&s, ix->root);
 }
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 /* The earliest instant from which this segment is free for the length of the window. With an owner
    to ignore. */
@@ -462,8 +459,7 @@ MalTime mal_index_earliest(const MalIndex *ix, const MalQuery *q)
   return s.earliest;
 }
 
-/* ---- walk -------------------------------------------------------------------------------------
- */
+/* ---- walk ------------------------------------------------------------------------------------ */
 
 static void walk_in(const Search *s, uint32_t id, MalIndexVisit visit, void *data)
 {

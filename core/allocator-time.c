@@ -48,7 +48,7 @@ MalTime mal_allocator_longest_until(MalAllocator *a, const MalFit *fit)
   return low;
 }
 
-/* ---- the earliest start --------------------------------------------------------------------- */
+/* ---- the earliest start ---------------------------------------------------------------------- */
 
 typedef struct {
   MalTime at;

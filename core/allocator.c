@@ -37,7 +37,7 @@ static void choose(Choice *c, const Piece *piece, uint32_t key)
   c->found = true;
 }
 
-/* ---- one run -------------------------------------------------------------------------------- */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 /* Is the address before or after the COUNT keys from KEY on held itself, not only its Ethernet
    group? */
@@ -115,7 +115,7 @@ static bool try_range(Choice *c, const OwnedRange *range, TryPiece try)
   return false;
 }
 
-/* Which of the ranges BEGIN..END-1, all of one scope and end, was changed last; END: none of them. */
+/* Which of the ranges BEGIN..END-1, all of one scope and end, was changed last; END: none. */
 static guint hinted(const MalAllocator *a, unsigned scope, guint begin, guint end)
 {
   if (end - begin < 2 || scope >= a->hints->len)
@@ -202,8 +202,7 @@ bool mal_allocator_find_run(MalAllocator *a, const MalFit *fit, MalBlock *out)
   return has_view(a, VIEW_ADDRESSES) && find_one(a, VIEW_ADDRESSES, fit, fit->count, false, out);
 }
 
-/* ---- several runs -----------------------------------------------------------------------------
- */
+/* ---- several runs ---------------------------------------------------------------------------- */
 
 /* Puts BLOCK on or takes it off the indexes, plane by plane; how many keys an owner held. */
 static void hold(MalAllocator *a, MalBlock block, MalTime from, MalTime until, uint32_t owner)
@@ -372,8 +371,7 @@ uint32_t mal_allocator_find(MalAllocator *a, const MalFit *fit, uint32_t min, GA
   return n;
 }
 
-/* ---- named addresses ----------------------------------------------------------------------------
- */
+/* ---- named addresses ------------------------------------------------------------------------- */
 
 /* The addresses of BLOCK; false where it leaves the family's space. */
 static bool span_of(MalBlock block, MalSpan *span)

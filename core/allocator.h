@@ -28,7 +28,7 @@ typedef struct {
   uint32_t count;
   uint32_t ignore_owner; /* treat this owner's busy periods as free (renewal); 0: none. A search in
                             which nothing else fits is O(n) then; is_free is not */
-  bool beside_reserves;  /* is_free only: to share an Ethernet group with a reserve is no hindrance */
+  bool beside_reserves;  /* is_free only: a reserve in the same Ethernet group is no hindrance */
 } MalFit;
 
 /* Why nothing fits: all counts are addresses of the scope's owned ranges over the asked period. */

@@ -28,7 +28,7 @@ void mal_control_socket_close(MalControlSocket *socket);
 typedef struct { uint64_t accepted, refused, calls, too_long, slow; } MalControlSocketCounters;
 MalControlSocketCounters mal_control_socket_counters(const MalControlSocket *socket);
 
-/* ---- control-socket-listen.c ---- */
+/* ---- control-socket-listen.c ----------------------------------------------------------------- */
 
 /* A listening socket at PATH; -1 with an error. */
 int mal_control_listen(const char *path, GError **error);

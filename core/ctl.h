@@ -110,8 +110,8 @@ typedef struct {
    the required parameters). EXTRA (ended by a NULL name) may be NULL. */
 json_object *mal_ctl_params(json_object *method, const char *const *positional, char *const *words,
                             MalCtlExtra *extra, MalTime now, GError **error);
-/* Takes the option NAME with its value out of WORDS; NULL where it isn't there. The caller frees.
- */
+/* Takes the option NAME with its value out of WORDS; NULL where it isn't there. The caller
+   frees. */
 bool mal_ctl_take(GPtrArray *words, const char *name, char **value, GError **error);
 
 /* ---- whom to ask ----------------------------------------------------------------------------- */
@@ -124,7 +124,7 @@ struct MalCtlLink {
   void (*progress)(const char *message);
   int64_t timeout;              /* seconds without a sign of the daemon; 0: none is too long */
   /* Parameters that every call gets that has them and doesn't say them itself, or NULL: char * by
-   * char *. */
+     char *. */
   GHashTable *defaults;
 };
 

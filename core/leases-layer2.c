@@ -1,5 +1,5 @@
-/* What layer 2 says of owned addresses beyond their coming and going (AAP:
- * draft-ietf-malloc-aap-04 3.2.3). */
+/* What layer 2 says of owned addresses beyond their coming and going (AAP: draft-ietf-malloc-aap-04
+   3.2.3). */
 #include "leases-internal.h"
 
 static bool same(MalSpan a, MalSpan b)

@@ -1,9 +1,9 @@
 /* The lease engine (RFC 2908 layer 1, design: the step owned -> leased).
 
-   A change is decided in memory first: the allocator says what is free, the slot and its busy periods are
-   entered, and the row goes to the store's batch. Until the store says that the batch is durable the lease is
-   PENDING: nobody is told of it, and nobody else can get its addresses. If the batch fails, the change is
-   undone (leases-commit.c) as if it had never been asked.
+   A change is decided in memory first: the allocator says what is free, the slot and its busy
+   periods are entered, and the row goes to the store's batch. Until the store says that the batch
+   is durable the lease is PENDING: nobody is told of it, and nobody else can get its addresses. If
+   the batch fails, the change is undone (leases-commit.c) as if it had never been asked.
 
    leases-table.c   slots, hash by identifier, heap by lapse
    leases.c         requests, holds, renewals, releases
@@ -63,7 +63,8 @@ void leases_account_scope(MalLeases *l, const Slot *slot, int sign)
 {
   if (slot->scope >= l->by_scope->len)
     g_array_set_size(l->by_scope, slot->scope + 1u);
-  add_to(&g_array_index(l->by_scope, MalLeaseTotals, slot->scope), slot, sign, leases_slot_addresses(l, slot));
+  add_to(&g_array_index(l->by_scope, MalLeaseTotals, slot->scope), slot, sign,
+         leases_slot_addresses(l, slot));
 }
 
 void leases_account(MalLeases *l, const Slot *slot, int sign)
@@ -82,7 +83,8 @@ void leases_remove(MalLeases *l, uint32_t handle)
 
 /* ---- deciding -------------------------------------------------------------------------------- */
 
-static MalFit fit_of(const MalLeaseRequest *r, MalTime now, MalTime start, int64_t lifetime, uint32_t count)
+static MalFit fit_of(const MalLeaseRequest *r, MalTime now, MalTime start, int64_t lifetime,
+                     uint32_t count)
 {
   return (MalFit){
     .scope = r->scope->index,
@@ -100,20 +102,22 @@ static bool named_fit(MalLeases *l, const MalLeaseRequest *r, const MalFit *fit)
   return true;
 }
 
-static bool fits(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now, MalTime start, int64_t lifetime)
+static bool fits(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now,
+                 MalTime start, int64_t lifetime)
 {
   MalFit fit = fit_of(r, now, start, lifetime, desired);
   g_array_set_size(l->found, 0);
   if (!r->n_named)
-    return mal_allocator_find(l->allocator, &fit, r->min, l->found) >= r->min && l->found->len <= UINT16_MAX;
+    return mal_allocator_find(l->allocator, &fit, r->min, l->found) >= r->min &&
+           l->found->len <= UINT16_MAX;
   if (!named_fit(l, r, &fit))
     return false;
   g_array_append_vals(l->found, r->named, (unsigned)r->n_named);
   return true;
 }
 
-/* The longest lifetime up to the asked one that can be had from START: "if a server can only process the
-   request with a shorter lease time, it SHOULD" (RFC 2730 2.2.4). 0: none. */
+/* The longest lifetime up to the asked one that can be had from START: "if a server can only
+   process the request with a shorter lease time, it SHOULD" (RFC 2730 2.2.4). 0: none. */
 static int64_t longest(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start)
 {
   MalFit fit = fit_of(r, now, start, r->lifetime, r->min);
@@ -136,8 +140,8 @@ static int64_t longest(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalT
   return good;
 }
 
-static bool decide_later(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now, MalTime start,
-                         Period *out)
+static bool decide_later(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now,
+                         MalTime start, Period *out)
 {
   if (r->n_named || r->max_start <= start)
     return false;
@@ -155,7 +159,8 @@ static bool decide_later(MalLeases *l, const MalLeaseRequest *r, uint32_t desire
   return true;
 }
 
-static bool explain(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start, MalRefusal *why)
+static bool explain(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start,
+                    MalRefusal *why)
 {
   if (r->n_named)
     return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_NAMED);
@@ -193,7 +198,8 @@ static bool apply_limit(MalLeases *l, const MalLeaseRequest *r, uint32_t *desire
   return true;
 }
 
-bool leases_decide(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *out, MalRefusal *why)
+bool leases_decide(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *out,
+                   MalRefusal *why)
 {
   uint32_t desired;
   MalTime start = MAX(r->start, now);
@@ -223,7 +229,8 @@ bool leases_is_late(const MalLeaseRequest *r, MalTime now, const Period *period)
 
 /* ---- requests and holds ---------------------------------------------------------------------- */
 
-static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime granted)
+static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period,
+                         MalTime granted)
 {
   uint32_t handle = leases_slot_new(l, r->id);
   Slot *slot = leases_slot(l, handle);
@@ -245,8 +252,8 @@ static void enter_slot(MalLeases *l, uint32_t handle, MalTime now)
   leases_account(l, slot, 1);
 }
 
-void leases_enter(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime now, MalLeaseFunc done,
-                  void *user, uint64_t cookie)
+void leases_enter(MalLeases *l, const MalLeaseRequest *r, const Period *period, MalTime now,
+                  MalLeaseFunc done, void *user, uint64_t cookie)
 {
   uint32_t handle = new_slot(l, r, period, now);
   Slot *slot = leases_slot(l, handle);
@@ -280,7 +287,8 @@ static bool check_times(const MalLeaseRequest *r, MalRefusal *why)
 /* The scope may be of an earlier plan: then it is the one of that name that counts. */
 static bool check_scope(const MalLeases *l, MalLeaseRequest *r, MalRefusal *why)
 {
-  if (r->scope->index < mal_scope_set_size(l->scopes) && mal_scope_set_at(l->scopes, r->scope->index) == r->scope)
+  if (r->scope->index < mal_scope_set_size(l->scopes) &&
+      mal_scope_set_at(l->scopes, r->scope->index) == r->scope)
     return true;
   r->scope = mal_scope_set_find(l->scopes, r->scope->id);
   if (!r->scope)
@@ -323,7 +331,8 @@ static bool same_blocks(const MalLeases *l, const Slot *slot, const MalLeaseRequ
 }
 
 /* The hold goes; what it held is what the request gets, where that still answers it. */
-static void turn_hold(MalLeases *l, uint32_t hold, const MalLeaseRequest *r, MalLeaseRequest *named, MalBlock **blocks)
+static void turn_hold(MalLeases *l, uint32_t hold, const MalLeaseRequest *r, MalLeaseRequest *named,
+                      MalBlock **blocks)
 {
   const Slot *slot = leases_slot(l, hold);
   *named = *r;
@@ -338,7 +347,8 @@ static void turn_hold(MalLeases *l, uint32_t hold, const MalLeaseRequest *r, Mal
   leases_remove(l, hold);
 }
 
-static bool decide_with_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *period, MalRefusal *why)
+static bool decide_with_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *period,
+                             MalRefusal *why)
 {
   uint32_t hold = leases_find(l, r->id);
   if (!hold)
@@ -346,7 +356,8 @@ static bool decide_with_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now
   MalLeaseRequest named;
   g_autofree MalBlock *blocks = NULL;
   turn_hold(l, hold, r, &named, &blocks);
-  if (blocks && leases_decide(l, &named, now, period, why) && period->end - period->start >= r->lifetime)
+  if (blocks && leases_decide(l, &named, now, period, why) &&
+      period->end - period->start >= r->lifetime)
     return true;
   return leases_decide(l, r, now, period, why);
 }
@@ -354,11 +365,12 @@ static bool decide_with_hold(MalLeases *l, const MalLeaseRequest *r, MalTime now
 static bool id_is_taken(const MalLeases *l, MalLeaseId id)
 {
   uint32_t handle = leases_find(l, id);
-  return (handle && !(leases_slot(l, handle)->flags & MAL_LEASE_HELD)) || mal_leases_is_waiting(l, id);
+  return (handle && !(leases_slot(l, handle)->flags & MAL_LEASE_HELD)) ||
+         mal_leases_is_waiting(l, id);
 }
 
-MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime now, MalLeaseFunc done, void *user,
-                             uint64_t cookie, MalRefusal *why)
+MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime now,
+                             MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why)
 {
   MalLeaseRequest current = *asked;
   MalLeaseRequest *r = &current;
@@ -374,7 +386,8 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime
     return MAL_ANSWER_REFUSED;
   }
   if (decide_with_hold(l, r, now, &period, why)) {
-    /* "As soon as possible" (RFC 2730 2.2.4): space that others bring in a moment beats a later start. */
+    /* "As soon as possible" (RFC 2730 2.2.4): space that others bring in a moment beats a
+       later start. */
     if (r->may_wait && (leases_is_late(r, now, &period) || leases_is_short(l, r, now, &period)) &&
         leases_wait(l, r, now, done, user, cookie))
       return MAL_ANSWER_WAITING;
@@ -382,14 +395,17 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime
     return MAL_ANSWER_GRANTED;
   }
   if (r->may_wait && why->code == MAL_ERROR_NO_SPACE &&
-      (why->part != MAL_REFUSED_NAMED || leases_could_own_named(l, r, now)) && leases_wait(l, r, now, done, user, cookie))
+      (why->part != MAL_REFUSED_NAMED || leases_could_own_named(l, r, now)) &&
+      leases_wait(l, r, now, done, user, cookie))
     return MAL_ANSWER_WAITING;
   return MAL_ANSWER_REFUSED;
 }
 
-/* A DISCOVER costs its sender nothing, so what is offered is bounded: as a whole, that memory is; for one client by
-   its limit and, beyond its first offer, to a quarter of the scope, that there is something left for others. */
-static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequest *bounded, MalRefusal *why)
+/* A DISCOVER costs its sender nothing, so what is offered is bounded: as a whole, that memory is;
+   for one client by its limit and, beyond its first offer, to a quarter of the scope, that there is
+   something left for others. */
+static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequest *bounded,
+                      MalRefusal *why)
 {
   uint64_t held = leases_held_for(l, r->client, ALL_SCOPES);
   uint64_t here = leases_held_for(l, r->client, r->scope->index);
@@ -415,8 +431,8 @@ static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequ
   return true;
 }
 
-bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *asked, MalTime now, MalTime hold_until, MalLease *out,
-                     MalRefusal *why)
+bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *asked, MalTime now, MalTime hold_until,
+                     MalLease *out, MalRefusal *why)
 {
   MalLeaseRequest current = *asked;
   MalLeaseRequest *r = &current;
@@ -460,8 +476,8 @@ bool mal_leases_unhold(MalLeases *l, MalLeaseId id)
 
 /* ---- changes of a lease ---------------------------------------------------------------------- */
 
-/* 0 with WHY where there is no such lease; a change that comes while another is on its way stands in line
-   behind it (*IN_LINE). */
+/* 0 with WHY where there is no such lease; a change that comes while another is on its way stands
+   in line behind it (*IN_LINE). */
 static uint32_t find_for_change(MalLeases *l, MalLeaseId id, bool *in_line, MalRefusal *why)
 {
   uint32_t handle = leases_find(l, id);
@@ -495,8 +511,8 @@ bool leases_is_free(MalLeases *l, uint32_t handle, MalTime now, Period period,
   return true;
 }
 
-static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, MalTime now, Period *out,
-                           MalRefusal *why)
+static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, MalTime now,
+                           Period *out, MalRefusal *why)
 {
   const Slot *slot = leases_slot(l, handle);
   if (leases_held_until(l, slot) <= now)
@@ -527,13 +543,14 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
   if (good < r->lifetime)
     leases_want_longer(l, handle, mal_time_add(mal_time_add(begin, r->lifetime), slot->pad));
   if (good < MAX(r->min_lifetime, 1))
-    return refuse(why, MAL_ERROR_NO_SPACE, good > 0 || r->start == MAL_BEGINNING ? MAL_REFUSED_LIFETIME : MAL_REFUSED_START);
+    return refuse(why, MAL_ERROR_NO_SPACE,
+                  good > 0 || r->start == MAL_BEGINNING ? MAL_REFUSED_LIFETIME : MAL_REFUSED_START);
   *out = (Period){ start, mal_time_add(begin, good) };
   return true;
 }
 
-/* Both periods stay taken until the new one is durable. Where they meet that is one period, most often the new one
-   itself, and then nothing is left to do later: true. */
+/* Both periods stay taken until the new one is durable. Where they meet that is one period, most
+   often the new one itself, and then nothing is left to do later: true. */
 static bool take_both(MalLeases *l, uint32_t handle, const Period *period, MalTime now)
 {
   const Slot *slot = leases_slot(l, handle);
@@ -549,8 +566,8 @@ static bool take_both(MalLeases *l, uint32_t handle, const Period *period, MalTi
   return new_from <= old_from && until >= old_until;
 }
 
-MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewal, MalTime now, MalLeaseFunc done,
-                           void *user, uint64_t cookie, MalRefusal *why)
+MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewal, MalTime now,
+                           MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why)
 {
   MalRefusal unused;
   Period period;
@@ -562,7 +579,9 @@ MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewa
   if (!handle)
     return MAL_ANSWER_REFUSED;
   if (in_line) {
-    Queued q = { .kind = OP_RENEW, .renewal = *renewal, .done = done, .user = user, .cookie = cookie };
+    Queued q = {
+      .kind = OP_RENEW, .renewal = *renewal, .done = done, .user = user, .cookie = cookie
+    };
     leases_queue(l, handle, &q);
     return MAL_ANSWER_GRANTED;
   }
@@ -583,8 +602,8 @@ MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewa
   return MAL_ANSWER_GRANTED;
 }
 
-MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const char *reason, MalLeaseFunc done,
-                             void *user, uint64_t cookie, MalRefusal *why)
+MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const char *reason,
+                             MalLeaseFunc done, void *user, uint64_t cookie, MalRefusal *why)
 {
   MalRefusal unused;
   bool in_line;
@@ -596,12 +615,16 @@ MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const cha
   if (!handle)
     return MAL_ANSWER_REFUSED;
   if (in_line) {
-    Queued q = { .kind = OP_RELEASE, .reason = reason, .done = done, .user = user, .cookie = cookie };
+    Queued q = {
+      .kind = OP_RELEASE, .reason = reason, .done = done, .user = user, .cookie = cookie
+    };
     leases_queue(l, handle, &q);
     return MAL_ANSWER_GRANTED;
   }
-  Op op = { .ticket = mal_store_drop_lease(l->store, id, now, reason), .kind = OP_RELEASE, .slot = handle,
-            .reason = reason, .done = done, .user = user, .cookie = cookie };
+  Op op = {
+    .ticket = mal_store_drop_lease(l->store, id, now, reason), .kind = OP_RELEASE, .slot = handle,
+    .reason = reason, .done = done, .user = user, .cookie = cookie
+  };
   leases_slot(l, handle)->flags |= MAL_LEASE_PENDING | SLOT_LEAVING;
   leases_ops_push(l, &op);
   return MAL_ANSWER_GRANTED;

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* ---- scopes --------------------------------------------------------------------------------- */
+/* ---- scopes ---------------------------------------------------------------------------------- */
 
 typedef struct {
   char *language;             /* RFC 1766 / 5646 tag, as configured */
@@ -59,7 +59,7 @@ MAL_API void mal_scope_free(MalScope *scope);
    first), or NULL where the scope has no name. LANGUAGE may be NULL. */
 MAL_API const MalScopeName *mal_scope_name(const MalScope *scope, const char *language);
 
-/* ---- ranges --------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 typedef enum {
   MAL_LEVEL_AVAILABLE,        /* this domain may hand them out */

@@ -20,8 +20,8 @@ enum {
   BATCHES_PER_DISPATCH = 8,              /* then timers and other sources get their turn */
   QUEUE_DATAGRAMS = 4096,                /* what may wait for a socket that takes no more */
   QUEUE_OCTETS = 4 * 1024 * 1024,
-  /* The kernel counts a small datagram with 768 octets and doubles what is asked for: 11,000 of them,
-     which are to be served within some 100 ms. More would only be answered later. */
+  /* The kernel counts a small datagram with 768 octets and doubles what is asked for: 11,000 of
+     them, which are to be served within some 100 ms. More would only be answered later. */
   RECEIVE_BUFFER = 4 * 1024 * 1024,
   SEND_BUFFER = 2 * 1024 * 1024,
   /* Not a power of two: buffers a multiple of 4096 apart would share their cache sets. */

@@ -23,7 +23,7 @@ typedef struct MalInterfaceWatch MalInterfaceWatch;
 
 #define MAL_MAX_DATAGRAM 65535
 
-/* ---- clocks and randomness ------------------------------------------------------------------ */
+/* ---- clocks and randomness ------------------------------------------------------------------- */
 
 MAL_API int64_t mal_runtime_monotonic(MalRuntime *rt);   /* microseconds, never steps */
 MAL_API int64_t mal_runtime_wall(MalRuntime *rt);        /* microseconds since 1970, may step */

@@ -29,7 +29,7 @@ void mal_scope_free(MalScope *scope)
   g_free(scope);
 }
 
-/* ---- checks --------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4))) static bool refuse(GError **error, const MalScope *scope,
                                                          const char *format, ...)
@@ -131,7 +131,7 @@ static bool check_scope(MalScope *scope, GError **error)
   return true;
 }
 
-/* ---- the set -------------------------------------------------------------------------------- */
+/* ---- the set --------------------------------------------------------------------------------- */
 
 static bool check_unique(const MalScopeSet *set, GError **error)
 {
@@ -323,7 +323,7 @@ const MalScopeName *mal_scope_name(const MalScope *scope, const char *language)
   return name;
 }
 
-/* ---- leases --------------------------------------------------------------------------------- */
+/* ---- leases ---------------------------------------------------------------------------------- */
 
 bool mal_lease_id_equal(MalLeaseId a, MalLeaseId b)
 {

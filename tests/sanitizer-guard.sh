@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a test and fails it for any sanitizer report of any of its processes: Criterion doesn't look at
-# the exit status of a child that leaked, and a script may not look at its daemon's.
+# Runs a test and fails it for any sanitizer report of any of its processes: Criterion doesn't look
+# at the exit status of a child that leaked, and a script may not look at its daemon's.
 reports=$(mktemp -d) || exit 99
 trap 'rm -rf "$reports"' EXIT
 common=log_path=$reports/report

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- what it tells -------------------------------------------------------------------------- */
+/* ---- what it tells --------------------------------------------------------------------------- */
 
 enum { POOL_DEMANDS, POOL_RANGES, POOL_NOT_KEPT, POOL_ADDRESSES, POOL_N_METRICS };
 
@@ -30,7 +30,7 @@ static const MalEventDef event_not_kept = {
 
 static const MalEventDef *const events[] = { &event_brought, &event_exhausted, &event_not_kept };
 
-/* ---- what it is told ------------------------------------------------------------------------ */
+/* ---- what it is told ------------------------------------------------------------------------- */
 
 static const MalConfKey keys[] = {
   { .key = "scope", .type = MAL_CONF_STRING, .required = true,
@@ -88,7 +88,7 @@ static bool check(const MalConfig *config, const MalPlan *plan, uint32_t roles, 
   return true;
 }
 
-/* ---- the instance --------------------------------------------------------------------------- */
+/* ---- the instance ---------------------------------------------------------------------------- */
 
 typedef enum { POOL_IDLE, POOL_DELAYED, POOL_WRITING } PoolState;
 
@@ -135,7 +135,7 @@ static void close_pool(void *instance)
   g_free(pool);
 }
 
-/* ---- address space -------------------------------------------------------------------------- */
+/* ---- address space --------------------------------------------------------------------------- */
 
 static bool is_ours(const Pool *pool, const MalRange *range)
 {
@@ -190,7 +190,7 @@ static bool next_span(const Pool *pool, MalSpan *out)
   return true;
 }
 
-/* ---- demand --------------------------------------------------------------------------------- */
+/* ---- demand ---------------------------------------------------------------------------------- */
 
 static void wait_for(Pool *pool, int64_t seconds)
 {
@@ -213,7 +213,7 @@ static void demand(void *instance, MalLevel level, const MalScope *scope, uint64
     wait_for(pool, pool->delay);
 }
 
-/* ---- the store ------------------------------------------------------------------------------ */
+/* ---- the store ------------------------------------------------------------------------------- */
 
 static MalTicket keep(Pool *pool, MalSpan span)
 {
@@ -319,7 +319,7 @@ static bool restore(void *instance, const MalRecord *record, GError **error)
   return ok;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool start(void *instance, GError **error)
 {
@@ -351,7 +351,7 @@ static MalReload reload(void *instance, const MalConfig *config)
   return MAL_RELOAD_DONE;
 }
 
-/* ---- control -------------------------------------------------------------------------------- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static void show(MalCall *call, json_object *params, void *user)
 {
@@ -383,7 +383,7 @@ static const MalMethod methods[] = {
             "many addresses are `wanted` besides, and its `state`: idle, delayed, writing." },
 };
 
-/* ---- the descriptor ------------------------------------------------------------------------- */
+/* ---- the descriptor -------------------------------------------------------------------------- */
 
 MAL_API extern const MalPlugin mal_plugin;
 const MalPlugin mal_plugin = {

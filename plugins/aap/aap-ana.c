@@ -1,5 +1,5 @@
 /* Addresses that could not be had (draft-ietf-malloc-aap-04 3.2.9): said, remembered, forgotten
- * when they can. */
+   when they can. */
 #include "aap-asa.h"
 
 #include "aap-seq.h"
@@ -114,8 +114,7 @@ void aap_space_heard_ana(AapZone *zone, MalEndpoint peer, const AapMessage *msg)
     aap_zone_note(zone, AAP_NOTE_ANA_HEARD, zone->span, peer, msg->requests[0].count);
 }
 
-/* ---- satisfied
- * ------------------------------------------------------------------------------------ */
+/* ---- satisfied ------------------------------------------------------------------------------- */
 
 static void ignore(const AapDemand *demand, void *data)
 {

@@ -48,8 +48,7 @@ bool aap_space_is_ready(const AapZone *zone)
   return has_unended(zone);
 }
 
-/* ---- timers -------------------------------------------------------------------------------------
- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static bool is_expired(const AapZone *zone)
 {
@@ -142,8 +141,7 @@ void aap_space_run(AapZone *zone)
   aap_ana_run(zone);
 }
 
-/* ---- processing
- * ----------------------------------------------------------------------------------- */
+/* ---- processing ------------------------------------------------------------------------------ */
 
 static GArray *united(AapZone *zone, const AapMessage *msg)
 {

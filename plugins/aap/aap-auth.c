@@ -9,8 +9,8 @@
 #define WINDOW 64
 static const uint8_t magic[4] = { 'A', 'A', 'P', 1 };
 
-/* What was heard under one key from one sender: the highest counter and which of the 64 up to it.
- */
+/* What was heard under one key from one sender: the highest counter and which of the 64 up to
+   it. */
 typedef struct {
   uint64_t sender;
   uint64_t highest;
@@ -27,8 +27,7 @@ struct AapAuth {
   GHashTable *peers;
 };
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static guint peer_hash(gconstpointer data)
 {
@@ -86,8 +85,7 @@ void aap_auth_reserved(AapAuth *auth, uint64_t upto)
   auth->durable = MAX(auth->durable, upto);
 }
 
-/* ---- the tag ------------------------------------------------------------------------------------
- */
+/* ---- the tag --------------------------------------------------------------------------------- */
 
 static size_t tag_size(const AapKey *key)
 {
@@ -100,7 +98,7 @@ static uint8_t kind_code(const AapKey *key)
 }
 
 /* What the tag is over: a name for the purpose, the group, the message and the trailer's other
- * fields. */
+   fields. */
 static void digest(MalAddress group, const uint8_t *message, size_t length, const uint8_t *fields,
                    uint8_t out[64])
 {
@@ -131,8 +129,7 @@ static bool check_tag(const AapKey *key, const uint8_t hash[64], const uint8_t *
   return crypto_sign_verify_detached(tag, hash, 64, key->public) == 0;
 }
 
-/* ---- sealing
- * ------------------------------------------------------------------------------------- */
+/* ---- sealing --------------------------------------------------------------------------------- */
 
 size_t aap_auth_overhead(const AapAuth *auth)
 {
@@ -161,8 +158,7 @@ size_t aap_auth_seal(AapAuth *auth, MalAddress group, uint8_t *buffer, size_t le
   return length + tag + AAP_AUTH_FIXED;
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 typedef struct {
   uint64_t sender, counter;
@@ -256,8 +252,7 @@ AapAuthVerdict aap_auth_open(AapAuth *auth, MalAddress group, const uint8_t *dat
   return AAP_AUTH_OK;
 }
 
-/* ---- what is kept
- * ------------------------------------------------------------------------------------ */
+/* ---- what is kept ---------------------------------------------------------------------------- */
 
 static void each(const AapAuth *auth, bool changed_only, AapAuthPeerFunc func, void *data)
 {

@@ -16,8 +16,7 @@ G_BEGIN_DECLS
 #define AAP_AUTH_PEERS_MOST 4096
 #define AAP_AUTH_RESERVE (UINT64_C(1) << 20)
 
-/* ---- keys
- * ------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 typedef struct AapKeys AapKeys;
 
@@ -31,14 +30,13 @@ AapKeys *aap_keys_ref(AapKeys *keys);
 void aap_keys_unref(AapKeys *keys);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AapKeys, aap_keys_unref)
 /* The name of what is sent with, and its public half as hex digits (NULL: it is a shared key). The
- * caller frees. */
+   caller frees. */
 const char *aap_keys_sends_with(const AapKeys *keys);
 char *aap_keys_public(const AapKeys *keys);
 /* Name and kind ("shared", "own", "peer") of each; false after the last. */
 bool aap_keys_at(const AapKeys *keys, size_t index, const char **name, const char **kind);
 
-/* ---- sealing and opening
- * -------------------------------------------------------------------------------- */
+/* ---- sealing and opening --------------------------------------------------------------------- */
 
 typedef struct AapAuth AapAuth;
 
@@ -77,7 +75,7 @@ AapAuthVerdict aap_auth_open(AapAuth *auth, MalAddress group, const uint8_t *dat
                              size_t *message, uint64_t *sender, const char **key);
 
 /* What was heard of each sender, to be kept and shown again after a restart: KEY_ID and SENDER name
- * it, HIGHEST its last counter. */
+   it, HIGHEST its last counter. */
 typedef void (*AapAuthPeerFunc)(uint32_t key_id, uint64_t sender, uint64_t highest, void *data);
 void aap_auth_each_peer(const AapAuth *auth, AapAuthPeerFunc func, void *data);
 /* Those that changed since the last call. */

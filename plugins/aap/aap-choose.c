@@ -38,7 +38,7 @@ static bool same_tier(Class a, Class b)
   return a.avoided == b.avoided && a.rank == b.rank;
 }
 
-/* ---- gathering ------------------------------------------------------------------------------ */
+/* ---- gathering ------------------------------------------------------------------------------- */
 
 typedef struct {
   const AapChoice *choice;
@@ -149,7 +149,7 @@ static GArray *gather_all(const AapChoice *choice, AapNow now)
   return gather.buckets;
 }
 
-/* ---- sums and luck -------------------------------------------------------------------------- */
+/* ---- sums and luck --------------------------------------------------------------------------- */
 
 static MalU128 sum(MalU128 a, MalU128 b)
 {
@@ -167,7 +167,7 @@ static MalU128 draw(const AapChoice *choice, MalU128 bound)
   return bits % bound;
 }
 
-/* ---- one block ------------------------------------------------------------------------------ */
+/* ---- one block ------------------------------------------------------------------------------- */
 
 typedef struct {
   bool below, above; /* ours ends right below, begins right above */
@@ -221,7 +221,7 @@ static bool one_block(const AapChoice *choice, const Run *runs, size_t n, uint64
   return false;
 }
 
-/* ---- a class -------------------------------------------------------------------------------- */
+/* ---- a class --------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -297,7 +297,7 @@ static uint64_t serve_tier(const AapChoice *choice, const Bucket *buckets, size_
   return count - left;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------ */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int by_address(const void *a, const void *b)
 {

@@ -166,8 +166,7 @@ static void decide(AapZone *zone, Claim *claim)
     win(zone, claim);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------
- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 uint64_t aap_claims_begin(AapZone *zone, uint64_t count, MalTime end, MalSpan exactly)
 {

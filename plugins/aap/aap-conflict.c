@@ -191,7 +191,7 @@ void aap_conflict_forget(AapZone *zone, MalSpan span)
   aap_conflict_unbury(owns, span);
 }
 
-/* ---- conflicts (3.2.3) ---------------------------------------------------------------------- */
+/* ---- conflicts (3.2.3) ----------------------------------------------------------------------- */
 
 static void conflict(AapZone *zone, MalEndpoint peer, MalSpan span)
 {

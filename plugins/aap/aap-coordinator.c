@@ -75,8 +75,7 @@ static void wait_as_backup(AapCoordinator *c, AapNow now)
   set_timer(c, now, 1.7, 2.3);
 }
 
-/* ---- announcing ---------------------------------------------------------------------------------
- */
+/* ---- announcing ------------------------------------------------------------------------------ */
 
 static bool is_adjacent(MalSpan a, MalSpan b)
 {
@@ -166,8 +165,7 @@ static void lead(AapCoordinator *c, AapNow now)
   set_timer(c, now, 0.7, 1.3);
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 void aap_coordinator_start(AapCoordinator *c, AapNow now)
 {
@@ -243,8 +241,7 @@ MalTime aap_coordinator_last_announced(const AapCoordinator *c)
   return c->last;
 }
 
-/* ---- hearing
- * ---------------------------------------------------------------------------------------- */
+/* ---- hearing --------------------------------------------------------------------------------- */
 
 static GArray *extents_of(const AapMessage *msg, MalTime now)
 {

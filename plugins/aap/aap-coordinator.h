@@ -36,7 +36,7 @@ typedef struct {
      The caller hands them back by aap_coordinator_set_ranges where it wants them announced. */
   void (*adopted)(void *user, AapCoordinator *coordinator, const AapExtent *ranges, size_t n);
   /* More space is wanted: by a report (lead only; requests, or ranges in use above nine tenths) or
-   * an ANA. */
+     an ANA. */
   void (*demand)(void *user, AapCoordinator *coordinator, uint64_t count, MalTime end);
   void (*note)(void *user, AapCoordinator *coordinator, AapCoordinatorNote note, MalEndpoint peer,
                uint64_t n);

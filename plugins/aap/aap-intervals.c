@@ -16,7 +16,7 @@ typedef struct {
   max_align_t value[];
 } Stretch;
 
-/* ---- the tree ------------------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------------------- */
 
 static gint by_first(gconstpointer a, gconstpointer b, gpointer data)
 {
@@ -109,7 +109,7 @@ static void take_out(AapIntervals *map, const Stretch *stretch)
   g_tree_remove(map->tree, &key);
 }
 
-/* ---- changing ------------------------------------------------------------------------------- */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 void aap_intervals_remove(AapIntervals *map, MalSpan span)
 {
@@ -149,7 +149,7 @@ void aap_intervals_set(AapIntervals *map, MalSpan span, const void *value)
   insert(map, span, value);
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static gboolean add_size(gpointer key, gpointer value, gpointer data)
 {
@@ -226,7 +226,7 @@ void aap_cursor_step(AapCursor *cursor)
   cursor->node = g_tree_node_next(cursor->node);
 }
 
-/* ---- sets of spans -------------------------------------------------------------------------- */
+/* ---- sets of spans --------------------------------------------------------------------------- */
 
 GArray *aap_spans_new(void)
 {

@@ -83,7 +83,7 @@ struct AapOwns {
   bool uneven;               /* blocks left their messages: fewer may do */
 };
 
-/* ---- aap-own.c --- */
+/* ---- aap-own.c ------------------------------------------------------------------------------- */
 
 AapBlock *aap_owns_find(const AapOwns *owns, MalAddress first);
 /* The first block that ends at or after AT. */
@@ -96,7 +96,7 @@ void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFu
 /* Takes SPAN out of the blocks, exactly: to a conflict, or a collision while it is written. */
 void aap_owns_lose(AapZone *zone, MalSpan span);
 
-/* ---- aap-own-announce.c --- */
+/* ---- aap-own-announce.c ---------------------------------------------------------------------- */
 
 void aap_announce_new(AapZone *zone, AapBlock *block);
 /* REST is what was split off BLOCK: announced in the same message. */
@@ -110,7 +110,7 @@ int64_t aap_announce_due(const AapOwns *owns);
 void aap_announcement_free(gpointer announcement);
 void aap_announce_let_go(AapOwns *owns); /* the numbers, before all are freed */
 
-/* ---- aap-conflict.c --- */
+/* ---- aap-conflict.c -------------------------------------------------------------------------- */
 
 void aap_voice_free(gpointer voice);
 void aap_conflict_run(AapZone *zone);

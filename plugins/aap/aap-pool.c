@@ -46,8 +46,7 @@ void aap_pool_free(AapPool *pool)
   g_free(pool);
 }
 
-/* ---- choosing
- * ------------------------------------------------------------------------------------ */
+/* ---- choosing -------------------------------------------------------------------------------- */
 
 static uint64_t draw(void *user, uint64_t low, uint64_t high)
 {
@@ -86,8 +85,7 @@ MalTime aap_pool_end_for(AapZone *zone, MalSpan span, MalTime end)
   return MIN(MAX(end, usual), aap_record_available_until(zone->record, span));
 }
 
-/* ---- demand
- * ---------------------------------------------------------------------------------------- */
+/* ---- demand ---------------------------------------------------------------------------------- */
 
 static double hour_now(const AapZone *zone)
 {
@@ -127,7 +125,7 @@ static uint64_t own_addresses(const AapZone *zone)
 }
 
 /* What nobody has: never more than a fair share of it is kept in the pool, so that the pools give
- * way as the space fills. */
+   way as the space fills. */
 static uint64_t left_over(const AapZone *zone)
 {
   MalU128 available = 0;
@@ -151,8 +149,7 @@ static uint64_t target(const AapZone *zone)
   return MIN(wish, left_over(zone) / (2 * (others + 1)));
 }
 
-/* ---- the size of the pool
- * ---------------------------------------------------------------------------- */
+/* ---- the size of the pool -------------------------------------------------------------------- */
 
 static void shrink(AapZone *zone, uint64_t surplus)
 {
@@ -186,8 +183,7 @@ static void adjust(AapZone *zone)
   }
 }
 
-/* ---- own blocks by their use
- * ---------------------------------------------------------------------------- */
+/* ---- own blocks by their use ----------------------------------------------------------------- */
 
 typedef struct {
   AapZone *zone;
@@ -271,8 +267,7 @@ static void look_at_blocks(AapZone *zone)
   zone->pool->idle = g_steal_pointer(&idle);
 }
 
-/* ---- what is wanted
- * ------------------------------------------------------------------------------------------ */
+/* ---- what is wanted -------------------------------------------------------------------------- */
 
 static void fail(AapZone *zone, uint64_t count, MalTime end, AapNote why)
 {
@@ -282,7 +277,7 @@ static void fail(AapZone *zone, uint64_t count, MalTime end, AapNote why)
 }
 
 /* Free addresses of ours until END, extended where that is what they lack; what is on its way
- * counts, too. */
+   counts, too. */
 static uint64_t gather(AapZone *zone, MalTime end, uint64_t *unused)
 {
   g_autoptr(GArray) blocks = blocks_of(zone);
@@ -364,8 +359,7 @@ void aap_pool_claim_ended(AapZone *zone, uint64_t got, uint64_t missing, MalTime
     aap_pool_want(zone, missing, end);
 }
 
-/* ---- named addresses
- * --------------------------------------------------------------------------------------------- */
+/* ---- named addresses ------------------------------------------------------------------------- */
 
 static void see_rank(MalSpan span, AapRank rank, void *data)
 {
@@ -427,9 +421,7 @@ void aap_pool_want_span(AapZone *zone, MalSpan span, MalTime end)
                       AAP_NOTE_CLAIM_FAILED);
 }
 
-/* ---- events
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 void aap_pool_demand_changed(AapZone *zone)
 {

@@ -1,5 +1,5 @@
-/* Preallocations: AITU, tentative, then established; taking from them
- * (draft-ietf-malloc-aap-04 3.2.6). */
+/* Preallocations: AITU, tentative, then established; taking from them (draft-ietf-malloc-aap-04
+   3.2.6). */
 #include "aap-pool.h"
 
 #include "aap-seq.h"
@@ -25,8 +25,7 @@ static void drop(AapZone *zone, AapPrealloc *p)
   g_ptr_array_remove_fast(zone->pool->preallocs, p);
 }
 
-/* ---- one of them --------------------------------------------------------------------------------
- */
+/* ---- one of them ----------------------------------------------------------------------------- */
 
 static void send(AapZone *zone, AapPrealloc *p)
 {
@@ -114,9 +113,9 @@ static void choose_others(AapZone *zone, AapPrealloc *p)
   begin_round(zone, p);
 }
 
-/* The whole set is given up; another may take its place under the same number (3.2.6). At once after
-   the first loss; then after ever longer random waits: where the pools of many fill what is left,
-   each AITU would else cost several others theirs, and these more yet, as fast as the network
+/* The whole set is given up; another may take its place under the same number (3.2.6). At once
+   after the first loss; then after ever longer random waits: where the pools of many fill what is
+   left, each AITU would else cost several others theirs, and these more yet, as fast as the network
    carries them. */
 static void lose(AapZone *zone, AapPrealloc *p)
 {
@@ -138,8 +137,7 @@ static void lose(AapZone *zone, AapPrealloc *p)
       zone->now.mono + aap_zone_draw(zone, 0, 1, MIN(most, zone->params->repeat_interval));
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 int64_t aap_prealloc_due(const AapPool *pool)
 {
@@ -198,8 +196,7 @@ void aap_prealloc_run(AapZone *zone)
   }
 }
 
-/* ---- hearing
- * ---------------------------------------------------------------------------------------- */
+/* ---- hearing --------------------------------------------------------------------------------- */
 
 void aap_prealloc_heard(AapZone *zone, const GArray *ranges)
 {
@@ -231,8 +228,7 @@ void aap_prealloc_available_changed(AapZone *zone)
   }
 }
 
-/* ---- taking
- * ------------------------------------------------------------------------------------------- */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 /* SPAN of P becomes an own allocation; the AITU goes on for the rest. */
 static void take(AapZone *zone, AapPrealloc *p, MalSpan span, MalTime end)
@@ -309,8 +305,7 @@ bool aap_pool_take_span(AapZone *zone, MalSpan span, MalTime end)
   return false;
 }
 
-/* ---- looking in
- * ------------------------------------------------------------------------------------------ */
+/* ---- looking in ------------------------------------------------------------------------------ */
 
 void aap_prealloc_sizes(const AapZone *zone, uint64_t *established, uint64_t *tentative)
 {

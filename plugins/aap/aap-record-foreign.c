@@ -3,7 +3,7 @@
 
 #include "aap-time.h"
 
-/* ---- the map and its indexes ---------------------------------------------------------------- */
+/* ---- the map and its indexes ----------------------------------------------------------------- */
 
 static bool same(const void *a, const void *b)
 {
@@ -41,7 +41,7 @@ void aap_foreign_free(AapRecord *record)
   g_tree_unref(record->foreign_ends);
 }
 
-/* ---- changes for the store ------------------------------------------------------------------ */
+/* ---- changes for the store ------------------------------------------------------------------- */
 
 /* Where nobody fetches them they must not grow without end: more is told than changed then. */
 static void note_change(AapRecord *record, MalSpan span)
@@ -111,7 +111,7 @@ void aap_record_changes(AapRecord *record,
   aap_intervals_clear(record->changed);
 }
 
-/* ---- AIU ------------------------------------------------------------------------------------ */
+/* ---- AIU ------------------------------------------------------------------------------------- */
 
 typedef struct {
   MalSpan span;
@@ -252,7 +252,7 @@ void aap_record_restore(AapRecord *record, MalSpan span, MalTime end, MalEndpoin
     aap_intervals_set(record->foreign, span, &foreign);
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 typedef struct {
   const AapRecord *record;
@@ -299,7 +299,7 @@ bool aap_record_is_foreign(const AapRecord *record, MalSpan span, AapNow now)
   return any;
 }
 
-/* ---- ends ----------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 void aap_foreign_expire(AapRecord *record, AapNow now, AapForeignFunc func, void *data)
 {

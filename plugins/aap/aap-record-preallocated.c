@@ -5,7 +5,7 @@
 
 #include "aap-time.h"
 
-/* ---- intents by key ------------------------------------------------------------------------- */
+/* ---- intents by key -------------------------------------------------------------------------- */
 
 static gint by_peer(gconstpointer a, gconstpointer b, gpointer data)
 {
@@ -95,7 +95,7 @@ static AapIntent *make(AapRecord *record, MalEndpoint peer, uint32_t rseq)
   return intent;
 }
 
-/* ---- extents -------------------------------------------------------------------------------- */
+/* ---- extents --------------------------------------------------------------------------------- */
 
 /* The first extent that ends at or after AT. */
 static guint place(const GArray *extents, MalAddress at)
@@ -144,7 +144,7 @@ static bool same_spans(const GArray *a, const GArray *b)
   return true;
 }
 
-/* ---- the map of addresses ------------------------------------------------------------------- */
+/* ---- the map of addresses -------------------------------------------------------------------- */
 
 static bool without(AapIntents *intents, const AapIntent *intent)
 {
@@ -258,7 +258,7 @@ static void discard(AapRecord *record, AapIntent *intent)
   enter(record, intent);
 }
 
-/* ---- AITU ----------------------------------------------------------------------------------- */
+/* ---- AITU ------------------------------------------------------------------------------------ */
 
 typedef struct {
   GArray *out;
@@ -344,7 +344,7 @@ bool aap_record_intend(AapRecord *record, MalEndpoint peer, uint32_t rseq, const
   return true;
 }
 
-/* ---- what others do to them ----------------------------------------------------------------- */
+/* ---- what others do to them ------------------------------------------------------------------ */
 
 void aap_intents_lose(AapRecord *record, MalSpan span)
 {
@@ -406,7 +406,7 @@ void aap_intents_shift(AapRecord *record, int64_t delta)
   }
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 bool aap_intents_heard(const AapIntents *intents, MalAddress at, MalTime now, int64_t *heard,
                        MalAddress *last)

@@ -63,7 +63,7 @@ void aap_requests_expire(AapRecord *record, AapNow now)
       g_array_remove_index(record->requests, i);
 }
 
-/* ---- what the available space satisfies (3.2.10.1) ------------------------------------------ */
+/* ---- what the available space satisfies (3.2.10.1) ------------------------------------------- */
 
 /* Counts COUNT addresses of the ranges that last until END: those with the shortest ends first, so
    that later requests find the others. False: there aren't so many. */

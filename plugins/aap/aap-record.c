@@ -4,7 +4,7 @@
 
 #include "aap-time.h"
 
-/* ---- what ends first ------------------------------------------------------------------------ */
+/* ---- what ends first ------------------------------------------------------------------------- */
 
 typedef struct {
   int64_t when;
@@ -48,7 +48,7 @@ bool aap_ends_first(const AapEnds *ends, int64_t *when, MalU128 *key)
   return true;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 AapRecord *aap_record_new(MalFamily family, const AapParams *params)
 {
@@ -126,7 +126,7 @@ void aap_record_clock_stepped(AapRecord *record, int64_t delta)
   }
 }
 
-/* ---- bounds --------------------------------------------------------------------------------- */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 size_t aap_record_entries(const AapRecord *record)
 {
@@ -190,7 +190,7 @@ void aap_record_check(const AapRecord *record)
                    (size_t)g_tree_nnodes(record->ended_ends));
 }
 
-/* ---- what the available space leaves -------------------------------------------------------- */
+/* ---- what the available space leaves --------------------------------------------------------- */
 
 void aap_record_set_available(AapRecord *record, const AapExtent *ranges, size_t n)
 {

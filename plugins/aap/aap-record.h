@@ -38,7 +38,7 @@ bool aap_record_intend(AapRecord *record, MalEndpoint peer, uint32_t rseq, const
 bool aap_record_claimed(AapRecord *record, MalEndpoint peer, uint32_t rseq, const AapExtent *ranges,
                         size_t n, AapNow now);
 /* An allocation of ours or of another ended at END: no new one for reuse-guard. (Foreign ones: by
- * itself.) */
+   itself.) */
 void aap_record_ended(AapRecord *record, MalSpan span, MalTime end);
 /* As stored. */
 void aap_record_restore(AapRecord *record, MalSpan span, MalTime end, MalEndpoint peer);
@@ -67,7 +67,7 @@ void aap_record_ranks(const AapRecord *record, MalSpan span, AapNow now, AapRank
                       void *data);
 
 /* Address requests (ANA, 3.2.9). True: new. The same (peer, rseq) with other values replaces the
- * old one, as the newest. PEER NONE: ours. At most 1,024, and 128 of one peer. */
+   old one, as the newest. PEER NONE: ours. At most 1,024, and 128 of one peer. */
 bool aap_record_request(AapRecord *record, MalEndpoint peer, uint32_t rseq, uint64_t count,
                         MalTime end, AapNow now);
 void aap_record_drop_request(AapRecord *record, MalEndpoint peer, uint32_t rseq);
@@ -85,7 +85,7 @@ void aap_record_satisfy(AapRecord *record, const uint64_t *allocated, AapNow now
                         void (*func)(const AapDemand *request, void *data), void *data);
 
 /* Entries whose end came go (SHOULD, 3.2.1); FUNC hears of ended foreign allocations. The next
- * instant at which one will. */
+   instant at which one will. */
 void aap_record_expire(AapRecord *record, AapNow now, AapForeignFunc func, void *data);
 MalTime aap_record_due(const AapRecord *record);
 void aap_record_clock_stepped(AapRecord *record, int64_t delta);
@@ -103,7 +103,7 @@ typedef struct {
 AapRecordSize aap_record_size(const AapRecord *record);
 void aap_record_check(const AapRecord *record);
 
-/* ---- the choice (aap-choose.c, 3.2.7) ------------------------------------------------------- */
+/* ---- the choice (aap-choose.c, 3.2.7) -------------------------------------------------------- */
 
 typedef struct {
   const AapRecord *record;

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 #define AAP_OFFSET4 7       /* IANA's relative offset of AAP (RFC 2365 section 9) */
 
-/* ---- groups --------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 typedef struct {
   uint32_t offset4;         /* the IPv4 group is the scope's last address minus this */

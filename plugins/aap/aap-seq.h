@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* ---- sending -------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* A sender's counter. Starts at {0} and is not stored: after a restart the first rseq is 0
    again. */

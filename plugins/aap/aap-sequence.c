@@ -1,5 +1,5 @@
 /* The process's one counter of requests (draft-ietf-malloc-aap-04 5.1.4), and which of its values
- * are in use. */
+   are in use. */
 #include "aap-params.h"
 #include "aap-seq.h"
 

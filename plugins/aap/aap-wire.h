@@ -99,7 +99,7 @@ typedef struct {
   AapRequest requests[AAP_MAX_REQUESTS];
 } AapScratch;
 
-/* ---- decoding ------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* Fills OUT, which points into SCRATCH and DATA. False with the first thing wrong in FAULT (may be
    NULL), in the order of AapReason up to LENGTH, then of the octets; OUT then holds at most the
@@ -111,7 +111,7 @@ bool aap_decode(const void *data, size_t length, AapScratch *scratch, AapMessage
 /* What the decoder asks of a single range. */
 AapReason aap_range_check(MalSpan span, MalFamily family);
 
-/* ---- encoding ------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 /* Octets that the message takes; 0 for a type or family that there is not. */
 size_t aap_encoded_length(const AapMessage *msg);
@@ -143,7 +143,7 @@ AapSplit aap_split(AapType type, MalFamily family, const AapRange *ranges, size_
 /* Puts the next part's ranges into MSG; false after the last. */
 bool aap_split_next(AapSplit *split, AapMessage *msg);
 
-/* ---- names ---------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Never NULL; "unknown" for numbers without a name. */
 const char *aap_type_name(unsigned type);           /* "ACLM" */

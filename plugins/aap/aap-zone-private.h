@@ -38,7 +38,7 @@ struct AapZone {
   AapSpace *space;
 };
 
-/* ---- aap-zone.c: for all parts ------------------------------------------------------------ */
+/* ---- aap-zone.c: for all parts --------------------------------------------------------------- */
 
 /* microseconds: U[low, high] x unit */
 int64_t aap_zone_draw(AapZone *zone, double low, double high, int64_t unit);
@@ -54,10 +54,10 @@ size_t aap_zone_fits(const AapZone *zone);
 size_t aap_zone_limit(const AapZone *zone); /* octets of payload */
 void aap_zone_note(AapZone *zone, AapNote note, MalSpan span, MalEndpoint peer, uint64_t n);
 /* The unended ranges of MSG with adjusted ends (array of AapExtent), joined where they overlap
- * (latest end counts). */
+   (latest end counts). */
 GArray *aap_zone_ranges_of(AapZone *zone, const AapMessage *msg);
 /* All that is ours in any way: own, being written, claimed, preallocated (fresh sets of spans; the
- * caller frees). */
+   caller frees). */
 GArray *aap_zone_ours(const AapZone *zone);
 static inline uint64_t aap_zone_saturated(MalU128 n)
 {
@@ -66,7 +66,7 @@ static inline uint64_t aap_zone_saturated(MalU128 n)
 /* May this zone allocate at all now? Not while it listens, nor without space (3.2.4). */
 bool aap_zone_may_allocate(const AapZone *zone);
 
-/* ---- aap-own*.c, aap-conflict.c ----------------------------------------------------------- */
+/* ---- aap-own*.c, aap-conflict.c -------------------------------------------------------------- */
 
 AapOwns *aap_owns_new(AapZone *zone);
 void aap_owns_free(AapOwns *owns);
@@ -74,7 +74,7 @@ int64_t aap_owns_due(const AapOwns *owns);
 void aap_owns_run(AapZone *zone);
 void aap_owns_started(AapZone *zone); /* startup is over: announcing begins, spread (3.2.4) */
 /* SPAN becomes ours until END once it is kept; until then it counts as ours, but can still be lost
- * to a collision. */
+   to a collision. */
 void aap_owns_add(AapZone *zone, MalSpan span, MalTime end);
 void aap_owns_restore(AapZone *zone, const AapOwn *own);
 /* What was restored is told by ops->owned, and dropped where it ended meanwhile. */
@@ -83,16 +83,16 @@ void aap_owns_kept(AapZone *zone, MalAddress first, bool ok);
 /* Later (or earlier) end of what begins at FIRST: kept first where later. */
 void aap_owns_set_end(AapZone *zone, MalAddress first, MalTime end);
 /* Gives it back (3.2.8): layer 1 loses it at once, it is announced with an end delete-grace ahead
- * until that has passed. */
+   until that has passed. */
 void aap_owns_give_back(AapZone *zone, MalAddress first);
 /* An AIU of PEER: conflicts, echoes, stale defences (3.2.3, 3.2.8). After the record took it. */
 void aap_owns_heard_in_use(AapZone *zone, MalEndpoint peer, const GArray *ranges);
 /* An ACLM or AITU of PEER: notes for the echo rule; allocations still being written are lost to an
- * ACLM (TYPE). */
+   ACLM (TYPE). */
 void aap_owns_heard_claim(AapZone *zone, MalEndpoint peer, AapType type, const GArray *ranges);
 void aap_owns_available_changed(AapZone *zone); /* effective ends */
 /* Own unended allocations that overlap SPAN, cut to it, with effective ends. KEPT_ONLY: not those
- * still being written. */
+   still being written. */
 typedef void (*AapOwnFunc)(MalSpan span, MalTime end, void *data);
 void aap_owns_each(const AapZone *zone, MalSpan span, bool kept_only, AapOwnFunc func, void *data);
 /* Whole blocks, for the pool's decisions. */
@@ -110,7 +110,7 @@ void aap_owns_each_entry(const AapZone *zone, AapEntryFunc func, void *data);
 void aap_owns_clock_stepped(AapZone *zone, int64_t delta);
 void aap_owns_check(const AapZone *zone);
 
-/* ---- aap-claim.c (3.2.5) ------------------------------------------------------------------ */
+/* ---- aap-claim.c (3.2.5) --------------------------------------------------------------------- */
 
 AapClaims *aap_claims_new(AapZone *zone);
 void aap_claims_free(AapClaims *claims);
@@ -128,7 +128,7 @@ size_t aap_claims_count(const AapZone *zone);
 void aap_claims_spans(const AapZone *zone, GArray *spans); /* adds them to a set */
 void aap_claims_each_entry(const AapZone *zone, AapEntryFunc func, void *data);
 
-/* ---- aap-prealloc.c, aap-pool.c (3.2.6) --------------------------------------------------- */
+/* ---- aap-prealloc.c, aap-pool.c (3.2.6) ------------------------------------------------------ */
 
 AapPool *aap_pool_new(AapZone *zone);
 void aap_pool_free(AapPool *pool);
@@ -138,7 +138,7 @@ void aap_pool_heard(AapZone *zone, MalEndpoint peer, AapType type,
                     const GArray *ranges); /* ACLM, AIU, AITU */
 void aap_pool_available_changed(AapZone *zone);
 /* Turns up to COUNT established addresses, in as few blocks as may be, into own allocations until
- * END. Returns how many. */
+   END. Returns how many. */
 uint64_t aap_pool_take(AapZone *zone, uint64_t count, MalTime end);
 bool aap_pool_take_span(AapZone *zone, MalSpan span, MalTime end);
 void aap_pool_want(AapZone *zone, uint64_t count,
@@ -151,16 +151,16 @@ void aap_pool_claim_ended(AapZone *zone, uint64_t got, uint64_t missing, MalTime
 /* What is told of own allocations: COUNT came by demand. */
 void aap_pool_taken(AapZone *zone, uint64_t count);
 /* The choice of COUNT addresses until END for a claim or a preallocation (3.2.7); spans, the caller
- * frees. */
+   frees. */
 GArray *aap_pool_choose(AapZone *zone, uint64_t count, MalTime end, AapRank worst);
-/* What END becomes for an own allocation of SPAN: own-lifetime at least, cut at what is available.
- */
+/* What END becomes for an own allocation of SPAN: own-lifetime at least, cut at what is
+   available. */
 MalTime aap_pool_end_for(AapZone *zone, MalSpan span, MalTime end);
 void aap_pool_spans(const AapZone *zone, GArray *spans);
 void aap_pool_usage(const AapZone *zone, AapZoneUsage *usage);
 void aap_pool_each_entry(const AapZone *zone, AapEntryFunc func, void *data);
 
-/* ---- aap-defence.c (3.2.2) ---------------------------------------------------------------- */
+/* ---- aap-defence.c (3.2.2) ------------------------------------------------------------------- */
 
 AapDefences *aap_defences_new(AapZone *zone);
 void aap_defences_free(AapDefences *defences);
@@ -171,7 +171,7 @@ void aap_defences_heard_in_use(AapZone *zone, MalEndpoint peer, const GArray *ra
 void aap_defences_allocation_ended(AapZone *zone, MalSpan span);
 size_t aap_defences_count(const AapDefences *defences);
 
-/* ---- aap-asa.c, aap-asrp.c, aap-ana.c: large scopes (3.2.9, 3.2.10) ----------------------- */
+/* ---- aap-asa.c, aap-asrp.c, aap-ana.c: large scopes (3.2.9, 3.2.10) -------------------------- */
 
 AapSpace *aap_space_new(AapZone *zone);
 void aap_space_free(AapSpace *space);

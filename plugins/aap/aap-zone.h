@@ -81,10 +81,10 @@ typedef struct {
   /* SPAN isn't to be given to new clients for now (ON), or may be again. */
   void (*suspend)(void *user, AapZone *zone, MalSpan span, bool on);
   /* How many addresses of SPAN are leased or held by clients, and how many more could be leased
-   * now. */
+     now. */
   void (*use)(void *user, AapZone *zone, MalSpan span, uint64_t *leased, uint64_t *free);
   /* A foreign allocation changed; what is stored may follow within five seconds
-   * (aap_zone_foreign_changes). */
+     (aap_zone_foreign_changes). */
   void (*foreign_changed)(void *user, AapZone *zone);
   /* The ASA that counts now, with adjusted times: what the domain may use of a large scope. PAYLOAD
      is kept by the caller for restoring and shown again by aap_zone_restore_asa. */
@@ -113,21 +113,21 @@ const char *aap_zone_scope(const AapZone *zone);
 MalSpan aap_zone_span(const AapZone *zone);
 bool aap_zone_is_large(const AapZone *zone);
 
-/* ---- what was stored, before aap_zone_start ----------------------------------------------- */
+/* ---- what was stored, before aap_zone_start -------------------------------------------------- */
 
 void aap_zone_restore_own(AapZone *zone, const AapOwn *own);
 void aap_zone_restore_foreign(AapZone *zone, MalSpan span, MalTime end, MalEndpoint peer);
 /* The payload as received and the wall clock of its reception (3.2.10.2). False: not an ASA. */
 bool aap_zone_restore_asa(AapZone *zone, const uint8_t *payload, size_t length, MalTime received,
                           AapNow now);
-/* A lease lies where nothing is owned (AAP is new on this server): SPAN becomes an own allocation.
- */
+/* A lease lies where nothing is owned (AAP is new on this server): SPAN becomes an own
+   allocation. */
 void aap_zone_adopt(AapZone *zone, MalSpan span, MalTime end);
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* Listens for U[1, 1.3] x startup-wait, then takes part (3.2.4). Restored own allocations are told
- * by `owned` at once. */
+   by `owned` at once. */
 void aap_zone_start(AapZone *zone, AapNow now);
 /* The next instant at which aap_zone_run has something to do; AAP_NEVER: none. */
 int64_t aap_zone_due(const AapZone *zone);
@@ -160,7 +160,7 @@ void aap_zone_want(AapZone *zone, uint64_t count, MalTime end, AapNow now);
 void aap_zone_want_span(AapZone *zone, MalSpan span, MalTime end, AapNow now);
 bool aap_zone_is_acquiring(const AapZone *zone);
 
-/* ---- looking in (control methods, tests) -------------------------------------------------- */
+/* ---- looking in (control methods, tests) ----------------------------------------------------- */
 
 typedef enum {
   AAP_ENTRY_OWN,

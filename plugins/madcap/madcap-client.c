@@ -321,8 +321,8 @@ static void nobody_answered(MadcapClient *c, MalTime now, int64_t mono)
     madcap_client_next_server(c, now, mono);
 }
 
-/* The same options as before, with a new transaction id (2.13.2). The server keeps what it was asked
-   for, also where it can't be asked again. */
+/* The same options as before, with a new transaction id (2.13.2). The server keeps what it was
+   asked for, also where it can't be asked again. */
 static void retry(MadcapClient *c, MalTime now, int64_t mono)
 {
   c->phase = c->before_retry;

@@ -4,8 +4,8 @@
 
    Events are calls of madcap_client_start, _receive, _tick and _cancel; actions leave through
    MadcapClientOps during these calls. Once madcap_client_result is not NULL the errand is over.
-   NOW, wall seconds, goes into messages and leases; MONO, monotonic microseconds, is for deadlines.
- */
+   NOW, wall seconds, goes into messages and leases; MONO, monotonic microseconds, is for
+   deadlines. */
 #ifndef MADCAP_CLIENT_H
 #define MADCAP_CLIENT_H
 

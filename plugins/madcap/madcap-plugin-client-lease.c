@@ -207,8 +207,8 @@ void client_request(ClientPart *p, MalCall *call, json_object *params)
 
 /* ---- one change at a time -------------------------------------------------------------------- */
 
-/* Of two RENEWs that are under way at once nobody knows which one the server takes last, and so when
-   the lease ends. */
+/* Of two RENEWs that are under way at once nobody knows which one the server takes last, and so
+   when the lease ends. */
 typedef struct {
   MalCall *call;
   json_object *params;

@@ -179,9 +179,9 @@ const MalEventDef madcap_event_overload = {
 const MalEventDef madcap_event_overloaded = {
   .name = "madcap.overloaded", .fault = MAL_FAULT_PEER, .level = MAL_LOG_WARNING,
   .help = "More messages come than the server can answer in good time. The system drops the excess "
-          "before it is read: DISCOVER and GETINFO first, then REQUEST, RENEW and RELEASE only when "
-          "these don't suffice; clients retransmit. The server goes on answering as much as it can. "
-          "rate-limit helps against single sources that flood." };
+          "before it is read: DISCOVER and GETINFO first, then REQUEST, RENEW and RELEASE only "
+          "when these don't suffice; clients retransmit. The server goes on answering as much as "
+          "it can. rate-limit helps against single sources that flood." };
 const MalEventDef madcap_event_relieved = {
   .name = "madcap.relieved", .fault = MAL_FAULT_PEER, .level = MAL_LOG_WARNING,
   .help = "For five seconds nothing had to be dropped any more for overload." };

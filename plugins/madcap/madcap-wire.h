@@ -156,7 +156,7 @@ typedef struct {
   bool multicast;           /* for REQUEST: it was, or will be, sent to a multicast address */
 } MadcapContext;
 
-/* ---- decoding ------------------------------------------------------------------------------ */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* Fills OUT from the datagram. Looks at syntax first (MADCAP_IGNORE, OUT holds at most the header),
    then at message type, header family, each option in the order of the datagram, and last at what

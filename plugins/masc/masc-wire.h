@@ -183,7 +183,7 @@ typedef struct {
   size_t offset;            /* where in the message it is wrong */
 } MascFault;
 
-/* ---- the stream ----------------------------------------------------------------------------- */
+/* ---- the stream ------------------------------------------------------------------------------ */
 
 /* One direction of a connection; starts as zeros. About 4 KiB, and never grows. */
 typedef struct {
@@ -205,7 +205,7 @@ typedef enum {
 MascFrame masc_deframe(MascDeframer *d, const uint8_t **data, size_t *left, const uint8_t **message,
                        size_t *length);
 
-/* ---- decoding ------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* Reads one message of exactly LENGTH octets. False with FAULT (may be NULL) where it has to be
    refused as a whole. Of an UPDATE it reads everything that could close the connection; the rest is
@@ -240,7 +240,7 @@ MalU128 masc_mask(MalFamily family, unsigned length);
 /* A child's hint that it needs more space (11.5): address 0. */
 bool masc_claim_is_hint(const MascClaim *claim);
 
-/* ---- encoding ------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 typedef enum {
   MASC_REASON_NONE,
@@ -274,7 +274,7 @@ size_t masc_encode_ids(MalFamily family, const MascId *ids, size_t n, void *buff
 /* Reads that back: at most MOST of them; how many there are. */
 size_t masc_decode_ids(MalFamily family, const void *data, size_t length, MascId *ids, size_t most);
 
-/* ---- tables --------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 /* Whether RFC 2909 7.5 has this code with this subcode. */
 bool masc_error_known(unsigned code, unsigned subcode);
@@ -288,7 +288,7 @@ bool masc_role_updated(MascRole origin, MascRole local, MascRole *out);
 /* What the other end must be if we are ROLE. */
 MascRole masc_role_of_peer(MascRole role);
 
-/* ---- names ---------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Never NULL; "unknown" for numbers without a name. */
 const char *masc_type_name(unsigned type);              /* "OPEN" */

@@ -1,6 +1,7 @@
-/* How much the runtime costs over bare system calls: a UDP echo on the loopback interface, 64 datagrams
-   in flight, one thread; first by recvmmsg and sendmmsg alone, then through the runtime, in turns. Prints
-   echoes per second of processor time (so that other load matters little) of both, and their ratio.
+/* How much the runtime costs over bare system calls: a UDP echo on the loopback interface, 64
+   datagrams in flight, one thread; first by recvmmsg and sendmmsg alone, then through the runtime,
+   in turns. Prints echoes per second of processor time (so that other load matters little) of both,
+   and their ratio.
 
    usage: bench-udp [SECONDS [OCTETS]] */
 #define _GNU_SOURCE
@@ -41,7 +42,8 @@ static void bare_open(Bare *bare)
 {
   socklen_t length = sizeof bare->address;
 
-  bare->address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  bare->address = (struct sockaddr_in){ .sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
   bare->fd = socket(AF_INET, SOCK_DGRAM, 0);
   if (bare->fd < 0 || bind(bare->fd, (struct sockaddr *)&bare->address, length) != 0
       || getsockname(bare->fd, (struct sockaddr *)&bare->address, &length) != 0) {
@@ -200,6 +202,7 @@ int main(int argc, char **argv)
   printf("UDP echo, %zu octets, %d in flight (median of %d turns)\n", octets, BATCH, TURNS);
   printf("  bare system calls  %10.0f echoes/CPU s\n", bare[TURNS / 2]);
   printf("  through the runtime%10.0f echoes/CPU s\n", ours[TURNS / 2]);
-  printf("  ratio              %10.3f (%.3f to %.3f)\n", ratios[TURNS / 2], ratios[0], ratios[TURNS - 1]);
+  printf("  ratio              %10.3f (%.3f to %.3f)\n", ratios[TURNS / 2], ratios[0],
+         ratios[TURNS - 1]);
   return 0;
 }

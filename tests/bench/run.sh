@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures MADCAP against the bare UDP echo: a server and a client in network namespaces of their
-# own, joined by a veth pair; prints one table. Nothing of it touches the host's network, all of it ends
-# with the script.
+# own, joined by a veth pair; prints one table. Nothing of it touches the host's network, all of it
+# ends with the script.
 #
 # Usage: tests/bench/run.sh --all [--quick] [--json FILE] [--builddir DIR] [--state DIR]
 #        tests/bench/run.sh [--builddir DIR] [--state DIR] [--ethernet POLICY] [--fill N]
@@ -133,7 +133,8 @@ fi
 empty=$(rss) empty_disk=$(disk)
 bench --fill "$fill" --lifetime 86400 "$@" || fail "the filling failed"
 full=$(rss) full_disk=$(disk)
-echo "memory: $((full / 1024)) KiB, $(((full - empty) / fill)) octets a lease (SQLite's cache included)"
+echo "memory: $((full / 1024)) KiB," \
+  "$(((full - empty) / fill)) octets a lease (SQLite's cache included)"
 echo "disk:   $((full_disk / 1024)) KiB, $(((full_disk - empty_disk) / fill)) octets a lease"
 before=$(cpu_ns); sleep 5; after=$(cpu_ns)
 echo "idle:   $(((after - before) / 5000)) us of processor time a second"

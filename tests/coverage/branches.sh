@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Branch coverage of codec, allocator, engine and machines, against doc/coverage.md. Usage: branches.sh
-# TEST..., in a build folder that was configured with CC=clang and --enable-coverage.
+# Branch coverage of codec, allocator, engine and machines, against doc/coverage.md. Usage:
+# branches.sh TEST..., in a build folder that was configured with CC=clang and --enable-coverage.
 set -u
 : "${top_srcdir:?}" "${top_builddir:?}"
 data=coverage-data
@@ -12,10 +12,12 @@ for t in "$@"; do
   "./$t" >"$data/output" 2>&1 || { cat "$data/output"; echo "$t failed" >&2; failed=1; }
 done
 tool() { command -v "$1" || command -v "$1-$(clang -dumpversion | cut -d. -f1)"; }
-profdata=$(tool llvm-profdata) && cov=$(tool llvm-cov) || { echo "llvm-profdata and llvm-cov are needed" >&2; exit 1; }
+profdata=$(tool llvm-profdata) && cov=$(tool llvm-cov) ||
+  { echo "llvm-profdata and llvm-cov are needed" >&2; exit 1; }
 "$profdata" merge -sparse -o "$data/all" "$data"/*.profraw || exit 1
 "$cov" export -format=text -instr-profile="$data/all" core/.libs/libmallocd-core.so \
-  -object plugins/loadable/madcap.so -object plugins/aap/.libs/libaap.a >"$data/export.json" || exit 1
-"${PYTHON3:-python3}" "$top_srcdir/tests/coverage/branches.py" "$data/export.json" "$top_srcdir/doc/coverage.md" \
-  "$top_srcdir" || failed=1
+  -object plugins/loadable/madcap.so -object plugins/aap/.libs/libaap.a \
+  >"$data/export.json" || exit 1
+"${PYTHON3:-python3}" "$top_srcdir/tests/coverage/branches.py" "$data/export.json" \
+  "$top_srcdir/doc/coverage.md" "$top_srcdir" || failed=1
 exit $failed

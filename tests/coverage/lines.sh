@@ -5,7 +5,8 @@ set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 mapfile -t data < <(find "$PWD/core" "$PWD/plugins" -name '*.gcda')
-[ ${#data[@]} -gt 0 ] || { echo "no coverage data: configure --enable-coverage, then make check" >&2; exit 1; }
+[ ${#data[@]} -gt 0 ] ||
+  { echo "no coverage data: configure --enable-coverage, then make check" >&2; exit 1; }
 # Programs compile their files a second time, under another name: the better of both counts.
 (cd "$tmp" && gcov -n "${data[@]}") | awk '
   /^File / { file = $2; gsub(/\x27/, "", file); next }
@@ -13,7 +14,10 @@ mapfile -t data < <(find "$PWD/core" "$PWD/plugins" -name '*.gcda')
     split($0, part, /[:% ]+/)
     if (match(file, /(core|plugins)\/[^ ]*\.c$/)) {
       file = substr(file, RSTART)
-      if (!(file in lines) || part[3] > share[file]) { share[file] = part[3]; lines[file] = part[5] }
+      if (!(file in lines) || part[3] > share[file]) {
+        share[file] = part[3]
+        lines[file] = part[5]
+      }
     }
     file = ""
   }

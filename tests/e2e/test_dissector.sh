@@ -54,7 +54,8 @@ check_all()
   "$python" "$here/dissector_fields.py" compare "$work/fields" || return 1
 
   dissect -V >"$work/verbose"
-  if grep -n 'Lua Error\|Malformed Packet: MADCAP\|Exception occurred' "$work"/{verbose,errors}; then
+  if grep -n 'Lua Error\|Malformed Packet: MADCAP\|Exception occurred' \
+    "$work"/{verbose,errors}; then
     return 1
   fi
   dissect -T fields -E separator=/t -E aggregator='|' -e madcap.xid -e madcap.syntax \

@@ -57,8 +57,7 @@ static AapNow now(const World *w)
   return (AapNow){ w->mono, EPOCH + w->mono / AAP_US + w->shift };
 }
 
-/* ---- what the machines do ----------------------------------------------------------------------
- */
+/* ---- what the machines do -------------------------------------------------------------------- */
 
 static bool said(World *w, const AapMessage *msg)
 {
@@ -237,8 +236,7 @@ static void cop_note(void *user, AapCoordinator *c, AapCoordinatorNote note, Mal
 static const AapCoordinatorOps coordinator_ops = { cop_send, cop_random, cop_adopted, cop_demand,
                                                    cop_note };
 
-/* ---- steps
- * ----------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 static MalSpan span_of(World *w)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The core library exports what the installed headers declare with MAL_API, and what the two programs
-# need; a plugin exports its descriptor. Usage: exports.sh [SOURCE_ROOT BUILD_ROOT]
+# The core library exports what the installed headers declare with MAL_API, and what the two
+# programs need; a plugin exports its descriptor. Usage: exports.sh [SOURCE_ROOT BUILD_ROOT]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 src=${1:-${top_srcdir:-$here/../..}}
@@ -19,7 +19,8 @@ mal_runtime_glib_context
 
 exported()
 {
-  nm -D --defined-only -- "$1" | awk '{ print $NF }' | grep -vE '^(_init|_fini|__.*|_edata|_end|.*gcov.*|mangle_path|llvm_.*)$' | sort -u
+  nm -D --defined-only -- "$1" | awk '{ print $NF }' |
+    grep -vE '^(_init|_fini|__.*|_edata|_end|.*gcov.*|mangle_path|llvm_.*)$' | sort -u
 }
 
 # Every word of every declaration that MAL_API begins.
@@ -27,8 +28,9 @@ declared()
 {
   local header
   for header in $(sed -nE 's|^core_headers \+= (core/[a-z0-9-]+\.h)$|\1|p' "$src/core/local.mk"); do
-    awk -v strings=drop -f "$here/strip.awk" "$src/$header" | grep -v '^#' | tr '\n' ' ' | tr ';' '\n' |
-      grep -w MAL_API | grep -oE '[A-Za-z_][A-Za-z0-9_]*[[:space:]]*(\(|$|\[)' | grep -oE '[A-Za-z0-9_]+'
+    awk -v strings=drop -f "$here/strip.awk" "$src/$header" | grep -v '^#' |
+      tr '\n' ' ' | tr ';' '\n' | grep -w MAL_API |
+      grep -oE '[A-Za-z_][A-Za-z0-9_]*[[:space:]]*(\(|$|\[)' | grep -oE '[A-Za-z0-9_]+'
   done | sort -u
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The fragments list every source file exactly once: nothing is forgotten, nothing doubled or reset where
-# two changes met. Usage: lists.sh [ROOT]
+# The fragments list every source file exactly once: nothing is forgotten, nothing doubled or reset
+# where two changes met. Usage: lists.sh [ROOT]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=${1:-${top_srcdir:-$here/../..}}
@@ -16,13 +16,16 @@ for f in Makefile.am */local.mk plugins/*/local.mk; do [ -f "$f" ] && fragments+
 
 while read -r line; do
   complain "twice: $line"
-done < <(cat "${fragments[@]}" | awk '/^[A-Za-z_]+ \+= [^\\$]+$/ { for (i = 3; i <= NF; i++) print $1, $2, $i }' |
+done < <(cat "${fragments[@]}" |
+  awk '/^[A-Za-z_]+ \+= [^\\$]+$/ { for (i = 3; i <= NF; i++) print $1, $2, $i }' |
   sort | uniq -d)
 
 # A second "=" throws away what was listed until then; one outside of conditionals only.
 while read -r name; do
   complain "set twice: $name"
-done < <(cat "${fragments[@]}" | awk '/^if /{ d++ } /^endif/{ d-- } !d && match($0, /^[A-Za-z_]+ = ?/) { print $1 }' | sort | uniq -d)
+done < <(cat "${fragments[@]}" |
+  awk '/^if /{ d++ } /^endif/{ d-- } !d && match($0, /^[A-Za-z_]+ = ?/) { print $1 }' |
+  sort | uniq -d)
 
 # listed FILE FRAGMENT NAME...: one of the names is a word of its own, outside of comments.
 listed()
@@ -31,7 +34,8 @@ listed()
   shift 2
   checked=$((checked + 1))
   for name in "$@"; do
-    sed -E 's/^#.*//' "$fragment" | grep -qE "(^|[[:space:]=])${name//./\\.}([[:space:]]|\$)" && return
+    sed -E 's/^#.*//' "$fragment" |
+      grep -qE "(^|[[:space:]=])${name//./\\.}([[:space:]]|\$)" && return
   done
   complain "$file is not listed in $fragment"
 }

@@ -14,11 +14,16 @@ tree()
   mkdir -p "$tmp/t/core" "$tmp/t/plugins/madcap"
   cd "$tmp/t" || exit 99
   printf 'core_headers += core/%s.h\n' api address wire model runtime plugin >core/local.mk
-  printf '#include "api.h"\n/* madcap_x, time(NULL) and g_random_int() in a comment */\n' >core/address.c
-  printf '#include <time.h>\nint f(void) { return (int) time(NULL) + "time("[0]; }\n' >core/runtime-glib.c
-  printf '#include "core/wire.h"\n#include "madcap-wire.h"\nstatic const int t[] = { 1 };\n' >plugins/madcap/madcap-wire.c
-  printf '#include "core/model.h"\n#include "madcap-wire.h"\nint step(int now) { return now; }\n' >plugins/madcap/madcap-server.c
-  printf '#include "core/runtime.h"\n#include "madcap-server.h"\nvoid f(void) { mal_timer_set(0, 1); s->time(1); }\n' >plugins/madcap/madcap.c
+  printf '%s\n' '#include "api.h"' '/* madcap_x, time(NULL) and g_random_int() in a comment */' \
+    >core/address.c
+  printf '%s\n' '#include <time.h>' 'int f(void) { return (int) time(NULL) + "time("[0]; }' \
+    >core/runtime-glib.c
+  printf '%s\n' '#include "core/wire.h"' '#include "madcap-wire.h"' 'static const int t[] = { 1 };' \
+    >plugins/madcap/madcap-wire.c
+  printf '%s\n' '#include "core/model.h"' '#include "madcap-wire.h"' \
+    'int step(int now) { return now; }' >plugins/madcap/madcap-server.c
+  printf '%s\n' '#include "core/runtime.h"' '#include "madcap-server.h"' \
+    'void f(void) { mal_timer_set(0, 1); s->time(1); }' >plugins/madcap/madcap.c
 }
 
 verdict()  # NAME EXPECTED ACTUAL OUTPUT EXPECTED-TEXT
@@ -75,7 +80,7 @@ done
 bad plugins/madcap/madcap.c '#include "core/runtime-glib.h"'
 bad plugins/madcap/madcap.c '#include "plugins/aap/aap-wire.h"'
 
-# ---- lists --------------------------------------------------------------------------------------------
+# ---- lists ---------------------------------------------------------------------------------------
 
 lists()  # NAME EXPECTED LINE TEXT
 {
@@ -94,16 +99,21 @@ lists()  # NAME EXPECTED LINE TEXT
 
 lists "nothing wrong" 0 : ""
 lists "a source forgotten" 1 "touch core/b.c" core/b.c
-lists "another's name contains it" 1 "touch core/a.c.h; echo 'a += core/xa.cc' >>core/local.mk; sed -i '/core.a.c/d' core/local.mk" core/a.c
+lists "another's name contains it" 1 \
+  "touch core/a.c.h; echo 'a += core/xa.cc' >>core/local.mk; sed -i '/core.a.c/d' core/local.mk" \
+  core/a.c
 lists "only in a comment" 1 "sed -i 's/^a += core.a.h/#&/' core/local.mk" core/a.h
 lists "a plugin's source forgotten" 1 "touch plugins/x/y.c" plugins/x/y.c
 lists "a test forgotten" 1 "touch tests/unit/test-b.c" tests/unit/test-b.c
-lists "a test's second part" 0 "touch tests/unit/test-b.c; echo 's = tests/unit/test-b.c' >>tests/local.mk" ""
+lists "a test's second part" 0 \
+  "touch tests/unit/test-b.c; echo 's = tests/unit/test-b.c' >>tests/local.mk" ""
 lists "twice in one list" 1 "echo 'a += core/a.h' >>core/local.mk" "twice: a += core/a.h"
-lists "twice, beside others" 1 "echo 'unit_tests += tests/unit/test-b tests/unit/test-a' >>tests/local.mk" "twice: unit_tests += tests/unit/test-a"
+lists "twice, beside others" 1 \
+  "echo 'unit_tests += tests/unit/test-b tests/unit/test-a' >>tests/local.mk" \
+  "twice: unit_tests += tests/unit/test-a"
 lists "a list that is reset" 1 "echo 'a =' >>tests/local.mk" "set twice: a"
 
-# ---- style --------------------------------------------------------------------------------------
+# ---- style ---------------------------------------------------------------------------------------
 
 style()  # NAME EXPECTED FILE CONTENT TEXT
 {
@@ -124,7 +134,7 @@ style "100 columns of more octets" 0 tests/b.sh "${wide/x/ü}" ""
 style "600 lines" 0 core/b.h "$(seq 600)" ""
 style "601 lines" 1 core/b.h "$(seq 601)" "core/b.h: 601 lines"
 
-# ---- clang-tidy ---------------------------------------------------------------------------------
+# ---- clang-tidy ----------------------------------------------------------------------------------
 
 tidy()  # NAME EXPECTED FOLDER SOURCE TEXT
 {
@@ -150,7 +160,7 @@ int f(const char *s); int f(const char *s) { return atoi(s); }'
   tidy "does not compile" 1 core 'int f(' error
 fi
 
-# ---- exported symbols ---------------------------------------------------------------------------------
+# ---- exported symbols ----------------------------------------------------------------------------
 
 shared()  # OUTPUT SOURCE
 {
@@ -165,8 +175,8 @@ exports()  # NAME EXPECTED CORE-SOURCE PLUGIN-SOURCE TEXT
   rm -rf "$tmp/e"
   mkdir -p "$tmp/e/core"
   printf 'core_headers += core/api.h\n' >"$tmp/e/core/local.mk"
-  printf '%s\n' '#define MAL_API' '/* mal_hidden( */' 'MAL_API int mal_shown(int a,' '  int b);' 'int mal_hidden(void);' \
-    >"$tmp/e/core/api.h"
+  printf '%s\n' '#define MAL_API' '/* mal_hidden( */' 'MAL_API int mal_shown(int a,' '  int b);' \
+    'int mal_hidden(void);' >"$tmp/e/core/api.h"
   shared "$tmp/e/core/.libs/libmallocd-core.so" "$3"
   shared "$tmp/e/plugins/x/.libs/x.so" "$4"
   out=$(bash "$here/exports.sh" "$tmp/e" "$tmp/e" 2>&1)
@@ -177,11 +187,13 @@ core_good='int mal_shown(int a, int b); int mal_shown(int a, int b) { return a +
 plugin_good='int mal_plugin;'
 exports "nothing wrong" 0 "$core_good" "$plugin_good" ""
 exports "undeclared" 1 "$core_good int mal_more;" "$plugin_good" mal_more
-exports "declared without MAL_API" 1 "$core_good int mal_hidden(void) { return 0; }" "$plugin_good" mal_hidden
+exports "declared without MAL_API" 1 \
+  "$core_good int mal_hidden(void) { return 0; }" "$plugin_good" mal_hidden
 exports "a plugin's helper" 1 "$core_good" "$plugin_good int x_helper;" x_helper
-exports "no descriptor" 1 "$core_good" "static int mal_plugin; int *f(void) { return &mal_plugin; }" x.so
+exports "no descriptor" 1 "$core_good" \
+  "static int mal_plugin; int *f(void) { return &mal_plugin; }" x.so
 
-# ---- globals ------------------------------------------------------------------------------------------
+# ---- globals -------------------------------------------------------------------------------------
 
 globals()  # NAME EXPECTED FILE SOURCE TEXT
 {
@@ -194,7 +206,8 @@ globals()  # NAME EXPECTED FILE SOURCE TEXT
   verdict "globals: $1" "$2" $? "$out" "$5"
 }
 
-constant='static const char *const names[] = { "a", "b" }; const char *f(int i) { return names[i]; }'
+constant='static const char *const names[] = { "a", "b" };
+const char *f(int i) { return names[i]; }'
 o=plugins/x/.libs/x.o
 globals "constant tables with pointers" 0 $o "$constant" ""
 globals "a zeroed static" 1 $o "static int hits; int f(void) { return hits++; }" hits
@@ -226,10 +239,14 @@ conformance()  # NAME EXPECTED EDIT TEXT
 
 if command -v python3 >/dev/null; then
   conformance "nothing wrong" 0 : ""
-  conformance "a row is missing" 1 "sed -i '/^| 7 /d' doc/aap-conformance.md" "row 8 where 7 is expected"
-  conformance "the end is missing" 1 "sed -i '/^| 169 /d' doc/aap-conformance.md" "the table ends at 168"
-  conformance "a test that doesn't carry the number" 1 "sed -i 's/aap_1_3_/aap_1_4_/' tests/unit/test-aap-x.c" "3: x does not carry"
-  conformance "no reason" 1 "sed -i 's/none: for a reason/none/' doc/aap-conformance.md" "2: neither a test nor a reason"
+  conformance "a row is missing" 1 "sed -i '/^| 7 /d' doc/aap-conformance.md" \
+    "row 8 where 7 is expected"
+  conformance "the end is missing" 1 "sed -i '/^| 169 /d' doc/aap-conformance.md" \
+    "the table ends at 168"
+  conformance "a test that doesn't carry the number" 1 \
+    "sed -i 's/aap_1_3_/aap_1_4_/' tests/unit/test-aap-x.c" "3: x does not carry"
+  conformance "no reason" 1 \
+    "sed -i 's/none: for a reason/none/' doc/aap-conformance.md" "2: neither a test nor a reason"
   conformance "a function that went" 1 "sed -i 's/f(/g(/' plugins/aap/x.c" "no f in x.c"
   conformance "a file that went" 1 "rm plugins/aap/x.c" "no file x.c"
 fi

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # clang-tidy over all C files, with .clang-tidy of the top, of tests/ and of tests/unit/.
-# Usage: tidy.sh [FILE...] (default: all). MALLOCD_TIDY=no skips it, for runs that come after another;
-# MALLOCD_TIDY=deep lets the analyzer follow every path as far as it can, which takes ten times as long.
+# Usage: tidy.sh [FILE...] (default: all). MALLOCD_TIDY=no skips it, for runs that come after
+# another; MALLOCD_TIDY=deep lets the analyzer follow every path as far as it can, which takes ten
+# times as long.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 src=$(cd "${top_srcdir:-$here/../..}" && pwd) || exit 99

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bash completion, against a mallocctl that answers like the daemon. Each case: the words, the last one
-# unfinished, and what must be offered; "!" before a word that must not be.
+# Bash completion, against a mallocctl that answers like the daemon. Each case: the words, the last
+# one unfinished, and what must be offered; "!" before a word that must not be.
 set -u
 : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}"
 tmp=$(mktemp -d) || exit 99
@@ -12,12 +12,20 @@ socket=default
 [ "$1" = --json ] && shift
 [ "$socket" = none ] && exit 3
 case "$socket $*" in
-  "default scopes") echo '{"scopes":[{"scope":"local","names":{"en":"Site local"}},{"scope" : "org"}]}' ;;
+  "default scopes")
+    echo '{"scopes":[{"scope":"local","names":{"en":"Site local"}},{"scope" : "org"}]}'
+    ;;
   "other scopes") echo '{"scopes":[{"scope":"far"}]}' ;;
-  "default leases --limit 500") echo '{"leases":[{"lease":"00ff01","scope":"local"},{"lease":"a1b2"}]}' ;;
+  "default leases --limit 500")
+    echo '{"leases":[{"lease":"00ff01","scope":"local"},{"lease":"a1b2"}]}'
+    ;;
   "default ranges") echo '{"ranges":[{"range":"lab","scope":"local"}]}' ;;
   "default reserves") echo '{"reserves":[{"reserve":"camera-7","scope":"local"}]}' ;;
-  "default rpc discover") echo '{"methods":[{"name":"madcap.servers"},{"name":"lease.list","params":[{"name":"scope"}]}],"events":[{"name":"lease.granted"},{"name":"clock.stepped"}]}' ;;
+  "default rpc discover")
+    echo '{"methods":[{"name":"madcap.servers"},' \
+      '{"name":"lease.list","params":[{"name":"scope"}]}],' \
+      '"events":[{"name":"lease.granted"},{"name":"clock.stepped"}]}'
+    ;;
   *) exit 1 ;;
 esac
 FAKE
@@ -61,7 +69,8 @@ complete_case "mallocctl request --scope " local org '!en'
 complete_case "mallocctl -s other request --scope " far '!local'
 complete_case "mallocctl -s none request --scope " '!local' '!far'
 complete_case "mallocctl -s none " status request lease
-complete_case "mallocctl request --" --scope --count --min --max --lifetime --start --address --via --server
+complete_case "mallocctl request --" \
+  --scope --count --min --max --lifetime --start --address --via --server
 complete_case "mallocctl lease request --scope local --" --via
 complete_case "mallocctl request --via " local madcap
 complete_case "mallocctl map o" org '!local'
@@ -73,9 +82,11 @@ complete_case "mallocctl release a1b2 --" --server '!--lifetime'
 complete_case "mallocctl --timeout 5 leases --" --limit --holds
 complete_case "mallocctl help " lease request
 complete_case "mallocctl config " check reload
-complete_case "mallocctl config check $top_srcdir/contrib/mallocd.conf.s" "$top_srcdir/contrib/mallocd.conf.sample"
+complete_case "mallocctl config check $top_srcdir/contrib/mallocd.conf.s" \
+  "$top_srcdir/contrib/mallocd.conf.sample"
 complete_case "mallocd --" --foreground --check --version
-complete_case "mallocd -c $top_srcdir/contrib/mallocd.conf.s" "$top_srcdir/contrib/mallocd.conf.sample"
+complete_case "mallocd -c $top_srcdir/contrib/mallocd.conf.s" \
+  "$top_srcdir/contrib/mallocd.conf.sample"
 
 echo "$cases cases"
 exit $failed

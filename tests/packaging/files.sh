@@ -27,18 +27,26 @@ check "no placeholder is left" none_left "$top_builddir/contrib/mallocd.pc" \
   "$top_builddir/contrib/systemd/mallocd.service"
 abi=$(awk '$2 == "MAL_PLUGIN_ABI" { print $3 }' "$top_srcdir/core/plugin.h")
 check "mallocd.pc: pluginabi" same "$(pc --variable=pluginabi)" "$abi"
-check "mallocd.pc: plugindir" same "$(pc --variable=plugindir)" "$(pc --variable=libdir)/mallocd/plugins"
-check "mallocd.pc: the library" same "$(pc --libs-only-l | tr ' ' '\n' | grep mallocd)" "-lmallocd-core"
+check "mallocd.pc: plugindir" same "$(pc --variable=plugindir)" \
+  "$(pc --variable=libdir)/mallocd/plugins"
+check "mallocd.pc: the library" same "$(pc --libs-only-l | tr ' ' '\n' | grep mallocd)" \
+  "-lmallocd-core"
 
 unit=$top_builddir/contrib/systemd/mallocd.service
 check "unit: no capability" grepped '^CapabilityBoundingSet=$' "$unit"
 if command -v systemd-analyze >/dev/null; then
   # The program is not installed, the unit's other lines are judged all the same.
   sed -E 's|^(ExecStart=)[^ ]+|\1/bin/true|' "$unit" >"$tmp/mallocd.service"
-  verify() { local out; out=$(systemd-analyze verify --man=no "$1" 2>&1 | grep -F mallocd.service); [ -z "$out" ] || { echo "$out"; return 1; }; }
+  verify()
+  {
+    local out
+    out=$(systemd-analyze verify --man=no "$1" 2>&1 | grep -F mallocd.service)
+    [ -z "$out" ] || { echo "$out"; return 1; }
+  }
   check "unit: systemd-analyze verify" verify "$tmp/mallocd.service"
   if systemd-analyze --help 2>/dev/null | grep -q -- --offline; then
-    check "unit: exposure below 2.0" systemd-analyze security --offline=true --threshold=20 "$tmp/mallocd.service"
+    check "unit: exposure below 2.0" systemd-analyze security --offline=true --threshold=20 \
+      "$tmp/mallocd.service"
   fi
 else
   echo "left out: systemd-analyze is not here"

@@ -14,8 +14,8 @@ expect()  # FILE WHAT PATTERN READELF-OPTION
 }
 
 [[ $(setting MAL_LDFLAGS) == *relro* ]] || { echo "built without hardening"; exit 77; }
-for binary in "$top_builddir"/core/.libs/*.so "$top_builddir"/plugins/*/.libs/*.so "$top_builddir"/.libs/mallocd \
-  "$top_builddir"/.libs/mallocctl; do
+for binary in "$top_builddir"/core/.libs/*.so "$top_builddir"/plugins/*/.libs/*.so \
+  "$top_builddir"/.libs/mallocd "$top_builddir"/.libs/mallocctl; do
   [ -f "$binary" ] || continue
   checked=$((checked + 1))
   expect "$binary" "relocations stay writable" GNU_RELRO -l

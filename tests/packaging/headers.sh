@@ -18,13 +18,15 @@ failed=0
 compiles()  # LANGUAGE STANDARD HEADER
 {
   printf '#include <mallocd/%s>\n' "$3" |
-    "${compiler[@]}" -x "$1" -std="$2" -Wall -Wextra -Werror -fsyntax-only -I"$tmp" "${flags[@]}" - && return
+    "${compiler[@]}" -x "$1" -std="$2" -Wall -Wextra -Werror -fsyntax-only -I"$tmp" \
+      "${flags[@]}" - && return
   echo "FAIL $3 alone as $1"
   failed=1
 }
 
 cxx=yes
-echo 'class x {};' | "${compiler[@]}" -x c++ -fsyntax-only - 2>/dev/null || { cxx=no; echo "left out: no C++ here"; }
+echo 'class x {};' | "${compiler[@]}" -x c++ -fsyntax-only - 2>/dev/null ||
+  { cxx=no; echo "left out: no C++ here"; }
 for header in $headers; do
   compiles c c17 "$header"
   [ $cxx = no ] || compiles c++ c++17 "$header"

@@ -15,5 +15,6 @@ grep -q '^\[madcap\]' "$work/mallocd.conf" || { echo 'README.md shows no configu
 
 while read -r file; do
   [ -e "$top_srcdir/$file" ] || { echo "README.md names $file, which isn't there"; failed=1; }
-done < <(grep -oE '(contrib|doc|core|plugins|tests)/[a-zA-Z0-9./-]+[a-z]' "$top_srcdir/README.md" | sort -u)
+done < <(grep -oE '(contrib|doc|core|plugins|tests)/[a-zA-Z0-9./-]+[a-z]' "$top_srcdir/README.md" |
+  sort -u)
 exit $failed

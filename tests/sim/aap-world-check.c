@@ -9,7 +9,7 @@ static const char *span_text(MalSpan span)
   return mal_span_format(span, text);
 }
 
-/* ---- what is told to clients -------------------------------------------------------------------- */
+/* ---- what is told to clients ----------------------------------------------------------------- */
 
 typedef struct {
   MalTime end;
@@ -94,7 +94,7 @@ void world_check_bounds(AapNode *s)
   }
 }
 
-/* ---- duplicates ---------------------------------------------------------------------------------- */
+/* ---- duplicates ------------------------------------------------------------------------------ */
 
 typedef struct {
   const AapNode *witness;
@@ -239,7 +239,7 @@ static void look_for_old(AapWorld *w)
   }
 }
 
-/* ---- messages ------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void take_foreign(const AapEntry *entry, void *data)
 {
@@ -271,7 +271,7 @@ void world_check_message(AapNode *s, const AapMessage *msg)
     check_range(s, &msg->ranges[i]);
 }
 
-/* ---- now and then ----------------------------------------------------------------------------------- */
+/* ---- now and then ---------------------------------------------------------------------------- */
 
 static void check_leases(AapNode *s)
 {
@@ -306,7 +306,7 @@ void world_look(AapWorld *w)
   count_exhausted(w);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 typedef struct {
   AapNode *owner, *other;

@@ -252,7 +252,7 @@ static inline bool chance(MalWorldRandom *r, unsigned percent)
   return mal_world_chance(r, percent);
 }
 
-/* ---- aap-world.c ---- */
+/* ---- aap-world.c ----------------------------------------------------------------------------- */
 void world_run(const MalWorldPlan *plan, MalWorldResult *result);
 void world_fail(AapWorld *w, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void world_count(AapWorld *w, WorldCount what, uint64_t n);
@@ -263,12 +263,12 @@ MalAddress world_at(const AapWorld *w, uint64_t offset);
 uint64_t world_offset(const AapWorld *w, MalAddress address);
 MalSpan world_span(const AapWorld *w, uint64_t first, uint64_t last);
 
-/* ---- aap-world-wire.c ---- */
+/* ---- aap-world-wire.c ------------------------------------------------------------------------ */
 bool world_send(AapNode *from, const AapMessage *msg);
 void world_datagram(AapWorld *w, const Event *event);
 void world_network_changed(AapWorld *w);
 
-/* ---- aap-world-server.c ---- */
+/* ---- aap-world-server.c ---------------------------------------------------------------------- */
 extern const AapZoneOps world_zone_ops;
 void world_server_start(AapNode *s);
 void world_node_crash(AapNode *s);
@@ -279,12 +279,12 @@ void world_disk_done(AapNode *s);
 void world_news(AapNode *s);
 void world_available(AapNode *s);
 
-/* ---- aap-world-coordinator.c ---- */
+/* ---- aap-world-coordinator.c ----------------------------------------------------------------- */
 void world_coordinator_start(AapNode *c);
 void world_coordinator_ranges(AapNode *c);
 void world_settle_coordinator(AapNode *c);
 
-/* ---- aap-world-client.c ---- */
+/* ---- aap-world-client.c ---------------------------------------------------------------------- */
 void world_ask(AapNode *s, int64_t lifetime_s);
 void world_serve(AapNode *s);
 void world_refuse(AapNode *s, WorldCount why);
@@ -293,12 +293,12 @@ void world_lease_end(AapNode *s, uint64_t offset, uint32_t lease);
 void world_leases_drop(AapNode *s, MalSpan span);
 void world_leases_look(AapNode *s);
 
-/* ---- aap-world-trouble.c ---- */
+/* ---- aap-world-trouble.c --------------------------------------------------------------------- */
 void world_item(AapWorld *w, guint number);
 void world_mend(AapWorld *w, guint number);
 void world_heal(AapWorld *w);
 
-/* ---- aap-world-check.c ---- */
+/* ---- aap-world-check.c ----------------------------------------------------------------------- */
 void world_check_owned(AapNode *s, MalSpan span, MalTime end);
 void world_gained(AapNode *s, MalSpan span);
 /* How an owner's share of a duplicate ended. */

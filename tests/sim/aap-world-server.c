@@ -1,7 +1,7 @@
 /* A server: what its zone asks for, its disk, its starts and ends. */
 #include "aap-world-private.h"
 
-/* ---- the disk: writes in order, one after the other ------------------------------------------- */
+/* ---- the disk: writes in order, one after the other ------------------------------------------ */
 
 static void add_durable(gpointer key, gpointer value, gpointer data)
 {
@@ -79,7 +79,7 @@ void world_news(AapNode *s)
     aap_zone_foreign_changes(s->zone, foreign_change, s);
 }
 
-/* ---- what a zone asks for ------------------------------------------------------------------------ */
+/* ---- what a zone asks for -------------------------------------------------------------------- */
 
 static bool on_send(void *user, AapZone *zone, const AapMessage *msg)
 {
@@ -240,7 +240,7 @@ const AapZoneOps world_zone_ops = {
   .note = on_note,
 };
 
-/* ---- after each call ---------------------------------------------------------------------------- */
+/* ---- after each call ------------------------------------------------------------------------- */
 
 static void schedule(AapNode *s)
 {
@@ -283,7 +283,7 @@ void world_settle(AapNode *s)
   schedule(s);
 }
 
-/* ---- starts and ends ------------------------------------------------------------------------------ */
+/* ---- starts and ends ------------------------------------------------------------------------- */
 
 /* What the operator's configuration says of a small scope; ends are in true time. */
 void world_available(AapNode *s)

@@ -23,7 +23,7 @@ static void start_node(AapWorld *w, const MalWorldItem *item, bool coordinator)
   world_push(w, EVENT_CLIENT, w->now + SEC(150), n->index);
 }
 
-/* ---- crashes ---------------------------------------------------------------------------------- */
+/* ---- crashes --------------------------------------------------------------------------------- */
 
 static void mend_later(AapWorld *w, guint number, const MalWorldItem *item)
 {
@@ -81,7 +81,7 @@ static void step_clock(AapWorld *w, const MalWorldItem *item)
   world_settle(s);
 }
 
-/* ---- the network -------------------------------------------------------------------------------- */
+/* ---- the network ----------------------------------------------------------------------------- */
 
 static void cut(AapWorld *w, const MalWorldItem *item, bool on)
 {
@@ -118,7 +118,7 @@ static void jitter(AapWorld *w, const MalWorldItem *item)
     w->jitter = (int64_t)between(&r, CLEAN_DELAY, 8 * AAP_US);
 }
 
-/* ---- space ---------------------------------------------------------------------------------------- */
+/* ---- space ----------------------------------------------------------------------------------- */
 
 static void spread_ranges(AapWorld *w)
 {
@@ -205,7 +205,7 @@ static void fail_over(AapWorld *w, const MalWorldItem *item, unsigned who)
   start_again(w, c->index, item->b);
 }
 
-/* ---- clients ---------------------------------------------------------------------------------------- */
+/* ---- clients --------------------------------------------------------------------------------- */
 
 static void burst(AapWorld *w, const MalWorldItem *item)
 {
@@ -228,7 +228,7 @@ static void named(AapWorld *w, const MalWorldItem *item)
   world_settle(s);
 }
 
-/* ---- items ------------------------------------------------------------------------------------------ */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 static void happen(AapWorld *w, guint number, const MalWorldItem *item)
 {

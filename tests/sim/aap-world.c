@@ -6,7 +6,7 @@
 
 #define LOOK_EVERY SEC(10)
 
-/* ---- what all parts use ----------------------------------------------------------------------- */
+/* ---- what all parts use ---------------------------------------------------------------------- */
 
 void world_fail(AapWorld *w, const char *format, ...)
 {
@@ -70,7 +70,7 @@ MalSpan world_span(const AapWorld *w, uint64_t first, uint64_t last)
   return (MalSpan){ world_at(w, first), world_at(w, last) };
 }
 
-/* ---- the wheel: a heap by time, then order ------------------------------------------------------ */
+/* ---- the wheel: a heap by time, then order --------------------------------------------------- */
 
 static bool is_before(const Event *a, const Event *b)
 {
@@ -187,7 +187,7 @@ void mal_aap_world_run(AapWorld *w, int64_t until)
   w->now = MAX(w->now, until);
 }
 
-/* ---- making --------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static AapParams draft_params(void)
 {
@@ -321,7 +321,7 @@ void mal_aap_world_free(AapWorld *w)
   g_free(w);
 }
 
-/* ---- by hand --------------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 AapWorld *mal_aap_world_new(const MalAapWorldConfig *config)
 {
@@ -372,7 +372,7 @@ MalAapWorldFigures mal_aap_world_figures(const AapWorld *w)
   return f;
 }
 
-/* ---- from a plan ------------------------------------------------------------------------------------ */
+/* ---- from a plan ----------------------------------------------------------------------------- */
 
 static void populate(AapWorld *w)
 {

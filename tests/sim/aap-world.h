@@ -1,23 +1,25 @@
-/* Worlds of AAP at the level of its machines: zones (plugins/aap/aap-zone.h) and prefix coordinators
-   on an event wheel of their own, which makes hours of fifty servers cheap. The codec is the real
-   one; stores, clocks, clients and the network are modelled. One seed makes and torments one world.
+/* Worlds of AAP at the level of its machines: zones (plugins/aap/aap-zone.h) and prefix
+   coordinators on an event wheel of their own, which makes hours of fifty servers cheap. The codec
+   is the real one; stores, clocks, clients and the network are modelled. One seed makes and
+   torments one world.
 
    Drawn (aap-world-plan.c): 2 to 50 servers; a large scope with two coordinators, or a small one;
-   IPv4 or IPv6; sizes of scope, pool and blocks; lifetimes of 10 minutes to a day; clients that take
-   and give back addresses, some in bursts, some more than there is; clocks that are up to an hour
-   wrong; a start of all at once or one by one; jitter, reordering and duplication of datagrams. Four
-   worlds of ten are calm: their network loses nothing and is never cut. In the others: loss of up to
-   30 %, partitions (two-way and one-way, shorter and longer than announce-wait), servers whose
-   messages don't leave. In all of them: crashes with and without the disk, all servers at once too;
-   slow and failing disks; clock steps; ranges that come, go, shrink and end (by ASA, or in a server's
-   configuration), coordinators that crash or disagree; named addresses; leases older than AAP.
+   IPv4 or IPv6; sizes of scope, pool and blocks; lifetimes of 10 minutes to a day; clients that
+   take and give back addresses, some in bursts, some more than there is; clocks that are up to an
+   hour wrong; a start of all at once or one by one; jitter, reordering and duplication of
+   datagrams. Four worlds of ten are calm: their network loses nothing and is never cut. In the
+   others: loss of up to 30 %, partitions (two-way and one-way, shorter and longer than
+   announce-wait), servers whose messages don't leave. In all of them: crashes with and without the
+   disk, all servers at once too; slow and failing disks; clock steps; ranges that come, go, shrink
+   and end (by ASA, or in a server's configuration), coordinators that crash or disagree; named
+   addresses; leases older than AAP.
 
    What is checked; the first violation ends the run:
 
      owning      the network is clean while it loses nothing, is not cut, and needs less than 0.9 s.
-                 A witness of an address is a server that takes part (startup is over) since more than
-                 60 s and owns it, or knows since more than 60 s that somebody does. Claim: in a
-                 network that was clean for the last 60 s nobody comes to own what somebody else
+                 A witness of an address is a server that takes part (startup is over) since more
+                 than 60 s and owns it, or knows since more than 60 s that somebody does. Claim: in
+                 a network that was clean for the last 60 s nobody comes to own what somebody else
                  owns and has a witness, but by getting back what he had before: from his disk, from
                  leases older than AAP, or with space that was away. (AAP can promise no more: who
                  listens is mute, so after a start of all at once nobody speaks for what a server

@@ -1,5 +1,5 @@
-/* Client daemons: the real core and client plugin on simulated hosts, each with a program that asks it
-   for leases through the control API, and knows what it was told: a lease that the program was
+/* Client daemons: the real core and client plugin on simulated hosts, each with a program that asks
+   it for leases through the control API, and knows what it was told: a lease that the program was
    given outlives crashes of the daemon, until it ends. */
 #include "madcap-world-private.h"
 
@@ -290,9 +290,9 @@ static void on_list(json_object *result, const GError *error, void *data)
     learn(a, json_object_array_get_idx(list, i))->seen = true;
 }
 
-/* A daemon reckons the time of a lease from when it first asked for it, a server from when it decided:
-   it may end the lease before its server does. Where it was renewed since the last look, its end
-   is not known here. */
+/* A daemon reckons the time of a lease from when it first asked for it, a server from when it
+   decided: it may end the lease before its server does. Where it was renewed since the last look,
+   its end is not known here. */
 static void forgot(Agent *a, const Told *t)
 {
   const Promise *p = standing_promise(a, lease_id(&t->id));

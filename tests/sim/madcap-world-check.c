@@ -1,5 +1,5 @@
-/* What must hold in a world of MADCAP, beside what each datagram says (madcap-world-tap.c) and what was
-   promised (madcap-world-promise.c). */
+/* What must hold in a world of MADCAP, beside what each datagram says (madcap-world-tap.c) and what
+   was promised (madcap-world-promise.c). */
 #include "madcap-world-private.h"
 
 #include <string.h>
@@ -266,8 +266,8 @@ static Agent *agent_at(MadcapWorld *w, MalAddress address)
   return NULL;
 }
 
-/* A daemon that was disturbed, or whose RELEASE was not answered, may leave a lease behind: it ends by
-   itself. */
+/* A daemon that was disturbed, or whose RELEASE was not answered, may leave a lease behind: it ends
+   by itself. */
 static bool is_known(Server *s, const MalLease *lease)
 {
   MadcapWorld *w = s->world;

@@ -121,7 +121,8 @@ static void check_promise(Promise *p)
   if (!there)
     world_broken(s, lease_id(&p->id), "lost a lease that it has promised", NULL);
   else if (!world_same_blocks(p->blocks, p->n_blocks, lease.blocks, lease.n_blocks))
-    world_broken(s, lease_id(&p->id), "gave other addresses to a lease than it has promised", &lease);
+    world_broken(s, lease_id(&p->id), "gave other addresses to a lease than it has promised",
+                 &lease);
   else if (lease.end < p->end - 1 && !gave_way(p, lease.end))
     broken_short(p);
   else if (!mal_sim_store_get(s->store, lease.id, &lease) || lease.end < p->end - 1)

@@ -55,7 +55,8 @@ static gboolean asked_equal(gconstpointer a, gconstpointer b)
 
 static MadcapType type_of(const MadcapWorld *w, const MadcapMessage *m)
 {
-  Asked key = { .xid = m->xid, .id = world_id((MalLeaseId){ m->lease_id.data, m->lease_id.length }) };
+  Asked key = { .xid = m->xid,
+                .id = world_id((MalLeaseId){ m->lease_id.data, m->lease_id.length }) };
   const Asked *asked = g_hash_table_lookup(w->asked, &key);
   return asked ? (MadcapType)asked->type : 0;
 }

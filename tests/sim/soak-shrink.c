@@ -1,6 +1,6 @@
 /* Delta debugging over a plan: what comes after the failure goes first, then whole kinds of items,
-   then pieces of the list, each half as long as before, down to single items; then time. Again, until
-   nothing more can go. */
+   then pieces of the list, each half as long as before, down to single items; then time. Again,
+   until nothing more can go. */
 #include "soak.h"
 
 #include <string.h>

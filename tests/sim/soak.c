@@ -180,9 +180,10 @@ static int run_one(MalWorldPlan *plan)
     return EXIT_FAILURE;
   }
   mal_world_result_print(plan->type, &result, stdout);
-  printf("seed %" G_GUINT64_FORMAT " holds: %" G_GUINT64_FORMAT " events, %.0f virtual s, in %.3f s,"
-         " hash %016" G_GINT64_MODIFIER "x\n", plan->seed, result.events,
-         (double)result.ended / 1e6, (double)(g_get_monotonic_time() - begun) / 1e6, result.hash);
+  printf("seed %" G_GUINT64_FORMAT " holds: %" G_GUINT64_FORMAT " events, %.0f virtual s, "
+         "in %.3f s, hash %016" G_GINT64_MODIFIER "x\n",
+         plan->seed, result.events, (double)result.ended / 1e6,
+         (double)(g_get_monotonic_time() - begun) / 1e6, result.hash);
   return EXIT_SUCCESS;
 }
 

@@ -1,5 +1,5 @@
-/* Runs any number of worlds on all processors, stops at the first that breaks an invariant, says how
-   to run it again, and makes it smaller. Each world that may abort runs in a child process. */
+/* Runs any number of worlds on all processors, stops at the first that breaks an invariant, says
+   how to run it again, and makes it smaller. Each world that may abort runs in a child process. */
 #ifndef MAL_SOAK_H
 #define MAL_SOAK_H
 
@@ -12,7 +12,7 @@ G_BEGIN_DECLS
      soak-X [-j N] FIRST LAST         all seeds from FIRST to LAST; the report at the end
      soak-X SEED [--without MASK] [--until SECONDS] [--size SIZE] [--trace FILE] [--plan]
                                       one world in this process (for a debugger)
-     soak-X --shrink SEED             reduces a failing world by delta debugging: items off, less time
+     soak-X --shrink SEED             reduces a failing world by delta debugging (items, then time)
 
    --plant N switches a bug of the harness on, to try all that. */
 int mal_soak_main(const MalWorldType *type, int argc, char **argv);

@@ -1,5 +1,5 @@
-/* Worlds of MADCAP from fixed seeds; tests/sim/soak-madcap runs any number of them. SEEDS is chosen so
-   that `make check` spends half a minute to a minute here; MAL_SIM_SEEDS in the environment says
+/* Worlds of MADCAP from fixed seeds; tests/sim/soak-madcap runs any number of them. SEEDS is chosen
+   so that `make check` spends half a minute to a minute here; MAL_SIM_SEEDS in the environment says
    another number (sanitizers). */
 #include "madcap-world.h"
 #include "soak.h"
@@ -33,8 +33,8 @@ static void run_seeds(MalWorldResult *sum)
   }
 }
 
-/* Else a world in which nothing happens would pass as well: all that a plan may hold, and all that is
-   counted, was seen. The rarest things happen once in 500 worlds. */
+/* Else a world in which nothing happens would pass as well: all that a plan may hold, and all that
+   is counted, was seen. The rarest things happen once in 500 worlds. */
 Test(sim_madcap, worlds_hold_and_everything_happens)
 {
   MalWorldResult sum = { 0 };
@@ -60,8 +60,8 @@ Test(sim_madcap, one_seed_is_one_run)
   cr_assert_neq(first, hash_of(8));
 }
 
-/* What is drawn and what an item does depends on the seed, not on what else happens: with everything
-   off but one server and one client, that client still does what it did. */
+/* What is drawn and what an item does depends on the seed, not on what else happens: with
+   everything off but one server and one client, that client still does what it did. */
 Test(sim_madcap, a_masked_world_runs)
 {
   g_autoptr(MalWorldPlan) plan = mal_world_plan_new(&mal_madcap_world_type, 5, MAL_WORLD_MEDIUM);

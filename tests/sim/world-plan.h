@@ -1,5 +1,5 @@
-/* What all soaks share, whatever protocol their worlds speak: a world's plan, what became of it, and
-   what a kind of world has to offer.
+/* What all soaks share, whatever protocol their worlds speak: a world's plan, what became of it,
+   and what a kind of world has to offer.
 
    The plan is data, drawn wholly from the seed before the world begins: settings, and a list of
    items (a server, a client, a crash at a certain time, ...). Each item has a seed of its own for

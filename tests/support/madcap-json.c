@@ -18,7 +18,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_object_put)
 
 static uint8_t buffer[MADCAP_MAX_LENGTH];
 
-/* ---- to JSON -------------------------------------------------------------------------------- */
+/* ---- to JSON --------------------------------------------------------------------------------- */
 
 static Json *number(uint64_t value)
 {
@@ -180,7 +180,7 @@ static void add_message(Json *out, const MadcapMessage *msg, MadcapContext conte
   json_object_object_add(out, "check", good ? NULL : fault_value(&fault));
 }
 
-/* ---- from JSON ------------------------------------------------------------------------------ */
+/* ---- from JSON ------------------------------------------------------------------------------- */
 
 static size_t unhex(const char *text, uint8_t *out, size_t size)
 {
@@ -356,7 +356,7 @@ static Json *field(Json *object, const char *name)
   return value;
 }
 
-/* ---- requests ------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static Json *encode(const char *text)
 {

@@ -53,8 +53,7 @@ AapNow aap_bed_clock(const AapNode *node)
   return (AapNow){ node->bed->now, AAP_BED_EPOCH + node->bed->now / AAP_US + node->skew_s };
 }
 
-/* ---- what a zone asks for
- * ------------------------------------------------------------------------ */
+/* ---- what a zone asks for -------------------------------------------------------------------- */
 
 static void launch(AapBed *bed, Flight *flight)
 {
@@ -239,8 +238,7 @@ static const AapZoneOps ops = {
   .note = on_note,
 };
 
-/* ---- the bed
- * ---------------------------------------------------------------------------------------- */
+/* ---- the bed --------------------------------------------------------------------------------- */
 
 static void sent_clear(gpointer data)
 {

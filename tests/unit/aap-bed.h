@@ -72,7 +72,7 @@ void aap_bed_crash(AapBed *bed, unsigned node); /* what is stored stays */
 void aap_bed_restart(AapBed *bed, unsigned node, bool with_disk);
 AapNow aap_bed_clock(const AapNode *node);
 /* A message of nobody's (from 192.0.2.200) or of FROM reaches NODE now. Spans "A-B;C-D", END in bed
- * seconds. */
+   seconds. */
 void aap_bed_inject(AapNode *node, const char *from, AapType type, uint32_t rseq, const char *spans,
                     int64_t end_s);
 void aap_bed_inject_octets(AapNode *node, const char *from, const uint8_t *octets, size_t length);
@@ -83,7 +83,7 @@ void aap_bed_inject_asa(AapNode *node, const char *from, const char *spans, int6
 unsigned aap_bed_count(const AapBed *bed, int node, AapType type, int64_t since,
                        const AapSent **last);
 /* Bed times in tenths of a second, relative to SINCE, of NODE's messages of TYPE: "0 10 30 70". The
- * caller frees. */
+   caller frees. */
 char *aap_bed_times(const AapBed *bed, int node, AapType type, int64_t since);
 MalSpan aap_bed_span(const char *text);
 /* SPANS ("A-B;C-D") become NODE's until END (bed seconds), as if it had won them. */

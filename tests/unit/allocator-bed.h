@@ -20,7 +20,7 @@ typedef struct {
 } Busy;
 
 /* Scopes: 0 and 1 have a /8 each, so that their Ethernet groups are the same; 2 is a /16; 3 and 4
- * are IPv6. */
+   are IPv6. */
 static const char *const scope_spans[] = {
   "239.0.0.0-239.255.255.255",        "235.0.0.0-235.255.255.255", "238.255.0.0-238.255.255.255",
   "ff18::-ff18::ffff:ffff:ffff:ffff", "ff15::-ff15::ffff:ffff",

@@ -1,5 +1,5 @@
-/* Authentication of AAP messages (draft-ietf-malloc-aap-04 section 6; doc/aap-authentication.md).
- */
+/* Authentication of AAP messages (draft-ietf-malloc-aap-04 section 6;
+   doc/aap-authentication.md). */
 #include "plugins/aap/aap-auth.h"
 #include "plugins/aap/aap-wire.h"
 

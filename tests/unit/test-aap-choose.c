@@ -39,7 +39,7 @@ static int pick(World *w, int low, int high)
   return g_rand_int_range(w->rand, low, high);
 }
 
-/* ---- random worlds -------------------------------------------------------------------------- */
+/* ---- random worlds --------------------------------------------------------------------------- */
 
 static void note_rank(MalSpan span, AapRank rank, void *data)
 {
@@ -144,7 +144,7 @@ static void world_clear(World *w)
   g_rand_free(w->rand);
 }
 
-/* ---- the rules ------------------------------------------------------------------------------ */
+/* ---- the rules ------------------------------------------------------------------------------- */
 
 static unsigned tier(const Cell *cell)
 {

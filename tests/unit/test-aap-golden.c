@@ -106,7 +106,7 @@ Test(aap_136, a_resent_announcement_keeps_the_body)
   cr_expect_eq(aap_encode_resent(MAL_FAMILY_NONE, 7, 0, d.msg.body, 28, out, 99), 0);
 }
 
-/* ---- broken in general ---------------------------------------------------------------------- */
+/* ---- broken in general ----------------------------------------------------------------------- */
 
 /* Cut where a range ends, what is left can be a message of fewer ranges; nowhere else. */
 static bool may_stop(const HexFile *hex, size_t length)
@@ -178,7 +178,7 @@ Test(decode, what_is_accepted_is_what_encoding_writes)
   aap_each_golden(mutations_never_confuse);
 }
 
-/* ---- for the dissector's test --------------------------------------------------------------- */
+/* ---- for the dissector's test ---------------------------------------------------------------- */
 
 static void add_packet(Pcap *pcap, unsigned index, const uint8_t *data, size_t length)
 {

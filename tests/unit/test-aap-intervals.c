@@ -157,7 +157,7 @@ Test(aap_intervals, sizes_saturate)
   MUST(aap_spans_size(spans) == ~(MalU128)0);
 }
 
-/* ---- sets ----------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static void check_set(const Toy *toy, const GArray *spans, const bool *cells)
 {

@@ -131,7 +131,7 @@ Test(aap_own, a_disk_that_fails_is_tried_again)
 }
 
 /* Two writes under one first address: what the first confirmation says is not the state asked for
- * last. */
+   last. */
 Test(aap_own, the_last_write_counts)
 {
   AapBed *bed = bed_of(1);

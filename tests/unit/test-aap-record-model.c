@@ -43,7 +43,7 @@ static int pick(Model *m, int low, int high)
   return g_rand_int_range(m->rand, low, high);
 }
 
-/* ---- the model ------------------------------------------------------------------------------ */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 static void model_ended(Model *m, unsigned i, MalTime end)
 {
@@ -108,7 +108,7 @@ static AapRank model_rank(const Model *m, unsigned i)
   return AAP_RANK_FREE;
 }
 
-/* ---- checks --------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 typedef struct {
   const Model *m;
@@ -230,7 +230,7 @@ static void check_changes(Model *m)
       MUST(llabs(m->stored[i] - m->foreign[i].end) <= params.end_tolerance_s);
 }
 
-/* ---- what happens --------------------------------------------------------------------------- */
+/* ---- what happens ---------------------------------------------------------------------------- */
 
 static MalTime some_end(Model *m)
 {

@@ -183,7 +183,7 @@ Test(aap_record, effective_ends_follow_the_space)
   expect(record, at(200), "0-9=1000/1 ", "");
 }
 
-/* ---- requests ------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 Test(aap_record, aap_122_a_request_is_kept_once)
 {
@@ -256,7 +256,7 @@ Test(aap_record, aap_131_satisfied_requests_leave)
   }
 }
 
-/* ---- bounds (AAP-169) ----------------------------------------------------------------------- */
+/* ---- bounds (AAP-169) ------------------------------------------------------------------------ */
 
 static size_t entries(const AapRecord *record)
 {

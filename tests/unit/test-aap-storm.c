@@ -6,7 +6,8 @@
 #define SCOPE "239.255.0.0-239.255.255.255"
 
 /* Two pools that lose to each other, each at once with another set, went on as fast as the network
-   carried it: after the first loss there is a pause (3.2.6 leaves open when another set is tried). */
+   carried it: after the first loss there is a pause (3.2.6 leaves open when another set is
+   tried). */
 Test(aap_storm, AAP_105_a_pool_that_loses_again_pauses)
 {
   AapBed *bed = aap_bed_new(SCOPE, false, 1);

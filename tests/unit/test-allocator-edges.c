@@ -65,7 +65,7 @@ Test(allocator_edges, what_is_not_blocked_out_can_not_be_unblocked)
 }
 
 /* Reserves have numbers of their own, which may be those of leases: a renewal looks through its own
- * lease only. */
+   lease only. */
 Test(allocator_edges, a_renewal_does_not_ignore_a_reserve_of_its_number)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.3", 1000 } };
@@ -129,7 +129,7 @@ Test(allocator_edges, earliest_near_the_end_of_time)
 }
 
 /* A range over the border of two planes, cells that do not divide it, periods before and after the
- * instant. */
+   instant. */
 Test(allocator_edges, map_over_a_border_in_uneven_cells)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.127.255.251-239.128.1.4", 100 } };
@@ -232,8 +232,7 @@ Test(allocator_edges, a_range_goes_with_thousands_of_leases)
   mal_allocator_check(a);
 }
 
-/* ---- the tree alone
- * ------------------------------------------------------------------------------ */
+/* ---- the tree alone -------------------------------------------------------------------------- */
 
 /* A plane with a number that the short form of a period has no room for is kept in full. */
 Test(allocator_index, planes_beyond_the_short_form)

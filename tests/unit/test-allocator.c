@@ -1,4 +1,5 @@
-/* The rules of core/allocator.h, one by one. What no list of cases can cover is in test-allocator-model.c. */
+/* The rules of core/allocator.h, one by one. What no list of cases can cover is in
+   test-allocator-model.c. */
 #include "tests/unit/allocator-bed.h"
 
 #include <string.h>
@@ -6,8 +7,10 @@
 Test(allocator, ranges_refused)
 {
   static const struct { unsigned scope; const char *span; MalErrorCode code; } cases[] = {
-    { 0, "239.1.0.0-239.1.0.255", MAL_ERROR_EXISTS }, { 0, "239.0.9.0-239.9.0.0", MAL_ERROR_EXISTS },
-    { 0, "239.1.1.0-239.1.1.9", MAL_ERROR_EXISTS }, { 0, "238.0.0.0-238.0.0.9", MAL_ERROR_INVALID },
+    { 0, "239.1.0.0-239.1.0.255", MAL_ERROR_EXISTS },
+    { 0, "239.0.9.0-239.9.0.0", MAL_ERROR_EXISTS },
+    { 0, "239.1.1.0-239.1.1.9", MAL_ERROR_EXISTS },
+    { 0, "238.0.0.0-238.0.0.9", MAL_ERROR_INVALID },
     { 3, "ff18::8000:0-ff18::100:8000:0", MAL_ERROR_INVALID },
   };
   static const Range ranges[MAX_RANGES] = { { 0, "239.1.0.0-239.1.255.255", 9 } };
@@ -25,20 +28,30 @@ Test(allocator, ranges_refused)
   mal_allocator_check(a);
 }
 
-/* What is never given out: the flood-prone groups (RFC 4541 2.1.2 (2)), the top of a scope (RFC 2365 9), group ids of others
-   (RFC 10028 3). */
+/* What is never given out: the flood-prone groups (RFC 4541 2.1.2 (2)), the top of a scope
+   (RFC 2365 9), group ids of others (RFC 10028 3). */
 Test(allocator, never_given_out)
 {
-  static const struct { unsigned scope; const char *range, *free[4], *never[4]; uint64_t usable; } cases[] = {
-    { 0, "239.0.0.0-239.0.3.255", { "239.0.1.0-239.0.3.255" }, { "239.0.0.0", "239.0.0.255" }, 768 },
-    { 0, "239.127.255.0-239.128.1.255", { "239.127.255.0-239.127.255.255", "239.128.1.0-239.128.1.255" },
+  static const struct {
+    unsigned scope;
+    const char *range, *free[4], *never[4];
+    uint64_t usable;
+  } cases[] = {
+    { 0, "239.0.0.0-239.0.3.255", { "239.0.1.0-239.0.3.255" },
+      { "239.0.0.0", "239.0.0.255" }, 768 },
+    { 0, "239.127.255.0-239.128.1.255",
+      { "239.127.255.0-239.127.255.255", "239.128.1.0-239.128.1.255" },
       { "239.128.0.0", "239.128.0.255", "239.127.255.255-239.128.0.0" }, 512 },
     { 0, "239.255.254.0-239.255.255.255", { "239.255.254.0-239.255.254.255" },
       { "239.255.255.0", "239.255.255.255", "239.255.254.255-239.255.255.0" }, 256 },
-    { 3, "ff18::7fff:ff00-ff18::8000:ff", { "ff18::8000:0-ff18::8000:ff" }, { "ff18::7fff:ffff" }, 256 },
-    { 3, "ff18::8fff:ff00-ff18::9000:ff", { "ff18::8fff:ff00-ff18::8fff:ffff" }, { "ff18::9000:0" }, 256 },
-    { 3, "ff18::5:9000:0-ff18::6:8000:1", { "ff18::6:8000:0-ff18::6:8000:1" }, { "ff18::5:9000:0" }, 2 },
-    { 3, "ff18::5:8fff:fff0-ff18::6:8000:1", { "ff18::5:8fff:fff0-ff18::5:8fff:ffff", "ff18::6:8000:0-ff18::6:8000:1" },
+    { 3, "ff18::7fff:ff00-ff18::8000:ff", { "ff18::8000:0-ff18::8000:ff" },
+      { "ff18::7fff:ffff" }, 256 },
+    { 3, "ff18::8fff:ff00-ff18::9000:ff", { "ff18::8fff:ff00-ff18::8fff:ffff" },
+      { "ff18::9000:0" }, 256 },
+    { 3, "ff18::5:9000:0-ff18::6:8000:1", { "ff18::6:8000:0-ff18::6:8000:1" },
+      { "ff18::5:9000:0" }, 2 },
+    { 3, "ff18::5:8fff:fff0-ff18::6:8000:1",
+      { "ff18::5:8fff:fff0-ff18::5:8fff:ffff", "ff18::6:8000:0-ff18::6:8000:1" },
       { "ff18::5:9000:0", "ff18::5:ffff:ffff", "ff18::6:0:0" }, 18 },
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
@@ -48,7 +61,8 @@ Test(allocator, never_given_out)
     for (size_t k = 0; k < 4 && cases[i].free[k] != NULL; k++)
       cr_expect(mal_allocator_is_free(a, &fit, block(cases[i].free[k])), "%s", cases[i].free[k]);
     for (size_t k = 0; k < 4 && cases[i].never[k] != NULL; k++)
-      cr_expect_not(mal_allocator_is_free(a, &fit, block(cases[i].never[k])), "%s", cases[i].never[k]);
+      cr_expect_not(mal_allocator_is_free(a, &fit, block(cases[i].never[k])), "%s",
+                    cases[i].never[k]);
     cr_expect_eq(mal_allocator_stats(a, -1).owned, cases[i].usable, "case %zu", i);
     g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(MalBlock));
     fit.count = 5000;
@@ -59,11 +73,17 @@ Test(allocator, never_given_out)
 Test(allocator, shortest_range_that_suffices_and_named_addresses)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.3.0.0-239.3.0.9", MAL_FOREVER }, { 0, "239.1.0.0-239.1.0.9", 100 }, { 0, "239.2.0.0-239.2.0.9", 200 },
+    { 0, "239.3.0.0-239.3.0.9", MAL_FOREVER },
+    { 0, "239.1.0.0-239.1.0.9", 100 },
+    { 0, "239.2.0.0-239.2.0.9", 200 },
   };
   static const struct { MalTime until; uint32_t count; const char *in; } cases[] = {
-    { 100, 1, "239.1.0.0-239.1.0.9" }, { 100, 10, "239.1.0.0-239.1.0.9" }, { 101, 1, "239.2.0.0-239.2.0.9" },
-    { 200, 3, "239.2.0.0-239.2.0.9" }, { 201, 1, "239.3.0.0-239.3.0.9" }, { MAL_FOREVER, 9, "239.3.0.0-239.3.0.9" },
+    { 100, 1, "239.1.0.0-239.1.0.9" },
+    { 100, 10, "239.1.0.0-239.1.0.9" },
+    { 101, 1, "239.2.0.0-239.2.0.9" },
+    { 200, 3, "239.2.0.0-239.2.0.9" },
+    { 201, 1, "239.3.0.0-239.3.0.9" },
+    { MAL_FOREVER, 9, "239.3.0.0-239.3.0.9" },
     { 100, 11, NULL },
   };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
@@ -127,8 +147,10 @@ Test(allocator, the_same_seed_gives_the_same_and_another_one_another)
 Test(allocator, ethernet_groups_across_scopes)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.0.0.0-239.255.255.255", MAL_FOREVER }, { 1, "235.5.0.0-235.5.255.255", MAL_FOREVER },
-    { 2, "238.255.0.0-238.255.255.255", MAL_FOREVER }, { 3, "ff18::1:8000:0-ff18::2:8000:ffff", MAL_FOREVER },
+    { 0, "239.0.0.0-239.255.255.255", MAL_FOREVER },
+    { 1, "235.5.0.0-235.5.255.255", MAL_FOREVER },
+    { 2, "238.255.0.0-238.255.255.255", MAL_FOREVER },
+    { 3, "ff18::1:8000:0-ff18::2:8000:ffff", MAL_FOREVER },
     { 4, "ff15::8000:0-ff15::8000:ffff", MAL_FOREVER },
   };
   static const struct { const char *busy, *asked; unsigned scope; bool shared; } cases[] = {
@@ -141,14 +163,17 @@ Test(allocator, ethernet_groups_across_scopes)
     { "239.5.1.7", "ff15::8000:107", 4, false },
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
-    for (MalEthernetPolicy policy = MAL_ETHERNET_DISTINCT; policy <= MAL_ETHERNET_IGNORE; policy++) {
+    for (MalEthernetPolicy policy = MAL_ETHERNET_DISTINCT; policy <= MAL_ETHERNET_IGNORE;
+         policy++) {
       g_autoptr(MalAllocator) a = allocator(policy, ranges);
       cr_assert(mal_allocator_take(a, block(cases[i].busy), 10, 20, 1));
       bool same = strcmp(cases[i].busy, cases[i].asked) == 0;
       bool expected = !cases[i].shared || (policy != MAL_ETHERNET_DISTINCT && !same);
       MalFit fit = fit_of(cases[i].scope, 15, 16, 1), before = fit_of(cases[i].scope, 5, 10, 1);
-      cr_expect_eq(mal_allocator_is_free(a, &fit, block(cases[i].asked)), expected, "%d case %zu", policy, i);
-      cr_expect(mal_allocator_is_free(a, &before, block(cases[i].asked)), "at another time, case %zu", i);
+      cr_expect_eq(mal_allocator_is_free(a, &fit, block(cases[i].asked)), expected, "%d case %zu",
+                   policy, i);
+      cr_expect(mal_allocator_is_free(a, &before, block(cases[i].asked)),
+                "at another time, case %zu", i);
       fit.ignore_owner = 1;
       cr_expect(mal_allocator_is_free(a, &fit, block(cases[i].asked)), "renewed, case %zu", i);
       fit.ignore_owner = 0;
@@ -176,7 +201,8 @@ Test(allocator, ranges_come_and_go_under_distinct)
   cr_expect_not(mal_allocator_is_free(a, &fit, block("235.5.0.64")));
   cr_expect_eq(mal_allocator_stats(a, -1).busy, 1);
   cr_expect_not(mal_allocator_take(a, block("239.5.0.1"), 0, 9, 3), "in no range");
-  cr_expect_not(mal_allocator_take(a, block("235.5.0.255-235.5.1.0"), 0, 9, 3), "partly in no range");
+  cr_expect_not(mal_allocator_take(a, block("235.5.0.255-235.5.1.0"), 0, 9, 3),
+                "partly in no range");
   cr_expect_not(mal_allocator_take(a, block("235.5.0.1"), 9, 9, 3), "an empty period");
   mal_allocator_check(a);
 }
@@ -191,7 +217,8 @@ Test(allocator, prefer_falls_back)
   MalFit fit = fit_of(1, 0, 100, 4);
   MalBlock got;
   cr_assert(mal_allocator_find_run(a, &fit, &got));
-  cr_expect(mal_address_equal(got.first, block("235.5.0.8").first), "the four with groups of their own");
+  cr_expect(mal_address_equal(got.first, block("235.5.0.8").first),
+            "the four with groups of their own");
   fit.count = 8;
   cr_assert(mal_allocator_find_run(a, &fit, &got), "all, where it must be");
   cr_assert(mal_allocator_take(a, block("235.5.0.8-235.5.0.11"), 0, 100, 2));
@@ -226,7 +253,9 @@ Test(allocator, advance_reservations)
 {
   static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.9", 1000 } };
   static const Busy busy[] = {
-    { "239.5.0.0-239.5.0.3", 100, 200 }, { "239.5.0.2-239.5.0.5", 300, 400 }, { "239.5.0.6-239.5.0.9", 50, 500 },
+    { "239.5.0.0-239.5.0.3", 100, 200 },
+    { "239.5.0.2-239.5.0.5", 300, 400 },
+    { "239.5.0.6-239.5.0.9", 50, 500 },
   };
   static const struct { MalTime from, until; uint32_t count; const char *run; } cases[] = {
     { 0, 50, 10, "239.5.0.0-239.5.0.9" },                  /* before all */
@@ -287,25 +316,42 @@ Test(allocator, padded_periods)
 Test(allocator, longest_until_and_earliest)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.5.0.0-239.5.0.3", 1000 }, { 1, "235.6.0.0-235.6.0.3", MAL_FOREVER }, { 2, "238.255.9.0-238.255.9.9", 50 },
+    { 0, "239.5.0.0-239.5.0.3", 1000 },
+    { 1, "235.6.0.0-235.6.0.3", MAL_FOREVER },
+    { 2, "238.255.9.0-238.255.9.9", 50 },
   };
   static const Busy busy[] = {
-    { "239.5.0.0-239.5.0.1", 100, 200 }, { "239.5.0.2-239.5.0.3", 300, 400 }, { "235.6.0.0-235.6.0.3", 10, 20 },
+    { "239.5.0.0-239.5.0.1", 100, 200 },
+    { "239.5.0.2-239.5.0.3", 300, 400 },
+    { "235.6.0.0-235.6.0.3", 10, 20 },
     { "238.255.9.0-238.255.9.9", 0, 45 },
   };
-  static const struct { unsigned scope; uint32_t count; MalTime from, longest, length, latest, earliest; } cases[] = {
-    { 0, 1, 0, 300, 500, 900, 200 }, { 0, 2, 0, 300, 500, 900, 200 }, { 0, 3, 0, 100, 500, 900, 400 },
-    { 0, 4, 0, 100, 500, 399, MAL_FOREVER }, { 0, 5, 0, MAL_BEGINNING, 1, 900, MAL_FOREVER },
-    { 0, 1, 200, 1000, 600, 900, 201 }, { 0, 1, 250, 1000, 800, 900, MAL_FOREVER },
-    { 0, 3, 150, MAL_BEGINNING, 100, 900, 200 }, { 0, 1, 1000, MAL_BEGINNING, 1, 2000, MAL_FOREVER },
-    { 1, 4, 20, MAL_FOREVER, 99, 30, 21 }, { 1, 4, 15, MAL_BEGINNING, 99, 30, 20 }, { 1, 1, 0, 10, 99, 30, 20 },
-    { 2, 1, 10, MAL_BEGINNING, 5, 90, 45 }, { 2, 2, 10, MAL_BEGINNING, 6, 90, MAL_FOREVER },
+  static const struct {
+    unsigned scope;
+    uint32_t count;
+    MalTime from, longest, length, latest, earliest;
+  } cases[] = {
+    { 0, 1, 0, 300, 500, 900, 200 },
+    { 0, 2, 0, 300, 500, 900, 200 },
+    { 0, 3, 0, 100, 500, 900, 400 },
+    { 0, 4, 0, 100, 500, 399, MAL_FOREVER },
+    { 0, 5, 0, MAL_BEGINNING, 1, 900, MAL_FOREVER },
+    { 0, 1, 200, 1000, 600, 900, 201 },
+    { 0, 1, 250, 1000, 800, 900, MAL_FOREVER },
+    { 0, 3, 150, MAL_BEGINNING, 100, 900, 200 },
+    { 0, 1, 1000, MAL_BEGINNING, 1, 2000, MAL_FOREVER },
+    { 1, 4, 20, MAL_FOREVER, 99, 30, 21 },
+    { 1, 4, 15, MAL_BEGINNING, 99, 30, 20 },
+    { 1, 1, 0, 10, 99, 30, 20 },
+    { 2, 1, 10, MAL_BEGINNING, 5, 90, 45 },
+    { 2, 2, 10, MAL_BEGINNING, 6, 90, MAL_FOREVER },
     { 3, 1, 10, MAL_BEGINNING, 6, 90, MAL_FOREVER },
   };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   take_all(a, busy, COUNT(busy));
   for (size_t i = 0; i < COUNT(cases); i++) {
-    MalFit fit = fit_of(cases[i].scope, cases[i].from, cases[i].from + cases[i].length, cases[i].count);
+    MalFit fit = fit_of(cases[i].scope, cases[i].from, cases[i].from + cases[i].length,
+                        cases[i].count);
     MalTime longest = mal_allocator_longest_until(a, &fit);
     MalTime earliest = mal_allocator_earliest(a, &fit, cases[i].latest);
     cr_expect_eq(longest, cases[i].longest, "case %zu: %" G_GINT64_FORMAT, i, longest);
@@ -318,30 +364,44 @@ Test(allocator, longest_until_and_earliest)
 Test(allocator, reserves_and_excludes)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.5.0.0-239.5.0.255", 100 }, { 1, "235.5.0.0-235.5.0.255", 100 }, { 3, "ff18::8000:0-ff18::8000:ff", 100 },
+    { 0, "239.5.0.0-239.5.0.255", 100 },
+    { 1, "235.5.0.0-235.5.0.255", 100 },
+    { 3, "ff18::8000:0-ff18::8000:ff", 100 },
   };
-  static const struct { const char *out; bool reserved; const char *asked; unsigned scope; bool distinct, ignore; } cases[] = {
-    { "239.5.0.9", true, "239.5.0.9", 0, false, false }, { "239.5.0.9", false, "239.5.0.9", 0, false, false },
-    { "239.5.0.9", true, "235.5.0.9", 1, false, true }, { "239.5.0.9", false, "235.5.0.9", 1, true, true },
+  static const struct {
+    const char *out;
+    bool reserved;
+    const char *asked;
+    unsigned scope;
+    bool distinct, ignore;
+  } cases[] = {
+    { "239.5.0.9", true, "239.5.0.9", 0, false, false },
+    { "239.5.0.9", false, "239.5.0.9", 0, false, false },
+    { "239.5.0.9", true, "235.5.0.9", 1, false, true },
+    { "239.5.0.9", false, "235.5.0.9", 1, true, true },
     { "239.5.0.9", true, "235.5.0.8", 1, true, true },
-    { "224.5.0.0-224.5.0.15", true, "239.5.0.15", 0, false, true },       /* in no range */
+    { "224.5.0.0-224.5.0.15", true, "239.5.0.15", 0, false, true }, /* in no range */
     { "224.5.0.0-224.5.0.15", false, "239.5.0.15", 0, true, true },
-    { "224.4.0.0-224.132.0.0", true, "239.5.0.15", 0, false, true },      /* all groups */
-    { "224.127.0.0-224.133.0.20", true, "239.5.0.20", 0, false, true },   /* over the end of the groups */
+    { "224.4.0.0-224.132.0.0", true, "239.5.0.15", 0, false, true }, /* all groups */
+    /* over the end of the groups */
+    { "224.127.0.0-224.133.0.20", true, "239.5.0.20", 0, false, true },
     { "224.127.0.0-224.133.0.20", true, "239.5.0.21", 0, true, true },
     { "ff0e::8000:3-ff0e::8000:4", true, "ff18::8000:4", 3, false, true },
     { "ff0e::-ff0f::", true, "ff18::8000:4", 3, false, true },
   };
   for (size_t i = 0; i < COUNT(cases); i++) {
-    for (MalEthernetPolicy policy = MAL_ETHERNET_DISTINCT; policy <= MAL_ETHERNET_IGNORE; policy++) {
+    for (MalEthernetPolicy policy = MAL_ETHERNET_DISTINCT; policy <= MAL_ETHERNET_IGNORE;
+         policy++) {
       g_autoptr(MalAllocator) a = allocator(policy, ranges);
       MalFit fit = fit_of(cases[i].scope, 0, 100, 1);
       bool expected = policy == MAL_ETHERNET_DISTINCT ? cases[i].distinct : cases[i].ignore;
       mal_allocator_block_out(a, span(cases[i].out), cases[i].reserved);
-      cr_expect_eq(mal_allocator_is_free(a, &fit, block(cases[i].asked)), expected, "%d case %zu", policy, i);
+      cr_expect_eq(mal_allocator_is_free(a, &fit, block(cases[i].asked)), expected, "%d case %zu",
+                   policy, i);
       mal_allocator_block_out(a, span(cases[i].out), cases[i].reserved);
       mal_allocator_unblock(a, span(cases[i].out), cases[i].reserved);
-      cr_expect_eq(mal_allocator_is_free(a, &fit, block(cases[i].asked)), expected, "blocked out twice, case %zu", i);
+      cr_expect_eq(mal_allocator_is_free(a, &fit, block(cases[i].asked)), expected,
+                   "blocked out twice, case %zu", i);
       mal_allocator_check(a);
       mal_allocator_unblock(a, span(cases[i].out), cases[i].reserved);
       cr_expect(mal_allocator_is_free(a, &fit, block(cases[i].asked)), "unblocked, case %zu", i);
@@ -359,7 +419,8 @@ Test(allocator, a_reserve_over_a_live_lease_keeps_the_lease)
   MalFit fit = fit_of(0, 0, 50, 1);
   fit.ignore_owner = 1;
   cr_expect(mal_allocator_is_free(a, &fit, block("239.5.0.2-239.5.0.3")));
-  cr_expect_not(mal_allocator_is_free(a, &fit, block("239.5.0.4")), "reserved now, for its holder, too");
+  cr_expect_not(mal_allocator_is_free(a, &fit, block("239.5.0.4")),
+                "reserved now, for its holder, too");
   mal_allocator_give(a, block("239.5.0.2-239.5.0.5"), 1);
   fit.ignore_owner = 0;
   cr_expect_not(mal_allocator_is_free(a, &fit, block("239.5.0.4")));
@@ -372,7 +433,9 @@ Test(allocator, a_reserve_over_a_live_lease_keeps_the_lease)
 Test(allocator, shortage)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.5.0.0-239.5.2.255", 100 }, { 0, "239.6.0.0-239.6.0.99", 50 }, { 1, "235.5.0.0-235.5.255.255", 100 },
+    { 0, "239.5.0.0-239.5.2.255", 100 },
+    { 0, "239.6.0.0-239.6.0.99", 50 },
+    { 1, "235.5.0.0-235.5.255.255", 100 },
   };
   g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
   mal_allocator_block_out(a, span("239.5.0.0-239.5.0.9"), true);
@@ -401,10 +464,17 @@ Test(allocator, shortage)
 Test(allocator, map)
 {
   static const Range ranges[MAX_RANGES] = {
-    { 0, "239.5.0.0-239.5.0.99", 100 }, { 0, "239.6.0.0-239.6.0.99", 50 }, { 1, "235.5.0.0-235.5.0.99", 50 },
+    { 0, "239.5.0.0-239.5.0.99", 100 },
+    { 0, "239.6.0.0-239.6.0.99", 50 },
+    { 1, "235.5.0.0-235.5.0.99", 50 },
   };
-  static const struct { const char *first; uint64_t size, owned, leased, reserved, excluded; } want[] = {
-    { "239.5.0.0", 50, 45, 10, 0, 5 }, { "239.5.0.50", 50, 50, 20, 7, 0 }, { "239.6.0.0", 50, 50, 0, 0, 0 },
+  static const struct {
+    const char *first;
+    uint64_t size, owned, leased, reserved, excluded;
+  } want[] = {
+    { "239.5.0.0", 50, 45, 10, 0, 5 },
+    { "239.5.0.50", 50, 50, 20, 7, 0 },
+    { "239.6.0.0", 50, 50, 0, 0, 0 },
     { "239.6.0.50", 50, 50, 1, 0, 0 },
   };
   for (MalEthernetPolicy policy = MAL_ETHERNET_DISTINCT; policy <= MAL_ETHERNET_IGNORE; policy++) {
@@ -450,7 +520,8 @@ Test(allocator, expired_periods_linger)
   fit.until = 301;
   cr_expect_not(mal_allocator_find_run(a, &fit, &got));
   fit.count = 5;
-  cr_expect(mal_allocator_find_run(a, &fit, &got) && got.first.value == block("239.5.0.5").first.value);
+  cr_expect(mal_allocator_find_run(a, &fit, &got) &&
+            got.first.value == block("239.5.0.5").first.value);
 }
 
 Test(allocator, bounds_of_the_address_space)

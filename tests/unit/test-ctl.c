@@ -1,5 +1,5 @@
-/* mallocctl without a daemon: words to parameters, text and tables for a terminal, exit statuses.
- */
+/* mallocctl without a daemon: words to parameters, text and tables for a terminal, exit
+   statuses. */
 #include <config.h>
 
 #include "core/ctl.h"

@@ -345,7 +345,7 @@ Test(example_plugin, all_of_layer_3_hear_of_demand)
   lab_free(&lab);
 }
 
-/* ---- check ---------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 Test(example_plugin, check_names_the_place_and_the_cause)
 {

@@ -1,5 +1,5 @@
-/* The engine where it is full, where its short forms end, and where two batches are on their way.
- */
+/* The engine where it is full, where its short forms end, and where two batches are on their
+   way. */
 #include "core/store-private.h"
 #include "tests/unit/leases-bed.h"
 

@@ -69,7 +69,7 @@ Test(leases_cases, a_hold_and_the_request_after_it)
 }
 
 /* Holding again is no more than holding once; who else holds under the identifier is another
- * client. */
+   client. */
 Test(leases_cases, holding_again)
 {
   static const struct {
@@ -209,7 +209,7 @@ Test(leases_cases, ethernet_groups_in_the_sentence)
 }
 
 /* A lease that ends before the period, or begins after it, is not in the way: what then is, is
- * counted. */
+   counted. */
 Test(leases_cases, named_addresses_at_another_time)
 {
   Bed b = bed_of(SCOPES LAB "exclude=239.255.1.9\n");
@@ -336,8 +336,8 @@ Test(leases_cases, who_stays_is_told_when_another_goes)
   bed_clear(&b);
 }
 
-/* What is on its way is counted by scope; a watcher that only comes by is told of nothing before.
- */
+/* What is on its way is counted by scope; a watcher that only comes by is told of nothing
+   before. */
 Test(leases_cases, pending_by_scope)
 {
   Bed b = bed_of(SCOPES LAB "[range o]\nscope=org\nfirst=239.192.1.0\nlast=239.192.1.15\n");

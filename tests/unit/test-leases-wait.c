@@ -161,7 +161,7 @@ Test(leases_wait, a_renewal_beyond_what_is_available_asks_for_nothing)
 }
 
 /* What is asked of layer 2 is what all want in a scope who don't name addresses, an offer's
- * included. */
+   included. */
 Test(leases_wait, what_is_wanted_in_all)
 {
   World w = world_of(SCOPES LAB ORG);

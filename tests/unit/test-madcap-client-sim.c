@@ -446,7 +446,7 @@ Test(madcap_client_sim, a_daemon_that_stops_fails_who_waits)
   world_free(&w);
 }
 
-/* ---- Retry After ---------------------------------------------------------------------- */
+/* ---- Retry After ----------------------------------------------------------------------------- */
 
 static void on_demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
                       void *data)
@@ -485,8 +485,7 @@ Test(madcap_client_sim, waits_for_a_server_that_acquires_space_2_13_2)
   world_free(&w);
 }
 
-/* ---- callers ----------------------------------------------------------------------------------
- */
+/* ---- callers --------------------------------------------------------------------------------- */
 
 typedef struct {
   bool gone, answered;

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-/* ---- table 5 -------------------------------------------------------------------------------- */
+/* ---- table 5 --------------------------------------------------------------------------------- */
 
 /* The RFC's table once more, read from its pages column by column: what a message MUST and MAY
    have; all else it MUST NOT. Option 17 is RFC 2907 3.3's. */
@@ -84,7 +84,7 @@ Test(rfc2730_table_5, check_names_the_option)
   }
 }
 
-/* ---- the encoder ---------------------------------------------------------------------------- */
+/* ---- the encoder ----------------------------------------------------------------------------- */
 
 static bool nothing_nests(size_t x, size_t y, void *data)
 {
@@ -298,7 +298,7 @@ Test(encode, blocks_over_65535_addresses_are_cut)
   }
 }
 
-/* ---- limits of lists ------------------------------------------------------------------------ */
+/* ---- limits of lists ------------------------------------------------------------------------- */
 
 static uint8_t large[MADCAP_MAX_LENGTH];
 
@@ -404,7 +404,7 @@ Test(rfc2907_3_2, matrices_of_every_size_come_back)
   }
 }
 
-/* ---- names and descriptions ----------------------------------------------------------------- */
+/* ---- names and descriptions ------------------------------------------------------------------ */
 
 Test(names, every_number_has_one)
 {

@@ -151,7 +151,7 @@ Test(golden, nesting_matrix_of_rfc2907_figure_4)
   cr_expect_not(madcap_nests(&d.msg, 0, 7));
 }
 
-/* ---- broken in general ---------------------------------------------------------------------- */
+/* ---- broken in general ----------------------------------------------------------------------- */
 
 static void ignored_at_every_length(const char *path, const HexFile *hex)
 {
@@ -201,7 +201,7 @@ Test(decode, what_is_accepted_survives_encoding)
   each_golden(mutations_never_confuse);
 }
 
-/* ---- for the dissector's test --------------------------------------------------------------- */
+/* ---- for the dissector's test ---------------------------------------------------------------- */
 
 static MalEndpoint endpoint(const char *text)
 {

@@ -148,7 +148,8 @@ Test(rfc2909_8_3, update_errors_that_close)
       "002e 03 00 03 01 " A4("0028 03 00 00 04 0000", IDS, "e9fc0000", "ffffff00") " 03 01 ff ff" },
     /* the second attribute alone is sent back; the first is not taken either */
     { "8.3 second", "004c 02 00 " GOOD4 " "
-      A4("0024 03 00 00 0c 0000", IDS, "00000000", "00000000"), 3, 13, 45, "002a 03 00 03 0d " A4("0024 03 00 00 0c 0000", IDS, "00000000", "00000000") },
+      A4("0024 03 00 00 0c 0000", IDS, "00000000", "00000000"), 3, 13, 45,
+      "002a 03 00 03 0d " A4("0024 03 00 00 0c 0000", IDS, "00000000", "00000000") },
   };
 #undef ATTRIBUTE
   check_rows(rows, G_N_ELEMENTS(rows), true);

@@ -1,8 +1,7 @@
 /* Available and owned at their edges: what is not there, what the arbiter is asked for. */
 #include "tests/unit/space-bed.h"
 
-/* ---- what is said of ranges that are not there ------------------------------------------------
- */
+/* ---- what is said of ranges that are not there ----------------------------------------------- */
 
 Test(space_edges, a_range_that_is_not_there)
 {
@@ -80,8 +79,7 @@ Test(space_edges, a_plan_that_says_a_name_of_another_place)
   }
 }
 
-/* ---- what is put to the arbiter ----------------------------------------------------------------
- */
+/* ---- what is put to the arbiter -------------------------------------------------------------- */
 
 /* What is owned, or with the arbiter, is left out, wherever it lies. */
 Test(space_edges, gaps_between_what_is_owned_and_asked)
@@ -122,8 +120,8 @@ Test(space_edges, gaps_between_what_is_owned_and_asked)
   cr_expect(mal_space_is_deciding(b.space, l));
   cr_expect_not(mal_space_is_deciding(
       b.space, mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.1.1.0"))->scope));
-  /* The second is granted, though the first is still thought about; its range lasts longer by now.
-   */
+  /* The second is granted, though the first is still thought about; its range lasts longer by
+     now. */
   cr_assert(mal_space_set_until(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"), 1000, NULL));
   mal_space_decide(b.space, g_array_index(b.asked, Asked, 1).ticket, true);
   cr_expect_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.1.8"))->until, 1000);
