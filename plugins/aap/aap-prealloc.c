@@ -287,7 +287,7 @@ void aap_prealloc_release(AapZone *zone, MalSpan span)
   for (guint i = zone->pool->preallocs->len; i-- > 0;) {
     AapPrealloc *p = at(zone, i);
     aap_spans_subtract(p->spans, span);
-    if (p->spans->len == 0)
+    if (p->spans->len == 0 && p->missing == 0)
       drop(zone, p);
   }
 }
