@@ -141,9 +141,28 @@ static AapAnnouncement *with_room(const AapZone *zone, size_t n, const AapAnnoun
   return NULL;
 }
 
+/* With BLOCK in it, TO still fits one message: neighbours of one end are no single range where what
+   is available between them has a hole. Else it would be split, and joined again, for ever. */
+static bool stays_whole(const AapZone *zone, const AapAnnouncement *to, const AapBlock *block)
+{
+  g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(AapExtent));
+  guint at = place(to, block->span.first);
+  for (guint i = 0; i <= to->blocks->len; i++) {
+    if (i == at)
+      aap_owns_effective(zone, block->span, block->end, join, ranges);
+    if (i == to->blocks->len)
+      break;
+    const AapBlock *other = g_ptr_array_index(to->blocks, i);
+    aap_owns_effective(zone, other->span, other->end, join, ranges);
+  }
+  return ranges->len <= aap_zone_fits(zone);
+}
+
 static bool move_on(AapZone *zone, AapBlock *block)
 {
   AapAnnouncement *from = block->announcement, *to = beside(zone->owns, block, from);
+  if (to != NULL && !stays_whole(zone, to, block))
+    to = NULL;
   if (to == NULL) {
     size_t n = count_alone(zone, block);
     to = with_room(zone, n, from);
