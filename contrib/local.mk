@@ -52,7 +52,7 @@ EXTRA_DIST += contrib/run-tests.sh
 EXTRA_DIST += contrib/quickstart.sh
 # To be copied into the personal Lua plugin folder of Wireshark.
 wiresharkdir = $(pkgdatadir)/wireshark
-dist_wireshark_DATA = contrib/wireshark/aap.lua contrib/wireshark/madcap.lua
+dist_wireshark_DATA = contrib/wireshark/aap.lua contrib/wireshark/madcap.lua contrib/wireshark/masc.lua
 
 EXTRA_DIST += \
   contrib/mallocd.pc.in \
