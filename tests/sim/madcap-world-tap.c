@@ -136,6 +136,18 @@ bool world_is_renewing(const Promise *p, uint32_t xid)
   return false;
 }
 
+/* No longer, where its range went by force while it was being written: it is revoked next. */
+static bool is_owned(const Server *s, const MalLease *lease)
+{
+  const MalScope *scope = mal_scope_set_find(mal_leases_scopes(mal_core_leases(s->core)),
+                                             lease->scope);
+  for (size_t i = 0; scope && i < lease->n_blocks; i++)
+    if (!mal_space_covers(mal_core_space(s->core), MAL_LEVEL_OWNED, scope,
+                          mal_span_of_block(lease->blocks[i]), MAL_BEGINNING))
+      return false;
+  return scope;
+}
+
 static void promised(Server *s, const MadcapMessage *m)
 {
   MadcapWorld *w = s->world;
@@ -162,7 +174,7 @@ static void promised(Server *s, const MadcapMessage *m)
     p->end = MIN(p->end, kept.end);
   /* The engine may not yet have moved it. */
   /* And a release that a failing disk refused may be on it all the same. */
-  p->given_up = world_may_lag(s) || world_is_renewing(p, m->xid);
+  p->given_up = world_may_lag(s) || world_is_renewing(p, m->xid) || !is_owned(s, &lease);
 }
 
 static void released(Server *s, const MadcapMessage *m)
