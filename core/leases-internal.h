@@ -104,6 +104,7 @@ typedef struct {
 #define ALL_SCOPES UINT_MAX
 
 typedef struct { unsigned id; MalLeaseWatch func; void *data; } LeaseWatcher;
+typedef struct { unsigned id; MalReservedFunc func; void *data; } ReserveWatcher;
 
 struct MalLeases {
   MalRuntime *rt;
@@ -115,6 +116,7 @@ struct MalLeases {
   MalEthernetPolicy policy;
   GPtrArray *reserves;          /* MalReserve *, owned: the plan's, then those made by hand */
   unsigned by_hand;
+  GArray *reserve_watchers;
   GArray *suspended;            /* MalSpan: mal_leases_suspend */
   uint8_t hash_key[16];
 
@@ -244,6 +246,7 @@ void leases_lift_suspensions(MalLeases *l, bool lift);
 /* ---- leases-reserve.c ------------------------------------------------------------------------ */
 
 void leases_reserve_free(void *reserve);
+void leases_reserves_changed(const MalLeases *l);
 /* What stands in the way of the addresses that R names, the first of it; false where nothing was
    found. */
 bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until,

@@ -58,6 +58,7 @@ MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
   l->old_scopes = g_ptr_array_new_with_free_func((GDestroyNotify)mal_scope_set_unref);
   l->allocator = mal_allocator_new(MAL_ETHERNET_DISTINCT, allocator_seed(l));
   l->reserves = g_ptr_array_new_with_free_func(leases_reserve_free);
+  l->reserve_watchers = g_array_new(FALSE, FALSE, sizeof(ReserveWatcher));
   l->suspended = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   l->found = g_array_new(FALSE, FALSE, sizeof(MalBlock));
   l->undropped = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
@@ -85,6 +86,7 @@ void mal_leases_free(MalLeases *l)
   leases_table_clear(l);
   mal_allocator_free(l->allocator);
   g_ptr_array_unref(l->reserves);
+  g_array_unref(l->reserve_watchers);
   g_array_unref(l->suspended);
   g_array_unref(l->found);
   g_array_unref(l->watchers);
@@ -125,7 +127,7 @@ static bool survives(const MalLeases *l, const MalPlan *plan, const MalRange *ow
 {
   const MalRange *outer = mal_space_containing(l->space, MAL_LEVEL_AVAILABLE, owned->span.first);
   g_assert(outer); /* owned is inside available */
-  if (strcmp(outer->source, "config") != 0) {
+  if (mal_space_outlives(plan, outer)) {
     *until = owned->until;
     return true;
   }
@@ -158,7 +160,7 @@ static GArray *future_owned(const MalLeases *l, const MalPlan *plan, bool mirror
   for (unsigned i = 0; i < now->len; i++) {
     const MalRange *r = g_ptr_array_index(now, i);
     MalTime until = r->until;
-    if (mirrored ? strcmp(r->source, "config") != 0 : survives(l, plan, r, &until))
+    if (mirrored ? mal_space_outlives(plan, r) : survives(l, plan, r, &until))
       add_future(out, mal_scope_set_find(plan->scopes, r->scope->id), r->span, until);
   }
   g_array_sort(out, future_order);
@@ -337,17 +339,18 @@ static void adopt(Move *m, MalScopeSet *scopes)
   for (uint32_t i = 1; i < l->used_slots; i++)
     if (leases_slot(l, i)->flags & MAL_LEASE_HELD)
       leases_remove(l, i);
+  const MalScopeSet *old = l->scopes;
+  g_ptr_array_add(l->old_scopes, l->scopes);
+  l->scopes = mal_scope_set_ref(scopes);
   g_array_set_size(l->by_scope, 0);
   for (uint32_t i = 1; i < l->used_slots; i++) {
     Slot *slot = leases_slot(l, i);
     if (!(slot->flags & SLOT_USED))
       continue;
     slot->scope =
-        (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(l->scopes, slot->scope)->id)->index;
+        (uint16_t)mal_scope_set_find(scopes, mal_scope_set_at(old, slot->scope)->id)->index;
     leases_account_scope(l, slot, 1);
   }
-  g_ptr_array_add(l->old_scopes, l->scopes);
-  l->scopes = mal_scope_set_ref(scopes);
   mal_allocator_free(l->allocator);
   l->allocator = g_steal_pointer(&m->allocator);
   leases_not_in_place(l);
@@ -387,6 +390,7 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
   l->policy = policy;
   g_ptr_array_unref(l->reserves);
   l->reserves = g_steal_pointer(&reserves);
+  leases_reserves_changed(l);
   leases_wait_retry(l);
   return true;
 }

@@ -94,6 +94,39 @@ const GPtrArray *mal_leases_reserves(const MalLeases *l)
   return l->reserves;
 }
 
+GArray *mal_leases_reserved(const MalLeases *l)
+{
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  for (unsigned i = 0; i < l->reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(l->reserves, i);
+    if (r->spans->len > 0)
+      g_array_append_vals(out, r->spans->data, r->spans->len);
+  }
+  return out;
+}
+
+unsigned mal_leases_watch_reserved(MalLeases *l, MalReservedFunc func, void *data)
+{
+  ReserveWatcher w = { ++l->last_watcher, func, data };
+  g_array_append_val(l->reserve_watchers, w);
+  return w.id;
+}
+
+void mal_leases_unwatch_reserved(MalLeases *l, unsigned id)
+{
+  for (unsigned i = l->reserve_watchers->len; i-- > 0;)
+    if (g_array_index(l->reserve_watchers, ReserveWatcher, i).id == id)
+      g_array_remove_index(l->reserve_watchers, i);
+}
+
+void leases_reserves_changed(const MalLeases *l)
+{
+  for (unsigned i = l->reserve_watchers->len; i-- > 0;) {
+    ReserveWatcher w = g_array_index(l->reserve_watchers, ReserveWatcher, i);
+    w.func(w.data);
+  }
+}
+
 size_t mal_leases_touching(const MalLeases *l, MalSpan span, MalLease *first)
 {
   MalLeaseFilter filter = { .span = span };
@@ -206,6 +239,7 @@ bool mal_leases_reserve_add(MalLeases *l, const MalReserve *reserve, MalTime now
   l->by_hand++;
   for (unsigned i = 0; i < reserve->spans->len; i++)
     mal_allocator_block_out(l->allocator, g_array_index(reserve->spans, MalSpan, i), true);
+  leases_reserves_changed(l);
   return true;
 }
 
@@ -225,6 +259,7 @@ bool mal_leases_reserve_remove(MalLeases *l, const char *name, GError **error)
       mal_allocator_unblock(l->allocator, g_array_index(r->spans, MalSpan, j), true);
     g_ptr_array_remove_index(l->reserves, i);
     l->by_hand--;
+    leases_reserves_changed(l);
     leases_wait_retry(l);
     return true;
   }

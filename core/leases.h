@@ -105,6 +105,13 @@ MAL_API void mal_leases_revoke(MalLeases *leases, MalSpan span);
 MAL_API bool mal_leases_use(const MalLeases *leases, MalAddress first, uint64_t *leased,
                             uint64_t *more);
 
+/* What reserves hold, of the configuration and made by hand: a fresh array of MalSpan. FUNC is told
+   of changes, after them. */
+MAL_API GArray *mal_leases_reserved(const MalLeases *leases);
+typedef void (*MalReservedFunc)(void *data);
+MAL_API unsigned mal_leases_watch_reserved(MalLeases *leases, MalReservedFunc func, void *data);
+MAL_API void mal_leases_unwatch_reserved(MalLeases *leases, unsigned id);
+
 /* Is this identifier waiting for space? */
 MAL_API bool mal_leases_is_waiting(const MalLeases *leases, MalLeaseId id);
 /* False where unknown or only held (see mal_leases_get_hold). OUT is a view. Pending ones are

@@ -146,6 +146,22 @@ GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level)
   return out;
 }
 
+void mal_space_each(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
+                    MalRangeFunc func, void *data)
+{
+  scope = space->scopes ? mal_scope_set_find(space->scopes, scope->id) : NULL;
+  if (!scope)
+    return;
+  unsigned i = space_lower_bound(space, level, scope, span.first);
+  for (i -= i > 0; i < space->levels[level]->len; i++) {
+    const MalRange *range = &space_entry_at(space, level, i)->range;
+    if (range->scope == scope && mal_span_overlaps(range->span, span))
+      func(range, data);
+    else if (range_compare(range, &(MalRange){ .scope = scope, .span = span }) > 0)
+      return;
+  }
+}
+
 /* ---- watchers -------------------------------------------------------------------------------- */
 
 unsigned mal_space_watch(MalSpace *space, MalSpaceFunc func, void *data)
@@ -191,15 +207,14 @@ bool mal_space_is_mirrored(const MalSpace *space)
   return !space->arbiter && !space->acquire;
 }
 
-static void insert(MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
-                   MalTime until, const char *name, const char *source)
+static void insert(MalSpace *space, const MalRange *range)
 {
   Entry *e = g_new0(Entry, 1);
-  e->name = g_strdup(name);
-  e->source = g_strdup(source);
-  e->range = (MalRange){ level, scope, span, until, e->name, e->source };
-  g_ptr_array_insert(space->levels[level], (int)space_lower_bound(space, level, scope, span.first),
-                     e);
+  e->range = *range;
+  e->range.name = e->name = g_strdup(range->name);
+  e->range.source = e->source = g_strdup(range->source);
+  unsigned at = space_lower_bound(space, range->level, range->scope, range->span.first);
+  g_ptr_array_insert(space->levels[range->level], (int)at, e);
   tell(space, MAL_SPACE_ADDED, &e->range);
 }
 
@@ -258,20 +273,41 @@ static bool check_new(const MalSpace *space, MalLevel level, const MalScope *sco
   return true;
 }
 
-bool mal_space_add(MalSpace *space, MalLevel level, const char *scope_id, MalSpan span,
-                   MalTime until, const char *name, const char *source, GError **error)
+/* The same, owned. */
+static void mirror(MalSpace *space, MalRange range)
 {
-  const MalScope *scope = space->scopes ? mal_scope_set_find(space->scopes, scope_id) : NULL;
-  if (!scope) {
+  range.level = MAL_LEVEL_OWNED;
+  range.stand_in = false;
+  insert(space, &range);
+}
+
+static bool add(MalSpace *space, const char *scope_id, MalRange range, GError **error)
+{
+  range.scope = space->scopes ? mal_scope_set_find(space->scopes, scope_id) : NULL;
+  if (!range.scope) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no scope is called %s", scope_id);
     return false;
   }
-  if (!check_new(space, level, scope, span, until, name, error))
+  if (!check_new(space, range.level, range.scope, range.span, range.until, range.name, error))
     return false;
-  insert(space, level, scope, span, until, name, source);
-  if (level == MAL_LEVEL_AVAILABLE && mal_space_is_mirrored(space))
-    insert(space, MAL_LEVEL_OWNED, scope, span, until, name, source);
+  insert(space, &range);
+  if (range.level == MAL_LEVEL_AVAILABLE && mal_space_is_mirrored(space))
+    mirror(space, range);
   return true;
+}
+
+bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span, MalTime until,
+                   const char *name, const char *source, GError **error)
+{
+  MalRange range = { level, NULL, span, until, name, source, false };
+  return add(space, scope, range, error);
+}
+
+bool mal_space_add_stand_in(MalSpace *space, const char *scope, MalSpan span, MalTime until,
+                            const char *name, const char *source, GError **error)
+{
+  MalRange range = { MAL_LEVEL_AVAILABLE, NULL, span, until, name, source, true };
+  return add(space, scope, range, error);
 }
 
 static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime until)
@@ -345,10 +381,8 @@ static void layer2_changed(MalSpace *space, bool was_mirrored)
     return;
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
     drop(space, MAL_LEVEL_OWNED, i);
-  for (unsigned i = 0; mirrored && i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
-    const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    insert(space, MAL_LEVEL_OWNED, r->scope, r->span, r->until, r->name, r->source);
-  }
+  for (unsigned i = 0; mirrored && i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++)
+    mirror(space, space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range);
 }
 
 void mal_space_set_arbiter(MalSpace *space, MalArbiter func, void *data)
@@ -410,13 +444,26 @@ static const MalStaticRange *in_plan(const MalPlan *plan, const MalRange *range)
   return NULL;
 }
 
+bool mal_space_outlives(const MalPlan *plan, const MalRange *range)
+{
+  const MalScope *scope = mal_scope_set_find(plan->scopes, range->scope->id);
+  if (strcmp(range->source, "config") == 0)
+    return false;
+  if (range->stand_in && (!scope || !mal_span_contains(scope->span, range->span)))
+    return false;
+  for (unsigned i = 0; range->stand_in && i < plan->ranges->len; i++)
+    if (mal_span_overlaps(((MalStaticRange *)plan->ranges->pdata[i])->span, range->span))
+      return false;
+  return true;
+}
+
 /* What plugins and the control socket brought must still have its place under the new plan. */
 bool mal_space_check_plan(const MalSpace *space, const MalPlan *plan, GError **error)
 {
   char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
     const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    if (strcmp(r->source, "config") == 0)
+    if (!mal_space_outlives(plan, r))
       continue;
     const MalScope *scope = mal_scope_set_find(plan->scopes, r->scope->id);
     if (!scope || !mal_span_contains(scope->span, r->span)) {
@@ -454,7 +501,7 @@ static bool stays(const MalSpace *space, const MalPlan *plan, const MalRange *ow
   const MalRange *outer =
       space_overlapping_in(space, MAL_LEVEL_AVAILABLE, owned->scope, owned->span);
   g_assert(outer); /* owned is inside available */
-  if (strcmp(outer->source, "config") != 0)
+  if (mal_space_outlives(plan, outer))
     return true;
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
@@ -473,7 +520,7 @@ static void drop_unplanned(MalSpace *space, const MalPlan *plan)
       drop(space, MAL_LEVEL_OWNED, i);
   for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;) {
     const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    if (strcmp(r->source, "config") != 0 || in_plan(plan, r))
+    if (mal_space_outlives(plan, r) || (strcmp(r->source, "config") == 0 && in_plan(plan, r)))
       continue;
     if (mirrored)
       drop_available(space, i);

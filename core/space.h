@@ -22,6 +22,7 @@ typedef struct {
   MalTime until;
   const char *name;           /* "lab" of [range lab]; never NULL */
   const char *source;         /* "config", "control", or the plugin's name */
+  bool stand_in;              /* available only as long as no configuration says otherwise */
 } MalRange;
 
 typedef enum { MAL_SPACE_ADDED, MAL_SPACE_CHANGED, MAL_SPACE_REMOVED } MalSpaceChange;
@@ -50,6 +51,12 @@ typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count,
    outside available. */
 MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span,
                            MalTime until, const char *name, const char *source, GError **error);
+/* An available range that stands in for configuration: it is withdrawn before a plan comes into
+   force that has a range where it is, or its scope no more. What is owned of it stays owned where
+   the plan's ranges hold it. */
+MAL_API bool mal_space_add_stand_in(MalSpace *space, const char *scope, MalSpan span,
+                                    MalTime until, const char *name, const char *source,
+                                    GError **error);
 MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until,
                                  GError **error);
 /* Withdraws the range of LEVEL that begins at FIRST; what was owned of it goes first, and leases in
@@ -57,6 +64,11 @@ MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress fir
 MAL_API bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError **error);
 /* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
 MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
+/* Those that overlap SPAN, by address, in O(log n) and what is found. FUNC may not change the
+   space. */
+typedef void (*MalRangeFunc)(const MalRange *range, void *data);
+MAL_API void mal_space_each(const MalSpace *space, MalLevel level, const MalScope *scope,
+                            MalSpan span, MalRangeFunc func, void *data);
 MAL_API const MalRange *mal_space_containing(const MalSpace *space, MalLevel level,
                                              MalAddress address);
 /* Is all of SPAN in ranges of LEVEL and SCOPE, several adjacent ones perhaps, that last until UNTIL
@@ -100,6 +112,8 @@ MAL_API bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope)
 /* Replaces scopes and what `source` "config" brought, all or nothing; called by
    mal_leases_replan. */
 MAL_API bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error);
+/* Does RANGE, available and not of the configuration, stay when PLAN comes into force? */
+MAL_API bool mal_space_outlives(const MalPlan *plan, const MalRange *range);
 /* Would it be done now? */
 MAL_API bool mal_space_check_plan(const MalSpace *space, const MalPlan *plan, GError **error);
 /* Ranges whose end came: withdrawn. The next such instant. */

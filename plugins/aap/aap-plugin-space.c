@@ -16,19 +16,20 @@ static bool is_ours(const AapServed *served, const MalRange *range)
   return strcmp(range->source, served->aap->host.name) == 0;
 }
 
+static void append(const MalRange *range, void *data)
+{
+  g_array_append_vals(data, range, 1);
+}
+
 /* Ranges of LEVEL in SPAN of this scope, copied: names go with the next change. */
 static GArray *ranges_in(const AapServed *served, MalLevel level, MalSpan span)
 {
-  g_autoptr(GPtrArray) all = mal_space_ranges(served->aap->host.space, level);
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MalRange));
-  for (guint i = 0; i < all->len; i++) {
-    const MalRange *range = g_ptr_array_index(all, i);
-    if (strcmp(range->scope->id, served->scope->id) == 0 && mal_span_overlaps(range->span, span))
-      g_array_append_vals(out, range, 1);
-  }
+  mal_space_each(served->aap->host.space, level, served->scope, span, append, out);
   return out;
 }
 
+/* What is made available here gives way to configuration. */
 static bool add_range(AapServed *served, MalLevel level, MalSpan span, MalTime until)
 {
   g_autoptr(GError) error = NULL;
@@ -37,7 +38,10 @@ static bool add_range(AapServed *served, MalLevel level, MalSpan span, MalTime u
   g_autofree char *name = g_strdup_printf("%s-%s", host->name,
                                           mal_address_format(span.first, first));
   g_strdelimit(name, ":", '.');
-  if (mal_space_add(host->space, level, served->scope->id, span, until, name, host->name, &error))
+  const char *scope = served->scope->id;
+  if (level == MAL_LEVEL_AVAILABLE
+          ? mal_space_add_stand_in(host->space, scope, span, until, name, host->name, &error)
+          : mal_space_add(host->space, level, scope, span, until, name, host->name, &error))
     return true;
   mal_event(host->events, &aap_event_space, NULL, 0, "%s", error->message);
   return false;
@@ -59,20 +63,40 @@ static void each_piece(const MalScope *scope, MalSpan span, PieceFunc func, void
   }
 }
 
-static void make_available(MalSpan piece, void *data)
+/* Adds what isn't there of SPAN. */
+static void add_left(AapServed *served, MalLevel level, MalSpan span, MalTime until)
 {
-  add_range(data, MAL_LEVEL_AVAILABLE, piece, MAL_FOREVER);
+  g_autoptr(GArray) there = ranges_in(served, level, span);
+  g_autoptr(GArray) left = aap_spans_new();
+  aap_spans_add(left, span);
+  for (guint i = 0; i < there->len; i++)
+    aap_spans_subtract(left, g_array_index(there, MalRange, i).span);
+  for (guint i = 0; i < left->len; i++)
+    add_range(served, level, g_array_index(left, MalSpan, i), until);
 }
 
-/* A small scope of which nothing is configured is available as a whole (3.2.10). */
+static void make_available(MalSpan piece, void *data)
+{
+  add_left(data, MAL_LEVEL_AVAILABLE, piece, MAL_FOREVER);
+}
+
+/* A small scope of which nothing is configured is available as a whole (3.2.10); after a reload
+   something may be, or nothing any more. */
 void aap_space_prepare(AapServed *served)
 {
-  if (served->prepared)
+  if (served->prepared || served->zone == NULL || served->scope->divisible)
     return;
   served->prepared = true;
   g_autoptr(GArray) there = ranges_in(served, MAL_LEVEL_AVAILABLE, served->scope->span);
-  if (served->zone != NULL && !served->scope->divisible && there->len == 0)
+  bool others = false;
+  for (guint i = 0; i < there->len; i++)
+    others = others || !is_ours(served, &g_array_index(there, MalRange, i));
+  if (!others)
     each_piece(served->scope, served->scope->span, make_available, served);
+  for (guint i = 0; others && i < there->len; i++)
+    if (is_ours(served, &g_array_index(there, MalRange, i)))
+      mal_space_remove(served->aap->host.space, MAL_LEVEL_AVAILABLE,
+                       g_array_index(there, MalRange, i).span.first, NULL);
 }
 
 void aap_space_changed(MalSpaceChange what, const MalRange *range, void *data)
@@ -152,13 +176,7 @@ static void sync_announced(AapServed *served)
       keep_or_remove(served, &g_array_index(before, MalRange, i), wanted);
   for (guint i = 0; i < wanted->len; i++) {
     const AapExtent *extent = &g_array_index(wanted, AapExtent, i);
-    g_autoptr(GArray) there = ranges_in(served, MAL_LEVEL_AVAILABLE, extent->span);
-    g_autoptr(GArray) left = aap_spans_new();
-    aap_spans_add(left, extent->span);
-    for (guint k = 0; k < there->len; k++)
-      aap_spans_subtract(left, g_array_index(there, MalRange, k).span);
-    for (guint k = 0; k < left->len; k++)
-      add_range(served, MAL_LEVEL_AVAILABLE, g_array_index(left, MalSpan, k), extent->end);
+    add_left(served, MAL_LEVEL_AVAILABLE, extent->span, extent->end);
   }
 }
 
@@ -251,15 +269,11 @@ static void add_planned(const AapServed *served, GArray *spans)
     if (r->excludes != NULL && r->excludes->len > 0)
       g_array_append_vals(spans, r->excludes->data, r->excludes->len);
   }
-  for (guint i = 0; plan != NULL && i < plan->reserves->len; i++) {
-    const MalReserve *r = g_ptr_array_index(plan->reserves, i);
-    g_array_append_vals(spans, r->spans->data, r->spans->len);
-  }
 }
 
 void aap_space_tell_excluded(AapServed *served)
 {
-  g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  g_autoptr(GArray) all = mal_leases_reserved(served->aap->host.leases);
   g_autoptr(GArray) mine = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   const GArray *places = served->aap->places;
   add_planned(served, all);
@@ -296,14 +310,7 @@ static void add_missing(AapServed *served, MalSpan span)
     while (mal_address_compare(at, part.last) <= 0 &&
            aap_intervals_next(served->ours, at, &stretch, &value) &&
            mal_span_intersect(stretch, part, &stretch)) {
-      g_autoptr(GArray) there = ranges_in(served, MAL_LEVEL_OWNED, stretch);
-      g_autoptr(GArray) left = aap_spans_new();
-      aap_spans_add(left, stretch);
-      for (guint k = 0; k < there->len; k++)
-        aap_spans_subtract(left, g_array_index(there, MalRange, k).span);
-      for (guint k = 0; k < left->len; k++)
-        add_range(served, MAL_LEVEL_OWNED, g_array_index(left, MalSpan, k),
-                  MIN(*(const MalTime *)value, range->until));
+      add_left(served, MAL_LEVEL_OWNED, stretch, MIN(*(const MalTime *)value, range->until));
       if (!mal_address_add(stretch.last, 1, &at))
         break;
     }

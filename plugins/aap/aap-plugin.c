@@ -115,11 +115,15 @@ static bool do_changes(Aap *aap)
   bool some = false;
   for (guint i = 0; i < aap->served->len; i++) {
     AapServed *served = served_at(aap, i);
+    if (aap->reserved_changed)
+      aap_space_tell_excluded(served);
+    some = some || aap->reserved_changed;
     if (!served->available_changed)
       continue;
     tell_available(served);
     some = true;
   }
+  aap->reserved_changed = false;
   return some;
 }
 
@@ -402,6 +406,13 @@ static void say_not_served(gpointer key, gpointer value, gpointer data)
             (const char *)key, (const char *)value);
 }
 
+static void reserved_changed(void *data)
+{
+  Aap *aap = data;
+  aap->reserved_changed = true;
+  aap_wake(aap);
+}
+
 bool aap_plugin_start(Aap *aap, GError **error)
 {
   uint16_t port = (uint16_t)mal_conf_integer(section_of(aap->config), "port");
@@ -412,6 +423,7 @@ bool aap_plugin_start(Aap *aap, GError **error)
   }
   aap->timer = mal_timer_new(aap->host.runtime, tick, aap);
   aap->space_watch = mal_space_watch(aap->host.space, aap_space_changed, aap);
+  aap->reserve_watch = mal_leases_watch_reserved(aap->host.leases, reserved_changed, aap);
   aap_store_start(aap);
   aap_auth_begin(aap);
   g_hash_table_foreach(aap->unserved, say_not_served, aap);
@@ -427,6 +439,7 @@ void aap_plugin_stop(Aap *aap)
   aap->running = false;
   g_clear_pointer(&aap->timer, mal_timer_free);
   mal_space_unwatch(aap->host.space, aap->space_watch);
+  mal_leases_unwatch_reserved(aap->host.leases, aap->reserve_watch);
   for (guint i = 0; i < aap->served->len; i++)
     aap_space_unblock(served_at(aap, i));
   aap_store_stop(aap);
@@ -464,6 +477,9 @@ static void take_scopes(Aap *aap)
     served->scope = mal_scope_set_find(aap->scopes, served->scope->id);
     g_array_index(aap->places, AapPlace, served->place).scope = served->scope;
     served->available_changed = true;
+    served->prepared = false;
+    aap_space_prepare(served);
+    aap_space_fit(served, served->scope->span);
   }
   mal_scope_set_unref(old);
 }

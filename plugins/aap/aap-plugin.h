@@ -116,7 +116,8 @@ struct Aap {
   int64_t gauged; /* when gauges were set */
   int64_t offset; /* wall - monotonic clock, microseconds */
   bool running, settling, woken;
-  unsigned space_watch;
+  unsigned space_watch, reserve_watch;
+  bool reserved_changed;
   GArray *actions;      /* AapAction */
   GArray *echoes;       /* AapEcho */
   GPtrArray *denied;    /* ids of scopes that aren't served, whose waiting are to be told */
@@ -159,7 +160,8 @@ unsigned aap_plugin_announce(Aap *aap);
 
 /* ---- aap-plugin-space.c ---------------------------------------------------------------------- */
 
-/* What is available of its own accord (a small scope without any range) is made so; once. */
+/* What is available of its own accord (a small scope without any range) is made so; once, and after
+   a reload again (served->prepared). */
 void aap_space_prepare(AapServed *served);
 void aap_space_changed(MalSpaceChange what, const MalRange *range, void *data); /* DATA: Aap */
 /* Zone and coordinator hear what is available now. */
