@@ -286,6 +286,9 @@ tests_unit_test_masc_golden_SOURCES = tests/unit/test-masc-golden.c $(masc_packe
   tests/support/pcap.c tests/support/pcap.h
 tests_unit_test_masc_golden_LDADD = $(masc_test_libs)
 CLEANFILES += tests/masc.pcap
+unit_tests += tests/unit/test-masc-open
+tests_unit_test_masc_open_SOURCES = tests/unit/test-masc-open.c $(masc_packets)
+tests_unit_test_masc_open_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-wire
 tests_unit_test_masc_wire_SOURCES = tests/unit/test-masc-wire.c $(masc_packets)
 tests_unit_test_masc_wire_LDADD = $(masc_test_libs)

@@ -30,7 +30,8 @@ mkdir -m 777 "$HOME"
 as_user=()
 dissect()
 {
-  "${as_user[@]}" tshark -n -r "$work/masc.pcap" -X "lua_script:$work/masc.lua" "$@" 2>"$work/errors"
+  "${as_user[@]}" tshark -n -r "$work/masc.pcap" -X "lua_script:$work/masc.lua" "$@" \
+    2>"$work/errors"
 }
 
 # expect N TEXT: the Nth segment with something malformed says so with that text.
