@@ -129,7 +129,8 @@ static GArray *merged(const GArray *a, const GArray *b)
   for (guint i = 0, k = 0; i < a->len || k < b->len;) {
     const AapExtent *x = i < a->len ? &g_array_index(a, AapExtent, i) : NULL;
     const AapExtent *y = k < b->len ? &g_array_index(b, AapExtent, k) : NULL;
-    bool first = y == NULL || (x != NULL && mal_address_compare(x->span.first, y->span.first) < 0);
+    bool first =
+        x != NULL && (y == NULL || mal_address_compare(x->span.first, y->span.first) < 0);
     append(out, first ? x->span : y->span, first ? x->end : y->end);
     i += first;
     k += !first;

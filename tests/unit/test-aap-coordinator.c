@@ -478,7 +478,11 @@ Test(aap_coordinator, aap_148_156_157_the_set_stays_what_was_configured)
       cr_assert_eq(b[i].sent.ranges[1].value, T0 + 40000);
     }
   }
-  cr_assert_eq(memcmp(b[0].ranges, b[1].ranges, 2 * sizeof(AapRange)), 0);
+  for (size_t i = 0; i < 2; i++) {
+    cr_assert_eq(b[0].ranges[i].value, b[1].ranges[i].value);
+    cr_assert(mal_address_equal(b[0].ranges[i].span.first, b[1].ranges[i].span.first));
+    cr_assert(mal_address_equal(b[0].ranges[i].span.last, b[1].ranges[i].span.last));
+  }
   for (size_t i = 0; i < 2; i++)
     clear(&b[i]);
 }
