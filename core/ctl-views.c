@@ -225,11 +225,20 @@ static char *any_text(const MalCtlTerm *term, json_object *value)
   const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
                                                                   : NULL;
   if (json_object_is_type(value, json_type_array))
-    return joined(value);
+    return mal_ctl_length(value) > 0 ? joined(value) : g_strdup("none");
   if (text && strlen(text) == strlen("2030-01-31T18:00:00Z") && text[10] == 'T' &&
       mal_time_parse(text, &t, NULL))
     return when(term, value, false, false);
   return plain(value);
+}
+
+/* What a member is called: "heard_s" is said in seconds. */
+static char *title(const MalCtlTerm *term, const char *key)
+{
+  bool seconds = g_str_has_suffix(key, "_s");
+  g_autofree char *name = g_strndup(key, strlen(key) - (seconds ? 2 : 0));
+  g_autofree char *whole = g_strconcat(g_strdelimit(name, "_", ' '), seconds ? " (s)" : "", NULL);
+  return mal_ctl_clean(term, whole);
 }
 
 static void walk_table(const MalCtlTerm *term, json_object *list)
@@ -249,8 +258,8 @@ static void walk_table(const MalCtlTerm *term, json_object *list)
   g_autofree MalCtlColumn *columns = g_new0(MalCtlColumn, keys->len + 1);
   for (unsigned c = 0; c < keys->len; c++) {
     json_object *first = mal_ctl_member(json_object_array_get_idx(list, 0), keys->pdata[c]);
-    g_autofree char *upper = g_ascii_strup(keys->pdata[c], -1);
-    g_ptr_array_add(titles, g_strdelimit(mal_ctl_clean(term, upper), "_", ' '));
+    g_autofree char *name = title(term, keys->pdata[c]);
+    g_ptr_array_add(titles, g_ascii_strup(name, -1));
     columns[c] = (MalCtlColumn){ titles->pdata[c], json_object_is_type(first, json_type_int),
                                  c > 0 };
   }
@@ -270,7 +279,7 @@ static unsigned longest_name(const MalCtlTerm *term, json_object *o)
 {
   unsigned longest = 0;
   json_object_object_foreach(o, key, value) {
-    g_autofree char *safe = mal_ctl_clean(term, key);
+    g_autofree char *safe = title(term, key);
     if (value && !json_object_is_type(value, json_type_object) && !is_table(value))
       longest = MAX(longest, mal_ctl_width(safe));
   }
@@ -295,12 +304,13 @@ static void walk_object(const MalCtlTerm *term, json_object *o, unsigned depth)
       continue;
     bool nested = json_object_is_type(value, json_type_object) || is_table(value);
     if (nested && depth < 4) {
-      g_autofree char *title = mal_ctl_clean(term, key);
-      fprintf(term->out, "%*s%s:\n", (int)depth * 2, "", g_strdelimit(title, "_", ' '));
+      g_autofree char *name = title(term, key);
+      fprintf(term->out, "%*s%s:\n", (int)depth * 2, "", name);
       walk(term, value, depth + 1);
     } else {
       g_autofree char *text = any_text(term, value);
-      print_line(term, depth * 2, width, key, text);
+      g_autofree char *name = title(term, key);
+      print_line(term, depth * 2, width, name, text);
     }
   }
 }

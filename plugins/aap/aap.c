@@ -98,9 +98,14 @@ static json_object *number(uint64_t n)
   return json_object_new_int64((int64_t)MIN(n, (uint64_t)INT64_MAX));
 }
 
+/* With three decimals at most, in JSON's text, too. */
 static json_object *rounded(double x)
 {
-  return json_object_new_double((double)(int64_t)(MIN(x, 1e12) * 1000 + 0.5) / 1000);
+  char out[32];
+  g_ascii_formatd(out, sizeof out, "%.3f", CLAMP(x, 0, 1e12));
+  for (size_t n = strlen(out); out[n - 1] == '0' && out[n - 2] != '.'; n--)
+    out[n - 1] = '\0';
+  return json_object_new_double_s(x, out);
 }
 
 static json_object *span_json(MalSpan span)
@@ -157,7 +162,7 @@ static void add_record(const AapEntry *entry, void *data)
   json_object_object_add(one, "kind", text(kind_name(entry->kind)));
   json_object_object_add(one, "end", mal_json_time(entry->end));
   json_object_object_add(one, "peer", peer_json(entry->peer));
-  json_object_object_add(one, "heard",
+  json_object_object_add(one, "heard_s",
                          entry->heard != 0
                              ? json_object_new_int64((page->now - entry->heard) / AAP_US)
                              : NULL);
@@ -288,8 +293,8 @@ static void peers(MalCall *call, json_object *params, void *user)
     for (unsigned t = 0; t < AAP_N_TYPES; t++)
       json_object_object_add(messages, aap_type_name(t), number(peer->messages[t]));
     json_object_object_add(one, "peer", peer_json(peer->endpoint));
-    json_object_object_add(one, "heard", json_object_new_int64((now - peer->heard) / AAP_US));
-    json_object_object_add(one, "skew", json_object_new_int64(peer->skew));
+    json_object_object_add(one, "heard_s", json_object_new_int64((now - peer->heard) / AAP_US));
+    json_object_object_add(one, "skew_s", json_object_new_int64(peer->skew));
     json_object_object_add(one, "lost", number(peer->loss.lost));
     json_object_object_add(one, "loss", rounded(aap_loss_share(&peer->loss)));
     json_object_object_add(one, "repeated", number(peer->loss.repeated));
@@ -325,14 +330,17 @@ static const MalMethod methods[] = {
   { .name = "aap.records", .access = MAL_ACCESS_READ, .params = records_params,
     .n_params = G_N_ELEMENTS(records_params), .handle = records,
     .help = "The Allocation Record, a page at a time: own allocations, claims and preallocations, "
-            "and those of others with who was last heard with them, and how many seconds ago. "
+            "and those of others with who was last heard with them, and how many seconds ago "
+            "(\"heard_s\"). "
             "\"next\" is the cursor of the next page, or null." },
   { .name = "aap.pool", .access = MAL_ACCESS_READ, .handle = pool,
     .help = "For each scope: how many addresses are available, owned, free, preallocated (and how "
             "many should be), and what is known of others; and the interfaces." },
   { .name = "aap.peers", .access = MAL_ACCESS_READ, .handle = peers,
-    .help = "Who was heard: how many seconds ago, how far its clock is ahead, what was lost by its "
-            "sequence numbers, and messages by type." },
+    .help = "Who was heard: how many seconds ago (\"heard_s\"), how far its clock is ahead "
+            "(\"skew_s\", seconds), what was lost by its sequence numbers (\"loss\": what share), and "
+            "messages by type. A server with several interfaces in the domain is heard from each of "
+            "its addresses, and listed so often." },
   { .name = "aap.announce", .access = MAL_ACCESS_WRITE, .handle = announce,
     .help = "Announces own allocations now, and a leading prefix coordinator's ranges; answers "
             "with the number of messages that leave." },

@@ -5,6 +5,7 @@ bridge, with clients at each."""
 import os
 import pathlib
 import subprocess
+import time
 import unittest
 
 import aap
@@ -183,6 +184,55 @@ class Servers(AapCase):
             self.assertEqual(offer.type, madcap.OFFER)
             ack = client.request()
             self.assertEqual(ack.type, madcap.ACK)
+
+    def patiently(self, client, msg):
+        """MSG again and again until something comes: (seconds until then, how often, answers)."""
+        began, sent, found = time.monotonic(), 0, []
+        while not found and sent < 60:
+            client.endpoint.send(madcap.build(msg), client.server)
+            sent += 1
+            for data, _ in client.endpoint.receive(0.6):
+                found.append(data)
+                if len(found) == 1:
+                    took = time.monotonic() - began
+        return took, sent, found
+
+    def test_a_request_that_waits_for_a_claim_is_answered_properly_meanwhile(self):
+        """RFC 2730 2.13.2: who knows Retry After is told when to come again; for others there is
+        silence, and the ACK when the claim is won."""
+        self.start(daemon_group() + SCOPE + TIMES.replace("announce-wait = 1", "announce-wait = 6")
+                   + "[madcap]\nretry-after = 5\n")
+        client_at = Host(self.bridge, 50)
+        client_at.interface = client_at.name
+        server = self.hosts[0]
+        asked = {madcap.SCOPE: "239.255.0.0"}
+        with madcap_site.Client(client_at, server="192.0.2.1") as client:
+            plain = madcap_site.message(madcap.REQUEST, asked)
+            took, sent, found = self.patiently(client, plain)
+            ack = madcap.parse(found[0])
+            self.assertEqual((ack.type, len(found)), (madcap.ACK, 1))
+            self.assertIn(madcap.RANGES, ack)
+            self.assertGreater(took, 5.5, "it was no claim")
+            self.assertGreater(sent, 5)
+            self.assertEqual(len(client.answers(plain)), 1, "a lost ACK is sent again")
+
+            knows = {**asked, madcap.NUMBER: (20, 20),
+                     madcap.FEATURES: madcap.Features([madcap.RETRY_AFTER])}
+            msg = madcap_site.message(madcap.REQUEST, knows)
+            took, sent, found = self.patiently(client, msg)
+            later = madcap.parse(found[0])
+            self.assertEqual(later.type, madcap.ACK)
+            self.assertIn(madcap.RETRY_TIME, later)
+            self.assertEqual(later[madcap.RANGES], [])
+            self.assertEqual(later[madcap.FEATURES].required, [madcap.RETRY_AFTER])
+            self.assertTrue(2.5 < took < 5.5, took)
+            again = client.answers(msg)
+            self.assertEqual([a[madcap.RETRY_TIME] for a in again], [later[madcap.RETRY_TIME]])
+            wait_until(lambda: len(server.daemon.leases()) == 2, "for the claim", PATIENCE)
+            ack = client.ask(madcap.REQUEST, knows, lease=msg[madcap.LEASE_ID])
+            self.assertEqual(ack.type, madcap.ACK)
+            self.assertEqual(sum(n for _, n in ack[madcap.RANGES]), 20)
+        self.assertEqual(len(server.daemon.leases()), 2)
 
     def test_all_of_a_scope_is_used_and_then_the_reason_is_told(self):
         self.start(daemon_group() + SCOPE + SMALL + TIMES + "block = 4\n")

@@ -296,7 +296,7 @@ Test(aap_plugin, what_others_have_stays_where_the_clock_steps_5_3)
     run(&w, 60);
     json_object *peer =
         json_object_array_get_idx(at(call(&w, 0, "aap.peers", "{}", 2), "peers"), 0);
-    cr_assert_eq(json_object_get_int64(at(peer, "skew")) / 1000, i ? 100 : -100);
+    cr_assert_eq(json_object_get_int64(at(peer, "skew_s")) / 1000, i ? 100 : -100);
     lease(&w, 0, "local", 2);
     assert_disjoint(&w);
   }

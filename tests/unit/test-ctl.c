@@ -367,6 +367,20 @@ Test(ctl_views, times_are_brief_in_a_narrow_terminal)
   json_object_put(v.answer);
 }
 
+Test(ctl_views, answers_of_plugins_say_units_and_what_is_none)
+{
+  View v = { "x.peers", from_text("{'keys':[],'skew_s':5,'peers':[{'peer':'a','heard_s':7,"
+                                  "'loss':0.125},{'peer':'b','heard_s':12,'loss':0.0}]}") };
+  g_autofree char *shown = printed(0, 0, true, draw_view, &v);
+  cr_expect_str_eq(shown, "keys      none\n"
+                          "skew (s)  5\n"
+                          "peers:\n"
+                          "PEER  HEARD (S)  LOSS\n"
+                          "a             7  0.125\n"
+                          "b            12  0.0\n");
+  json_object_put(v.answer);
+}
+
 Test(ctl_views, lease)
 {
   View v = { "lease.request", from_text("{'lease':'00ff','scope':'local','count':2,'via':'x',"
