@@ -3,12 +3,12 @@
 
 Usage: branches.py [--list] EXPORT LIST ROOT
 
-EXPORT is what "llvm-cov export" says, ROOT the source tree. A branch is one outcome of one condition:
-each operand of && and || counts for itself, each case of a switch, and the condition inside of MIN, MAX,
-CLAMP and ABS. What an assertion asserts is no branch: it can't be false.
+EXPORT is what "llvm-cov export" says, ROOT the source tree. A branch is one outcome of one
+condition: each operand of && and || counts for itself, each case of a switch, and the condition
+inside of MIN, MAX, CLAMP and ABS. What an assertion asserts is no branch: it can't be false.
 
-Exit status: 0 all that is not taken stands in the list, 1 something does not, or the list is out of date.
---list prints what is not taken in the list's form."""
+Exit status: 0 all that is not taken stands in the list, 1 something does not, or the list is out of
+date. --list prints what is not taken in the list's form."""
 import collections
 import fnmatch
 import json
@@ -17,7 +17,8 @@ import re
 import sys
 
 FILES = ['core/wire.[ch]', 'core/address*.[ch]', 'core/allocator*.[ch]', 'core/leases*.[ch]',
-         'core/space*.[ch]', 'plugins/madcap/madcap-wire*.[ch]', 'plugins/madcap/madcap-server*.[ch]',
+         'core/space*.[ch]', 'plugins/madcap/madcap-wire*.[ch]',
+         'plugins/madcap/madcap-server*.[ch]',
          'plugins/madcap/madcap-client*.[ch]', 'plugins/madcap/madcap-groups.[ch]'] + [
            f'plugins/aap/aap-{part}.[ch]' for part in (
              'wire*', 'ranges', 'requests', 'scope', 'seq', 'time', 'auth', 'keys', 'coordinator')]
@@ -90,7 +91,8 @@ class Branches:
             if outer is place:
                 what = source.between(place)
             elif source.between(outer) in CHOOSING:
-                what = source.between(outer) + ' in ' + source.text.splitlines()[outer[0] - 1].strip()
+                line = source.text.splitlines()[outer[0] - 1].strip()
+                what = source.between(outer) + ' in ' + line
             else:
                 continue
             self._add(own, function['name'].split(':')[-1], outer, place, what, branch)
@@ -105,7 +107,7 @@ class Branches:
 
 
 def read_list(path):
-    """Lines "- FILE FUNCTION: `CONDITION` true|false"; what stands above and below is the argument."""
+    """Lines "- FILE FUNCTION: `CONDITION` true|false"; what stands around them is the argument."""
     listed = collections.Counter()
     with open(path, encoding='utf-8') as f:
         for line in f:
@@ -126,7 +128,8 @@ def main():
     for function in functions:
         branches.add_function(function)
 
-    total, taken, missing, at = collections.Counter(), collections.Counter(), collections.Counter(), {}
+    total, taken, missing = (collections.Counter() for _ in range(3))
+    at = {}
     for (own, outer, _, side), (name, what, count) in sorted(branches.sides.items()):
         total[own] += 1
         taken[own] += count > 0
@@ -145,7 +148,8 @@ def main():
         argued[key[0]] += min(n, listed[key])
     for own in sorted(total):
         left = total[own] - taken[own] - argued[own]
-        print(f'{100 * taken[own] / total[own]:6.1f} %  {total[own]:5d} branches  {argued[own]:3d} listed  '
+        print(f'{100 * taken[own] / total[own]:6.1f} %  {total[own]:5d} branches  '
+              f'{argued[own]:3d} listed  '
               f'{left:3d} open  {own}')
     n, k, a = sum(total.values()), sum(taken.values()), sum(argued.values())
     print(f'{100 * k / n:6.1f} %  {n:5d} branches  {a:3d} listed  {n - k - a:3d} open  in all')
@@ -156,7 +160,8 @@ def main():
     for key in listed:
         if listed[key] > missing[key]:
             own, name, what, side = key
-            print(f'{list_path}: {own} {name}: `{what}` is {side} now, or gone: take it off the list')
+            print(f'{list_path}: {own} {name}: `{what}` is {side} now, or gone: '
+                  'take it off the list')
     return 1 if missing - listed or listed - missing else 0
 
 

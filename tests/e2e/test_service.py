@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a service manager sees: sd_notify's readiness, watchdog, reload and stop. No network, no plugin."""
+"""What a service manager sees: sd_notify's readiness, watchdog, reload and stop. No network, no
+plugin."""
 
 import os
 import signal

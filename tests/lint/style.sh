@@ -14,18 +14,17 @@ core/ctl-main.c
 core/leases.c
 tests/e2e/test_ctl.py
 tests/fuzz/fuzz-madcap-client.c
+tests/sim/madcap-world-agent.c
 tests/unit/test-core.c
 tests/unit/test-madcap-client-sim.c
 tests/unit/test-madcap-plugin.c
 tests/unit/test-runtime-glib.c
 '
 long_lines='
-tests/coverage/branches.py
-tests/e2e/test_service.py
+tests/bench/bench-aap.c
 tests/lint/selftest.sh
-tests/plugins/built.py
-tests/plugins/test_loading.py
 tests/plugins/test_pool.py
+tests/unit/test-aap-storm.c
 '
 
 folders=()

@@ -1,5 +1,5 @@
-"""Plugins compiled as their authors would: from the headers that are installed, with what mallocd.pc
-says, and nothing of the source tree."""
+"""Plugins compiled as their authors would: from the headers that are installed, with what
+mallocd.pc says, and nothing of the source tree."""
 
 import os
 import pathlib

@@ -21,12 +21,16 @@ static bool start(void *data, GError **error) { (void)data, (void)error; %(start
 static void stop(void *data) { (void)data; }
 static const MalConfKey keys[] = {
   { .key = "colour", .type = MAL_CONF_STRING, .fallback = "red", .help = "A colour." },
-  { .key = "number", .type = MAL_CONF_INTEGER, .min = 1, .max = 9, .fallback = "1", .help = "One to nine." },
+  { .key = "number", .type = MAL_CONF_INTEGER, .min = 1, .max = 9, .fallback = "1",
+    .help = "One to nine." },
 };
-static const MalConfGroup groups[] = { { "%(group)s", false, keys, G_N_ELEMENTS(keys), "Nothing." } };
+static const MalConfGroup groups[] = {
+  { "%(group)s", false, keys, G_N_ELEMENTS(keys), "Nothing." }
+};
 const MalPlugin mal_plugin = {
-  .abi = %(abi)s, .name = "%(name)s", .version = "1", .summary = "does nothing", .roles = MAL_ROLE_MAAS,
-  .groups = groups, .n_groups = 1, .open = open_it, .start = start, .stop = %(stop_hook)s, .close = stop,
+  .abi = %(abi)s, .name = "%(name)s", .version = "1", .summary = "does nothing",
+  .roles = MAL_ROLE_MAAS, .groups = groups, .n_groups = 1,
+  .open = open_it, .start = start, .stop = %(stop_hook)s, .close = stop,
 };
 """
 FAIL = 'g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "%s"); return %s'
@@ -85,7 +89,8 @@ class Loading(unittest.TestCase):
         with self.assertRaises(harness.DaemonFailed) as failed:
             daemon.start()
             daemon.stop()
-        return failed.exception.status, failed.exception.log.replace(str(daemon.config_file), "FILE")
+        log = failed.exception.log.replace(str(daemon.config_file), "FILE")
+        return failed.exception.status, log
 
     def refused(self, plugins, sentence, rest="", line=None):
         """Both ways, one sentence. LINE: of the error in the file; the started daemon's has three
@@ -116,37 +121,38 @@ class Loading(unittest.TestCase):
 
     def test_another_abi(self):
         for name, abi in ("old", 0), ("new", 2):
-            self.not_loaded(name, f"plugin {self.plugins}/{name}.so was built for plugin ABI {abi}, this "
-                               "mallocd has ABI 1: build it again against the installed headers")
+            self.not_loaded(name, f"plugin {self.plugins}/{name}.so was built for plugin ABI "
+                                  f"{abi}, this mallocd has ABI 1: build it again against the "
+                                  "installed headers")
 
     def test_no_descriptor(self):
-        self.not_loaded("nosymbol", f"{self.plugins}/nosymbol.so is not a mallocd plugin: it has no "
-                                 "symbol mal_plugin")
+        self.not_loaded("nosymbol", f"{self.plugins}/nosymbol.so is not a mallocd plugin: it has "
+                                    "no symbol mal_plugin")
 
     def test_a_hook_is_missing(self):
-        self.not_loaded("hookless", f"plugin {self.plugins}/hookless.so: its descriptor lacks a name, a "
-                                 "summary, or one of the hooks open, start, stop, close")
+        self.not_loaded("hookless", f"plugin {self.plugins}/hookless.so: its descriptor lacks a "
+                                    "name, a summary, or one of the hooks open, start, stop, close")
 
     def test_another_name_inside(self):
-        self.not_loaded("misnamed", f"plugin {self.plugins}/misnamed.so calls itself somebody: rename "
-                                 "the file")
+        self.not_loaded("misnamed", f"plugin {self.plugins}/misnamed.so calls itself somebody: "
+                                    "rename the file")
 
     def test_a_file_that_is_not_there(self):
-        self.not_loaded("god", f"plugin god: there is no file {self.plugins}/god.so (plugins in this "
-                            f"directory: {self.all}); correct plugins or plugin-dir")
+        self.not_loaded("god", f"plugin god: there is no file {self.plugins}/god.so (plugins in "
+                               f"this directory: {self.all}); correct plugins or plugin-dir")
 
     def test_named_twice(self):
         # The configuration's own check comes first.
         self.refused("good; good", "[daemon] plugins: 'good' is listed twice", line=3)
 
     def test_a_name_that_is_none(self):
-        self.not_loaded("../good", "\"../good\" is not the name of a plugin (letters, "
-                                "digits, '-', '_')")
+        self.not_loaded("../good", "\"../good\" is not the name of a plugin (letters, digits, '-', "
+                                   "'_')")
 
     def test_names_of_the_daemon_itself(self):
         for name in "core", "config", "control", "local":
-            self.not_loaded(name, f"{name} can't be the name of a plugin, since the "
-                               "daemon uses it itself")
+            self.not_loaded(name, f"{name} can't be the name of a plugin, since the daemon uses it "
+                                  "itself")
 
     def test_what_the_linker_says(self):
         for name, cause in (("unresolved", "undefined symbol: mal_nobody_has_this"),
@@ -154,24 +160,27 @@ class Loading(unittest.TestCase):
             for way in self.check, self.start:
                 status, text = way(CONFIG % name)
                 self.assertEqual(status, 1)
-                self.assertRegex(text, rf"^mallocd: .*:\d+: \[daemon\] plugins: plugin {self.plugins}/{name}\.so can't be loaded: "
+                self.assertRegex(text, rf"^mallocd: .*:\d+: \[daemon\] plugins: "
+                                       rf"plugin {self.plugins}/{name}\.so can't be loaded: "
                                        rf".*{self.plugins}/{name}\.so: .*{cause}")
 
     def test_groups_that_another_has(self):
-        self.refused("greedy", "plugin greedy brings the configuration group [daemon], which core has "
-                               "already")
-        self.refused("good; twin", "plugin twin brings the configuration group [good], which good has "
-                                   "already")
+        self.refused("greedy", "plugin greedy brings the configuration group [daemon], which core "
+                               "has already")
+        self.refused("good; twin", "plugin twin brings the configuration group [good], which good "
+                                   "has already")
 
     def test_keys_of_its_group(self):
         for line, sentence in (
                 ("colur = blue", "[good] colur: there is no such key; did you mean 'colour'?"),
                 ("number = 10", "[good] number: 10 is not within 1 to 9")):
             self.refused("good", sentence, f"[good]\n{line}\n", line=5)
-        self.refused("good", "[god]: there is no such group; did you mean [good]?", "[god]\n", line=4)
+        self.refused("good", "[god]: there is no such group; did you mean [good]?", "[god]\n",
+                     line=4)
 
     def test_who_fails_to_open_or_start(self):
-        for name, cause in (("cantopen", "no memory is left"), ("cantstart", "port 2535 is in use")):
+        for name, cause in (("cantopen", "no memory is left"),
+                            ("cantstart", "port 2535 is in use")):
             self.assertEqual(self.check(CONFIG % name), (0, ""))
             status, text = self.start(CONFIG % ("good; " + name))
             self.assertEqual(status, 1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The guide's plugin in the real daemon, compiled as the guide says: what waits for space gets it, from
-the control socket and from MADCAP (RFC 2730 2.13.2), on loopback; and it is there after a kill."""
+"""The guide's plugin in the real daemon, compiled as the guide says: what waits for space gets it,
+from the control socket and from MADCAP (RFC 2730 2.13.2), on loopback; and it is there after a kill."""
 
 import os
 import re
@@ -60,19 +60,21 @@ class Pool(unittest.TestCase):
         self.assertEqual(self.brought(daemon), [])
         lease = daemon.rpc("lease.request", scope="lab", count=100, wait=True)
         self.assertEqual(lease["count"], 100)
-        self.assertEqual(self.brought(daemon), ["239.255.2.0-239.255.2.63", "239.255.2.64-239.255.2.127"])
+        self.assertEqual(self.brought(daemon),
+                         ["239.255.2.0-239.255.2.63", "239.255.2.64-239.255.2.127"])
         self.assertEqual(daemon.rpc("stats.get", owner="pool")["pool"],
                          {"demands": 1, "ranges-brought": 2, "not-kept": 0, "addresses": 128})
         self.assertIn("239.255.2.64-239.255.2.127 of scope lab can be leased now", daemon.log())
 
         daemon.kill()
         daemon.start()
-        self.assertEqual(daemon.rpc("lease.get", lease=lease["lease"])["addresses"], lease["addresses"])
+        self.assertEqual(daemon.rpc("lease.get", lease=lease["lease"])["addresses"],
+                         lease["addresses"])
         self.assertEqual(len(self.brought(daemon)), 2)
 
     def request(self, lease, features):
-        options = {madcap.SERVER_ID: "127.0.0.1", madcap.LEASE_ID: lease, madcap.SCOPE: "239.255.0.0",
-                   madcap.NUMBER: (100, 100)}
+        options = {madcap.SERVER_ID: "127.0.0.1", madcap.LEASE_ID: lease,
+                   madcap.SCOPE: "239.255.0.0", madcap.NUMBER: (100, 100)}
         if features:
             options[madcap.FEATURES] = madcap.Features(supported=[madcap.RETRY_AFTER])
         return madcap.Message(madcap.REQUEST, madcap.IPV4, int.from_bytes(os.urandom(4), "big"),
@@ -123,11 +125,13 @@ class Pool(unittest.TestCase):
             before = self.brought(daemon)
             for i in range(60):
                 scope = "lab" if i % 2 else "lab2"
-                text = config.replace("[range start]", "[scope lab2]\nfamily = ipv4\nfirst = 239.254.0.0\n"
+                text = config.replace("[range start]",
+                                      "[scope lab2]\nfamily = ipv4\nfirst = 239.254.0.0\n"
                                       "last = 239.254.255.255\nttl = 16\n[range start]")
                 if scope == "lab2":
                     text = re.sub(r"(\[pool\]\n)scope = lab\nfirst = .*\nlast = .*\n",
-                                  r"\1scope = lab2\nfirst = 239.254.2.0\nlast = 239.254.2.255\n", text)
+                                  r"\1scope = lab2\nfirst = 239.254.2.0\nlast = 239.254.2.255\n",
+                                  text)
                 daemon.config_file.write_text(text)
                 daemon.rpc("config.reload")
                 self.assertEqual(daemon.rpc("pool.state")["scope"], scope)
