@@ -75,7 +75,7 @@ static void cancel(AapZone *zone, guint at)
   g_ptr_array_remove_index(defences->running, at);
 }
 
-/* ---- what is in question --------------------------------------------------------------------- */
+/* ---- what is in question ------------------------------------------------------------------- */
 
 /* Neighbours with one end as one. */
 static void append(GArray *out, MalSpan span, MalTime end)
@@ -127,13 +127,12 @@ static GArray *merged(const GArray *a, const GArray *b)
 {
   GArray *out = g_array_sized_new(FALSE, FALSE, sizeof(AapExtent), a->len + b->len);
   for (guint i = 0, k = 0; i < a->len || k < b->len;) {
-    const AapExtent *x = i < a->len ? &g_array_index(a, AapExtent, i) : NULL;
-    const AapExtent *y = k < b->len ? &g_array_index(b, AapExtent, k) : NULL;
-    bool first =
-        x != NULL && (y == NULL || mal_address_compare(x->span.first, y->span.first) < 0);
-    append(out, first ? x->span : y->span, first ? x->end : y->end);
-    i += first;
-    k += !first;
+    bool first = k >= b->len ||
+                 (i < a->len && mal_address_compare(g_array_index(a, AapExtent, i).span.first,
+                                                    g_array_index(b, AapExtent, k).span.first) < 0);
+    const AapExtent *next =
+        first ? &g_array_index(a, AapExtent, i++) : &g_array_index(b, AapExtent, k++);
+    append(out, next->span, next->end);
   }
   return out;
 }
@@ -186,7 +185,7 @@ static void replace_question(AapDefences *defences, Defence *d, GArray *spans)
   d->question = spans;
 }
 
-/* ---- answering ------------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------------- */
 
 typedef struct {
   GArray *spans;
@@ -264,7 +263,7 @@ static bool fire(AapZone *zone, Defence *d)
   return d->interval <= zone->params->repeat_interval;
 }
 
-/* ---- hearing --------------------------------------------------------------------------------- */
+/* ---- hearing ------------------------------------------------------------------------------- */
 
 static bool find(const AapDefences *defences, MalEndpoint peer, uint32_t rseq, guint *at)
 {
@@ -407,7 +406,7 @@ void aap_defences_allocation_ended(AapZone *zone, MalSpan span)
   }
 }
 
-/* ---- time ------------------------------------------------------------------------------------ */
+/* ---- time ---------------------------------------------------------------------------------- */
 
 int64_t aap_defences_due(const AapDefences *defences)
 {

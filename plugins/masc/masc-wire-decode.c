@@ -75,9 +75,7 @@ bool masc_mask_length(MalFamily family, MalU128 mask, unsigned *length, uint8_t 
 
   while (n < bits && (mask >> (bits - 1 - n) & 1) != 0)
     n++;
-  if (n == 0)
-    *subcode = MASC_UPDATE_MASK;
-  else if (mask != masc_mask(family, n))
+  if (n > 0 && mask != masc_mask(family, n))
     *subcode = MASC_UPDATE_NON_CONTIGUOUS;
   else if (n < shortest_prefix(family))
     *subcode = MASC_UPDATE_MASK;

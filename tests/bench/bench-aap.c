@@ -1,7 +1,7 @@
 /* AAP measured in virtual time, with the worlds of tests/sim/aap-world.h (machines, codec, modelled
    clients and disks, a network without loss): which share of requests is answered without waiting,
-   what the servers say to each other, and how full the space gets before requests wait. Every row is
-   one seed; nothing depends on the machine it runs on but the time it takes.
+   what the servers say to each other, and how full the space gets before requests wait. Every row
+   is one seed; nothing depends on the machine it runs on but the time it takes.
 
      bench-aap [service | traffic | full]        without an argument: all three */
 #include "tests/sim/aap-world.h"
@@ -28,7 +28,8 @@ static double percent(uint64_t part, uint64_t whole)
   return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
 }
 
-/* ---- service ---------------------------------------------------------------------------------- */
+/* ---- service ----------------------------------------------------------------------------------
+ */
 
 /* RATE: requests an hour of each server, in groups of BURST; held for half an hour on average. */
 static void service(unsigned servers, double rate, unsigned burst)
@@ -54,14 +55,16 @@ static void all_service(void)
     double rate;
     unsigned burst;
   } loads[] = { { 60, 1 }, { 600, 1 }, { 600, 20 }, { 600, 100 }, { 600, 300 } };
-  printf("| servers | per hour | burst | requests  |  at once | from pool |  waited |  longest |\n");
+  printf(
+      "| servers | per hour | burst | requests  |  at once | from pool |  waited |  longest |\n");
   for (size_t i = 0; i < G_N_ELEMENTS(servers); i++)
     for (size_t k = 0; k < G_N_ELEMENTS(loads); k++)
       if (servers[i] < 50 || loads[k].rate < 600 || loads[k].burst != 300)
         service(servers[i], loads[k].rate, loads[k].burst);
 }
 
-/* ---- traffic ---------------------------------------------------------------------------------- */
+/* ---- traffic ----------------------------------------------------------------------------------
+ */
 
 /* BLOCKS in all, evenly spread, of 16 addresses, all leased for a day. */
 static void traffic(unsigned servers, unsigned blocks)
@@ -81,7 +84,8 @@ static void traffic(unsigned servers, unsigned blocks)
   mal_aap_world_run(w, now + 600 * AAP_US);
   MalAapWorldFigures b = mal_aap_world_figures(w);
   double per = 600.0 * servers;
-  printf("| %7u | %6u | %11" G_GUINT64_FORMAT " | %10.2f | %5.2f | %5.2f | %8.0f | %14.1f | %12.0f |\n",
+  printf("| %7u | %6u | %11" G_GUINT64_FORMAT
+         " | %10.2f | %5.2f | %5.2f | %8.0f | %14.1f | %12.0f |\n",
          servers, blocks, b.blocks, (double)(b.messages - a.messages) / per,
          (double)(b.by_type[AAP_AIU] - a.by_type[AAP_AIU]) / per,
          (double)(b.by_type[AAP_AITU] - a.by_type[AAP_AITU]) / per,
@@ -93,14 +97,16 @@ static void traffic(unsigned servers, unsigned blocks)
 static void all_traffic(void)
 {
   static const unsigned servers[] = { 1, 2, 10, 50 }, blocks[] = { 100, 1000, 10000 };
-  printf("| servers | blocks | blocks kept | messages/s |   AIU |  AITU | octets/s | all messages/s |"
-         " all octets/s |\n");
+  printf(
+      "| servers | blocks | blocks kept | messages/s |   AIU |  AITU | octets/s | all messages/s |"
+      " all octets/s |\n");
   for (size_t k = 0; k < G_N_ELEMENTS(blocks); k++)
     for (size_t i = 0; i < G_N_ELEMENTS(servers); i++)
       traffic(servers[i], blocks[k]);
 }
 
-/* ---- how full ---------------------------------------------------------------------------------- */
+/* ---- how full ----------------------------------------------------------------------------------
+ */
 
 /* Requests that are never given back, one server after the other or (UNEVEN) most to one, until the
    space is full: how many addresses are leased when the first request waits for more than half a

@@ -41,8 +41,9 @@ static void store(AapNode *node, const char *span)
   g_hash_table_replace(node->stored, key, g_memdup2(&own, sizeof own));
 }
 
-/* Two messages of which one holds the neighbour of a block of the other: joined, they were one range
-   too many because of a hole in what is available, so they were split, joined, split ... at once. */
+/* Two messages of which one holds the neighbour of a block of the other: joined, they were one
+   range too many because of a hole in what is available, so they were split, joined, split ... at
+   once. */
 Test(aap_storm, neighbours_with_a_hole_between_them, .timeout = 60)
 {
   AapBed *bed = aap_bed_new(SCOPE, false, 1);

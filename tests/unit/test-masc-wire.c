@@ -440,7 +440,7 @@ Test(rfc2909_11_1, updated_origin_role)
   for (unsigned origin = 0; origin < 5; origin++)
     for (unsigned local = 0; local < 5; local++) {
       MascRole role = MASC_INTERNAL;
-      char want = origin < 4 && local < 4 ? rows[origin][local] : '-';
+      int want = origin < 4 && local < 4 ? rows[origin][local] : '-';
       bool ok = masc_role_updated((MascRole)origin, (MascRole)local, &role);
       cr_expect_eq(ok, want != '-', "%u %u", origin, local);
       if (ok)
