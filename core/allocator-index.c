@@ -1,6 +1,5 @@
-/* The tree of busy segments: structure and change. Every change takes the segments that touch the
-   changed keys out of the tree, makes their new sequence (cut, filled, merged where equal), and
-   puts that back. */
+/* The tree of busy segments: change. Every change takes the segments that touch the changed keys
+   out of the tree, makes their new sequence (cut, filled, merged where equal), and puts that back. */
 #include "allocator-index.h"
 
 #include <string.h>
@@ -44,230 +43,6 @@ size_t mal_index_bytes(const MalIndex *ix)
          ix->max_cells * sizeof(MalCellOfPeriods) + ix->max_pauses * sizeof(MalPause);
 }
 
-/* ---- pools ----------------------------------------------------------------------------------- */
-
-static void grow_segments(MalIndex *ix)
-{
-  size_t old = (size_t)((char *)ix->segments - (char *)ix->space);
-  size_t used = ix->n_segments * sizeof(MalSegment);
-  ix->max_segments = mal_index_grown(ix->max_segments);
-  ix->space = g_realloc(ix->space, ((size_t)ix->max_segments + 1) * sizeof(MalSegment));
-  size_t offset = -(uintptr_t)ix->space % sizeof(MalSegment);
-  if (ix->segments != NULL && offset != old)
-    memmove((char *)ix->space + offset, (char *)ix->space + old, used);
-  ix->segments = (MalSegment *)(void *)((char *)ix->space + offset);
-}
-
-static uint32_t new_segment(MalIndex *ix)
-{
-  uint32_t id = ix->free_segments;
-  ix->live++;
-  if (id != 0) {
-    ix->free_segments = ix->segments[id].left;
-    return id;
-  }
-  if (ix->n_segments >= ix->max_segments)
-    grow_segments(ix);
-  return ix->n_segments++;
-}
-
-static uint32_t new_cell(MalIndex *ix)
-{
-  uint32_t id = ix->free_cells;
-  ix->live_cells++;
-  if (id != 0) {
-    ix->free_cells = ix->cells[id].next;
-    return id;
-  }
-  if (ix->n_cells >= ix->max_cells) {
-    ix->max_cells = mal_index_grown(ix->max_cells);
-    ix->cells = g_realloc_n(ix->cells, ix->max_cells, sizeof(MalCellOfPeriods));
-  }
-  return ix->n_cells++;
-}
-
-static void free_cells(MalIndex *ix, uint32_t id)
-{
-  MalSegment *s = &ix->segments[id];
-  for (uint32_t cell = s->many ? s->more : 0; cell != 0;) {
-    uint32_t next = ix->cells[cell].next;
-    ix->cells[cell].next = ix->free_cells;
-    ix->free_cells = cell;
-    ix->live_cells--;
-    cell = next;
-  }
-  s->many = 0;
-}
-
-static void free_segment(MalIndex *ix, uint32_t id)
-{
-  free_cells(ix, id);
-  ix->segments[id].left = ix->free_segments;
-  ix->free_segments = id;
-  ix->live--;
-}
-
-/* ---- the treap ------------------------------------------------------------------------------- */
-
-/* A stretch of keys at the reference instant: free at its beginning, at its end, and at most. */
-typedef struct {
-  uint64_t length, lead, trail, run;
-} Stretch;
-
-static Stretch stretch(uint64_t length, bool is_free)
-{
-  uint64_t n = is_free ? length : 0;
-  return (Stretch){ length, n, n, n };
-}
-
-static Stretch append(Stretch a, Stretch b)
-{
-  return (Stretch){
-    .length = a.length + b.length,
-    .lead = a.lead == a.length ? a.length + b.lead : a.lead,
-    .trail = b.trail == b.length ? b.length + a.trail : b.trail,
-    .run = MAX(MAX(a.run, b.run), a.trail + b.lead),
-  };
-}
-
-static Stretch stretch_of(const MalSegment *s)
-{
-  return (Stretch){ mal_keys_count(s->reach), mal_run_of(s, s->lead), mal_run_of(s, s->trail),
-                    mal_run_of(s, s->run) };
-}
-
-MalTime mal_index_tail(const MalIndex *ix, const MalSegment *s)
-{
-  if (!s->many || mal_short_is_exact(s->until))
-    return mal_time_of_short(s->until);
-  MalTime tail = MAL_BEGINNING;
-  for (uint32_t cell = s->more; cell != 0; cell = ix->cells[cell].next)
-    tail = MAX(tail, ix->cells[cell].busy.until);
-  return tail;
-}
-
-static uint32_t short_run(uint64_t n)
-{
-  return (uint32_t)MIN(n, MAL_SHORT_RUN);
-}
-
-void mal_index_pull(MalIndex *ix, uint32_t id)
-{
-  MalSegment *s = &ix->segments[id];
-  Stretch all = stretch(mal_keys_count(s->keys), !s->busy_at);
-  s->reach = s->keys;
-  s->gap = 0;
-  s->head = s->from;
-  s->tail = s->until;
-  if (s->left != 0) {
-    const MalSegment *left = &ix->segments[s->left];
-    uint32_t gap = s->keys.first - left->reach.last - 1;
-    all = append(append(stretch_of(left), stretch(gap, true)), all);
-    s->reach.first = left->reach.first;
-    s->gap = MAX(left->gap, gap);
-    s->head = MAX(s->head, left->head);
-    s->tail = MIN(s->tail, left->tail);
-  }
-  if (s->right != 0) {
-    const MalSegment *right = &ix->segments[s->right];
-    uint32_t gap = right->reach.first - s->keys.last - 1;
-    all = append(append(all, stretch(gap, true)), stretch_of(right));
-    s->reach.last = right->reach.last;
-    s->gap = MAX(s->gap, MAX(right->gap, gap));
-    s->head = MAX(s->head, right->head);
-    s->tail = MIN(s->tail, right->tail);
-  }
-  s->lead = short_run(all.lead) & MAL_SHORT_RUN;
-  s->trail = short_run(all.trail) & MAL_SHORT_RUN;
-  s->run = short_run(all.run) & MAL_SHORT_RUN;
-}
-
-bool mal_index_is_busy_at(const MalIndex *ix, const MalSegment *s)
-{
-  MalCursor cursor = { 0 };
-  for (const MalBusy *b = mal_index_next(ix, s, &cursor); b != NULL && b->from <= ix->at;
-       b = mal_index_next(ix, s, &cursor)) {
-    if (b->until > ix->at)
-      return true;
-  }
-  return false;
-}
-
-static void recentre(MalIndex *ix, uint32_t id)
-{
-  if (id == 0)
-    return;
-  recentre(ix, ix->segments[id].left);
-  recentre(ix, ix->segments[id].right);
-  ix->segments[id].busy_at = mal_index_is_busy_at(ix, &ix->segments[id]);
-  mal_index_pull(ix, id);
-}
-
-void mal_index_recentre(MalIndex *ix, MalTime at)
-{
-  ix->at = at;
-  ix->walked = 0;
-  recentre(ix, ix->root);
-}
-
-static uint32_t join(MalIndex *ix, uint32_t a, uint32_t b)
-{
-  if (a == 0 || b == 0)
-    return a | b;
-  if (mal_index_rank(ix, a) > mal_index_rank(ix, b)) {
-    uint32_t right = join(ix, ix->segments[a].right, b);
-    ix->segments[a].right = right;
-    mal_index_pull(ix, a);
-    return a;
-  }
-  uint32_t left = join(ix, a, ix->segments[b].left);
-  ix->segments[b].left = left;
-  mal_index_pull(ix, b);
-  return b;
-}
-
-/* LOW gets the segments that end before KEY. */
-static void split(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low, uint32_t *high)
-{
-  if (id == 0) {
-    *low = *high = 0;
-    return;
-  }
-  MalSegment *s = &ix->segments[id];
-  uint32_t inner;
-  if (s->keys.last < key) {
-    split(ix, s->right, key, &inner, high);
-    s->right = inner;
-    *low = id;
-  } else {
-    split(ix, s->left, key, low, &inner);
-    s->left = inner;
-    *high = id;
-  }
-  mal_index_pull(ix, id);
-}
-
-/* As split, but HIGH gets the segments that begin after KEY. */
-static void split_after(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low, uint32_t *high)
-{
-  if (id == 0) {
-    *low = *high = 0;
-    return;
-  }
-  MalSegment *s = &ix->segments[id];
-  uint32_t inner;
-  if (s->keys.first > key) {
-    split_after(ix, s->left, key, low, &inner);
-    s->left = inner;
-    *high = id;
-  } else {
-    split_after(ix, s->right, key, &inner, high);
-    s->right = inner;
-    *low = id;
-  }
-  mal_index_pull(ix, id);
-}
-
 /* ---- change ---------------------------------------------------------------------------------- */
 
 int mal_busy_compare(const MalBusy *a, const MalBusy *b)
@@ -304,7 +79,7 @@ static void loosen(MalIndex *ix, uint32_t id)
   Loose loose = copy_periods(ix, s);
   g_array_append_val(ix->old, loose);
   mal_pauses_note(ix, s, false);
-  free_segment(ix, id);
+  mal_segment_free(ix, id);
   loosen(ix, right);
 }
 
@@ -421,7 +196,7 @@ static void set_cells(MalIndex *ix, uint32_t id, Loose loose)
   MalTime tail = MAL_BEGINNING;
   for (uint32_t i = loose.n; i-- > 0;) {
     const MalBusy *b = &g_array_index(ix->periods, MalBusy, loose.begin + i);
-    uint32_t cell = new_cell(ix);
+    uint32_t cell = mal_cell_new(ix);
     ix->cells[cell] = (MalCellOfPeriods){ *b, after };
     tail = MAX(tail, b->until);
     after = cell;
@@ -452,7 +227,7 @@ static void set_periods(MalIndex *ix, uint32_t id, Loose loose)
 
 static uint32_t fasten(MalIndex *ix, Loose loose)
 {
-  uint32_t id = new_segment(ix);
+  uint32_t id = mal_segment_new(ix);
   ix->segments[id] = (MalSegment){ .keys = loose.keys };
   set_periods(ix, id, loose);
   mal_index_pull(ix, id);
@@ -501,7 +276,7 @@ static uint32_t insert(MalIndex *ix, uint32_t id, uint32_t fresh)
   if (id == 0)
     return fresh;
   if (mal_index_rank(ix, fresh) > mal_index_rank(ix, id)) {
-    split(ix, id, key, &low, &high);
+    mal_segments_split(ix, id, key, &low, &high);
     ix->segments[fresh].left = low;
     ix->segments[fresh].right = high;
     mal_index_pull(ix, fresh);
@@ -519,9 +294,9 @@ static uint32_t without(MalIndex *ix, uint32_t id, uint32_t gone)
 {
   MalSegment *s = &ix->segments[id];
   if (id == gone) {
-    uint32_t rest = join(ix, s->left, s->right);
+    uint32_t rest = mal_segments_join(ix, s->left, s->right);
     mal_pauses_note(ix, s, false);
-    free_segment(ix, id);
+    mal_segment_free(ix, id);
     return rest;
   }
   if (s->keys.last < ix->segments[gone].keys.first)
@@ -567,7 +342,7 @@ static bool change_one(MalIndex *ix, Change *c)
     ix->root = insert(ix, ix->root, fasten(ix, after));
   } else {
     mal_pauses_note(ix, &ix->segments[id], false);
-    free_cells(ix, id);
+    mal_cells_free(ix, id);
     set_periods(ix, id, after);
     pull_to(ix, ix->root, id);
   }
@@ -593,14 +368,14 @@ static void change(MalIndex *ix, Change *c)
   if (done)
     return;
   /* The neighbours that only touch come along, because they may merge. */
-  split(ix, ix->root, c->keys.first == 0 ? 0 : c->keys.first - 1, &low, &middle);
-  split_after(ix, middle, (uint64_t)c->keys.last + 1, &middle, &high);
+  mal_segments_split(ix, ix->root, c->keys.first == 0 ? 0 : c->keys.first - 1, &low, &middle);
+  mal_segments_split_after(ix, middle, (uint64_t)c->keys.last + 1, &middle, &high);
   loosen(ix, middle);
   transform(ix, c);
   uint32_t root = low;
   for (uint32_t i = 0; i < ix->fresh->len; i++)
-    root = join(ix, root, fasten(ix, g_array_index(ix->fresh, Loose, i)));
-  ix->root = join(ix, root, high);
+    root = mal_segments_join(ix, root, fasten(ix, g_array_index(ix->fresh, Loose, i)));
+  ix->root = mal_segments_join(ix, root, high);
   reset_scratch(&ix->old, sizeof(Loose));
   reset_scratch(&ix->fresh, sizeof(Loose));
   reset_scratch(&ix->periods, sizeof(MalBusy));

@@ -226,6 +226,22 @@ bool mal_pauses_find(const MalIndex *ix, const MalQuery *q, MalKeys *out);
 MalTime mal_pauses_first(const MalIndex *ix, const MalQuery *q);
 uint32_t mal_pauses_check(const MalIndex *ix);
 
+/* ---- allocator-treap.c ----------------------------------------------------------------------- */
+
+/* A segment, or a cell for periods, that is in no tree; what points into the pools moves. */
+uint32_t mal_segment_new(MalIndex *ix);
+uint32_t mal_cell_new(MalIndex *ix);
+/* The segment with its periods; the list of cells that begins with ID. */
+void mal_segment_free(MalIndex *ix, uint32_t id);
+void mal_cells_free(MalIndex *ix, uint32_t id);
+
+/* One tree of two; all of A lies before B. */
+uint32_t mal_segments_join(MalIndex *ix, uint32_t a, uint32_t b);
+/* Two trees of one: LOW gets the segments that end before KEY. */
+void mal_segments_split(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low, uint32_t *high);
+/* The same, but HIGH gets the segments that begin after KEY. */
+void mal_segments_split_after(MalIndex *ix, uint32_t id, uint64_t key, uint32_t *low,
+                              uint32_t *high);
 /* A segment's summary of its subtree, from its children's. */
 void mal_index_pull(MalIndex *ix, uint32_t id);
 bool mal_index_is_busy_at(const MalIndex *ix, const MalSegment *s);

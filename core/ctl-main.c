@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE 1000
 #define TIMEOUT 120             /* seconds, unless --timeout says otherwise */
 #define LEASES_MOST 10000       /* unless --limit says otherwise */
 #define TEXT_MOST ((size_t)512 * 1024)  /* of a configuration that is sent, not named */
@@ -320,62 +319,7 @@ static bool written(const Ctl *c, GError **error)
          fail(error, MAL_CTL_FAILED, "can't write the answer: %s", g_strerror(errno));
 }
 
-/* ---- leases, all pages ----------------------------------------------------------------------- */
-
-static MalAddress first_address(json_object *lease)
-{
-  MalSpan span = { mal_address_none(), mal_address_none() };
-  json_object *list = mal_ctl_member(lease, "addresses");
-  if (json_object_is_type(list, json_type_array) && mal_ctl_length(list) > 0) {
-    const char *text = json_object_get_string(json_object_array_get_idx(list, 0));
-    if (text)
-      mal_span_parse(text, &span, NULL);
-  }
-  return span.first;
-}
-
-static int by_address(const void *a, const void *b)
-{
-  return mal_address_compare(first_address(*(json_object *const *)a),
-                             first_address(*(json_object *const *)b));
-}
-
-/* Appends PAGE's leases to ALL; *NEXT is the cursor, or 0. */
-static bool add_page(json_object *all, json_object *page, int64_t *next, GError **error)
-{
-  json_object *from = mal_ctl_member(page, "leases"), *to = mal_ctl_member(all, "leases");
-  if (!json_object_is_type(from, json_type_array))
-    return fail(error, MAL_CTL_FAILED, "the daemon's list of leases can't be read");
-  for (size_t i = 0; from != to && i < mal_ctl_length(from); i++)
-    json_object_array_add(to, json_object_get(json_object_array_get_idx(from, i)));
-  *next = mal_ctl_number(page, "next");
-  json_object_object_add(all, "next", json_object_get(mal_ctl_member(page, "next")));
-  return true;
-}
-
-static json_object *all_leases(Ctl *c, json_object *params, int64_t limit, GError **error)
-{
-  json_object *all = NULL;
-  for (int64_t next = 0, got = 0; got < limit;) {
-    json_object_object_add(params, "limit", json_object_new_int64(MIN(limit - got, PAGE)));
-    if (next)
-      json_object_object_add(params, "cursor", json_object_new_int64(next));
-    json_object *page = c->link->call(c->link, c->method, params, error);
-    if (page && !all)
-      all = json_object_get(page);
-    bool good = page && add_page(all, page, &next, error);
-    json_object_put(page);
-    if (!good) {
-      json_object_put(all);
-      return NULL;
-    }
-    got = (int64_t)mal_ctl_length(mal_ctl_member(all, "leases"));
-    if (!next)
-      break;
-  }
-  json_object_array_sort(mal_ctl_member(all, "leases"), by_address);
-  return all;
-}
+/* ---- leases ---------------------------------------------------------------------------------- */
 
 static void tell_more(const Ctl *c, json_object *page)
 {
@@ -395,7 +339,9 @@ static bool run_leases(Ctl *c, json_object *method, GError **error)
 {
   MalCtlExtra extra[] = { { "limit", LEASES_MOST, false }, { NULL, 0, false } };
   json_object *params = params_of(c, method, extra, error);
-  json_object *all = params ? all_leases(c, params, extra[0].value, error) : NULL;
+  json_object *all = NULL;
+  if (params)
+    all = mal_ctl_all_leases(c->link, c->method, params, extra[0].value, error);
   json_object_put(params);
   if (!all)
     return false;

@@ -2,6 +2,7 @@
    share:
 
    ctl-main.c    from the command line to one call and its exit status
+   ctl-leases.c  all leases, page by page
    ctl-args.c    words to typed parameters, as rpc.discover describes them
    ctl-rpc.c     a daemon behind a unix socket
    ctl-direct.c  no daemon: a core of our own in this process, as a client on the network
@@ -132,6 +133,11 @@ MalCtlLink *mal_ctl_rpc_open(const char *path, GError **error);
 /* After events.subscribe: the next event, to be put. NULL without ERROR: whoever reads our output
    (descriptor WATCH) is gone. */
 json_object *mal_ctl_rpc_event(MalCtlLink *link, int watch, GError **error);
+
+/* What METHOD lists of leases with PARAMS, up to LIMIT, as one answer in the order of addresses, to
+   be put; "next" stays where there are more. NULL with ERROR. */
+json_object *mal_ctl_all_leases(MalCtlLink *link, const char *method, json_object *params,
+                                int64_t limit, GError **error);
 
 /* Takes the options that shape the client out of WORDS. *VIA: the plugin's name, which the caller
    frees. */
