@@ -228,6 +228,8 @@ bool world_server_reload(Server *s, const ServerConf *conf)
   g_autoptr(GError) error = NULL;
   if (!s->core)
     return false;
+  /* A reload looks at nothing that is over by now: its timer may come later in this instant. */
+  mal_leases_expire(mal_core_leases(s->core), server_now(s));
   uint64_t before = digest(s);
   write_config(s, conf);
   if (!mal_core_reload(s->core, NULL, &error)) {
