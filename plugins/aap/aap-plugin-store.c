@@ -233,7 +233,8 @@ static void write_asa(AapServed *served)
 static bool restore_asa(AapServed *served, MalReader *r)
 {
   Aap *aap = served->aap;
-  MalTime received = MIN((MalTime)mal_read_u64(r), aap_now(aap).wall); /* the clock may be behind */
+  MalTime stored = (MalTime)mal_read_u64(r), now = aap_now(aap).wall;
+  MalTime received = MIN(stored, now); /* the clock may be behind */
   size_t length = mal_reader_left(r);
   const uint8_t *payload = mal_read_bytes(r, length);
   AapMessage msg;
