@@ -62,6 +62,19 @@ static void drop(const AapServed *served, const char *kind, MalAddress first)
   mal_store_drop_record(served->aap->host.store, served->aap->host.name, kind, key, length);
 }
 
+static void write_asa(AapServed *served)
+{
+  uint8_t key[KEY_MOST];
+  g_autofree uint8_t *value = g_malloc(served->asa_length + 16);
+  MalWriter w = mal_writer(value, served->asa_length + 16);
+  mal_write_u8(&w, FORM);
+  mal_write_u64(&w, (uint64_t)served->asa_received);
+  mal_write_bytes(&w, served->asa_payload, served->asa_length);
+  size_t length = make_key(served, served->scope->span.first, key);
+  aap_store_put(served->aap, "asa", key, length, value, w.offset);
+  served->asa_changed = false;
+}
+
 /* ---- own allocations ------------------------------------------------------------------------- */
 
 void aap_store_keep(AapServed *served, const AapOwn *own)
@@ -69,6 +82,9 @@ void aap_store_keep(AapServed *served, const AapOwn *own)
   Aap *aap = served->aap;
   uint8_t key[KEY_MOST], value[40];
   MalWriter w = mal_writer(value, sizeof value);
+  /* Nothing is owned, after a crash, outside of what is known to be available. */
+  if (served->asa_changed)
+    write_asa(served);
   mal_write_u8(&w, FORM);
   mal_write_u64(&w, (uint64_t)own->end);
   mal_write_u64(&w, (uint64_t)own->advertised_since);
@@ -216,19 +232,6 @@ static unsigned write_some_foreign(AapServed *served, unsigned most)
 }
 
 /* ---- announced space ------------------------------------------------------------------------- */
-
-static void write_asa(AapServed *served)
-{
-  uint8_t key[KEY_MOST];
-  g_autofree uint8_t *value = g_malloc(served->asa_length + 16);
-  MalWriter w = mal_writer(value, served->asa_length + 16);
-  mal_write_u8(&w, FORM);
-  mal_write_u64(&w, (uint64_t)served->asa_received);
-  mal_write_bytes(&w, served->asa_payload, served->asa_length);
-  size_t length = make_key(served, served->scope->span.first, key);
-  aap_store_put(served->aap, "asa", key, length, value, w.offset);
-  served->asa_changed = false;
-}
 
 static bool restore_asa(AapServed *served, MalReader *r)
 {

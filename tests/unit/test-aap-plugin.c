@@ -242,6 +242,33 @@ Test(aap_plugin, aap_18_147_a_coordinator_in_the_same_process_is_heard_and_hears
   clear(&w);
 }
 
+static void crash_and_return(World *w, unsigned i, const char *roles, const char *text)
+{
+  mal_sim_node_crash(w->host[i].node, MAL_SIM_DISK_KEPT);
+  g_clear_pointer(&w->host[i].core, mal_core_free);
+  mal_sim_node_bury(w->host[i].node);
+  run(w, 20);
+  mal_sim_node_restart(w->host[i].node);
+  start(w, i, roles, text);
+}
+
+Test(aap_plugin, aap_51_56_what_was_announced_survives_with_what_is_owned_of_it_3_1)
+{
+  World w = world(2);
+  g_autofree char *with = g_strconcat(small, large, world_range, NULL),
+                  *without = g_strconcat(small, large, NULL);
+  start(&w, 0, "maas;prefix-coordinator", with);
+  start(&w, 1, "maas", without);
+  run(&w, 350);
+  for (unsigned k = 1; k <= 3; k++) {
+    lease(&w, 1, "world", 2);
+    crash_and_return(&w, 1, "maas", without);
+    cr_assert_eq(json_object_array_length(at(call(&w, 1, "lease.list", "{}", 2), "leases")), k);
+    run(&w, 200 + 7 * k);
+  }
+  clear(&w);
+}
+
 /* What is owned joins over the border of two ranges, and reaches beyond what is looked at. */
 static void most_of_adjacent_ranges(const char *ranges)
 {
