@@ -22,10 +22,8 @@ tests/unit/test-runtime-glib.c
 long_lines='
 core/allocator-index.c
 plugins/aap/aap.c
-tests/bench/bench-aap.c
 tests/lint/selftest.sh
 tests/plugins/test_pool.py
-tests/unit/test-aap-storm.c
 '
 
 folders=()
