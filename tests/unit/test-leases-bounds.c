@@ -355,6 +355,7 @@ static void tear_down(Slow *s)
   mal_leases_free(s->b.leases);
   mal_space_free(s->b.space);
   mal_listeners_clear(&s->store.listeners);
+  mal_records_free(s->store.base.records);
   s->b.leases = s->leases;
   s->b.space = s->space;
   bed_clear(&s->b);
