@@ -1,0 +1,93 @@
+/* The inside of a zone: what RX (masc-cache, masc-peers, masc-update) and OWN (masc-own, masc-clash,
+   masc-local) share. */
+#ifndef MASC_ZONE_PRIVATE_H
+#define MASC_ZONE_PRIVATE_H
+
+#include "masc-cache.h"
+#include "masc-zone.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  unsigned id;
+  MascRole role;          /* what we are to it: the "Locally-Configured Role" of Table 1 */
+  MascId domain, node;    /* its; 0 while unknown */
+  MascId parent;          /* siblings: the common one */
+  bool up;
+  bool was_up;            /* it was, and came back: it is also sent what came from it (11) */
+} MascPeer;
+
+typedef struct MascOwns MascOwns;     /* masc-own.h */
+typedef struct MascFlood MascFlood;   /* masc-flood.h */
+
+struct MascZone {
+  MascZoneConfig config;
+  char *scope;
+  GArray *peers;          /* MascPeer */
+  MascCache *cache;
+  MascOwns *owns;
+  MascFlood *flood;
+  bool started;
+};
+
+/* ---- RX gives to OWN ------------------------------------------------------------------------- */
+
+/* To whom RECORD goes by its role and type (5.1 b and d; 11.2 to 11.7), but not to EXCEPT (the peer
+   that told it, or MASC_NO_PEER). What is ours and in use goes as PREFIX_IN_USE to parents and
+   siblings, as PREFIX_MANAGED to children and internal peers; each with the Role that we say. */
+void masc_spread(MascZone *zone, const MascRecord *record, uint32_t except);
+/* Adds what we originate to the cache, in place of what it supersedes, keeps it (the ticket is in
+   *TICKET), and spreads it at once where SPREAD; else the caller does once it is durable. */
+MascRecord *masc_originate(MascZone *zone, const MascClaim *claim, MascId parent, bool spread,
+                           uint64_t *ticket, MascNow now);
+/* Out of the cache and the store. */
+void masc_record_forget(MascZone *zone, MascRecord *record);
+uint64_t masc_record_keep(MascZone *zone, const MascRecord *record);
+/* Parents' prefixes that can be claimed from (upper: PARENT's PREFIX_MANAGED as far as not
+   withdrawn; the whole scope for a top-level domain), and what others have in them: sorted. The
+   caller frees with g_array_unref. */
+GArray *masc_grounds(const MascZone *zone, bool lower, MascNow now);               /* MascGround */
+GArray *masc_busy(const MascZone *zone, bool lower, MascNow now);                 /* MalPrefix */
+/* Is a node of that parent domain in touch? Of any parent, for PARENT 0. A top-level domain: yes. */
+bool masc_parent_in_touch(const MascZone *zone, MascId parent);
+/* The parent domain whose prefix covers PREFIX (upper; 0 and true among top-level domains). */
+bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent);
+bool masc_has_children(const MascZone *zone);     /* their UPDATEs are in the cache, or configured */
+void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n);
+
+/* ---- OWN gives to RX: what was taken and stored, before it is spread ------------------------- */
+
+/* A SIBLING's (upper) or a CHILD's (lower) PREFIX_IN_USE, CLAIM_TO_EXPAND or NEW_CLAIM: collisions
+   with our pending claims, clashes with what we use. May originate. */
+void masc_own_rivalled(MascZone *zone, const MascRecord *record, MascNow now);
+/* One of our own domain's, told by an internal peer, a parent or another (11.2.4, 11.4.4, 11.6.3,
+   14). PEER is who told. False: not believed, or no longer true (answered by a WITHDRAW): RX neither
+   stores nor spreads it. */
+bool masc_own_told(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now);
+/* RX has stored it: a holding, or a claim that is pending at an internal peer. */
+void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now);
+/* A parent's CLAIM_DENIED for a claim of ours. False: no such claim (No Appropriate Internal
+   Prefix). */
+bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now);
+/* A WITHDRAW of our own domain. False: it is about nothing that we know. */
+bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, MascNow now);
+/* A parent's PREFIX_MANAGED came, changed, ended, or was withdrawn (11.7.4: WITHDRAW is its message,
+   else NULL). */
+void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now);
+/* What children claim changed: forecast, leaf or not. */
+void masc_own_children_changed(MascZone *zone, MascNow now);
+/* Is there a PREFIX_MANAGED of ours that covers PREFIX; until when at the longest? */
+bool masc_own_covers(const MascZone *zone, MalPrefix prefix, MalTime *until, bool *deprecated);
+/* Does our domain use something that overlaps PREFIX (11.4.4)? */
+bool masc_own_overlaps(const MascZone *zone, MalPrefix prefix);
+
+MascOwns *masc_owns_new(MascZone *zone);
+void masc_owns_free(MascOwns *owns);
+bool masc_owns_restore(MascZone *zone, const uint8_t *key, size_t key_length,
+                       const uint8_t *value, size_t value_length, MascNow now);
+void masc_owns_start(MascZone *zone, MascNow now);
+int64_t masc_owns_due(const MascZone *zone);
+void masc_owns_run(MascZone *zone, MascNow now);
+
+G_END_DECLS
+#endif
