@@ -82,6 +82,9 @@ static const MalConfKey range_keys[] = {
     .help = "When the range ceases to be ours; no lease lasts longer." },
   { .key = "exclude", .type = MAL_CONF_SPAN, .list = true,
     .help = "Addresses of the range that are not ours to lease." },
+  { .key = "export", .type = MAL_CONF_BOOL, .fallback = "no",
+    .help = "Whether the prefixes of the range, excluded addresses and all, are routes of this "
+            "domain, which an exporter such as the plugin bird tells to a routing daemon." },
 };
 
 static const MalConfKey reserve_keys[] = {

@@ -126,6 +126,7 @@ typedef struct {
   MalSpan span;               /* after excludes are applied by the space, not here */
   MalTime until;
   GArray *excludes;           /* MalSpan */
+  bool exported;              /* `export`: its prefixes are routes of this domain */
 } MalStaticRange;
 
 typedef struct {

@@ -32,6 +32,7 @@ struct MalCore {
   MalControl *control;
   MalStore *store;
   MalSpace *space;
+  MalRoutes *routes;
   MalLeases *leases;
   Checked now;
   MalConfig *first;           /* of the start: what only a restart changes is still as it says */
@@ -74,6 +75,7 @@ enum {
   CORE_HOLDS,
   CORE_PENDING,
   CORE_WAITING,
+  CORE_ROUTES,
   CORE_BYTES,
   CORE_COMMITS,
   CORE_COMMIT_US,

@@ -22,6 +22,7 @@ const MalMetricDef core_metrics[CORE_N_METRICS] = {
   [CORE_HOLDS] = { "holds", MAL_GAUGE, "Offers held in memory." },
   [CORE_PENDING] = { "changes-pending", MAL_GAUGE, "Changes on their way to the disk." },
   [CORE_WAITING] = { "requests-waiting", MAL_GAUGE, "Requests that wait for space." },
+  [CORE_ROUTES] = { "routes", MAL_GAUGE, "Group prefixes that are routed to this domain." },
   [CORE_BYTES] = { "lease-memory-bytes", MAL_GAUGE, "Memory of lease table and allocator." },
   [CORE_COMMITS] = { "store-batches", MAL_COUNTER, "Batches committed to the store." },
   [CORE_COMMIT_US] = { "store-commit-microseconds", MAL_GAUGE, "How long the last commit took." },
@@ -94,6 +95,16 @@ static const MalEventDef range_events[] = {
                           "Addresses were withdrawn." },
 };
 
+static const MalEventDef route_events[] = {
+  [MAL_ROUTE_ADDED] = { "route.added", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                        "Groups of a prefix are rooted in this domain from now on; exporters tell "
+                        "the routing daemon." },
+  [MAL_ROUTE_CHANGED] = { "route.changed", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                          "A route ends at another time than before." },
+  [MAL_ROUTE_REMOVED] = { "route.removed", MAL_FAULT_NOBODY, MAL_LOG_INFO,
+                          "A route was withdrawn: its time was over, or its source took it back." },
+};
+
 static void on_lease(MalLeaseChange what, const MalLease *lease, const char *reason, void *data)
 {
   MalCore *core = data;
@@ -144,6 +155,18 @@ static void on_range(MalSpaceChange what, const MalRange *range, void *data)
   MAL_EVENT(core->events, &range_events[what], fields,
             "%s range %s (%s) of scope %s, from %s, until %s", level, range->name, span,
             range->scope->id, range->source, mal_time_format(range->until, until));
+}
+
+static void on_route(MalRouteChange what, const MalRoute *route, void *data)
+{
+  MalCore *core = data;
+  char address[MAL_ADDRESS_STRLEN], until[MAL_TIME_STRLEN];
+  g_autofree char *prefix = g_strdup_printf(
+      "%s/%u", mal_address_format(route->prefix.address, address), route->prefix.length);
+  MalField fields[] = { MAL_F_STRING("prefix", prefix), MAL_F_TIME("until", route->until),
+                        MAL_F_STRING("source", route->source) };
+  MAL_EVENT(core->events, &route_events[what], fields, "%s %s, from %s, until %s",
+            route_events[what].name, prefix, route->source, mal_time_format(route->until, until));
 }
 
 static void on_store(MalTicket through, const GError *error, void *data)
@@ -197,8 +220,11 @@ void core_news_attach(MalCore *core)
     mal_events_register(core->events, &(const MalEventDef *){ &lease_events[i] }, 1);
   for (size_t i = 0; i < G_N_ELEMENTS(range_events); i++)
     mal_events_register(core->events, &(const MalEventDef *){ &range_events[i] }, 1);
+  for (size_t i = 0; i < G_N_ELEMENTS(route_events); i++)
+    mal_events_register(core->events, &(const MalEventDef *){ &route_events[i] }, 1);
   mal_leases_watch(core->leases, on_lease, core);
   mal_space_watch(core->space, on_range, core);
+  mal_routes_watch(core->routes, on_route, core);
   mal_store_listen(core->store, on_store, core);
   mal_leases_on_clock_step(core->leases, on_clock_step, core);
 }
@@ -212,6 +238,7 @@ void mal_core_update_gauges(MalCore *core)
   mal_gauge(core->counters, CORE_HOLDS, t.holds);
   mal_gauge(core->counters, CORE_PENDING, t.pending);
   mal_gauge(core->counters, CORE_WAITING, t.waiting);
+  mal_gauge(core->counters, CORE_ROUTES, mal_routes_count(core->routes));
   mal_gauge(core->counters, CORE_BYTES, t.bytes);
   mal_gauge(core->counters, CORE_COMMITS, s.batches);
   mal_gauge(core->counters, CORE_COMMIT_US, (uint64_t)MAX(s.last_commit_us, 0));

@@ -154,6 +154,7 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
   Checked old = core->now;
   new.roles = old.roles;
   core->now = new;
+  mal_routes_replan(core->routes, new.plan);
   core_apply_log(core);
   reload_plugins(core, &new);
   /* The plugins are still those of the start. */

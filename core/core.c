@@ -200,6 +200,7 @@ static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
     .leases = core->leases,
     .space = core->space,
     .control = core->control,
+    .routes = core->routes,
   };
   mal_events_register(core->events, p->events, p->n_events);
   g_ptr_array_add(core->plugins, run);
@@ -265,6 +266,7 @@ void core_plugin_stop(MalCore *core, PluginRun *run)
     return;
   run->plugin->close(run->instance);
   mal_leases_forget(core->leases, run->instance);
+  mal_routes_forget(core->routes, run->plugin->name);
   run->instance = NULL;
   if (run->wanted && run->plugin->arbitrate)
     mal_space_forget_tickets(core->space);
@@ -292,9 +294,11 @@ static void on_tick(void *data)
   MalTime now = mal_runtime_now(core->rt);
   mal_leases_expire(core->leases, now);
   mal_space_expire(core->space, now);
+  mal_routes_expire(core->routes, now);
   core_news_store(core);
   int64_t wait = TICK_LONGEST;
   MalTime due = MIN(mal_leases_due(core->leases), mal_space_due(core->space));
+  due = MIN(due, mal_routes_due(core->routes));
   if (due - now <= TICK_LONGEST / MAL_US)
     wait = CLAMP(due * MAL_US - mal_runtime_wall(core->rt), MAL_US / 100, TICK_LONGEST);
   mal_timer_set(core->tick, mal_runtime_monotonic(core->rt) + wait);
@@ -353,15 +357,18 @@ static bool load_state(MalCore *core, GError **error)
 static bool build_model(MalCore *core, GError **error)
 {
   core->space = mal_space_new();
+  core->routes = mal_routes_new();
   core->leases = mal_leases_new(core->rt, core->store, core->space);
   core->counters = mal_metrics_register(core->metrics, "core", core_metrics, CORE_N_METRICS);
   core_news_attach(core);
   for (size_t i = 0; i < mal_plugin_set_size(core->now.plugins); i++)
     add_plugin(core, mal_plugin_set_at(core->now.plugins, i),
                mal_plugin_set_path(core->now.plugins, i));
-  return mal_leases_replan(core->leases, core->now.plan, core_policy(core->now.config),
-                           mal_runtime_now(core->rt), error)
-         && load_state(core, error);
+  if (!mal_leases_replan(core->leases, core->now.plan, core_policy(core->now.config),
+                         mal_runtime_now(core->rt), error))
+    return false;
+  mal_routes_replan(core->routes, core->now.plan);
+  return load_state(core, error);
 }
 
 static void run_free(void *data)
@@ -449,6 +456,7 @@ void mal_core_free(MalCore *core)
   }
   if (core->space)
     mal_space_free(core->space);
+  mal_routes_free(core->routes);
   if (core->up)
     mal_event(core->events, &core_event_stopped, NULL, 0, "mallocd is down");
   mal_timer_free(core->tick);
@@ -468,6 +476,7 @@ void mal_core_free(MalCore *core)
 MalRuntime *mal_core_runtime(MalCore *core) { return core->rt; }
 MalStore *mal_core_store(MalCore *core) { return core->store; }
 MalSpace *mal_core_space(MalCore *core) { return core->space; }
+MalRoutes *mal_core_routes(MalCore *core) { return core->routes; }
 MalLeases *mal_core_leases(MalCore *core) { return core->leases; }
 MalEvents *mal_core_events(MalCore *core) { return core->events; }
 MalMetrics *mal_core_metrics(MalCore *core) { return core->metrics; }

@@ -48,6 +48,7 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error);
 MalRuntime *mal_core_runtime(MalCore *core);
 MalStore *mal_core_store(MalCore *core);
 MalSpace *mal_core_space(MalCore *core);
+MalRoutes *mal_core_routes(MalCore *core);
 MalLeases *mal_core_leases(MalCore *core);
 MalEvents *mal_core_events(MalCore *core);
 MalMetrics *mal_core_metrics(MalCore *core);

@@ -23,7 +23,7 @@ static const char help_text[] =
     "                 [--set KEY=VALUE] COMMAND [ARGUMENT ...]\n"
     "\n"
     "  status                                  how the daemon is\n"
-    "  scopes | ranges | reserves | plugins    lists\n"
+    "  scopes | ranges | routes | reserves | plugins   lists\n"
     "  leases [--scope S] [--client A] [--address A-B] [--limit N]\n"
     "  usage [SCOPE] | map SCOPE               how full the scopes are, in numbers or drawn\n"
     "  stats [OWNER]                           counters and gauges\n"
@@ -50,7 +50,7 @@ static const struct { const char *word, *method; } shorts[] = {
   { "leases", "lease.list" },      { "reserves", "reserve.list" }, { "plugins", "plugin.list" },
   { "stats", "stats.get" },        { "events", "events.subscribe" }, { "request", "lease.request" },
   { "renew", "lease.renew" },      { "release", "lease.release" }, { "map", "space.map" },
-  { "usage", "space.usage" },      { "discover", "rpc.discover" },
+  { "usage", "space.usage" },      { "discover", "rpc.discover" }, { "routes", "route.list" },
 };
 
 /* What bare words mean, where it isn't the required parameters in their order. */

@@ -136,6 +136,11 @@ static const Column range_columns[] = {
   { "level", "LEVEL", TEXT, false },      { "first", "ADDRESSES", SPAN, false },
   { "until", "UNTIL (UTC)", TIME, true }, { "source", "SOURCE", TEXT, true },
 };
+static const Column route_columns[] = {
+  { "prefix", "PREFIX", TEXT, false },
+  { "until", "UNTIL (UTC)", TIME, true },
+  { "source", "SOURCE", TEXT, true },
+};
 static const Column lease_columns[] = {
   { "lease", "LEASE", TEXT, false },
   { "scope", "SCOPE", TEXT, false },
@@ -185,6 +190,7 @@ static const Column method_columns[] = {
 static const List lists[] = {
   LIST_OF("scope.list", "scopes", "no scopes are configured", scope_columns),
   LIST_OF("range.list", "ranges", "no ranges: nothing can be leased", range_columns),
+  LIST_OF("route.list", "routes", "no routes: nothing is exported", route_columns),
   LIST_OF("lease.list", "leases", "no leases", lease_columns),
   LIST_OF("reserve.list", "reserves", "no reserves", reserve_columns),
   LIST_OF("plugin.list", "plugins", "no plugins are loaded", plugin_columns),

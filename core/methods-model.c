@@ -109,6 +109,27 @@ static void range_list(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, o);
 }
 
+static void add_route(const MalRoute *route, void *data)
+{
+  json_object *o = json_object_new_object(), *list = data;
+  char address[MAL_ADDRESS_STRLEN];
+  g_autofree char *prefix = g_strdup_printf(
+      "%s/%u", mal_address_format(route->prefix.address, address), route->prefix.length);
+  json_add_string(o, "prefix", prefix);
+  json_add_time(o, "until", route->until);
+  json_add_string(o, "source", route->source);
+  json_object_array_add(list, o);
+}
+
+static void route_list(MalCall *call, json_object *params, void *user)
+{
+  json_object *o = json_object_new_object(), *list = json_object_new_array();
+  (void)params;
+  mal_routes_each(mal_core_routes(user), add_route, list);
+  json_object_object_add(o, "routes", list);
+  mal_call_reply(call, o);
+}
+
 /* The answer to what only had to become durable. */
 static void durable(const GError *error, void *data)
 {
@@ -363,6 +384,10 @@ const MalMethod mal_methods_model[] = {
     "Makes addresses available; kept in the store.", range_add },
   { "range.remove", MAL_ACCESS_WRITE, range_remove_params, G_N_ELEMENTS(range_remove_params),
     "Withdraws a range that range.add made.", range_remove },
+  { "route.list", MAL_ACCESS_READ, NULL, 0,
+    "The group prefixes of which this domain is the root, as exporters tell them to a routing "
+    "daemon.",
+    route_list },
   { "reserve.list", MAL_ACCESS_READ, NULL, 0,
     "Addresses that are held for ever and leased to nobody.", reserve_list },
   { "reserve.add", MAL_ACCESS_WRITE, reserve_add_params, G_N_ELEMENTS(reserve_add_params),

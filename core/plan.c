@@ -316,6 +316,7 @@ static bool build_range(Build *b, size_t n)
     return false;
   range->scope = scope->index;
   range->until = mal_conf_integer(s, "until");
+  range->exported = mal_conf_bool(s, "export");
   return read_excludes(b, s, range) && check_apart(b, n);
 }
 

@@ -19,6 +19,7 @@
 #include "leases.h"
 #include "metrics.h"
 #include "model.h"
+#include "routes.h"
 #include "runtime.h"
 #include "space.h"
 #include "store.h"
@@ -42,6 +43,7 @@ typedef struct {
   MalSpace *space;
   MalControl *control;
   const MalConfig *config;    /* at open; later ones come through reload */
+  MalRoutes *routes;          /* the core takes back those of the plugin's name when it stops */
 } MalHost;
 
 typedef enum { MAL_RELOAD_DONE, MAL_RELOAD_RESTART } MalReload;

@@ -138,6 +138,7 @@ unit_tests += tests/unit/test-plan
 unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
 unit_tests += tests/unit/test-runtime-glib-udp
+unit_tests += tests/unit/test-routes
 unit_tests += tests/unit/test-scope
 tests_unit_test_sim_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/unit/test-space

@@ -324,6 +324,7 @@ Test(ctl_views, answers_of_any_shape)
   static const char *const methods[] = {
     "status", "stats.get", "scope.list", "range.list", "lease.list", "lease.get", "reserve.list",
     "plugin.list", "space.usage", "space.map", "rpc.discover", "config.reload", "store.check",
+    "route.list",
     "other.thing", "event", "help",
   };
   static const char *const members[] = {
