@@ -108,6 +108,7 @@ core_sources += core/runtime-glib-shed.c
 core_sources += core/runtime-glib-socket.c
 core_sources += core/runtime-glib-stream.c
 core_sources += core/runtime-glib-udp.c
+core_sources += core/runtime-glib-unix.c
 core_sources += core/runtime-glib-worker.c
 core_sources += core/runtime-glib.c
 core_sources += core/runtime.c

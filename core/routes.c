@@ -70,7 +70,7 @@ void mal_routes_unwatch(MalRoutes *routes, unsigned id)
   sweep(routes);
 }
 
-/* A watcher may change the routes: ROUTE is a copy. Who comes meanwhile hears of the next change. */
+/* A watcher may change the routes: it gets a copy. Who comes meanwhile hears of the next change. */
 static void tell(MalRoutes *routes, MalRouteChange what, MalRoute route)
 {
   g_autofree char *source = g_strdup(route.source);

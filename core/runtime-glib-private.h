@@ -111,4 +111,9 @@ MalWorker *rtg_worker_new(MalRuntime *rt, const char *name);
 void rtg_worker_submit(MalWorker *worker, MalJobFunc run, MalJobFunc done, void *data);
 void rtg_worker_free(MalWorker *worker);
 
+/* A stream on FD, on which connect() was called; takes FD over. */
+MalStream *rtg_stream_adopt(MalRuntime *rt, int fd, const MalStreamOps *ops, void *user);
+MalStream *rtg_stream_connect_unix(MalRuntime *rt, const char *path, const MalStreamOps *ops,
+                                   void *user, GError **error);
+
 #endif

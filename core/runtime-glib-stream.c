@@ -236,6 +236,16 @@ void rtg_stream_start(MalStream *handle, const MalStreamOps *ops, void *user)
   update_conditions(stream);
 }
 
+MalStream *rtg_stream_adopt(MalRuntime *rt, int fd, const MalStreamOps *ops, void *user)
+{
+  Stream *stream = stream_new((Rtg *)rt, fd, CONNECTING);
+
+  stream->ops = ops;
+  stream->user = user;
+  update_conditions(stream);
+  return &stream->base;
+}
+
 size_t rtg_stream_queued(const MalStream *handle)
 {
   const Stream *stream = (const Stream *)handle;

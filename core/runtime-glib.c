@@ -333,6 +333,7 @@ static const MalRuntimeOps ops = {
   .worker_new = rtg_worker_new,
   .worker_submit = rtg_worker_submit,
   .worker_free = rtg_worker_free,
+  .stream_connect_unix = rtg_stream_connect_unix,
 };
 
 MalRuntime *mal_runtime_glib_new(GMainContext *context)

@@ -231,3 +231,15 @@ void mal_worker_free(MalWorker *worker)
   if (worker != NULL)
     worker->rt->ops->worker_free(worker);
 }
+
+/* ---- local streams --------------------------------------------------------------------------- */
+
+MalStream *mal_stream_connect_unix(MalRuntime *rt, const char *path, const MalStreamOps *ops,
+                                   void *user, GError **error)
+{
+  if (rt->ops->stream_connect_unix != NULL)
+    return rt->ops->stream_connect_unix(rt, path, ops, user, error);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK, "can't connect to %s: no unix sockets here",
+              path);
+  return NULL;
+}

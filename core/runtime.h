@@ -160,6 +160,14 @@ MAL_API void mal_worker_submit(MalWorker *worker, MalJobFunc run, MalJobFunc don
 /* Waits until what was submitted has run, delivers its DONE calls, and ends the thread. */
 MAL_API void mal_worker_free(MalWorker *worker);
 
+/* ---- local streams --------------------------------------------------------------------------- */
+
+/* To the unix stream socket at PATH, another program's on this host; a stream like any other. What
+   is wrong at once (nobody there, no permission, a path that is too long) is the error; an
+   implementation without them says so in one. */
+MAL_API MalStream *mal_stream_connect_unix(MalRuntime *rt, const char *path,
+                                           const MalStreamOps *ops, void *user, GError **error);
+
 /* ---- for implementations --------------------------------------------------------------------- */
 
 typedef struct MalRuntimeOps MalRuntimeOps;
@@ -213,6 +221,9 @@ struct MalRuntimeOps {
   MalWorker *(*worker_new)(MalRuntime *rt, const char *name);
   void (*worker_submit)(MalWorker *worker, MalJobFunc run, MalJobFunc done, void *data);
   void (*worker_free)(MalWorker *worker);
+  /* may be NULL: there are none */
+  MalStream *(*stream_connect_unix)(MalRuntime *rt, const char *path, const MalStreamOps *ops,
+                                    void *user, GError **error);
 };
 
 G_END_DECLS

@@ -1,5 +1,7 @@
 #include "fake-runtime.h"
 
+#include "fake-stream.h"
+
 #include <string.h>
 
 typedef struct {
@@ -56,6 +58,7 @@ struct FakeRuntime {
   bool hold_workers, fail_open;
   int64_t lag;
   MalUdpShed shed;
+  GPtrArray *streams;
 };
 
 static FakeRuntime *fake(MalRuntime *rt)
@@ -341,22 +344,16 @@ void fake_fail_open(FakeRuntime *f, bool fail)
   f->fail_open = fail;
 }
 
-/* ---- streams: there are none ----------------------------------------------------------------- */
+/* ---- streams: fake-stream.c ------------------------------------------------------------------- */
 
-static MalListener *fake_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func,
-                                       void *data, GError **error)
+GPtrArray *fake_streams(MalRuntime *rt)
 {
-  (void) rt, (void) local, (void) func, (void) data;
-  g_set_error_literal(error, MAL_ERROR, MAL_ERROR_NETWORK, "the fake runtime has no streams");
-  return NULL;
+  return fake(rt)->streams;
 }
 
-static MalStream *fake_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                                      const MalStreamOps *ops, void *user, GError **error)
+bool fake_open_fails(MalRuntime *rt)
 {
-  (void) rt, (void) local, (void) peer, (void) ops, (void) user;
-  g_set_error_literal(error, MAL_ERROR, MAL_ERROR_NETWORK, "the fake runtime has no streams");
-  return NULL;
+  return fake(rt)->fail_open;
 }
 
 /* ---- workers --------------------------------------------------------------------------------- */
@@ -538,6 +535,10 @@ static const MalRuntimeOps fake_ops = {
   .worker_new = fake_worker_new,
   .worker_submit = fake_worker_submit,
   .worker_free = fake_worker_free,
+  .stream_connect_unix = fake_stream_connect_unix,
+  .stream_send = fake_stream_send,
+  .stream_queued = fake_stream_queued,
+  .stream_close = fake_stream_close,
 };
 
 FakeRuntime *fake_runtime_new(void)
@@ -550,6 +551,7 @@ FakeRuntime *fake_runtime_new(void)
   f->next_port = 40000;
   f->timers = g_ptr_array_new();
   f->udps = g_ptr_array_new();
+  f->streams = g_ptr_array_new();
   f->workers = g_ptr_array_new();
   f->watches = g_ptr_array_new();
   f->sent = g_ptr_array_new_with_free_func(sent_free);
@@ -562,9 +564,11 @@ void fake_runtime_free(FakeRuntime *f)
 {
   if (!f)
     return;
-  g_assert_cmpuint(f->timers->len + f->udps->len + f->workers->len + f->watches->len, ==, 0);
+  g_assert_cmpuint(f->timers->len + f->udps->len + f->workers->len + f->watches->len
+                         + f->streams->len, ==, 0);
   g_ptr_array_unref(f->timers);
   g_ptr_array_unref(f->udps);
+  g_ptr_array_unref(f->streams);
   g_ptr_array_unref(f->workers);
   g_ptr_array_unref(f->watches);
   g_ptr_array_unref(f->sent);

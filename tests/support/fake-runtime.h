@@ -71,4 +71,17 @@ void fake_deliver(FakeRuntime *f, MalUdp *udp, const MalDatagram *datagrams, siz
 /* Opening a socket fails from now on (address in use), or works again. */
 void fake_fail_open(FakeRuntime *f, bool fail);
 
+/* Streams to unix sockets, the only ones there are: open ones, in the order of opening, each with
+   the path that it was opened to. Each takes what it is sent at once. */
+size_t fake_stream_count(FakeRuntime *f);
+MalStream *fake_stream_at(FakeRuntime *f, size_t n);
+const char *fake_stream_path(const MalStream *stream);
+/* What it was sent since the last time; the caller frees. */
+char *fake_stream_take(MalStream *stream);
+/* It is connected; the other end sends TEXT; it is over, orderly where ERROR is NULL. Each from
+   outside any other callback; runs what follows. */
+void fake_stream_up(FakeRuntime *f, MalStream *stream);
+void fake_stream_give(FakeRuntime *f, MalStream *stream, const char *text);
+void fake_stream_end(FakeRuntime *f, MalStream *stream, const GError *error);
+
 #endif
