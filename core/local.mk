@@ -117,6 +117,7 @@ core_sources += core/space-demand.c
 core_sources += core/space.c
 core_sources += core/store-memory.c
 core_sources += core/store-records.c
+core_sources += core/store-sqlite-ahead.c
 core_sources += core/store-sqlite-compact.c
 core_sources += core/store-sqlite-encode.c
 core_sources += core/store-sqlite-file.c

@@ -369,14 +369,25 @@ bool mal_sqlite_scan_records(sqlite3 *db, const char *file, MalLatest *latest, u
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
+typedef struct {
+  MalSqlite *self;
+  MalTime not_ended_before;
+} LeaseLoad;
+
+static bool read_leases(MalStoreLeaseFunc put, void *put_data, void *data, GError **error)
+{
+  LeaseLoad *load = data;
+  MalJournal *leases = &load->self->journals[MAL_JOURNAL_LEASES];
+  return mal_sqlite_scan_leases(load->self->db, load->self->path, load->not_ended_before,
+                                leases->latest, &leases->rows, put, put_data, error);
+}
+
 bool mal_sqlite_load(MalSqlite *self, MalTime not_ended_before, MalStoreLeaseFunc lease,
                      MalStoreRecordFunc record, void *data, GError **error)
 {
-  MalJournal *leases = &self->journals[MAL_JOURNAL_LEASES];
+  LeaseLoad load = { self, not_ended_before };
   MalJournal *records = &self->journals[MAL_JOURNAL_RECORDS];
-  bool ok = !lease
-            || mal_sqlite_scan_leases(self->db, self->path, not_ended_before, leases->latest,
-                                      &leases->rows, lease, data, error);
+  bool ok = !lease || mal_sqlite_read_ahead(read_leases, &load, lease, data, error);
   ok = ok && mal_sqlite_scan_records(self->db, self->path, records->latest, &records->rows, record,
                                      data, error);
   self->loaded = ok && (self->loaded || lease);

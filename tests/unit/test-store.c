@@ -151,6 +151,61 @@ Test(store, a_load_stops_when_its_caller_says_so)
   cr_assert_eq(count, 2);
 }
 
+/* More leases than may wait between the thread that reads and the one that enters, one of them
+   longer than what a batch has room for. */
+enum { MANY = 6000, LONG_AT = 1000, LONG_BLOCKS = 3000 };
+
+typedef struct {
+  uint32_t seen, stop_at;
+} Walk;
+
+static bool walk(const MalLease *lease, void *data, GError **error)
+{
+  Walk *w = data;
+  uint32_t n = w->seen++;
+  cr_assert_eq(lease->n_blocks, n == LONG_AT ? (size_t)LONG_BLOCKS : 1, "lease %u", n);
+  cr_assert_eq(lease->blocks[lease->n_blocks - 1].count, n + 1, "lease %u", n);
+  cr_assert_eq(memcmp(lease->id.bytes, &n, sizeof n), 0, "lease %u", n);
+  cr_assert_str_eq(lease->scope, "local");
+  if (w->seen != w->stop_at)
+    return true;
+  g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "no more");
+  return false;
+}
+
+static void put_many(void)
+{
+  MalBlock *blocks = g_new0(MalBlock, LONG_BLOCKS);
+  for (uint32_t n = 0; n < MANY; n++) {
+    size_t n_blocks = n == LONG_AT ? LONG_BLOCKS : 1;
+    for (uint32_t i = 0; i < n_blocks; i++)
+      blocks[i] = mal_block_make(mal_address_ipv4(0xef000000u + i * 4096), n + 1);
+    MalLease lease = {
+      .id = { (const uint8_t *)&n, sizeof n }, .scope = "local", .blocks = blocks,
+      .n_blocks = n_blocks, .start = NOW, .end = NOW + 60, .granted = NOW,
+      .client = mal_address_none(), .origin = "control",
+    };
+    mal_store_put_lease(store, &lease);
+  }
+  g_free(blocks);
+}
+
+Test(store, many_leases_come_whole_and_in_order)
+{
+  static const uint32_t stops[] = { 0, 1, 700, MANY };
+  reopen(NULL);
+  put_many();
+  for (size_t i = 0; i < G_N_ELEMENTS(stops); i++) {
+    g_autoptr(GError) error = NULL;
+    Walk w = { .stop_at = stops[i] };
+    reopen(NULL);
+    cr_assert_eq(mal_store_load(store, NOW, walk, NULL, &w, &error), stops[i] == 0);
+    cr_assert_eq(w.seen, stops[i] ? stops[i] : (uint32_t)MANY);
+    if (stops[i])
+      cr_assert_str_eq(error->message, "no more");
+  }
+}
+
 /* ---- tickets and group commit ---------------------------------------------------------------- */
 
 Test(store, one_turn_is_one_batch)
