@@ -69,8 +69,10 @@ void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now);
 /* A parent's CLAIM_DENIED for a claim of ours. False: no such claim (No Appropriate Internal
    Prefix). */
 bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now);
-/* A WITHDRAW of our own domain. False: it is about nothing that we know. */
-bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, MascNow now);
+/* A WITHDRAW of our own domain, told by PEER. False: it is about nothing that we know, or told by
+   whom we don't believe it. */
+bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
+                        MascNow now);
 /* A parent's PREFIX_MANAGED came, changed, ended, or was withdrawn (11.7.4: WITHDRAW is its message,
    else NULL). */
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now);
@@ -81,8 +83,26 @@ bool masc_own_covers(const MascZone *zone, MalPrefix prefix, MalTime *until, boo
 /* Does our domain use something that overlaps PREFIX (11.4.4)? */
 bool masc_own_overlaps(const MascZone *zone, MalPrefix prefix);
 
+/* A session came up or went down, or a peer was configured or is no longer: after ZONE->peers says
+   so. */
+void masc_own_touched(MascZone *zone, MascNow now);
+/* What we hold and may use now, sorted and disjoint, as what can be claimed from: masc_grounds for
+   the lower arena. A copy; the caller frees with g_array_unref. */
+GArray *masc_own_held(const MascZone *zone, bool lower);                         /* MascGround */
+
+/* OWN defines masc_zone_arrived, _waiting, _replan, _claim, _withdraw and _resolve itself. Its parts
+   of masc_zone_kept, _clock_stepped, _params_changed, _each (HELD, LOCAL, PENDING, PENDING_LOCAL),
+   _usage (all but the peers' and the cache's) and _check: */
+void masc_owns_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
+void masc_owns_stepped(MascZone *zone, int64_t delta, MascNow now);
+void masc_owns_params_changed(MascZone *zone, MascNow now);
+void masc_owns_each(const MascZone *zone, MascNow now, MascEntryFunc func, void *data);
+void masc_owns_usage(const MascZone *zone, MascNow now, MascZoneUsage *usage);
+void masc_owns_check(const MascZone *zone, MascNow now);
+
 MascOwns *masc_owns_new(MascZone *zone);
 void masc_owns_free(MascOwns *owns);
+/* Keys of OWN start with the octet 'o'; those of RX with another one. False: not one of OWN's. */
 bool masc_owns_restore(MascZone *zone, const uint8_t *key, size_t key_length,
                        const uint8_t *value, size_t value_length, MascNow now);
 void masc_owns_start(MascZone *zone, MascNow now);
