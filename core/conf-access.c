@@ -94,6 +94,12 @@ MalAddress mal_conf_address(const MalConfSection *s, const char *key)
   return item ? item->span.first : mal_address_none();
 }
 
+MalPrefix mal_conf_prefix(const MalConfSection *s, const char *key)
+{
+  const ConfItem *item = typed_item(s, key, 0, 1u << MAL_CONF_PREFIX);
+  return item ? item->prefix : (MalPrefix) { .address = mal_address_none() };
+}
+
 MalEndpoint mal_conf_endpoint(const MalConfSection *s, const char *key, uint16_t default_port)
 {
   return mal_conf_endpoint_at(s, key, 0, default_port);

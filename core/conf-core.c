@@ -74,10 +74,25 @@ static const MalConfKey scope_keys[] = {
 static const MalConfKey range_keys[] = {
   { .key = "scope", .type = MAL_CONF_STRING, .required = true,
     .help = "The scope that the range belongs to." },
-  { .key = "first", .type = MAL_CONF_ADDRESS, .required = true,
-    .help = "The first address of the range." },
-  { .key = "last", .type = MAL_CONF_ADDRESS, .required = true,
+  { .key = "first", .type = MAL_CONF_ADDRESS,
+    .help = "The first address of the range. Needed, with last, unless glop or unicast-prefix "
+            "says what the range is." },
+  { .key = "last", .type = MAL_CONF_ADDRESS,
     .help = "The last address of the range." },
+  { .key = "glop", .type = MAL_CONF_INTEGER,
+    .help = "Instead of first and last: your AS number, of 16 bits and registered. The range is "
+            "the 256 addresses 233.X.Y.0/24, where X and Y are the two octets of the number "
+            "(GLOP, RFC 3180). The scope must hold them, and reach further up, since the highest "
+            "256 addresses of a scope are never leased: 233.0.0.0 to 233.255.255.255 suits all." },
+  { .key = "unicast-prefix", .type = MAL_CONF_PREFIX,
+    .help = "Instead of first and last: a unicast prefix that is yours. A global IPv4 prefix of at "
+            "most 24 bits gives 234.0.0.0/8 with the prefix behind the 234 (RFC 6034): "
+            "198.51.0.0/16 gives 234.198.51.0/24, 198.51.100.0/24 the one address "
+            "234.198.51.100. An IPv6 prefix of at most 64 bits gives a prefix of 96 bits "
+            "(RFC 3306): 2001:db8::/48 gives ff3x:30:2001:db8::/96, where x is as in the "
+            "addresses of the scope, and the scope's group-ids say what is leased of it. "
+            "No lease should outlast the unicast prefix: if you know when you give that back, "
+            "say so in until." },
   { .key = "until", .type = MAL_CONF_TIME, .fallback = "never",
     .help = "When the range ceases to be ours; no lease lasts longer." },
   { .key = "exclude", .type = MAL_CONF_SPAN, .list = true,
@@ -106,7 +121,8 @@ const MalConfGroup mal_core_conf_groups[] = {
         "The NAME is what other groups and commands call it."),
   GROUP("range", true, range_keys,
         "Addresses of a scope that this allocation domain may hand out, as a static source. "
-        "Ranges don't overlap."),
+        "Which ones is said by first and last, or by what they are derived from: glop or "
+        "unicast-prefix. Ranges don't overlap."),
   GROUP("reserve", true, reserve_keys,
         "Addresses that are leased to nobody and held for ever, such as those of static senders."),
 };

@@ -22,6 +22,7 @@ static const char *type_name(MalConfType type)
     [MAL_CONF_ENDPOINT] = "address and port",
     [MAL_CONF_CHOICE] = "choice",
     [MAL_CONF_PAIR] = "NAME=VALUE",
+    [MAL_CONF_PREFIX] = "prefix",
   };
   return names[type];
 }

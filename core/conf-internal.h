@@ -34,6 +34,7 @@ typedef struct {
   int64_t integer;            /* INTEGER, DURATION, TIME, BOOL */
   MalSpan span;               /* SPAN; ADDRESS: its first */
   MalEndpoint endpoint;
+  MalPrefix prefix;
 } ConfItem;
 
 /* Reads item->text by the type of KEY. The error has no place yet. */

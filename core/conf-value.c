@@ -114,6 +114,8 @@ static bool parse_typed(const MalConfKey *key, ConfItem *item, GError **error)
     return parse_choice(key, item, error);
   case MAL_CONF_PAIR:
     return parse_pair(item, error);
+  case MAL_CONF_PREFIX:
+    return mal_prefix_parse(item->text, &item->prefix, error);
   default:
     g_assert_not_reached();
   }

@@ -20,6 +20,7 @@ typedef enum {
   MAL_CONF_ENDPOINT,          /* address with an optional port */
   MAL_CONF_CHOICE,            /* one of `choices` */
   MAL_CONF_PAIR,              /* "NAME=VALUE", as in server-groups */
+  MAL_CONF_PREFIX,            /* "A/len", no bits set behind the length */
 } MalConfType;
 
 typedef struct {
@@ -93,6 +94,7 @@ MAL_API MalEndpoint mal_conf_endpoint(const MalConfSection *s, const char *key,
                                       uint16_t default_port);
 MAL_API MalEndpoint mal_conf_endpoint_at(const MalConfSection *s, const char *key, size_t n,
                                          uint16_t default_port);
+MAL_API MalPrefix mal_conf_prefix(const MalConfSection *s, const char *key);
 /* Lists: length and items; items of a list key only. */
 MAL_API size_t mal_conf_length(const MalConfSection *s, const char *key);
 MAL_API const char *mal_conf_item(const MalConfSection *s, const char *key, size_t n);
@@ -127,6 +129,7 @@ typedef struct {
   MalTime until;
   GArray *excludes;           /* MalSpan */
   bool exported;              /* `export`: its prefixes are routes of this domain */
+  char *derived_from;         /* what the span follows from; NULL: first and last */
 } MalStaticRange;
 
 typedef struct {

@@ -92,6 +92,8 @@ static void add_ranges(MalCore *core, json_object *list, MalLevel level, const M
     json_add_span(o, r->span);
     json_add_time(o, "until", r->until);
     json_add_string(o, "source", r->source);
+    if (r->derived_from)
+      json_add_string(o, "derived_from", r->derived_from);
     json_object_array_add(list, o);
   }
 }

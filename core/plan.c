@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf-internal.h"
+#include "derive.h"
 
 #define PREFIXES_MAX 256u
 
@@ -220,8 +221,19 @@ static bool check_in_scope(Build *b, const MalConfSection *s, const char *key, M
               mal_span_format(span, inner), mal_span_format(scope->span, outer), other);
 }
 
-static bool read_range_span(Build *b, const MalConfSection *s, MalSpan *span)
+static bool fail_missing(Build *b, const MalConfSection *s, const char *key)
 {
+  return fail(b, s, NULL,
+              "the key '%s' is missing: a range has first and last, or glop, or unicast-prefix",
+              key);
+}
+
+static bool read_ends(Build *b, const MalConfSection *s, MalSpan *span)
+{
+  if (!mal_conf_given(s, "first"))
+    return fail_missing(b, s, "first");
+  if (!mal_conf_given(s, "last"))
+    return fail_missing(b, s, "last");
   char first[MAL_ADDRESS_STRLEN], last[MAL_ADDRESS_STRLEN];
   *span = (MalSpan) { mal_conf_address(s, "first"), mal_conf_address(s, "last") };
   mal_address_format(span->first, first);
@@ -232,6 +244,49 @@ static bool read_range_span(Build *b, const MalConfSection *s, MalSpan *span)
   if (mal_address_compare(span->first, span->last) > 0)
     return fail(b, s, "last", "%s is below first, %s; swap the two", last, first);
   return true;
+}
+
+static bool check_derived_in_scope(Build *b, const MalConfSection *s, const char *key,
+                                   const MalDerived *d, const MalScope *scope)
+{
+  if (mal_span_contains(scope->span, d->span))
+    return true;
+  char inner[MAL_SPAN_STRLEN], outer[MAL_SPAN_STRLEN];
+  g_autofree char *other = mal_conf_place(nth(b, "scope", scope->index), NULL);
+  return fail(b, s, key,
+              "%s gives %s, which is not within %s of %s; let that scope hold it, or name another "
+              "scope",
+              d->from, mal_span_format(d->span, inner), mal_span_format(scope->span, outer), other);
+}
+
+static bool derive(Build *b, const MalConfSection *s, const char *key, const MalScope *scope,
+                   MalStaticRange *range)
+{
+  g_autoptr(GError) why = NULL;
+  MalDerived d;
+  if (!(strcmp(key, "glop") == 0
+            ? mal_derive_glop(mal_conf_integer(s, "glop"), &d, &why)
+            : mal_derive_unicast(mal_conf_prefix(s, "unicast-prefix"), scope, &d, &why)))
+    return fail(b, s, key, "%s", why->message);
+  range->span = d.span;
+  range->derived_from = g_strdup(d.from);
+  return check_derived_in_scope(b, s, key, &d, scope);
+}
+
+static bool read_range_span(Build *b, const MalConfSection *s, const MalScope *scope,
+                            MalStaticRange *range)
+{
+  bool prefix = mal_conf_given(s, "unicast-prefix");
+  const char *key = prefix ? "unicast-prefix" : "glop";
+  if (!prefix && !mal_conf_given(s, "glop"))
+    return read_ends(b, s, &range->span) && check_in_scope(b, s, "first", range->span, scope);
+  if (prefix && mal_conf_given(s, "glop"))
+    return fail(b, s, key, "there is glop besides; give each a [range] of its own");
+  for (const char *const *end = (const char *const[]){ "first", "last", NULL }; *end; end++)
+    if (mal_conf_given(s, *end))
+      return fail(b, s, *end, "the addresses of the range follow from %s; remove one of the two",
+                  key);
+  return derive(b, s, key, scope, range);
 }
 
 /* The allocator keeps one index for each 2^32 addresses of an IPv6 range. */
@@ -309,8 +364,7 @@ static bool build_range(Build *b, size_t n)
   MalStaticRange *range = range_new(mal_conf_name(s));
   g_ptr_array_add(b->plan->ranges, range);
   const MalScope *scope = scope_of(b, s);
-  if (!scope || !read_range_span(b, s, &range->span) ||
-      !check_in_scope(b, s, "first", range->span, scope))
+  if (!scope || !read_range_span(b, s, scope, range))
     return false;
   if (!check_extent(b, s, range->span))
     return false;
@@ -422,6 +476,25 @@ static bool holds_something(const MalPlan *plan, const MalStaticRange *range, bo
   return any_usable(scope, left);
 }
 
+/* Nobody chooses where a derived range lies: only the scope around it can change. */
+static bool fail_derived_useless(Build *b, const MalConfSection *s, const MalStaticRange *range,
+                                 const char *scope_place)
+{
+  char text[MAL_SPAN_STRLEN];
+  mal_span_format(range->span, text);
+  if (((uint32_t) range->span.first.value & 0x7fffff) < FLOODED)
+    return fail(b, s, NULL,
+                "%s, which follows from %s, holds nothing to lease: on the Ethernet it is "
+                "224.0.0.x, which switches flood; use other addresses",
+                text, range->derived_from);
+  unsigned block = (unsigned) (range->span.first.value >> 24);
+  return fail(b, s, NULL,
+              "%s, which follows from %s, holds nothing to lease: it is in the highest 256 "
+              "addresses of %s, which are kept free (RFC 2365 section 9); let the scope reach "
+              "further up: %u.0.0.0 to %u.255.255.255 suits every such range",
+              text, range->derived_from, scope_place, block, block);
+}
+
 static bool check_useful(Build *b, size_t n)
 {
   const MalStaticRange *range = b->plan->ranges->pdata[n];
@@ -446,6 +519,8 @@ static bool check_useful(Build *b, size_t n)
         "%08x-%08x, or only the highest 256 addresses of the scope, which are kept free; choose "
         "others, or set group-ids in %s",
         text, scope->group_id_first, scope->group_id_last, other);
+  if (range->derived_from)
+    return fail_derived_useless(b, s, range, other);
   return fail(
       b, s, NULL,
       "%s holds nothing to lease: the highest 256 addresses of a scope (%s) are kept free, and "
@@ -467,6 +542,7 @@ static void range_free(void *p)
 {
   MalStaticRange *range = p;
   g_free(range->name);
+  g_free(range->derived_from);
   g_array_unref(range->excludes);
   g_free(range);
 }

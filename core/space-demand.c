@@ -192,3 +192,33 @@ void mal_space_forget_tickets(MalSpace *space)
 {
   g_array_set_size(space->candidates, 0);
 }
+
+/* ---- who was registered ---------------------------------------------------------------------- */
+
+bool mal_space_acquires(const MalSpace *space)
+{
+  return space->acquire;
+}
+
+bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until)
+{
+  return space->adopt && space->adopt(scope, span, until, space->acquire_data);
+}
+
+void mal_space_on_deny(MalSpace *space, MalDeny func, void *data)
+{
+  space->deny = func;
+  space->deny_data = data;
+}
+
+void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why)
+{
+  if (space->deny)
+    space->deny(scope, why, space->deny_data);
+}
+
+void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data)
+{
+  space->demand[level] = func;
+  space->demand_data[level] = data;
+}

@@ -8,6 +8,7 @@ typedef struct {
   MalRange range;
   char *name;
   char *source;
+  char *derived_from;
 } Entry;
 
 typedef struct {

@@ -10,6 +10,7 @@ static void entry_free(void *data)
   Entry *e = data;
   g_free(e->name);
   g_free(e->source);
+  g_free(e->derived_from);
   g_free(e);
 }
 
@@ -213,6 +214,7 @@ static void insert(MalSpace *space, const MalRange *range)
   e->range = *range;
   e->range.name = e->name = g_strdup(range->name);
   e->range.source = e->source = g_strdup(range->source);
+  e->range.derived_from = e->derived_from = g_strdup(range->derived_from);
   unsigned at = space_lower_bound(space, range->level, range->scope, range->span.first);
   g_ptr_array_insert(space->levels[range->level], (int)at, e);
   tell(space, MAL_SPACE_ADDED, &e->range);
@@ -299,14 +301,14 @@ static bool add(MalSpace *space, const char *scope_id, MalRange range, GError **
 bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span, MalTime until,
                    const char *name, const char *source, GError **error)
 {
-  MalRange range = { level, NULL, span, until, name, source, false };
+  MalRange range = { level, NULL, span, until, name, source, false, NULL };
   return add(space, scope, range, error);
 }
 
 bool mal_space_add_stand_in(MalSpace *space, const char *scope, MalSpan span, MalTime until,
                             const char *name, const char *source, GError **error)
 {
-  MalRange range = { MAL_LEVEL_AVAILABLE, NULL, span, until, name, source, true };
+  MalRange range = { MAL_LEVEL_AVAILABLE, NULL, span, until, name, source, true, NULL };
   return add(space, scope, range, error);
 }
 
@@ -400,34 +402,6 @@ void mal_space_set_acquire(MalSpace *space, MalAcquire acquire, MalAdopt adopt, 
   space->adopt = adopt;
   space->acquire_data = data;
   layer2_changed(space, was_mirrored);
-}
-
-bool mal_space_acquires(const MalSpace *space)
-{
-  return space->acquire;
-}
-
-bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until)
-{
-  return space->adopt && space->adopt(scope, span, until, space->acquire_data);
-}
-
-void mal_space_on_deny(MalSpace *space, MalDeny func, void *data)
-{
-  space->deny = func;
-  space->deny_data = data;
-}
-
-void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why)
-{
-  if (space->deny)
-    space->deny(scope, why, space->deny_data);
-}
-
-void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data)
-{
-  space->demand[level] = func;
-  space->demand_data[level] = data;
 }
 
 /* ---- configuration and time ------------------------------------------------------------------ */
@@ -553,6 +527,19 @@ static void move_scopes(MalSpace *space, const MalPlan *plan)
   }
 }
 
+/* The same addresses may follow from something else now. */
+static void set_derivation(MalSpace *space, const MalStaticRange *r)
+{
+  for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++)
+    for (unsigned i = 0; i < space->levels[level]->len; i++) {
+      Entry *e = space_entry_at(space, level, i);
+      if (strcmp(e->source, "config") != 0 || strcmp(e->name, r->name) != 0)
+        continue;
+      g_free(e->derived_from);
+      e->range.derived_from = e->derived_from = g_strdup(r->derived_from);
+    }
+}
+
 bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
 {
   if (!mal_space_check_plan(space, plan, error))
@@ -564,10 +551,12 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
     const MalScope *scope = mal_scope_set_at(plan->scopes, r->scope);
     if (overlapping(space, MAL_LEVEL_AVAILABLE, r->span)) {
       mal_space_set_until(space, MAL_LEVEL_AVAILABLE, r->span.first, r->until, NULL);
+      set_derivation(space, r);
       continue;
     }
-    bool added = mal_space_add(space, MAL_LEVEL_AVAILABLE, scope->id, r->span, r->until, r->name,
-                               "config", error);
+    MalRange range = { MAL_LEVEL_AVAILABLE, NULL,     r->span, r->until,
+                       r->name,             "config", false,   r->derived_from };
+    bool added = add(space, scope->id, range, error);
     g_assert(added); /* what could be in its way was looked for */
     clip_owned(space, overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
   }

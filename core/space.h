@@ -23,6 +23,7 @@ typedef struct {
   const char *name;           /* "lab" of [range lab]; never NULL */
   const char *source;         /* "config", "control", or the plugin's name */
   bool stand_in;              /* available only as long as no configuration says otherwise */
+  const char *derived_from;   /* "AS 64501 (RFC 3180)" of a range with glop; mostly NULL */
 } MalRange;
 
 typedef enum { MAL_SPACE_ADDED, MAL_SPACE_CHANGED, MAL_SPACE_REMOVED } MalSpaceChange;
