@@ -38,6 +38,7 @@ typedef struct {
   bool firing;
   GSource *timers;
   GSource *deferred;        /* pending, or NULL */
+  GPtrArray *finishing;     /* streams of their own: what is queued still goes out */
   GPtrArray *dirty;         /* RtgUdp * with datagrams to flush at the end of the dispatch */
   bool flush_deferred;
   RtgBatch *batch;          /* buffers for datagrams, made with the first UDP socket */
@@ -100,12 +101,28 @@ MalListener *rtg_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc 
                                GError **error);
 void rtg_listener_close(MalListener *listener);
 uint16_t rtg_listener_port(const MalListener *listener);
+bool rtg_listener_set_peer(MalListener *listener, MalAddress peer,
+                           const MalStreamSecurity *security, GError **error);
 MalStream *rtg_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                              const MalStreamOps *ops, void *user, GError **error);
+                              const MalStreamSecurity *security, const MalStreamOps *ops,
+                              void *user, GError **error);
 void rtg_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
 bool rtg_stream_send(MalStream *stream, const void *data, size_t length);
 size_t rtg_stream_queued(const MalStream *stream);
 void rtg_stream_close(MalStream *stream);
+void rtg_stream_finish(MalStream *stream, int64_t limit);
+/* A stream of a connection that a listener got. */
+MalStream *rtg_stream_accepted(Rtg *rtg, int fd);
+/* The runtime ends: streams that still finish are cut. */
+void rtg_stream_cut_finishing(Rtg *rtg);
+/* runtime-glib-secure.c: the socket options. KEY NULL takes a peer's key away. FAR:
+   what is sent may go as far as can be. MIN_TTL 0: any comes in. */
+bool rtg_secure_md5(int fd, MalAddress peer, const uint8_t *key, size_t length, GError **error);
+bool rtg_secure_ttl(int fd, MalFamily family, bool far, uint8_t min_ttl, GError **error);
+uint8_t rtg_secure_min_ttl(uint8_t gtsm);
+/* Listeners: so that the next can be asked. The TTL of the SYN that began a stream; 0: unknown. */
+void rtg_secure_keep_syn(int fd);
+uint8_t rtg_secure_syn_ttl(int fd);
 
 MalWorker *rtg_worker_new(MalRuntime *rt, const char *name);
 void rtg_worker_submit(MalWorker *worker, MalJobFunc run, MalJobFunc done, void *data);

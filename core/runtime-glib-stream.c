@@ -9,12 +9,12 @@
 
 enum {
   READS_PER_DISPATCH = 4,
-  ACCEPTS_PER_DISPATCH = 16,
 };
 
 /* ---- streams --------------------------------------------------------------------------------- */
 
-typedef enum { SILENT, CONNECTING, OPEN, CLOSED } State;
+/* FINISHING: nobody's any more; it sends what is queued, then waits for the other end. */
+typedef enum { SILENT, CONNECTING, OPEN, CLOSED, FINISHING } State;
 
 typedef struct {
   MalStream base;
@@ -27,6 +27,7 @@ typedef struct {
   GByteArray *queue;
   size_t sent;              /* of the queue's front */
   bool refused;             /* a send, since the queue was last empty */
+  bool peer_ended;          /* FINISHING only */
 } Stream;
 
 typedef struct {
@@ -40,6 +41,8 @@ static void update_conditions(Stream *stream)
 
   if (stream->state == CONNECTING)
     want = G_IO_OUT;
+  else if (stream->state == FINISHING)
+    want = (stream->queue->len > 0 ? G_IO_OUT : 0) | (stream->peer_ended ? 0 : G_IO_IN);
   else if (stream->state == OPEN)
     want = mal_stream_queued(&stream->base) > 0 ? G_IO_IN | G_IO_OUT : G_IO_IN;
   if (want != 0 && stream->tag != NULL) {
@@ -144,6 +147,77 @@ static void handle_readable(Stream *stream)
   }
 }
 
+/* ---- the end, when nobody waits for it ------------------------------------------------------- */
+
+static void stream_free(Stream *stream)
+{
+  g_source_destroy(stream->source);
+  close(stream->fd);
+  g_source_unref(stream->source);
+}
+
+static void end_finishing(Stream *stream)
+{
+  g_ptr_array_remove_fast(((Rtg *)stream->base.rt)->finishing, stream);
+  stream_free(stream);
+}
+
+/* The system is not to keep on trying what we gave up, and the peer is to know. */
+static void abort_finishing(Stream *stream)
+{
+  struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+  if (mal_stream_queued(&stream->base) > 0)
+    (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  end_finishing(stream);
+}
+
+/* Until the peer ends too: closed with something unread, the system would answer with a reset, and
+   that may overtake what the peer has not read yet. */
+static void drain(Stream *stream)
+{
+  uint8_t *chunk = ((Rtg *)stream->base.rt)->chunk;
+
+  for (int i = 0; i < READS_PER_DISPATCH && !stream->peer_ended; i++) {
+    ssize_t n = recv(stream->fd, chunk, RTG_STREAM_CHUNK, MSG_DONTWAIT);
+    if (n < 0 && rtg_transient(errno))
+      return;
+    stream->peer_ended = n <= 0;
+  }
+}
+
+/* Sends what it can, and the end once all is sent; false where the connection broke. */
+static bool finish_sending(Stream *stream)
+{
+  bool ended = stream->queue->len == 0;
+
+  return write_queue(stream) == 0
+         && (ended || stream->queue->len > 0 || shutdown(stream->fd, SHUT_WR) == 0);
+}
+
+static void handle_finishing(Stream *stream)
+{
+  bool whole = finish_sending(stream);
+
+  drain(stream);
+  if (!whole || (stream->peer_ended && stream->queue->len == 0))
+    end_finishing(stream);
+  else if (g_source_get_time(stream->source) >= g_source_get_ready_time(stream->source))
+    abort_finishing(stream);
+  else
+    update_conditions(stream);
+}
+
+void rtg_stream_cut_finishing(Rtg *rtg)
+{
+  while (rtg->finishing->len > 0) {
+    Stream *stream = g_ptr_array_index(rtg->finishing, 0);
+    (void)finish_sending(stream);
+    drain(stream);
+    end_finishing(stream);
+  }
+}
+
 static gboolean stream_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
 {
   Stream *stream = &((StreamSource *)source)->stream;
@@ -154,7 +228,9 @@ static gboolean stream_dispatch(GSource *source, GSourceFunc callback, gpointer 
   (void)user_data;
   if (!rtg_dispatch(rtg))
     return G_SOURCE_CONTINUE;
-  if (stream->state == CONNECTING && ready != 0) {
+  if (stream->state == FINISHING) {
+    handle_finishing(stream);
+  } else if (stream->state == CONNECTING && ready != 0) {
     finish_connect(stream);
   } else if (stream->state == OPEN) {
     if ((ready & G_IO_OUT) != 0)
@@ -190,7 +266,17 @@ static Stream *stream_new(Rtg *rtg, int fd, State state)
   return stream;
 }
 
-static int connect_socket(MalEndpoint local, MalEndpoint peer, GError **error)
+static bool secure_socket(int fd, MalAddress peer, const MalStreamSecurity *security,
+                          GError **error)
+{
+  return (security->md5_key == NULL
+          || rtg_secure_md5(fd, peer, security->md5_key, security->md5_length, error))
+         && (security->gtsm == 0
+             || rtg_secure_ttl(fd, peer.family, true, rtg_secure_min_ttl(security->gtsm), error));
+}
+
+static int connect_socket(MalEndpoint local, MalEndpoint peer, const MalStreamSecurity *security,
+                          GError **error)
 {
   RtgSockaddr address;
   char text[MAL_ENDPOINT_STRLEN];
@@ -203,6 +289,8 @@ static int connect_socket(MalEndpoint local, MalEndpoint peer, GError **error)
     if (!rtg_socket_bind(fd, local, "TCP", error))
       goto fail;
   }
+  if (!secure_socket(fd, peer.address, security, error))
+    goto fail;
   if (connect(fd, &address.any, rtg_sockaddr_from(peer, &address)) == 0 || errno == EINPROGRESS)
     return fd;
   rtg_fail(error, errno, "can't connect to %s", mal_endpoint_format(peer, text));
@@ -211,18 +299,28 @@ fail:
   return -1;
 }
 
-MalStream *rtg_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                              const MalStreamOps *ops, void *user, GError **error)
+MalStream *rtg_stream_accepted(Rtg *rtg, int fd)
 {
-  int fd = connect_socket(local, peer, error);
+  return &stream_new(rtg, fd, SILENT)->base;
+}
 
-  if (fd < 0)
-    return NULL;
+MalStream *rtg_stream_adopt(MalRuntime *rt, int fd, const MalStreamOps *ops, void *user)
+{
   Stream *stream = stream_new((Rtg *)rt, fd, CONNECTING);
+
   stream->ops = ops;
   stream->user = user;
   update_conditions(stream);
   return &stream->base;
+}
+
+MalStream *rtg_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
+                              const MalStreamSecurity *security, const MalStreamOps *ops,
+                              void *user, GError **error)
+{
+  int fd = connect_socket(local, peer, security, error);
+
+  return fd >= 0 ? rtg_stream_adopt(rt, fd, ops, user) : NULL;
 }
 
 void rtg_stream_start(MalStream *handle, const MalStreamOps *ops, void *user)
@@ -234,16 +332,6 @@ void rtg_stream_start(MalStream *handle, const MalStreamOps *ops, void *user)
   if (stream->state == SILENT)
     stream->state = OPEN;
   update_conditions(stream);
-}
-
-MalStream *rtg_stream_adopt(MalRuntime *rt, int fd, const MalStreamOps *ops, void *user)
-{
-  Stream *stream = stream_new((Rtg *)rt, fd, CONNECTING);
-
-  stream->ops = ops;
-  stream->user = user;
-  update_conditions(stream);
-  return &stream->base;
 }
 
 size_t rtg_stream_queued(const MalStream *handle)
@@ -288,117 +376,24 @@ void rtg_stream_close(MalStream *handle)
   if (stream->state == OPEN || stream->state == SILENT)
     (void)write_queue(stream);
   ((Rtg *)handle->rt)->handles--;
-  g_source_destroy(stream->source);
-  close(stream->fd);
-  g_source_unref(stream->source);
+  stream_free(stream);
 }
 
-/* ---- listeners ------------------------------------------------------------------------------- */
-
-typedef struct {
-  MalListener base;
-  GSource *source;
-  void *tag;
-  int fd;
-  MalAcceptFunc func;
-  void *data;
-} Listener;
-
-typedef struct {
-  GSource source;
-  Listener listener;
-} ListenerSource;
-
-/* Out of descriptors or memory: look again soon rather than spin on the pending connection. */
-static void pause_listener(Listener *listener)
+/* Reads nothing yet: the caller may be looking at what was read last, in the same buffer. */
+void rtg_stream_finish(MalStream *handle, int64_t limit)
 {
-  g_source_remove_unix_fd(listener->source, listener->tag);
-  listener->tag = NULL;
-  g_source_set_ready_time(listener->source, g_get_monotonic_time() + MAL_US / 10);
-}
+  Stream *stream = (Stream *)handle;
+  Rtg *rtg = (Rtg *)handle->rt;
+  bool started = stream->state == OPEN || stream->state == SILENT;
 
-static void resume_listener(Listener *listener)
-{
-  g_source_set_ready_time(listener->source, -1);
-  listener->tag = g_source_add_unix_fd(listener->source, listener->fd, G_IO_IN);
-}
-
-static void accept_some(Listener *listener)
-{
-  for (int i = 0; i < ACCEPTS_PER_DISPATCH && !g_source_is_destroyed(listener->source); i++) {
-    RtgSockaddr peer = { 0 };
-    socklen_t length = sizeof peer;
-    int fd = accept4(listener->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      Stream *stream = stream_new((Rtg *)listener->base.rt, fd, SILENT);
-      listener->func(&listener->base, &stream->base, rtg_sockaddr_to(&peer), listener->data);
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      pause_listener(listener);
-      return;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
-    }
+  if (!started || (stream->queue->len == 0 && shutdown(stream->fd, SHUT_WR) != 0)
+      || !finish_sending(stream)) {
+    rtg_stream_close(handle);
+    return;
   }
-}
-
-static gboolean listener_dispatch(GSource *source, GSourceFunc callback, gpointer user_data)
-{
-  Listener *listener = &((ListenerSource *)source)->listener;
-  Rtg *rtg = (Rtg *)listener->base.rt;
-
-  (void)callback;
-  (void)user_data;
-  if (!rtg_dispatch(rtg))
-    return G_SOURCE_CONTINUE;
-  if (listener->tag == NULL)
-    resume_listener(listener);
-  accept_some(listener);
-  rtg_leave(rtg);
-  return G_SOURCE_CONTINUE;
-}
-
-static GSourceFuncs listener_funcs = { .dispatch = listener_dispatch };
-
-MalListener *rtg_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
-                               GError **error)
-{
-  Rtg *rtg = (Rtg *)rt;
-  int fd = rtg_socket_new(local.address.family, SOCK_STREAM, error);
-
-  if (fd < 0)
-    return NULL;
-  /* For TCP this only ignores old connections that linger; two listeners stay impossible. */
-  (void)rtg_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (!rtg_socket_bind(fd, local, "TCP", error)
-      || (listen(fd, SOMAXCONN) != 0
-          && !rtg_fail(error, errno, "can't listen on TCP port %u", local.port))) {
-    close(fd);
-    return NULL;
-  }
-  GSource *source =
-      rtg_source_new(rtg, &listener_funcs, sizeof(ListenerSource), "mallocd listener");
-  Listener *listener = &((ListenerSource *)source)->listener;
-  listener->base.rt = rt;
-  listener->source = source;
-  listener->fd = fd;
-  listener->func = func;
-  listener->data = data;
-  listener->tag = g_source_add_unix_fd(source, fd, G_IO_IN);
-  rtg->handles++;
-  return &listener->base;
-}
-
-void rtg_listener_close(MalListener *handle)
-{
-  Listener *listener = (Listener *)handle;
-
-  ((Rtg *)handle->rt)->handles--;
-  g_source_destroy(listener->source);
-  close(listener->fd);
-  g_source_unref(listener->source);
-}
-
-uint16_t rtg_listener_port(const MalListener *handle)
-{
-  return rtg_socket_port(((const Listener *)handle)->fd);
+  rtg->handles--;
+  stream->state = FINISHING;
+  g_ptr_array_add(rtg->finishing, stream);
+  g_source_set_ready_time(stream->source, g_get_monotonic_time() + MAX(limit, 0));
+  update_conditions(stream);
 }

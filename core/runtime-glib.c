@@ -325,11 +325,13 @@ static const MalRuntimeOps ops = {
   .listener_open = rtg_listener_open,
   .listener_close = rtg_listener_close,
   .listener_port = rtg_listener_port,
+  .listener_set_peer = rtg_listener_set_peer,
   .stream_connect = rtg_stream_connect,
   .stream_start = rtg_stream_start,
   .stream_send = rtg_stream_send,
   .stream_queued = rtg_stream_queued,
   .stream_close = rtg_stream_close,
+  .stream_finish = rtg_stream_finish,
   .worker_new = rtg_worker_new,
   .worker_submit = rtg_worker_submit,
   .worker_free = rtg_worker_free,
@@ -346,6 +348,7 @@ MalRuntime *mal_runtime_glib_new(GMainContext *context)
   rtg->context = g_main_context_ref(context != NULL ? context : g_main_context_default());
   rtg->heap = g_ptr_array_new();
   rtg->dirty = g_ptr_array_new();
+  rtg->finishing = g_ptr_array_new();
   rtg->timers = rtg_source_new(rtg, &timers_funcs, sizeof(RtgPlainSource), "mallocd timers");
   ((RtgPlainSource *)rtg->timers)->rtg = rtg;
   return &rtg->base;
@@ -365,12 +368,14 @@ void mal_runtime_glib_free(MalRuntime *rt)
     return;
   if (rtg->handles != 0)
     g_critical("the runtime ends while %d of its handles are open", rtg->handles);
+  rtg_stream_cut_finishing(rtg);
   destroy_source(rtg->timers);
   g_clear_pointer(&rtg->deferred, destroy_source);
   g_clear_pointer(&rtg->batch, rtg_batch_free);
   g_free(rtg->chunk);
   g_ptr_array_unref(rtg->heap);
   g_ptr_array_unref(rtg->dirty);
+  g_ptr_array_unref(rtg->finishing);
   g_main_context_unref(rtg->context);
   g_free(rtg);
 }

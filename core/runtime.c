@@ -187,10 +187,42 @@ uint16_t mal_listener_port(const MalListener *listener)
   return listener->rt->ops->listener_port(listener);
 }
 
+/* What an implementation need not look at again. */
+static bool check_security(const MalStreamSecurity *security, GError **error)
+{
+  if (security->md5_key == NULL
+      || (security->md5_length > 0 && security->md5_length <= MAL_STREAM_MD5_KEY))
+    return true;
+  g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID,
+              "a key for TCP-MD5 (RFC 2385) has 1 to %d octets, not %zu", MAL_STREAM_MD5_KEY,
+              security->md5_length);
+  return false;
+}
+
+bool mal_listener_set_peer(MalListener *listener, MalAddress peer,
+                           const MalStreamSecurity *security, GError **error)
+{
+  return (security == NULL || check_security(security, error))
+         && listener->rt->ops->listener_set_peer(listener, peer, security, error);
+}
+
 MalStream *mal_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
                               const MalStreamOps *ops, void *user, GError **error)
 {
-  return rt->ops->stream_connect(rt, local, peer, ops, user, error);
+  return mal_stream_connect_secure(rt, local, peer, NULL, ops, user, error);
+}
+
+MalStream *mal_stream_connect_secure(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
+                                     const MalStreamSecurity *security, const MalStreamOps *ops,
+                                     void *user, GError **error)
+{
+  static const MalStreamSecurity nothing;
+
+  if (security == NULL)
+    security = &nothing;
+  if (!check_security(security, error))
+    return NULL;
+  return rt->ops->stream_connect(rt, local, peer, security, ops, user, error);
 }
 
 void mal_stream_start(MalStream *stream, const MalStreamOps *ops, void *user)
@@ -212,6 +244,12 @@ void mal_stream_close(MalStream *stream)
 {
   if (stream != NULL)
     stream->rt->ops->stream_close(stream);
+}
+
+void mal_stream_finish(MalStream *stream, int64_t limit)
+{
+  if (stream != NULL)
+    stream->rt->ops->stream_finish(stream, limit);
 }
 
 /* ---- blocking work --------------------------------------------------------------------------- */

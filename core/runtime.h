@@ -140,15 +140,46 @@ MAL_API MalListener *mal_listener_open(MalRuntime *rt, MalEndpoint local, MalAcc
                                        void *data, GError **error);
 MAL_API void mal_listener_close(MalListener *listener);
 MAL_API uint16_t mal_listener_port(const MalListener *listener);
+
+/* What protects a stream; both ends have to be told the same. All zero: nothing does. MD5: with the
+   key, segments bear RFC 2385's signature, and those without it or with another are dropped by the
+   system: who has no key, or a wrong one, never gets a connection and never an answer (a connect
+   times out). GTSM (RFC 5082): segments leave with a TTL or hop limit of 255, and those that came
+   farther than GTSM hops (1: a neighbour on the link) are dropped. TCP-AO is not there. */
+#define MAL_STREAM_MD5_KEY 80
+typedef struct {
+  const uint8_t *md5_key;     /* copied; NULL: none */
+  size_t md5_length;          /* 1 to MAL_STREAM_MD5_KEY octets */
+  uint8_t gtsm;               /* 0: no */
+} MalStreamSecurity;
+
+/* What streams from PEER must bear from now on, in place of what was said before; NULL: nothing.
+   Peers of which nothing was said need nothing, except that nobody gets in from farther away than
+   all peers of which something was said may be. Streams that are up keep what they have. Errors:
+   MAL_ERROR_INVALID (a key of a bad length, another family than the listener's);
+   MAL_ERROR_NETWORK where the system refuses, or knows no TCP-MD5. */
+MAL_API bool mal_listener_set_peer(MalListener *listener, MalAddress peer,
+                                   const MalStreamSecurity *security, GError **error);
+/* LOCAL: family NONE for the system's choice, else the address to leave by, with port 0 for any. */
 MAL_API MalStream *mal_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
                                       const MalStreamOps *ops, void *user, GError **error);
+/* SECURITY may be NULL. Errors as of both functions above. */
+MAL_API MalStream *mal_stream_connect_secure(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
+                                             const MalStreamSecurity *security,
+                                             const MalStreamOps *ops, void *user, GError **error);
 MAL_API void mal_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
 /* Queues a copy; false where more than MAL_STREAM_QUEUE octets would wait unsent (nothing was
    queued). */
 #define MAL_STREAM_QUEUE ((size_t)1024 * 1024)
 MAL_API bool mal_stream_send(MalStream *stream, const void *data, size_t length);
 MAL_API size_t mal_stream_queued(const MalStream *stream);
-MAL_API void mal_stream_close(MalStream *stream);   /* no event follows */
+/* No event follows. What the system does not take at once of what is queued is lost, and so may be
+   the rest, where the peer sent what was not read. */
+MAL_API void mal_stream_close(MalStream *stream);
+/* In place of mal_stream_close: what is queued is still sent, then the end; what comes meanwhile is
+   read and dropped. After LIMIT microseconds, or once the peer has ended too, the stream is gone.
+   No event follows, and STREAM is the caller's no longer. One that is not connected is closed. */
+MAL_API void mal_stream_finish(MalStream *stream, int64_t limit);
 
 /* ---- blocking work, off the loop's thread ---------------------------------------------------- */
 
@@ -212,12 +243,17 @@ struct MalRuntimeOps {
                                 GError **error);
   void (*listener_close)(MalListener *listener);
   uint16_t (*listener_port)(const MalListener *listener);
+  /* Keys have a good length; SECURITY is NULL for none here, and never where one connects. */
+  bool (*listener_set_peer)(MalListener *listener, MalAddress peer,
+                            const MalStreamSecurity *security, GError **error);
   MalStream *(*stream_connect)(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                               const MalStreamOps *ops, void *user, GError **error);
+                               const MalStreamSecurity *security, const MalStreamOps *ops,
+                               void *user, GError **error);
   void (*stream_start)(MalStream *stream, const MalStreamOps *ops, void *user);
   bool (*stream_send)(MalStream *stream, const void *data, size_t length);
   size_t (*stream_queued)(const MalStream *stream);
   void (*stream_close)(MalStream *stream);
+  void (*stream_finish)(MalStream *stream, int64_t limit);
   MalWorker *(*worker_new)(MalRuntime *rt, const char *name);
   void (*worker_submit)(MalWorker *worker, MalJobFunc run, MalJobFunc done, void *data);
   void (*worker_free)(MalWorker *worker);

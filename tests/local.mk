@@ -141,6 +141,7 @@ tests_unit_test_leases_reenter_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-plan
 unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
+unit_tests += tests/unit/test-runtime-glib-tcp
 unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-runtime-glib-unix
 unit_tests += tests/unit/test-routes

@@ -29,22 +29,25 @@ G_STATIC_ASSERT(sizeof(Segment) <= MAL_SIM_BLOCK);
 static void fire_segment(MalSim *sim, MalSimEvent *event);
 static void fire_retry(MalSim *sim, MalSimEvent *event);
 static void fire_keepalive(MalSim *sim, MalSimEvent *event);
+static void fire_linger(MalSim *sim, MalSimEvent *event);
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
 MalSimConnection *mal_sim_connection_new(MalSim *sim, MalSimNode *node, MalEndpoint local,
-                                         MalEndpoint peer)
+                                         MalEndpoint peer, const MalStreamSecurity *security)
 {
   MalSimConnection *c = g_new0(MalSimConnection, 1);
   c->sim = sim;
   c->node[0] = node;
   c->address[0] = local;
   c->address[1] = peer;
+  c->security = mal_sim_security(peer.address, security);
   for (unsigned side = 0; side < 2; side++) {
     c->pipe[side].bytes = g_byte_array_new();
     c->pipe[side].stalled_since = -1;
     c->pipe[side].retry.fire = fire_retry;
     c->pipe[side].keepalive.fire = fire_keepalive;
+    c->pipe[side].linger.fire = fire_linger;
     c->pipe[side].side = side;
     c->pipe[side].connection = c;
   }
@@ -57,6 +60,7 @@ void mal_sim_connection_free(void *data)
   MalSimConnection *c = data;
   for (unsigned side = 0; side < 2; side++)
     g_byte_array_unref(c->pipe[side].bytes);
+  mal_sim_security_clear(&c->security);
   g_free(c);
 }
 
@@ -67,6 +71,7 @@ static void release(MalSimConnection *c)
   for (unsigned side = 0; side < 2; side++) {
     mal_sim_unqueue(c->sim, &c->pipe[side].retry);
     mal_sim_unqueue(c->sim, &c->pipe[side].keepalive);
+    mal_sim_unqueue(c->sim, &c->pipe[side].linger);
   }
   g_ptr_array_remove_fast(c->sim->connections, c);
 }
@@ -74,6 +79,16 @@ static void release(MalSimConnection *c)
 size_t mal_sim_pipe_unsent(const MalSimPipe *pipe)
 {
   return pipe->bytes->len - pipe->arrived - pipe->in_flight;
+}
+
+static bool host_gone(const MalSimConnection *c, unsigned side)
+{
+  return !c->node[side] || !c->node[side]->rt || c->node[side]->boots != c->boot[side];
+}
+
+static bool lingers(const MalSimConnection *c, unsigned side)
+{
+  return c->pipe[side].lingers && !host_gone(c, side);
 }
 
 /* ---- the way --------------------------------------------------------------------------------- */
@@ -109,6 +124,7 @@ static bool find_way(MalSimConnection *c, unsigned side, int64_t *delay)
       mal_sim_cut_between(c->sim, from, target->node, address))
     return false;
   c->node[1 - side] = target->node;
+  c->hops = n;
   for (size_t i = 0; i < n; i++) {
     if (!path[i]->up)
       return false;
@@ -164,7 +180,7 @@ void mal_sim_connection_pump(MalSimConnection *c, unsigned side)
 {
   MalSimPipe *pipe = &c->pipe[side];
   int64_t delay;
-  if (side == 0 ? !c->connected : !c->accepted)
+  if ((side == 0 ? !c->connected : !c->accepted) || (pipe->lingers && host_gone(c, side)))
     return;
   while (!pipe->retry.slot && mal_sim_pipe_unsent(pipe) &&
          pipe->in_flight + pipe->arrived < WINDOW) {
@@ -202,6 +218,14 @@ static void tell(MalSimConnection *c, unsigned side, MalStreamEvent what, const 
   end->ops->event(&end->base, what, data, length, error, end->user);
 }
 
+/* What is on its way and what is unsent is lost. */
+static void give_up(MalSimPipe *pipe)
+{
+  pipe->epoch++;
+  pipe->in_flight = 0;
+  g_byte_array_set_size(pipe->bytes, (guint)pipe->arrived);
+}
+
 /* ERRNUM 0: the orderly end. What SIDE had still to send is lost. */
 static void tell_closed(MalSimConnection *c, unsigned side, int errnum, const char *what)
 {
@@ -211,12 +235,20 @@ static void tell_closed(MalSimConnection *c, unsigned side, int errnum, const ch
     error = g_error_new(MAL_ERROR, MAL_ERROR_NETWORK, "%s: %s", what, g_strerror(errnum));
   mal_sim_unqueue(c->sim, &pipe->retry);
   mal_sim_unqueue(c->sim, &pipe->keepalive);
-  pipe->epoch++;
-  pipe->in_flight = 0;
-  g_byte_array_set_size(pipe->bytes, (guint)pipe->arrived);
+  mal_sim_unqueue(c->sim, &pipe->linger);
+  pipe->lingers = false;
+  give_up(pipe);
   if (c->end[side] && !c->end[side]->ops)
     c->end[side]->failed = errnum;
   tell(c, side, MAL_STREAM_CLOSED, NULL, 0, error);
+}
+
+static void drop_arrived(MalSimConnection *c, unsigned side)
+{
+  MalSimPipe *pipe = &c->pipe[1 - side];
+  g_byte_array_remove_range(pipe->bytes, 0, (guint)pipe->arrived);
+  pipe->arrived = 0;
+  mal_sim_connection_pump(c, 1 - side);
 }
 
 /* What arrived for SIDE, then the end of it. The bytes are copied: the owner may own the other end
@@ -224,6 +256,8 @@ static void tell_closed(MalSimConnection *c, unsigned side, int errnum, const ch
 static void hand_over(MalSimConnection *c, unsigned side)
 {
   MalSimPipe *pipe = &c->pipe[1 - side];
+  if (!c->end[side] && lingers(c, side))
+    drop_arrived(c, side);
   if (!c->end[side] || !c->end[side]->ops)
     return;
   if (c->end[side]->failed) {
@@ -273,10 +307,10 @@ static void on_syn(MalSimConnection *c)
     return;
   }
   MalSimListener *listener = mal_sim_listener_find(node->rt, c->address[1]);
-  if (!listener) {
+  if (!listener && !c->security.key) /* a refusal would bear no signature */
     put_control(c, 1, REFUSED);
+  if (!listener || !mal_sim_listener_admits(listener, c))
     return;
-  }
   c->accepted = true;
   MalSimStream *stream = mal_sim_stream_attach(c, 1, node->rt);
   if (c->sim->streams.keepalive > 0)
@@ -296,7 +330,7 @@ static void on_data(MalSimConnection *c, unsigned side, const Segment *segment)
     stall(c, side);
     return;
   }
-  if (!c->end[to] || c->end[to]->closed) { /* closed, or forgotten in a reboot */
+  if (c->end[to] ? c->end[to]->closed : !lingers(c, to)) { /* closed, or forgotten in a reboot */
     put_control(c, to, RESET);
     return;
   }
@@ -446,5 +480,38 @@ void mal_sim_connection_leave(MalSimConnection *c, unsigned side, bool crashed)
     pipe->fin = true;
     mal_sim_connection_pump(c, side);
   }
+  release(c);
+}
+
+static void fire_linger(MalSim *sim, MalSimEvent *event)
+{
+  MalSimPipe *pipe = MAL_SIM_CONTAINER(event, MalSimPipe, linger);
+  MalSimConnection *c = pipe->connection;
+  (void)sim;
+  c->busy++;
+  if (mal_sim_pipe_unsent(pipe) && !host_gone(c, pipe->side))
+    put_control(c, pipe->side, RESET);
+  mal_sim_unqueue(c->sim, &pipe->retry);
+  if (mal_sim_pipe_unsent(pipe))
+    give_up(pipe);
+  pipe->lingers = false;
+  release(c);
+}
+
+void mal_sim_connection_finish(MalSimConnection *c, unsigned side, int64_t limit)
+{
+  MalSimPipe *pipe = &c->pipe[side];
+  if (c->end[side]->closed || (side == 0 && !c->connected)) {
+    mal_sim_connection_leave(c, side, false);
+    return;
+  }
+  c->busy++;
+  c->end[side] = NULL;
+  mal_sim_unqueue(c->sim, &pipe->keepalive);
+  pipe->lingers = true;
+  pipe->fin = true;
+  mal_sim_queue(c->sim, &pipe->linger, c->sim->now + MAX(limit, 0));
+  drop_arrived(c, side);
+  mal_sim_connection_pump(c, side);
   release(c);
 }

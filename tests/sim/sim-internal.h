@@ -368,12 +368,16 @@ MalListener *mal_sim_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptF
                                    void *data, GError **error);
 void mal_sim_listener_close(MalListener *listener);
 uint16_t mal_sim_listener_port(const MalListener *listener);
+bool mal_sim_listener_set_peer(MalListener *listener, MalAddress peer,
+                               const MalStreamSecurity *security, GError **error);
 MalStream *mal_sim_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                                  const MalStreamOps *ops, void *user, GError **error);
+                                  const MalStreamSecurity *security, const MalStreamOps *ops,
+                                  void *user, GError **error);
 void mal_sim_stream_start(MalStream *stream, const MalStreamOps *ops, void *user);
 bool mal_sim_stream_send(MalStream *stream, const void *data, size_t length);
 size_t mal_sim_stream_queued(const MalStream *stream);
 void mal_sim_stream_close(MalStream *stream);
+void mal_sim_stream_finish(MalStream *stream, int64_t limit);
 void mal_sim_connection_free(void *connection);
 
 /* ---- sim-worker.c, sim-disk.c ---------------------------------------------------------------- */

@@ -43,6 +43,76 @@ static bool check_family(MalEndpoint endpoint, GError **error)
   return false;
 }
 
+/* ---- what protects them ---------------------------------------------------------------------- */
+
+#define TTL 64
+#define FARTHEST 255
+
+MalSimSecurity mal_sim_security(MalAddress peer, const MalStreamSecurity *security)
+{
+  return (MalSimSecurity){
+    .peer = peer,
+    .key = security->md5_key ? g_bytes_new(security->md5_key, security->md5_length) : NULL,
+    .gtsm = security->gtsm,
+  };
+}
+
+void mal_sim_security_clear(void *data)
+{
+  MalSimSecurity *security = data;
+  g_clear_pointer(&security->key, g_bytes_unref);
+}
+
+static bool near_enough(bool sends_far, size_t hops, uint8_t gtsm)
+{
+  size_t ttl = (size_t)(sends_far ? FARTHEST : TTL) + 1 - MAX(hops, 1);
+  return !gtsm || ttl >= FARTHEST + 1 - (size_t)gtsm;
+}
+
+static bool same_key(const GBytes *a, const GBytes *b)
+{
+  return a && b ? g_bytes_equal(a, b) : a == b;
+}
+
+bool mal_sim_listener_admits(const MalSimListener *listener, const MalSimConnection *c)
+{
+  const MalSimSecurity none = { 0 }, *wanted = &none;
+  bool far = false;
+  for (guint i = 0; i < listener->peers->len; i++) {
+    const MalSimSecurity *peer = &g_array_index(listener->peers, MalSimSecurity, i);
+    far = far || peer->gtsm;
+    if (mal_sim_same(peer->peer, c->address[0].address))
+      wanted = peer;
+  }
+  return same_key(wanted->key, c->security.key) &&
+         near_enough(c->security.gtsm, c->hops, wanted->gtsm) &&
+         near_enough(far, c->hops, c->security.gtsm);
+}
+
+bool mal_sim_listener_set_peer(MalListener *base, MalAddress peer,
+                               const MalStreamSecurity *security, GError **error)
+{
+  MalSimListener *listener = (MalSimListener *)base;
+  char text[MAL_ADDRESS_STRLEN];
+  if (mal_sim_refuse_dead(mal_sim_runtime(base->rt), error))
+    return false;
+  if (peer.family != listener->local.address.family) {
+    g_set_error(error, MAL_ERROR, MAL_ERROR_INVALID, "the listener hears %s, and %s is not of it",
+                mal_family_name(listener->local.address.family), mal_address_format(peer, text));
+    return false;
+  }
+  for (guint i = 0; i < listener->peers->len; i++)
+    if (mal_sim_same(g_array_index(listener->peers, MalSimSecurity, i).peer, peer)) {
+      g_array_remove_index_fast(listener->peers, i);
+      break;
+    }
+  if (security) {
+    MalSimSecurity fresh = mal_sim_security(peer, security);
+    g_array_append_val(listener->peers, fresh);
+  }
+  return true;
+}
+
 /* ---- listeners ------------------------------------------------------------------------------- */
 
 static void listener_die(MalSimHandle *handle)
@@ -53,7 +123,9 @@ static void listener_die(MalSimHandle *handle)
 
 static void listener_reclaim(MalSimHandle *handle)
 {
-  g_free(MAL_SIM_CONTAINER(handle, MalSimListener, handle));
+  MalSimListener *listener = MAL_SIM_CONTAINER(handle, MalSimListener, handle);
+  g_array_unref(listener->peers);
+  g_free(listener);
 }
 
 static uint16_t ephemeral(MalSimRuntime *rt)
@@ -72,6 +144,8 @@ MalListener *mal_sim_listener_open(MalRuntime *base, MalEndpoint local, MalAccep
   MalSimListener *listener = g_new0(MalSimListener, 1);
   listener->base.rt = base;
   listener->local = local;
+  listener->peers = g_array_new(FALSE, FALSE, sizeof(MalSimSecurity));
+  g_array_set_clear_func(listener->peers, mal_sim_security_clear);
   listener->func = func;
   listener->data = data;
   mal_sim_handle_add(rt, &listener->handle, listener_die, listener_reclaim);
@@ -160,13 +234,14 @@ static bool choose_local(MalSimRuntime *rt, MalEndpoint *local, MalEndpoint peer
 }
 
 MalStream *mal_sim_stream_connect(MalRuntime *base, MalEndpoint local, MalEndpoint peer,
-                                  const MalStreamOps *ops, void *user, GError **error)
+                                  const MalStreamSecurity *security, const MalStreamOps *ops,
+                                  void *user, GError **error)
 {
   MalSimRuntime *rt = mal_sim_runtime(base);
   if (mal_sim_refuse_dead(rt, error) || !check_family(peer, error) ||
       !choose_local(rt, &local, peer, error))
     return NULL;
-  MalSimConnection *c = mal_sim_connection_new(rt->node->sim, rt->node, local, peer);
+  MalSimConnection *c = mal_sim_connection_new(rt->node->sim, rt->node, local, peer, security);
   MalSimStream *stream = mal_sim_stream_attach(c, 0, rt);
   stream->ops = ops;
   stream->user = user;
@@ -208,13 +283,26 @@ size_t mal_sim_stream_queued(const MalStream *base)
   return stream->connection ? mal_sim_pipe_unsent(&stream->connection->pipe[stream->side]) : 0;
 }
 
+static void forget(MalSimStream *stream)
+{
+  mal_sim_handle_remove(mal_sim_runtime(stream->base.rt), &stream->handle);
+  stream_reclaim(&stream->handle);
+}
+
 void mal_sim_stream_close(MalStream *base)
 {
   MalSimStream *stream = (MalSimStream *)base;
-  MalSimRuntime *rt = mal_sim_runtime(base->rt);
-  if (rt->dead)
+  if (mal_sim_runtime(base->rt)->dead)
     return;
   mal_sim_connection_leave(stream->connection, stream->side, false);
-  mal_sim_handle_remove(rt, &stream->handle);
-  stream_reclaim(&stream->handle);
+  forget(stream);
+}
+
+void mal_sim_stream_finish(MalStream *base, int64_t limit)
+{
+  MalSimStream *stream = (MalSimStream *)base;
+  if (mal_sim_runtime(base->rt)->dead)
+    return;
+  mal_sim_connection_finish(stream->connection, stream->side, limit);
+  forget(stream);
 }

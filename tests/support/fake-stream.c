@@ -21,9 +21,10 @@ MalListener *fake_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc
 }
 
 MalStream *fake_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                               const MalStreamOps *ops, void *user, GError **error)
+                               const MalStreamSecurity *security, const MalStreamOps *ops,
+                               void *user, GError **error)
 {
-  (void)rt, (void)local, (void)peer, (void)ops, (void)user;
+  (void)rt, (void)local, (void)peer, (void)security, (void)ops, (void)user;
   g_set_error_literal(error, MAL_ERROR, MAL_ERROR_NETWORK, "the fake runtime has no TCP");
   return NULL;
 }

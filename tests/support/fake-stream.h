@@ -11,7 +11,8 @@ bool fake_open_fails(MalRuntime *rt);
 MalListener *fake_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func, void *data,
                                 GError **error);
 MalStream *fake_stream_connect(MalRuntime *rt, MalEndpoint local, MalEndpoint peer,
-                               const MalStreamOps *ops, void *user, GError **error);
+                               const MalStreamSecurity *security, const MalStreamOps *ops,
+                               void *user, GError **error);
 MalStream *fake_stream_connect_unix(MalRuntime *rt, const char *path, const MalStreamOps *ops,
                                     void *user, GError **error);
 bool fake_stream_send(MalStream *stream, const void *data, size_t length);

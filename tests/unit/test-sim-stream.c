@@ -360,3 +360,135 @@ Test(sim_stream, loopback)
   cr_expect_eq(w.client.got->len, 6u);
   world_clear(&w);
 }
+
+/* RFC 2385, RFC 5082: what the ends were not told alike is dropped, and the attempt times out. */
+Test(sim_stream, rfc2385_rfc5082_both_ends_must_agree)
+{
+  static const struct {
+    const char *listener_key, *client_key;
+    uint8_t listener_gtsm, client_gtsm;
+    bool connects;
+  } rows[] = {
+    { "a", "a", 0, 0, true },   { "a", "b", 0, 0, false },   { "a", NULL, 0, 0, false },
+    { NULL, "a", 0, 0, false }, { NULL, NULL, 1, 1, true },  { NULL, NULL, 1, 0, false },
+    { NULL, NULL, 0, 1, false }, { NULL, NULL, 255, 0, true }, { "a", "a", 1, 1, true },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    World w;
+    MalStreamSecurity here = { (const uint8_t *)rows[i].listener_key, 1, rows[i].listener_gtsm };
+    MalStreamSecurity there = { (const uint8_t *)rows[i].client_key, 1, rows[i].client_gtsm };
+    world_init(&w, 30);
+    cr_expect(mal_listener_set_peer(w.listener, mal_address_ipv4(0xc6336401), &here, NULL));
+    w.client.stream =
+        mal_stream_connect_secure(mal_sim_node_runtime(w.client_node), (MalEndpoint){ 0 },
+                                  server_endpoint(), &there, &ops, &w.client, NULL);
+    mal_sim_run_for(w.sim, 200 * SECOND);
+    cr_expect_eq(w.client.connected, rows[i].connects, "row %zu", i);
+    cr_expect_eq(w.server.stream != NULL, rows[i].connects, "row %zu", i);
+    cr_expect(rows[i].connects ||
+              !strcmp(w.client.error->message, "can't connect: Connection timed out"));
+    world_clear(&w);
+  }
+}
+
+Test(sim_stream, rfc2385_a_key_that_comes_late_lets_the_attempt_through)
+{
+  World w;
+  MalStreamSecurity key = { (const uint8_t *)"a", 1, 0 };
+  MalAddress peer = mal_address_ipv4(0xc6336401);
+  g_autoptr(GError) error = NULL;
+  world_init(&w, 31);
+  w.client.stream =
+      mal_stream_connect_secure(mal_sim_node_runtime(w.client_node), (MalEndpoint){ 0 },
+                                server_endpoint(), &key, &ops, &w.client, NULL);
+  mal_sim_run_for(w.sim, 5 * SECOND);
+  cr_expect_eq(w.client.events, 0);
+  cr_expect(mal_listener_set_peer(w.listener, peer, &key, NULL));
+  mal_sim_run_for(w.sim, 30 * SECOND);
+  cr_expect_eq(w.client.connected, 1);
+  cr_expect(mal_listener_set_peer(w.listener, peer, NULL, NULL));
+  cr_expect_not(mal_listener_set_peer(w.listener, mal_address_make(MAL_IPV6, 1), &key, &error));
+  cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_INVALID));
+  world_clear(&w);
+}
+
+/* All that is queued arrives, then the end, though more than a window waits, the link is bad, and
+   the other end talks on. */
+Test(sim_stream, finish_sends_what_close_would_lose)
+{
+  g_autoptr(GByteArray) sent = pattern(1 << 20);
+  static const bool finishes[] = { true, false };
+  for (size_t i = 0; i < G_N_ELEMENTS(finishes); i++) {
+    World w;
+    world_connected(&w, 32);
+    mal_sim_link_set_faults(w.link, &(MalSimFaults){ .latency_min = 5000,
+                                                     .latency_max = 90000,
+                                                     .loss = MAL_SIM_PERCENT(10) });
+    mal_stream_send(w.server.stream, "and another thing", 17);
+    cr_expect(mal_stream_send(w.client.stream, sent->data, sent->len));
+    (finishes[i] ? mal_stream_finish(w.client.stream, 600 * SECOND)
+                 : mal_stream_close(w.client.stream));
+    cr_expect_eq(mal_sim_node_handles(w.client_node), 0u);
+    mal_sim_run_for(w.sim, 600 * SECOND);
+    cr_expect_eq(w.client.events, 1, "only the connection");
+    cr_expect_eq(w.server.closed, 1);
+    cr_expect_eq(w.server.error == NULL, finishes[i]);
+    if (finishes[i])
+      expect_bytes(w.server.got, sent);
+    else
+      cr_expect_lt(w.server.got->len, sent->len);
+    world_clear(&w);
+  }
+}
+
+Test(sim_stream, finish_ends_at_its_limit)
+{
+  World w;
+  g_autoptr(GByteArray) sent = pattern(1 << 20);
+  world_init(&w, 33);
+  w.hold = true;
+  connect_client(&w);
+  mal_sim_run_for(w.sim, SECOND);
+  mal_stream_send(w.client.stream, sent->data, sent->len);
+  mal_stream_finish(w.client.stream, 10 * SECOND);
+  mal_sim_run_for(w.sim, 60 * SECOND);
+  mal_stream_start(w.server.stream, &ops, &w.server);
+  mal_sim_run_for(w.sim, 60 * SECOND);
+  cr_expect_eq(w.server.closed, 1);
+  cr_assert_not_null(w.server.error, "cut off");
+  cr_expect_lt(w.server.got->len, sent->len);
+  world_clear(&w);
+}
+
+/* What a host still had to send dies with it. */
+Test(sim_stream, finish_does_not_outlive_its_host)
+{
+  World w;
+  world_connected(&w, 34);
+  mal_sim_partition(w.sim, &w.client_node, 1, &w.server_node, 1);
+  mal_stream_send(w.client.stream, "farewell", 8);
+  mal_stream_finish(w.client.stream, 600 * SECOND);
+  mal_sim_run_for(w.sim, SECOND);
+  mal_sim_node_crash(w.client_node, MAL_SIM_DISK_KEPT);
+  mal_sim_run_for(w.sim, SECOND);
+  mal_sim_node_restart(w.client_node);
+  mal_sim_heal_all(w.sim);
+  mal_sim_run_for(w.sim, 60 * SECOND);
+  cr_expect_eq(w.server.got->len, 0u);
+  mal_stream_send(w.server.stream, "hello?", 6);
+  mal_sim_run_for(w.sim, 60 * SECOND);
+  cr_expect_eq(w.server.closed, 1, "and who talks to it is told");
+  world_clear(&w);
+}
+
+Test(sim_stream, finish_before_the_connection_is_up_closes)
+{
+  World w;
+  world_init(&w, 35);
+  connect_client(&w);
+  mal_stream_finish(w.client.stream, 600 * SECOND);
+  mal_stream_finish(NULL, 1);
+  mal_sim_run_for(w.sim, 60 * SECOND);
+  cr_expect_eq(w.client.events, 0);
+  world_clear(&w);
+}
