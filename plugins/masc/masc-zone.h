@@ -21,7 +21,7 @@ typedef enum {
   MASC_NOTE_DUPLICATE,        /* 11.1: known already */
   MASC_NOTE_EXPIRED,          /* 11.1: dropped, too old */
   MASC_NOTE_REFUSED,          /* answered with a NOTIFICATION; N is the subcode */
-  MASC_NOTE_IGNORED,          /* of a domain that floods (14), or told by whom we don't believe it */
+  MASC_NOTE_IGNORED,          /* of a domain that floods (14), or told by the wrong peer */
   MASC_NOTE_CACHE_FULL,
   MASC_NOTE_CLAIMED,          /* ours went out */
   MASC_NOTE_WON,              /* the Claim-Timer expired: it is ours */
@@ -29,7 +29,7 @@ typedef enum {
   MASC_NOTE_GREW,
   MASC_NOTE_COLLISION,        /* a pending claim of ours lost to DOMAIN's */
   MASC_NOTE_DENIED,           /* by our parent */
-  MASC_NOTE_CANCELLED,        /* an internal peer's claim made it needless, or nobody needs it now */
+  MASC_NOTE_CANCELLED,        /* an internal peer's claim made it needless, or nobody needs it */
   MASC_NOTE_HELD_UP,          /* the Claim-Timer is over, no parent is in touch: it waits */
   MASC_NOTE_DENIES,           /* we denied a child's claim */
   MASC_NOTE_CLASH,            /* 12.4: DOMAIN uses what we use */
