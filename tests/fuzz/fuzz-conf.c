@@ -12,6 +12,20 @@ static void must_name_the_place(const GError *error)
   must(g_str_has_prefix(error->message, "fuzz.conf:"));
 }
 
+/* 233/8 below AD-HOC Block III, 234/8, or ff3x:00LL with a length of at most 64 bits. */
+static void must_be_derived(MalSpan span)
+{
+  if (span.first.family == MAL_IPV4) {
+    uint32_t block = (uint32_t)(span.first.value >> 24);
+    must(block == 234 || (block == 233 && span.last.value < UINT32_C(0xe9fc0000)));
+    return;
+  }
+  uint32_t head = (uint32_t)(span.first.value >> 96);
+  must((head & UINT32_C(0xfff0ff00)) == UINT32_C(0xff300000));
+  must((head & 0xff) >= 1 && (head & 0xff) <= 64);
+  must((uint32_t)span.first.value == 0 && span.last.value - span.first.value == UINT32_MAX);
+}
+
 static void check_plan(const MalConfig *config)
 {
   g_autoptr(GError) error = NULL;
@@ -26,6 +40,8 @@ static void check_plan(const MalConfig *config)
     must(mal_span_contains(mal_scope_set_at(plan->scopes, r->scope)->span, r->span));
     for (guint k = 0; k < r->excludes->len; k++)
       must(mal_span_contains(r->span, g_array_index(r->excludes, MalSpan, k)));
+    if (r->derived_from)
+      must_be_derived(r->span);
   }
 }
 

@@ -212,6 +212,20 @@ Test(derive_core, range_list_says_what_a_range_follows_from)
   clear(&b);
 }
 
+/* RFC 3180 4, RFC 3306 4: each is one prefix, and can be a route of the domain as that. */
+Test(derive_core, a_derived_range_is_one_route)
+{
+  Bed b = bed_of(SCOPES GLOP "export=yes\n" UBM "export=yes\n" SIX "export=yes\n");
+  json_object *routes = call(&b, "route.list", "{}");
+  const char *text = json_object_to_json_string_ext(routes, JSON_C_TO_STRING_NOSLASHESCAPE);
+  static const char *const prefixes[] = { "\"233.251.245.0/24\"", "\"234.198.51.100/32\"",
+                                          "\"ff3e:30:2001:db8::/96\"" };
+  for (size_t i = 0; i < G_N_ELEMENTS(prefixes); i++)
+    cr_expect(strstr(text, prefixes[i]), "%s: %s", prefixes[i], text);
+  json_object_put(routes);
+  clear(&b);
+}
+
 #define BY_HAND "[range as]\nscope=glop\nfirst=233.251.245.0\nlast=233.251.245.255\n"
 
 Test(derive_core, the_same_addresses_said_otherwise_keep_their_leases)
