@@ -217,8 +217,12 @@ unsigned client_jitter(ClientPart *p)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* The server may have granted what a RENEW without an answer asked for, and keep it long after the
+   end that we know. */
 static void ended(ClientPart *p, MadcapHeld *held)
 {
+  if (held->busy || held->failures > 0)
+    client_send_release(p, &held->server, held->interface, held->local, madcap_held_id(held));
   mal_count(p->host.metrics, MADCAP_M_CLIENT_LOST, 1);
   client_held_say(p, &madcap_event_lease_lost, held, "has ended",
                   held->renew ? "it could not be renewed" : NULL);

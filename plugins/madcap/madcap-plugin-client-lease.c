@@ -299,6 +299,7 @@ static void settle_renewal(ClientErrand *e, const MadcapClientResult *r)
     return;
   }
   if (held == NULL) {
+    client_send_release(p, &r->server, e->interface, e->source, madcap_client_id(e->machine));
     client_fail(e->call, MAL_ERROR_NOT_FOUND, "the lease was released meanwhile");
     return;
   }

@@ -350,6 +350,26 @@ Test(madcap_client_sim, a_server_that_is_gone_is_told_of_before_the_end)
   world_free(&w);
 }
 
+/* All RENEWs arrive and no answer does: what the server granted is longer than what the client
+   knows of. */
+Test(madcap_client_sim, what_a_renewal_without_an_answer_got_is_given_back)
+{
+  World w = world_new(17);
+  Host *server = add_host(&w, "a", "192.0.2.1", SERVER(RANGE_A) "extra-allocation-time=0\n");
+  Host *client = add_host(&w, "client", "192.0.2.50", CLIENT);
+
+  answer_free(must(&w, client, "lease.request", REQUEST));
+  MalSimNode *from[] = { server->node }, *to[] = { client->node };
+  MalSimCut *cut = mal_sim_partition_one_way(w.sim, from, 1, to, 1);
+  mal_sim_run_for(w.sim, 3590 * SECOND);
+  cr_assert_eq(leases_at(server), 1);
+  mal_sim_run_for(w.sim, 60 * SECOND);
+  cr_assert_eq(metric(client, "client-leases"), 0);
+  cr_assert_eq(leases_at(server), 0);
+  mal_sim_heal(w.sim, cut);
+  world_free(&w);
+}
+
 Test(madcap_client_sim, a_server_that_forgot_the_lease_loses_it)
 {
   World w = world_new(16);
