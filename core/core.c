@@ -173,6 +173,13 @@ static bool adopt(const MalScope *scope, MalSpan span, MalTime until, void *data
          && run->plugin->adopt(run->instance, scope, span, until);
 }
 
+static void usage(const MalScope *scope, MalSpan span, MalUsageFunc func, void *to, void *data)
+{
+  PluginRun *run = data;
+  if (run->running)
+    run->plugin->usage(run->instance, scope, span, func, to);
+}
+
 /* Everybody on layer 3 hears of it: who has nothing for this scope leaves it be. */
 static void demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until, void *data)
 {
@@ -208,6 +215,8 @@ static void add_plugin(MalCore *core, const MalPlugin *p, const char *path)
     mal_space_set_arbiter(core->space, arbitrate, run);
   if (run->wanted && p->acquire)
     mal_space_set_acquire(core->space, acquire, adopt, run);
+  if (run->wanted && p->usage)
+    mal_space_set_usage(core->space, usage, run);
   if (run->wanted && p->demand)
     mal_space_set_demand(core->space, MAL_LEVEL_AVAILABLE, demand, core);
 }

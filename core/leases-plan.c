@@ -70,6 +70,7 @@ MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
   l->store_listener = mal_store_listen(store, leases_settled, l);
   l->space_watch = mal_space_watch(space, on_space, l);
   mal_space_on_deny(space, on_deny, l);
+  mal_space_on_usage(space, leases_usage, l);
   return l;
 }
 

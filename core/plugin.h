@@ -100,6 +100,10 @@ typedef struct {
   void (*acquire)(void *instance, const MalScope *scope, MalSpan span, uint64_t count,
                   MalTime until);
   bool (*adopt)(void *instance, const MalScope *scope, MalSpan span, MalTime until);
+
+  /* Layer 2 that knows what others in the domain use (MalUsage in space.h): says it of SPAN to FUNC
+     with TO. */
+  void (*usage)(void *instance, const MalScope *scope, MalSpan span, MalUsageFunc func, void *to);
 } MalPlugin;
 
 /* Each shared object exports this one symbol. */

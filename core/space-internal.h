@@ -39,6 +39,10 @@ struct MalSpace {
   void *acquire_data;
   MalDeny deny;
   void *deny_data;
+  MalUsage usage;
+  void *usage_data;
+  MalLeaseUsage lease_usage;
+  void *lease_usage_data;
   MalDemand demand[2];
   void *demand_data[2];
   GArray *candidates;           /* what the arbiter thinks about */

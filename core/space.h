@@ -48,6 +48,14 @@ typedef bool (*MalAdopt)(const MalScope *scope, MalSpan span, MalTime until, voi
 typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
                           void *data);
 
+/* A piece that is in use by somebody in the domain: USED of its addresses, until UNTIL. Where USED
+   is less than its size, which of them is not known. */
+typedef void (*MalUsageFunc)(MalSpan span, uint64_t used, MalTime until, void *data);
+/* Layer 2 that knows what others in the domain use: says it of SPAN to FUNC, with TO as its DATA,
+   in any order; pieces may reach beyond SPAN. */
+typedef void (*MalUsage)(const MalScope *scope, MalSpan span, MalUsageFunc func, void *to,
+                         void *data);
+
 /* Adds a range. Errors: overlaps another of its level (both named); outside its scope; owned
    outside available. */
 MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span,
@@ -88,6 +96,13 @@ MAL_API void mal_space_deny(MalSpace *space, const MalScope *scope, const GError
 /* Layer 3 is asked for COUNT more available addresses. False: nobody could ever bring any. */
 MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
 MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
+/* Pieces of SPAN that anybody in the domain uses, as far as is known: by address, disjoint, cut to
+   SPAN. With a layer 2 that knows of others it is what is owned by anybody, until that ends (soon
+   after a start it may know little yet); else what this server has leased, neighbours together
+   until the latest end. Reserves are in use for ever. For layer 3, now and then: O(all leases). */
+MAL_API void mal_space_usage(MalSpace *space, const MalScope *scope, MalSpan span,
+                             MalUsageFunc func, void *data);
+MAL_API void mal_space_set_usage(MalSpace *space, MalUsage func, void *data);
 /* Does owned mirror available (no arbiter)? */
 MAL_API bool mal_space_is_mirrored(const MalSpace *space);
 /* The arbiter's plugin stops: what it still thought about is nobody's any more. */
@@ -107,6 +122,10 @@ MAL_API void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan
                                  MalTime until);
 MAL_API bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
 typedef void (*MalDeny)(const MalScope *scope, const GError *why, void *data);
+/* What this server alone knows: its reserves and, with LEASED, its leases. */
+typedef void (*MalLeaseUsage)(const MalScope *scope, MalSpan span, bool leased, MalUsageFunc func,
+                              void *to, void *data);
+MAL_API void mal_space_on_usage(MalSpace *space, MalLeaseUsage func, void *data);
 MAL_API void mal_space_on_deny(MalSpace *space, MalDeny func, void *data);
 /* Does the arbiter still think about a block of SCOPE? */
 MAL_API bool mal_space_is_deciding(const MalSpace *space, const MalScope *scope);

@@ -232,6 +232,12 @@ tests_unit_test_aap_edges_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-claim
 tests_unit_test_aap_claim_SOURCES = tests/unit/test-aap-claim.c $(aap_bed)
 tests_unit_test_aap_claim_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-aap-used
+tests_unit_test_aap_used_LDADD = $(aap_test_libs)
+unit_tests += tests/unit/test-space-usage
+tests_unit_test_space_usage_SOURCES = tests/unit/test-space-usage.c tests/unit/leases-bed.c \
+  tests/unit/leases-bed.h
+tests_unit_test_space_usage_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-aap-coordinator
 tests_unit_test_aap_coordinator_LDADD = $(aap_test_libs)
 tests_unit_test_aap_auth_LDADD = $(aap_test_libs)

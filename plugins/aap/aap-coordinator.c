@@ -25,6 +25,7 @@ struct AapCoordinator {
   int64_t hold;       /* until when the operator knows of an inconsistent one */
   MalTime expiration; /* the latest sent or heard */
   MalTime last;
+  AapUsed *used;
 };
 
 AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config)
@@ -42,6 +43,7 @@ AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config)
   c->hold = INT64_MIN;
   c->last = MAL_BEGINNING;
   c->expiration = MAL_BEGINNING;
+  c->used = aap_used_new(config->span, config->params);
   return c;
 }
 
@@ -51,6 +53,7 @@ void aap_coordinator_free(AapCoordinator *c)
     return;
   g_array_unref(c->ranges);
   g_array_unref(c->announced);
+  aap_used_free(c->used);
   g_free(c->scope);
   g_free(c);
 }
@@ -229,6 +232,13 @@ void aap_coordinator_clock_stepped(AapCoordinator *c, int64_t delta, AapNow now)
   (void)now;
   if (c->expiration != MAL_BEGINNING)
     c->expiration = mal_time_add(c->expiration, delta);
+  aap_used_clock_stepped(c->used, delta);
+}
+
+void aap_coordinator_each_use(const AapCoordinator *c, MalSpan span, AapNow now, AapUsedFunc func,
+                              void *data)
+{
+  aap_used_each(c->used, span, now, func, data);
 }
 
 AapCoordinatorState aap_coordinator_state(const AapCoordinator *c)
@@ -397,6 +407,7 @@ void aap_coordinator_heard(AapCoordinator *c, MalEndpoint from, const AapMessage
 {
   if (!c->started)
     return;
+  aap_used_heard(c->used, msg, now);
   if (msg->type == AAP_ASA)
     heard_asa(c, from, msg, now);
   else if (msg->type == AAP_ASRP)

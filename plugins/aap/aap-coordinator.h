@@ -4,6 +4,7 @@
 #define AAP_COORDINATOR_H
 
 #include "aap-params.h"
+#include "aap-used.h"
 #include "aap-wire.h"
 
 G_BEGIN_DECLS
@@ -65,6 +66,9 @@ void aap_coordinator_run(AapCoordinator *coordinator, AapNow now);
 void aap_coordinator_clock_stepped(AapCoordinator *coordinator, int64_t delta, AapNow now);
 /* One that leads announces at once. True: it did. */
 bool aap_coordinator_announce(AapCoordinator *coordinator, AapNow now);
+/* What of SPAN the domain's servers use, as far as this coordinator has heard. */
+void aap_coordinator_each_use(const AapCoordinator *coordinator, MalSpan span, AapNow now,
+                              AapUsedFunc func, void *data);
 AapCoordinatorState aap_coordinator_state(const AapCoordinator *coordinator);
 MalTime aap_coordinator_last_announced(
     const AapCoordinator *coordinator); /* MAL_BEGINNING: never */

@@ -9,6 +9,7 @@
      aap-plugin-links.c       sockets, groups, interfaces
      aap-plugin-space.c       their addresses <-> the core's address space
      aap-plugin-coordinator.c prefix coordinators <-> the same
+     aap-plugin-usage.c       what is in use, for layer 3
      aap-plugin-store.c       records
      aap-plugin-auth.c        the key file, counters
      aap-plugin-news.c        events and counters
@@ -195,6 +196,10 @@ void aap_messages_echo(Aap *aap, const AapEcho *echo, AapNow now);
 extern const AapCoordinatorOps aap_coordinator_ops; /* USER: AapServed */
 void aap_coordinator_tell(AapServed *served);
 bool aap_coordinator_do(AapServed *served, const AapAction *action);
+
+/* ---- aap-plugin-usage.c ---------------------------------------------------------------------- */
+
+void aap_plugin_usage(Aap *aap, const MalScope *scope, MalSpan span, MalUsageFunc func, void *to);
 
 /* ---- aap-plugin-store.c ---------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
    aap-wire-*, aap-scope, aap-seq, aap-time, aap-ranges  the codec and what is said about messages
    aap-zone, aap-own*, aap-claim, aap-prealloc, aap-pool, aap-conflict, aap-defence, aap-record*,
    aap-choose, aap-asa, aap-asrp, aap-ana                the machine of a server in one scope
-   aap-coordinator                                       that of a prefix coordinator
+   aap-coordinator, aap-used                             that of a prefix coordinator
    aap-auth, aap-keys                                    authentication
    aap-plugin*                                           all that touches the world */
 #include <config.h>
@@ -84,6 +84,11 @@ static void acquire(void *instance, const MalScope *scope, MalSpan span, uint64_
 static bool adopt(void *instance, const MalScope *scope, MalSpan span, MalTime until)
 {
   return aap_space_adopt(instance, scope, span, until);
+}
+
+static void usage(void *instance, const MalScope *scope, MalSpan span, MalUsageFunc func, void *to)
+{
+  aap_plugin_usage(instance, scope, span, func, to);
 }
 
 /* ---- control --------------------------------------------------------------------------------- */
@@ -373,4 +378,5 @@ const MalPlugin mal_plugin = {
   .close = close_instance,
   .acquire = acquire,
   .adopt = adopt,
+  .usage = usage,
 };
