@@ -381,7 +381,8 @@ const MalMethod mal_methods_model[] = {
   { "scope.list", MAL_ACCESS_READ, NULL, 0,
     "The scopes from smallest to largest, with names and nesting.", scope_list },
   { "range.list", MAL_ACCESS_READ, scope_param, G_N_ELEMENTS(scope_param),
-    "What is available to this domain, and what this server owns of it.", range_list },
+    "What is available to this domain, and what this server owns of it; derived_from: the AS "
+    "number or unicast prefix that a range follows from.", range_list },
   { "range.add", MAL_ACCESS_WRITE, range_add_params, G_N_ELEMENTS(range_add_params),
     "Makes addresses available; kept in the store.", range_add },
   { "range.remove", MAL_ACCESS_WRITE, range_remove_params, G_N_ELEMENTS(range_remove_params),
