@@ -165,8 +165,8 @@ static void on_route(MalRouteChange what, const MalRoute *route, void *data)
       "%s/%u", mal_address_format(route->prefix.address, address), route->prefix.length);
   MalField fields[] = { MAL_F_STRING("prefix", prefix), MAL_F_TIME("until", route->until),
                         MAL_F_STRING("source", route->source) };
-  MAL_EVENT(core->events, &route_events[what], fields, "%s %s, from %s, until %s",
-            route_events[what].name, prefix, route->source, mal_time_format(route->until, until));
+  MAL_EVENT(core->events, &route_events[what], fields, "route %s, from %s, until %s", prefix,
+            route->source, mal_time_format(route->until, until));
 }
 
 static void on_store(MalTicket through, const GError *error, void *data)

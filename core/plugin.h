@@ -16,6 +16,7 @@
 #include "conf.h"
 #include "control.h"
 #include "events.h"
+#include "file.h"
 #include "leases.h"
 #include "metrics.h"
 #include "model.h"

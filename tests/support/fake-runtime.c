@@ -344,7 +344,7 @@ void fake_fail_open(FakeRuntime *f, bool fail)
   f->fail_open = fail;
 }
 
-/* ---- streams: fake-stream.c ------------------------------------------------------------------- */
+/* ---- streams: fake-stream.c ------------------------------------------------------------------ */
 
 GPtrArray *fake_streams(MalRuntime *rt)
 {

@@ -6,7 +6,7 @@
 
 typedef struct {
   MalRoutes *routes;
-  GString *told; /* "+228.1.0.0/16 masc 500, ..." */
+  GString *told; /* "+239.1.0.0/16 masc 500, ..." */
   MalPrefix cut; /* removed from within the call that tells of something new */
 } Bed;
 
@@ -82,13 +82,13 @@ Test(routes, what_may_be_added)
     unsigned length;
     const char *words;
   } table[] = {
-    { "228.1.0.0", 16, NULL },
-    { "228.1.0.0", 16, "there already" },
-    { "228.2.0.0", 15, NULL },
-    { "228.1.0.0", 15, "bits set" },
-    { "228.1.0.1", 31, "bits set" },
-    { "228.1.0.1", 32, NULL },
-    { "228.1.0.0", 33, "not a prefix" },
+    { "239.1.0.0", 16, NULL },
+    { "239.1.0.0", 16, "there already" },
+    { "239.2.0.0", 15, NULL },
+    { "239.1.0.0", 15, "bits set" },
+    { "239.1.0.1", 31, "bits set" },
+    { "239.1.0.1", 32, NULL },
+    { "239.1.0.0", 33, "not a prefix" },
     { "224.0.0.0", 4, NULL },
     { "224.0.0.0", 3, "other addresses" },
     { "198.51.100.0", 24, "other addresses" },
@@ -119,24 +119,24 @@ Test(routes, sources_are_apart_and_the_order_is_fixed)
   Bed b;
   g_autoptr(GError) error = NULL;
   bed_init(&b);
-  add(&b, "ff3e:30:2001:db8::/64", MAL_FOREVER, "masc");
-  add(&b, "228.1.0.0/16", 500, "masc");
-  add(&b, "228.0.0.0/8", MAL_FOREVER, "masc");
-  add(&b, "228.1.0.0/16", MAL_FOREVER, "config");
-  add(&b, "228.1.0.0/24", MAL_FOREVER, "masc");
-  must_list(&b, "228.0.0.0/8 masc, 228.1.0.0/16 config, 228.1.0.0/16 masc 500, "
-                "228.1.0.0/24 masc, ff3e:30:2001:db8::/64 masc, ");
+  add(&b, "ff3e:20:2001:db8::/64", MAL_FOREVER, "masc");
+  add(&b, "239.1.0.0/16", 500, "masc");
+  add(&b, "239.0.0.0/8", MAL_FOREVER, "masc");
+  add(&b, "239.1.0.0/16", MAL_FOREVER, "config");
+  add(&b, "239.1.0.0/24", MAL_FOREVER, "masc");
+  must_list(&b, "239.0.0.0/8 masc, 239.1.0.0/16 config, 239.1.0.0/16 masc 500, "
+                "239.1.0.0/24 masc, ff3e:20:2001:db8::/64 masc, ");
   cr_expect_eq(mal_routes_count(b.routes), 5);
   g_string_truncate(b.told, 0);
 
-  cr_expect(mal_routes_set_until(b.routes, prefix("228.1.0.0/16"), 500, "masc", NULL));
+  cr_expect(mal_routes_set_until(b.routes, prefix("239.1.0.0/16"), 500, "masc", NULL));
   must_have_told(&b, "");
-  cr_expect(mal_routes_set_until(b.routes, prefix("228.1.0.0/16"), 600, "masc", NULL));
-  cr_expect_not(mal_routes_set_until(b.routes, prefix("228.1.0.0/17"), 600, "masc", &error));
+  cr_expect(mal_routes_set_until(b.routes, prefix("239.1.0.0/16"), 600, "masc", NULL));
+  cr_expect_not(mal_routes_set_until(b.routes, prefix("239.1.0.0/17"), 600, "masc", &error));
   cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_NOT_FOUND));
-  cr_expect(mal_routes_remove(b.routes, prefix("228.1.0.0/16"), "config", NULL));
-  cr_expect_not(mal_routes_remove(b.routes, prefix("228.1.0.0/16"), "config", NULL));
-  must_have_told(&b, "~228.1.0.0/16 masc 600, -228.1.0.0/16 config, ");
+  cr_expect(mal_routes_remove(b.routes, prefix("239.1.0.0/16"), "config", NULL));
+  cr_expect_not(mal_routes_remove(b.routes, prefix("239.1.0.0/16"), "config", NULL));
+  must_have_told(&b, "~239.1.0.0/16 masc 600, -239.1.0.0/16 config, ");
 
   mal_routes_forget(b.routes, "masc");
   cr_expect_eq(mal_routes_count(b.routes), 0);
@@ -148,18 +148,18 @@ Test(routes, end_at_their_time)
   Bed b;
   bed_init(&b);
   cr_expect_eq(mal_routes_due(b.routes), MAL_FOREVER);
-  add(&b, "228.2.0.0/16", 500, "masc");
-  add(&b, "228.1.0.0/16", 400, "masc");
-  add(&b, "228.3.0.0/16", MAL_FOREVER, "masc");
+  add(&b, "239.2.0.0/16", 500, "masc");
+  add(&b, "239.1.0.0/16", 400, "masc");
+  add(&b, "239.3.0.0/16", MAL_FOREVER, "masc");
   g_string_truncate(b.told, 0);
   cr_expect_eq(mal_routes_due(b.routes), 400);
   mal_routes_expire(b.routes, 399);
   must_have_told(&b, "");
   mal_routes_expire(b.routes, 400);
-  must_have_told(&b, "-228.1.0.0/16 masc 400, ");
+  must_have_told(&b, "-239.1.0.0/16 masc 400, ");
   mal_routes_expire(b.routes, MAL_FOREVER - 1);
-  must_have_told(&b, "-228.2.0.0/16 masc 500, ");
-  must_list(&b, "228.3.0.0/16 masc, ");
+  must_have_told(&b, "-239.2.0.0/16 masc 500, ");
+  must_list(&b, "239.3.0.0/16 masc, ");
   bed_clear(&b);
 }
 
@@ -167,14 +167,14 @@ Test(routes, a_watcher_may_change_them_and_go)
 {
   Bed b;
   bed_init(&b);
-  add(&b, "228.1.0.0/16", MAL_FOREVER, "masc");
-  b.cut = prefix("228.2.0.0/16");
+  add(&b, "239.1.0.0/16", MAL_FOREVER, "masc");
+  b.cut = prefix("239.2.0.0/16");
   g_string_truncate(b.told, 0);
-  add(&b, "228.2.0.0/16", MAL_FOREVER, "masc");
-  must_have_told(&b, "-228.2.0.0/16 masc, +228.2.0.0/16 masc, ");
-  must_list(&b, "228.1.0.0/16 masc, ");
+  add(&b, "239.2.0.0/16", MAL_FOREVER, "masc");
+  must_have_told(&b, "-239.2.0.0/16 masc, +239.2.0.0/16 masc, ");
+  must_list(&b, "239.1.0.0/16 masc, ");
   mal_routes_unwatch(b.routes, 1);
-  add(&b, "228.2.0.0/16", MAL_FOREVER, "masc");
+  add(&b, "239.2.0.0/16", MAL_FOREVER, "masc");
   must_have_told(&b, "");
   bed_clear(&b);
 }
@@ -182,10 +182,10 @@ Test(routes, a_watcher_may_change_them_and_go)
 static void replan(Bed *b, const char *ranges)
 {
   g_autoptr(GError) error = NULL;
-  g_autofree char *text = g_strconcat("[scope g]\nfamily=ipv4\nfirst=228.0.0.0\n"
-                                      "last=228.255.255.255\n"
-                                      "[scope s]\nfamily=ipv6\nfirst=ff1e::\n"
-                                      "last=ff1e::ffff:ffff\n",
+  g_autofree char *text = g_strconcat("[scope g]\nfamily=ipv4\nfirst=239.0.0.0\n"
+                                      "last=239.255.255.255\n"
+                                      "[scope s]\nfamily=ipv6\nfirst=ff3e:20:2001:db8::\n"
+                                      "last=ff3e:20:2001:db8::ffff:ffff\n",
                                       ranges, NULL);
   MalConfSchema *schema = mal_conf_schema_new();
   g_autoptr(MalConfig) config = mal_config_parse(schema, text, strlen(text), "t", &error);
@@ -202,18 +202,19 @@ Test(routes, exported_ranges_become_prefixes)
 {
   Bed b;
   bed_init(&b);
-  add(&b, "228.9.0.0/16", MAL_FOREVER, "masc");
-  replan(&b, RANGE("a", "g", "228.1.0.0", "228.2.255.255", "export=yes\nexclude=228.1.3.0/24")
-             RANGE("b", "g", "228.4.0.0", "228.4.255.255", "")
-             RANGE("c", "s", "ff1e::8000:0", "ff1e::8fff:ffff",
+  add(&b, "239.9.0.0/16", MAL_FOREVER, "masc");
+  replan(&b, RANGE("a", "g", "239.1.0.0", "239.2.255.255", "export=yes\nexclude=239.1.3.0/24")
+             RANGE("b", "g", "239.4.0.0", "239.4.255.255", "")
+             RANGE("c", "s", "ff3e:20:2001:db8::8000:0", "ff3e:20:2001:db8::8fff:ffff",
                    "export=yes\nuntil=2030-01-01T00:00:00Z"));
-  must_list(&b, "228.1.0.0/16 config, 228.2.0.0/16 config, 228.9.0.0/16 masc, "
-                "ff1e::8000:0/100 config 1893456000, ");
+  must_list(&b, "239.1.0.0/16 config, 239.2.0.0/16 config, 239.9.0.0/16 masc, "
+                "ff3e:20:2001:db8::8000:0/100 config 1893456000, ");
   g_string_truncate(b.told, 0);
-  replan(&b, RANGE("a", "g", "228.1.0.0", "228.2.255.255", "export=no")
-             RANGE("b", "g", "228.4.0.0", "228.4.255.255", "export=yes")
-             RANGE("c", "s", "ff1e::8000:0", "ff1e::8fff:ffff", "export=yes"));
-  must_have_told(&b, "-228.1.0.0/16 config, -228.2.0.0/16 config, +228.4.0.0/16 config, "
-                     "~ff1e::8000:0/100 config, ");
+  replan(&b, RANGE("a", "g", "239.1.0.0", "239.2.255.255", "export=no")
+             RANGE("b", "g", "239.4.0.0", "239.4.255.255", "export=yes")
+             RANGE("c", "s", "ff3e:20:2001:db8::8000:0", "ff3e:20:2001:db8::8fff:ffff",
+                   "export=yes"));
+  must_have_told(&b, "-239.1.0.0/16 config, -239.2.0.0/16 config, +239.4.0.0/16 config, "
+                     "~ff3e:20:2001:db8::8000:0/100 config, ");
   bed_clear(&b);
 }
