@@ -109,23 +109,29 @@ static void probe(MascSession *s, Link *link, MascNow now)
     masc_link_keepalive(s, link, now);
 }
 
+/* One node is at the other end of all links of a session. */
+static bool is_node(const Link *link, MascId node)
+{
+  return link->state < MASC_OPEN_CONFIRM || link->peer.node == node;
+}
+
 /* 8.8: whether LINK, on which OPEN came, stays. Of one connection of each direction the one stays
-   that the higher node identifier initiated. */
+   that the higher node identifier initiated. OpenSent is examined, too: else a KEEPALIVE that
+   overtakes an OPEN makes one end keep what the other one closes. */
 static bool resolve(MascSession *s, Link *link, const MascOpen *open, MascNow now)
 {
   Link *other = masc_link_other(s, link);
-  if (other == NULL || other->state < MASC_OPEN_CONFIRM)
+  if (other == NULL || other->state < MASC_OPEN_SENT)
     return true;
-  bool ours = s->config.rule.node > open->node;
-  if (other->state == MASC_ESTABLISHED || other->peer.node != open->node ||
-      other->incoming != ours) {
-    collide(s, link, now);
-    if (other->state == MASC_ESTABLISHED)
-      probe(s, other, now);
-    return false;
+  bool ours = s->config.rule.node > open->node, up = other->state == MASC_ESTABLISHED;
+  if (!up && is_node(other, open->node) && link->incoming != ours) {
+    collide(s, other, now);
+    return true;
   }
-  collide(s, other, now);
-  return true;
+  collide(s, link, now);
+  if (up)
+    probe(s, other, now);
+  return false;
 }
 
 static void heard_open(MascSession *s, Link *link, const MascOpen *open, const uint8_t *message,

@@ -168,7 +168,10 @@ static bool op_send(void *user, MascSession *session, MascLink link, const uint8
   unsigned to = 1 - end->index;
   (void)session;
   cr_assert(end->bed->pipes[link].open[end->index]);
-  if (end->full || (end->room > 0 && end->bed->pipes[link].flying[to] + length > end->room))
+  if (end->full && end->take == 0)
+    return false;
+  end->take -= end->take > 0;
+  if (end->room > 0 && end->bed->pipes[link].flying[to] + length > end->room)
     return false;
   describe(end, octets, length);
   g_byte_array_set_size(end->octets, 0);

@@ -24,6 +24,7 @@ typedef struct {
   GArray *dump;              /* MascClaim: what `up` sends */
   bool up, no_connect;       /* `connect` says 0 */
   bool full;                 /* `send` takes nothing */
+  unsigned take;             /* though full: so many messages */
   size_t room;               /* octets on their way that `send` takes; 0: any */
   bool deaf;                 /* reads nothing */
   unsigned ups, downs[MASC_N_DOWNS], updates, notes[MASC_N_SESSION_NOTES];
