@@ -20,32 +20,46 @@ typedef struct {
                              own */
   MalTime forget_at;      /* Holdtime's end and the extra holding (12.3) */
   uint32_t from;          /* the peer that told it first; MASC_NO_PEER: ourselves, or the disk */
-  uint64_t serial;        /* order of arrival */
+  bool names;             /* WITHDRAW: of the pending claim that it names, and of nothing else */
+  bool clash;             /* WITHDRAW: of a clash's loser, with the winner's timestamp (12.4) */
+  bool suspect;           /* counted by masc-flood */
+  uint64_t serial;        /* order of arrival; 0: not in the cache */
 } MascRecord;
 
-MascCache *masc_cache_new(void);
+/* OWN's records are never the ones that go. SEED spreads what others could aim at. */
+MascCache *masc_cache_new(MascId own, uint64_t seed);
 void masc_cache_free(MascCache *cache);
 size_t masc_cache_size(const MascCache *cache);
-/* Records stay where they are until they are removed. NULL: full. */
+/* Records stay where they are until they are removed; but for the flags nothing in them may
+   change. NULL: full, masc_cache_victim has to go first. The same one must not be there. */
 MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record);
+/* The oldest record of the origin that has most; NULL where all are OWN's. */
+MascRecord *masc_cache_victim(const MascCache *cache);
 void masc_cache_remove(MascCache *cache, MascRecord *record);
 /* The same message (11.1), or NULL. */
 MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim);
-/* FUNC: false stops. It may remove the record at hand, and no other one. By serial within a
-   domain. */
+/* FUNC: false stops. It may remove the record at hand, and no other one. By domain and serial. */
 typedef bool (*MascRecordFunc)(MascRecord *record, void *data);
 void masc_cache_each(const MascCache *cache, MascRecordFunc func, void *data);
 void masc_cache_each_of(const MascCache *cache, MascId domain, MascRecordFunc func, void *data);
-/* Those whose prefix overlaps PREFIX (hints never), by address. */
+/* Those whose prefix overlaps PREFIX (hints never), by address, the larger first. FUNC may change
+   the cache as it likes. */
 void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecordFunc func,
                             void *data);
-/* The earliest forget_at; MAL_FOREVER: none. */
+/* How many are of CHILD origin, and not OWN's. */
+size_t masc_cache_children(const MascCache *cache);
+/* The one with the earliest forget_at; NULL: none. */
+MascRecord *masc_cache_first(const MascCache *cache);
+/* That; MAL_FOREVER: none. */
 MalTime masc_cache_due(const MascCache *cache);
+/* Aborts where its parts disagree. */
+void masc_cache_check(const MascCache *cache);
 
-/* Does a PREFIX_IN_USE (or a parent's PREFIX_MANAGED) still stand at every address of RECORD's
-   prefix, or has a WITHDRAW of its domain taken all of it? A WITHDRAW counts against what has its
-   timestamp or an older one; one that settles a clash (its timestamp and prefix are those of the
-   winner) against all that its domain has there. */
+/* Does WITHDRAW count against RECORD (a PREFIX_IN_USE, or a parent's PREFIX_MANAGED)? One of its
+   domain and arena does where they overlap: against what has its timestamp or an older one; one
+   that settles a clash, against all that the domain has there. */
+bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record);
+/* Have such taken all of RECORD, which need not be in the cache? */
 bool masc_cache_withdrawn(const MascCache *cache, const MascRecord *record);
 /* What is left of it: disjoint prefixes, sorted. At most MOST; how many. */
 size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalPrefix *out,

@@ -28,6 +28,10 @@ struct MascZone {
   MascOwns *owns;
   MascFlood *flood;
   bool started;
+  uint16_t *peer_at;      /* by id: place in PEERS + 1 */
+  MascNow at;             /* the latest call */
+  int64_t lag;            /* seconds that the wall clock stepped forward, not believed until */
+  int64_t lag_until;      /* then: nothing is forgotten because of them */
 };
 
 /* ---- RX gives to OWN ------------------------------------------------------------------------- */
@@ -36,8 +40,10 @@ struct MascZone {
    that told it, or MASC_NO_PEER). What is ours and in use goes as PREFIX_IN_USE to parents and
    siblings, as PREFIX_MANAGED to children and internal peers; each with the Role that we say. */
 void masc_spread(MascZone *zone, const MascRecord *record, uint32_t except);
-/* Adds what we originate to the cache, in place of what it supersedes, keeps it (the ticket is in
-   *TICKET), and spreads it at once where SPREAD; else the caller does once it is durable. */
+/* Adds what we originate to the cache, in place of what it supersedes (masc-update.h), keeps it (the
+   ticket is in *TICKET, which may be NULL), and spreads it at once where SPREAD; else the caller
+   does once it is durable. What is there already is kept again. A change needs a later timestamp, or
+   others drop it as what they have. Records go when RX says so, too: don't hold on to them. */
 MascRecord *masc_originate(MascZone *zone, const MascClaim *claim, MascId parent, bool spread,
                            uint64_t *ticket, MascNow now);
 /* Out of the cache and the store. */
@@ -53,6 +59,8 @@ bool masc_parent_in_touch(const MascZone *zone, MascId parent);
 /* The parent domain whose prefix covers PREFIX (upper; 0 and true among top-level domains). */
 bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent);
 bool masc_has_children(const MascZone *zone);     /* their UPDATEs are in the cache, or configured */
+/* Addresses that children's hints ask for (11.5), of those alive; saturates. */
+uint64_t masc_hints(const MascZone *zone, MascNow now);
 void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n);
 
 /* ---- OWN gives to RX: what was taken and stored, before it is spread ------------------------- */

@@ -1,0 +1,54 @@
+/* How the cache finds its records: a hash over whole messages, a tree by prefix (a treap, with the
+   last address below each node), a list of each domain's, a heap of when they are forgotten. */
+#ifndef MASC_CACHE_PRIVATE_H
+#define MASC_CACHE_PRIVATE_H
+
+#include "masc-cache.h"
+
+G_BEGIN_DECLS
+
+typedef struct MascNode MascNode;
+
+typedef struct {
+  MascId domain;
+  MascNode *first, *last;     /* by serial */
+  size_t n, n_children;       /* of CHILD origin */
+} MascOrigin;
+
+struct MascNode {
+  MascRecord record;          /* first: a record is its node */
+  MalU128 last, below;        /* last address; the greatest one of the subtree */
+  MascNode *left, *right;
+  MascNode *chain;
+  MascNode *older, *newer;
+  MascOrigin *origin;
+  size_t heap;                /* its place there */
+  uint32_t rank;              /* a node's is above those of its children */
+  uint32_t hash;
+};
+
+struct MascCache {
+  MascId own;
+  uint64_t seed, serial;
+  MascNode *root;
+  MascNode **buckets;
+  size_t n_buckets;           /* a power of two */
+  GPtrArray *origins;         /* MascOrigin, by domain */
+  GPtrArray *heap;            /* MascNode */
+  size_t n_children;
+};
+
+uint64_t masc_cache_mix(uint64_t seed, uint64_t value);
+
+void masc_tree_add(MascNode **root, MascNode *node);
+void masc_tree_remove(MascNode **root, MascNode *node);
+/* The first one after AFTER (NULL: of all) whose prefix overlaps SPAN. AFTER need not be there. */
+MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascRecord *after);
+/* How many; aborts where the order is wrong. */
+size_t masc_tree_check(const MascNode *root);
+
+void masc_heap_add(GPtrArray *heap, MascNode *node);
+void masc_heap_remove(GPtrArray *heap, MascNode *node);
+
+G_END_DECLS
+#endif

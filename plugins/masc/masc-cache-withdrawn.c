@@ -1,0 +1,76 @@
+#include "masc-cache.h"
+
+bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record)
+{
+  const MascClaim *w = &withdraw->claim, *r = &record->claim;
+  return w->type == MASC_WITHDRAW && !withdraw->names && w->domain == r->domain &&
+         w->role == r->role && (withdraw->clash || w->timestamp >= r->timestamp) &&
+         masc_claims_overlap(w, r);
+}
+
+typedef struct {
+  const MascRecord *record;
+  GArray *withdrawn;          /* MalPrefix, by address; NULL: none so far */
+} Search;
+
+static bool collect(MascRecord *record, void *data)
+{
+  Search *s = data;
+  if (record->claim.type != MASC_WITHDRAW || !masc_withdraw_counts(record, s->record))
+    return true;
+  if (s->withdrawn == NULL)
+    s->withdrawn = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  g_array_append_val(s->withdrawn, record->claim.prefix);
+  return true;
+}
+
+typedef struct {
+  const GArray *withdrawn;
+  MalPrefix *out;
+  size_t most, n;
+} Rest;
+
+/* What is left of PREFIX goes out, by halves where a part of it is withdrawn. */
+static void rest(Rest *r, MalPrefix prefix)
+{
+  MalSpan span = mal_span_of_prefix(prefix);
+  bool whole = true;
+  for (guint i = 0; i < r->withdrawn->len; i++) {
+    MalSpan w = mal_span_of_prefix(g_array_index(r->withdrawn, MalPrefix, i));
+    if (mal_span_contains(w, span))
+      return;
+    whole = whole && !mal_span_overlaps(w, span);
+  }
+  if (whole) {
+    if (r->n < r->most)
+      r->out[r->n++] = prefix;
+    return;
+  }
+  MalPrefix half = { prefix.address, prefix.length + 1 };
+  rest(r, half);
+  if (r->n < r->most && mal_address_add(mal_span_of_prefix(half).last, 1, &half.address))
+    rest(r, half);
+}
+
+size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalPrefix *out,
+                          size_t most)
+{
+  Search search = { .record = record };
+  if (masc_claim_is_hint(&record->claim) || most == 0)
+    return 0;
+  masc_cache_overlapping(cache, record->claim.prefix, collect, &search);
+  if (search.withdrawn == NULL) {
+    out[0] = record->claim.prefix;
+    return 1;
+  }
+  Rest r = { .withdrawn = search.withdrawn, .out = out, .most = most };
+  rest(&r, record->claim.prefix);
+  g_array_unref(search.withdrawn);
+  return r.n;
+}
+
+bool masc_cache_withdrawn(const MascCache *cache, const MascRecord *record)
+{
+  MalPrefix one;
+  return !masc_claim_is_hint(&record->claim) && masc_cache_remains(cache, record, &one, 1) == 0;
+}

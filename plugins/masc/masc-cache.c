@@ -1,0 +1,286 @@
+#include "masc-cache-private.h"
+
+/* Fewest buckets: a leaf that hears of some dozen prefixes stays small. */
+#define BUCKETS_MIN 16
+
+MascCache *masc_cache_new(MascId own, uint64_t seed)
+{
+  MascCache *cache = g_new0(MascCache, 1);
+  cache->own = own;
+  cache->seed = seed;
+  cache->n_buckets = BUCKETS_MIN;
+  cache->buckets = g_new0(MascNode *, BUCKETS_MIN);
+  cache->origins = g_ptr_array_new_with_free_func(g_free);
+  cache->heap = g_ptr_array_new();
+  return cache;
+}
+
+void masc_cache_free(MascCache *cache)
+{
+  if (cache == NULL)
+    return;
+  g_ptr_array_set_free_func(cache->heap, g_free);
+  g_ptr_array_unref(cache->heap);
+  g_ptr_array_unref(cache->origins);
+  g_free(cache->buckets);
+  g_free(cache);
+}
+
+size_t masc_cache_size(const MascCache *cache)
+{
+  return cache->heap->len;
+}
+
+size_t masc_cache_children(const MascCache *cache)
+{
+  return cache->n_children;
+}
+
+/* ---- whole messages -------------------------------------------------------------------------- */
+
+uint64_t masc_cache_mix(uint64_t seed, uint64_t value)
+{
+  uint64_t z = (seed ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
+  return z ^ (z >> 32);
+}
+
+static uint64_t mix_wide(uint64_t seed, MalU128 value)
+{
+  return masc_cache_mix(masc_cache_mix(seed, (uint64_t)value), (uint64_t)(value >> 64));
+}
+
+static uint32_t hash_of(const MascCache *cache, const MascClaim *c)
+{
+  uint64_t h = masc_cache_mix(cache->seed, (uint64_t)c->timestamp << 32 | c->lifetime);
+  h = masc_cache_mix(h, (uint64_t)c->holdtime << 32 | (uint64_t)c->prefix.length << 16 |
+                            (uint64_t)c->type << 8 | (uint64_t)c->role << 4 | c->deprecated);
+  h = mix_wide(h, c->domain);
+  h = mix_wide(h, c->node);
+  return (uint32_t)mix_wide(h, c->prefix.address.value);
+}
+
+MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim)
+{
+  uint32_t hash = hash_of(cache, claim);
+  for (MascNode *n = cache->buckets[hash & (cache->n_buckets - 1)]; n != NULL; n = n->chain)
+    if (n->hash == hash && masc_claim_same(&n->record.claim, claim))
+      return &n->record;
+  return NULL;
+}
+
+static void hash_add(MascCache *cache, MascNode *node)
+{
+  MascNode **bucket = &cache->buckets[node->hash & (cache->n_buckets - 1)];
+  node->chain = *bucket;
+  *bucket = node;
+}
+
+static void hash_remove(MascCache *cache, const MascNode *node)
+{
+  MascNode **at = &cache->buckets[node->hash & (cache->n_buckets - 1)];
+  while (*at != node)
+    at = &(*at)->chain;
+  *at = node->chain;
+}
+
+static void hash_resize(MascCache *cache, size_t n_buckets)
+{
+  g_free(cache->buckets);
+  cache->n_buckets = n_buckets;
+  cache->buckets = g_new0(MascNode *, n_buckets);
+  for (guint i = 0; i < cache->heap->len; i++)
+    hash_add(cache, g_ptr_array_index(cache->heap, i));
+}
+
+/* ---- by domain ------------------------------------------------------------------------------- */
+
+/* Where DOMAIN stands, or would. */
+static guint origin_place(const MascCache *cache, MascId domain, MascOrigin **found)
+{
+  guint low = 0, high = cache->origins->len;
+  *found = NULL;
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    MascOrigin *o = g_ptr_array_index(cache->origins, middle);
+    if (o->domain == domain) {
+      *found = o;
+      return middle;
+    }
+    if (o->domain < domain)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static MascOrigin *origin_of(MascCache *cache, MascId domain)
+{
+  MascOrigin *o;
+  guint place = origin_place(cache, domain, &o);
+  if (o == NULL) {
+    o = g_new0(MascOrigin, 1);
+    o->domain = domain;
+    g_ptr_array_insert(cache->origins, (int)place, o);
+  }
+  return o;
+}
+
+static void origin_add(MascCache *cache, MascNode *node)
+{
+  MascOrigin *o = node->origin = origin_of(cache, node->record.claim.domain);
+  node->older = o->last;
+  if (o->last != NULL)
+    o->last->newer = node;
+  else
+    o->first = node;
+  o->last = node;
+  o->n++;
+  if (node->record.claim.role == MASC_CHILD && o->domain != cache->own)
+    cache->n_children++;
+}
+
+static void origin_remove(MascCache *cache, MascNode *node)
+{
+  MascOrigin *o = node->origin, *found;
+  *(node->older != NULL ? &node->older->newer : &o->first) = node->newer;
+  *(node->newer != NULL ? &node->newer->older : &o->last) = node->older;
+  if (node->record.claim.role == MASC_CHILD && o->domain != cache->own)
+    cache->n_children--;
+  if (--o->n == 0)
+    g_ptr_array_remove_index(cache->origins, origin_place(cache, o->domain, &found));
+}
+
+MascRecord *masc_cache_victim(const MascCache *cache)
+{
+  const MascOrigin *most = NULL;
+  for (guint i = 0; i < cache->origins->len; i++) {
+    const MascOrigin *o = g_ptr_array_index(cache->origins, i);
+    if (o->domain != cache->own && (most == NULL || o->n > most->n))
+      most = o;
+  }
+  return most != NULL ? &most->first->record : NULL;
+}
+
+/* False: FUNC said so. */
+static bool walk(const MascOrigin *o, MascRecordFunc func, void *data)
+{
+  for (MascNode *n = o->first, *newer; n != NULL; n = newer) {
+    newer = n->newer;
+    if (!func(&n->record, data))
+      return false;
+  }
+  return true;
+}
+
+void masc_cache_each(const MascCache *cache, MascRecordFunc func, void *data)
+{
+  guint i = 0;
+  while (i < cache->origins->len) {
+    const MascOrigin *o = g_ptr_array_index(cache->origins, i);
+    MascId domain = o->domain;
+    if (!walk(o, func, data))
+      return;
+    /* Its last record may have gone, and it with it. */
+    if (i < cache->origins->len &&
+        ((const MascOrigin *)g_ptr_array_index(cache->origins, i))->domain == domain)
+      i++;
+  }
+}
+
+void masc_cache_each_of(const MascCache *cache, MascId domain, MascRecordFunc func, void *data)
+{
+  MascOrigin *o;
+  origin_place(cache, domain, &o);
+  if (o != NULL)
+    walk(o, func, data);
+}
+
+/* ---- all together ---------------------------------------------------------------------------- */
+
+static bool in_tree(const MascClaim *claim)
+{
+  return !masc_claim_is_hint(claim);
+}
+
+MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
+{
+  MascNode *node;
+  if (cache->heap->len >= MASC_CACHE_MAX)
+    return NULL;
+  if (cache->heap->len >= cache->n_buckets)
+    hash_resize(cache, cache->n_buckets * 2);
+  node = g_new0(MascNode, 1);
+  node->record = *record;
+  node->record.serial = ++cache->serial;
+  node->hash = hash_of(cache, &record->claim);
+  node->rank = (uint32_t)masc_cache_mix(cache->seed, cache->serial);
+  node->last = mal_span_of_prefix(record->claim.prefix).last.value;
+  hash_add(cache, node);
+  origin_add(cache, node);
+  masc_heap_add(cache->heap, node);
+  if (in_tree(&record->claim))
+    masc_tree_add(&cache->root, node);
+  return &node->record;
+}
+
+void masc_cache_remove(MascCache *cache, MascRecord *record)
+{
+  MascNode *node = (MascNode *)record;
+  hash_remove(cache, node);
+  origin_remove(cache, node);
+  masc_heap_remove(cache->heap, node);
+  if (in_tree(&record->claim))
+    masc_tree_remove(&cache->root, node);
+  g_free(node);
+}
+
+void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecordFunc func,
+                            void *data)
+{
+  MalSpan span = mal_span_of_prefix(prefix);
+  MascRecord after;
+  MascNode *node = masc_tree_next(cache->root, span, NULL);
+  while (node != NULL) {
+    after = node->record;
+    if (!func(&node->record, data))
+      return;
+    node = masc_tree_next(cache->root, span, &after);
+  }
+}
+
+MascRecord *masc_cache_first(const MascCache *cache)
+{
+  return cache->heap->len > 0 ? &((MascNode *)g_ptr_array_index(cache->heap, 0))->record : NULL;
+}
+
+MalTime masc_cache_due(const MascCache *cache)
+{
+  const MascRecord *first = masc_cache_first(cache);
+  return first != NULL ? first->forget_at : MAL_FOREVER;
+}
+
+static bool check_one(MascRecord *record, void *data)
+{
+  const MascCache *cache = ((void **)data)[0];
+  size_t *hints = ((void **)data)[1];
+  const MascNode *node = (const MascNode *)record;
+  g_assert(masc_cache_same(cache, &record->claim) == record);
+  g_assert(g_ptr_array_index(cache->heap, node->heap) == node);
+  g_assert(node->heap == 0 || ((const MascNode *)g_ptr_array_index(
+                                   cache->heap, (node->heap - 1) / 2))->record.forget_at <=
+                                  record->forget_at);
+  *hints += !in_tree(&record->claim);
+  return true;
+}
+
+void masc_cache_check(const MascCache *cache)
+{
+  size_t hints = 0, n = 0;
+  masc_cache_each(cache, check_one, (void *[]){ (void *)cache, &hints });
+  for (guint i = 0; i < cache->origins->len; i++)
+    n += ((const MascOrigin *)g_ptr_array_index(cache->origins, i))->n;
+  g_assert(n == cache->heap->len);
+  g_assert(n == hints + masc_tree_check(cache->root));
+}

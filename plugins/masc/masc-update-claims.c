@@ -1,0 +1,307 @@
+/* PREFIX_IN_USE, CLAIM_TO_EXPAND, NEW_CLAIM (RFC 2909 11.2, 11.4, 11.5). */
+#include "masc-flood.h"
+#include "masc-update.h"
+
+/* What was claimed so much later than what it collides with, in parts of the waiting period, was
+   claimed by somebody who knew. */
+#define KNEW 4
+
+/* ---- does the origin use something there? ---------------------------------------------------- */
+
+typedef struct {
+  const MascRecord *record;
+  bool holding, pending, suspect;
+} Own;
+
+static bool look_at_own(MascRecord *record, void *data)
+{
+  Own *own = data;
+  const MascClaim *c = &own->record->claim;
+  if (record->claim.domain != c->domain || record->claim.role != c->role)
+    return true;
+  own->holding |= record->claim.type == MASC_PREFIX_IN_USE;
+  if (masc_is_pending(&record->claim) && masc_claim_covers(c, &record->claim)) {
+    own->pending = true;
+    own->suspect |= record->suspect;
+  }
+  return true;
+}
+
+static Own of_origin(const MascHeard *h)
+{
+  Own own = { .record = &h->record };
+  masc_cache_overlapping(h->zone->cache, h->record.claim.prefix, look_at_own, &own);
+  return own;
+}
+
+/* ---- floods (14) ----------------------------------------------------------------------------- */
+
+typedef struct {
+  const MascHeard *h;
+  bool announced;             /* by an earlier claim, or a renewal */
+  bool reckless;
+} Collision;
+
+static bool same_arena(const MascClaim *a, const MascClaim *b)
+{
+  return (a->role == MASC_CHILD) == (b->role == MASC_CHILD);
+}
+
+static bool judge_collision(MascRecord *record, void *data)
+{
+  Collision *k = data;
+  const MascClaim *c = &k->h->record.claim, *other = &record->claim;
+  int64_t knew = k->h->zone->config.params->waiting_period / KNEW;
+  if (other->domain == c->domain || !same_arena(c, other) || !masc_claims_collide(c, other) ||
+      other->type == MASC_CLAIM_DENIED)
+    return true;
+  if (c->type == MASC_PREFIX_IN_USE)
+    k->reckless = !k->announced;
+  else if (masc_claim_compare(c, other) > 0)
+    k->reckless = true;
+  else
+    k->reckless = (int64_t)c->timestamp - other->timestamp > knew &&
+                  (other->type != MASC_PREFIX_IN_USE ||
+                   !masc_cache_withdrawn(k->h->zone->cache, record));
+  return !k->reckless;
+}
+
+static bool add_pending(MascRecord *record, void *data)
+{
+  if (masc_is_pending(&record->claim))
+    g_ptr_array_add(data, record);
+  return true;
+}
+
+/* True: the domain is ignored from now on; what it claims stands in nobody's way any more. What it
+   uses still does. */
+static bool count(const MascHeard *h)
+{
+  MascZone *zone = h->zone;
+  MascId domain = h->record.claim.domain;
+  if (!masc_flood_count(zone->flood, domain, zone->config.params, h->now))
+    return false;
+  g_autoptr(GPtrArray) pending = g_ptr_array_new();
+  masc_cache_each_of(zone->cache, domain, add_pending, pending);
+  for (guint i = 0; i < pending->len; i++)
+    masc_record_forget(zone, g_ptr_array_index(pending, i));
+  masc_note(zone, MASC_NOTE_FLOOD, h->record.claim.prefix, domain, pending->len);
+  return true;
+}
+
+static bool floods(MascHeard *h, const Own *own)
+{
+  Collision k = { .h = h, .announced = own->holding || own->pending };
+  if (h->record.claim.type == MASC_PREFIX_IN_USE && own->suspect)
+    masc_flood_credit(h->zone->flood, h->record.claim.domain);
+  masc_cache_overlapping(h->zone->cache, h->record.claim.prefix, judge_collision, &k);
+  h->record.suspect = k.reckless;
+  return k.reckless && count(h);
+}
+
+/* Refused to the one who asked: he had better stop. What others tell of him proves nothing. */
+static uint8_t refuse(const MascHeard *h, uint8_t subcode)
+{
+  if (h->peer->domain == h->record.claim.domain && !masc_update_own(h))
+    count(h);
+  return subcode;
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+static bool children_clash(MascRecord *record, void *data)
+{
+  const MascHeard *h = data;
+  const MascClaim *c = &h->record.claim;
+  if (record->claim.role != MASC_CHILD || record->claim.type != MASC_PREFIX_IN_USE ||
+      record->claim.domain == c->domain || masc_cache_withdrawn(h->zone->cache, record))
+    return true;
+  masc_note(h->zone, MASC_NOTE_CHILDREN_CLASH, c->prefix, c->domain, 0);
+  return false;
+}
+
+static void take(MascHeard *h)
+{
+  MascZone *zone = h->zone;
+  bool own = masc_update_own(h), in_use = h->record.claim.type == MASC_PREFIX_IN_USE;
+  const MascRecord *taken = masc_record_take(zone, &h->record, NULL);
+  if (taken == NULL)
+    return;
+  /* OWN may originate, and what the cache can't hold then goes. */
+  MascRecord copy = *taken;
+  masc_note(zone, MASC_NOTE_HEARD, copy.claim.prefix, copy.claim.domain, copy.claim.type);
+  if (in_use)
+    masc_withdraw_won(zone, &copy);
+  if (own)
+    masc_own_took(zone, &copy, h->now);
+  else
+    masc_own_rivalled(zone, &copy, h->now);
+  if (in_use && copy.claim.role == MASC_CHILD && !own)
+    masc_cache_overlapping(zone->cache, copy.claim.prefix, children_clash, h);
+  masc_spread(zone, &copy, h->peer->id);
+  if (copy.claim.role == MASC_CHILD && !own)
+    masc_own_children_changed(zone, h->now);
+}
+
+static uint8_t silently(const MascHeard *h, MascNote note)
+{
+  masc_note(h->zone, note, h->record.claim.prefix, h->record.claim.domain, 0);
+  return 0;
+}
+
+/* 11.2.4, 11.4.4, and the same of ours as a child of ourselves. */
+static uint8_t own_claim(MascHeard *h)
+{
+  if (masc_record_stale(h))
+    return silently(h, MASC_NOTE_DUPLICATE);
+  if (!masc_own_told(h->zone, &h->record.claim, h->peer, h->now))
+    return silently(h, MASC_NOTE_IGNORED);
+  take(h);
+  return 0;
+}
+
+static uint8_t by_internal(MascHeard *h)
+{
+  const MascClaim *c = &h->record.claim;
+  uint8_t subcode = masc_update_associate(h);
+  if (c->type == MASC_PREFIX_IN_USE)
+    return own_claim(h);      /* held, whoever is our parent now (11.6.3) */
+  if (subcode != 0)
+    return subcode;
+  if (c->type == MASC_CLAIM_TO_EXPAND && !masc_own_overlaps(h->zone, c->prefix))
+    return MASC_UPDATE_NO_INTERNAL_PREFIX;
+  return own_claim(h);
+}
+
+/* 11.2.2, 11.4.2 */
+static uint8_t by_sibling(MascHeard *h)
+{
+  uint8_t subcode = masc_update_associate(h);
+  Own own = of_origin(h);
+  if (subcode != 0)
+    return subcode;
+  if (h->record.claim.type == MASC_CLAIM_TO_EXPAND && !own.holding)
+    return MASC_UPDATE_NO_SIBLING_PREFIX;
+  if ((subcode = masc_update_limits(h)) != 0)
+    return refuse(h, subcode);
+  if (masc_record_stale(h))
+    return silently(h, MASC_NOTE_DUPLICATE);
+  if (floods(h, &own))
+    return 0;
+  take(h);
+  return 0;
+}
+
+/* ---- children (11.2.3, 11.4.3) --------------------------------------------------------------- */
+
+static bool earlier_denial(MascRecord *record, void *data)
+{
+  const MascClaim **claim = data;
+  const MascClaim *d = &record->claim;
+  if (d->type != MASC_CLAIM_DENIED || d->role != MASC_INTERNAL || d->domain != (*claim)->domain ||
+      d->timestamp >= (*claim)->timestamp)
+    return true;
+  *claim = NULL;
+  return false;
+}
+
+/* It was told what it can have, and asks again (8.3). */
+static bool insists(const MascHeard *h)
+{
+  const MascClaim *claim = &h->record.claim;
+  masc_cache_overlapping(h->zone->cache, claim->prefix, earlier_denial, &claim);
+  return claim == NULL;
+}
+
+static uint32_t longest(const MascHeard *h, MalTime until, uint8_t why)
+{
+  uint32_t most = h->zone->config.params->limits.lifetime_max;
+  int64_t left = until == MAL_FOREVER ? UINT32_MAX
+                                      : until - (MalTime)h->record.claim.timestamp;
+  uint32_t seconds = masc_seconds_to_wire(left);
+  if (why == MASC_UPDATE_PREFIX_LARGE)
+    return 0;                 /* however short */
+  return most != 0 ? MIN(most, seconds) : seconds;
+}
+
+/* The denial takes the claim's place in the cache; the claim itself is for internal peers alone. */
+static uint8_t deny(MascHeard *h, MalTime until, uint8_t why)
+{
+  MascZone *zone = h->zone;
+  MascRecord denial = h->record;
+  if (insists(h))
+    return refuse(h, why);
+  masc_spread_inside(zone, &h->record, h->peer->id);
+  denial.claim.type = MASC_CLAIM_DENIED;
+  denial.claim.role = MASC_INTERNAL;
+  denial.claim.lifetime = longest(h, until, why);
+  denial.from = MASC_NO_PEER;
+  const MascRecord *taken = masc_record_take(zone, &denial, NULL);
+  masc_note(zone, MASC_NOTE_DENIES, denial.claim.prefix, denial.claim.domain, why);
+  masc_spread(zone, taken != NULL ? taken : &denial, MASC_NO_PEER);
+  return 0;
+}
+
+static uint8_t by_child(MascHeard *h)
+{
+  const MascClaim *c = &h->record.claim;
+  Own own = of_origin(h);
+  MalTime until = MAL_FOREVER;
+  bool deprecated = false;
+  uint8_t subcode;
+  h->record.parent = h->zone->config.domain;
+  if (!masc_own_covers(h->zone, c->prefix, &until, &deprecated))
+    return MASC_UPDATE_NO_PARENT_PREFIX;
+  if (c->type == MASC_CLAIM_TO_EXPAND && !own.holding)
+    return MASC_UPDATE_NO_CHILD_PREFIX;
+  if (masc_update_own(h))
+    return own_claim(h);
+  if (masc_record_stale(h))
+    return silently(h, MASC_NOTE_DUPLICATE);
+  subcode = masc_update_limits(h);
+  if (subcode == 0 && masc_is_pending(c) && masc_claim_free_at(c) > until)
+    subcode = MASC_UPDATE_LIFETIME_LONG;
+  if (masc_is_pending(c) &&
+      (subcode == MASC_UPDATE_LIFETIME_LONG || subcode == MASC_UPDATE_PREFIX_LARGE))
+    return deny(h, until, subcode);
+  if (subcode != 0)
+    return refuse(h, subcode);
+  if (floods(h, &own))
+    return 0;
+  take(h);
+  return 0;
+}
+
+uint8_t masc_update_claim(MascHeard *h)
+{
+  switch (h->record.claim.role) {
+  case MASC_INTERNAL: return by_internal(h);
+  case MASC_SIBLING: return by_sibling(h);
+  case MASC_CHILD: return by_child(h);
+  case MASC_PARENT:
+  default: return MASC_UPDATE_ORIGIN_ROLE;
+  }
+}
+
+/* ---- hints (11.5) ---------------------------------------------------------------------------- */
+
+uint8_t masc_update_hint(MascHeard *h)
+{
+  const MascClaim *c = &h->record.claim;
+  uint8_t subcode;
+  if (c->role == MASC_SIBLING)
+    return silently(h, MASC_NOTE_IGNORED);
+  if ((subcode = masc_update_limits(h)) != 0)
+    return refuse(h, subcode);
+  if (masc_record_stale(h))
+    return silently(h, MASC_NOTE_DUPLICATE);
+  h->record.parent = c->role == MASC_CHILD ? h->zone->config.domain : 0;
+  const MascRecord *taken = masc_record_take(h->zone, &h->record, NULL);
+  if (taken == NULL)
+    return 0;
+  masc_note(h->zone, MASC_NOTE_HINT, c->prefix, c->domain, c->prefix.length);
+  masc_spread(h->zone, taken, h->peer->id);
+  if (c->role == MASC_CHILD)
+    masc_own_children_changed(h->zone, h->now);
+  return 0;
+}

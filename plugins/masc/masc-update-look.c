@@ -1,0 +1,184 @@
+/* What the cache says about space: whose it is, what can be claimed, what others have of it. */
+#include "masc-update.h"
+
+/* Of one prefix, pieces that WITHDRAWs leave. */
+#define PIECES_MAX 256
+
+void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n)
+{
+  if (zone->config.ops->note != NULL)
+    zone->config.ops->note(zone->config.user, zone, note, prefix, domain, n);
+}
+
+bool masc_has_children(const MascZone *zone)
+{
+  return zone->config.parent || masc_cache_children(zone->cache) > 0;
+}
+
+bool masc_parent_in_touch(const MascZone *zone, MascId parent)
+{
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->role == MASC_CHILD && peer->up && (parent == 0 || peer->domain == parent))
+      return true;
+  }
+  return zone->config.top;
+}
+
+static bool is_ground(const MascRecord *record)
+{
+  return record->claim.role == MASC_PARENT && record->claim.type == MASC_PREFIX_MANAGED;
+}
+
+typedef struct {
+  MalSpan span;
+  const MascRecord *best;
+} Cover;
+
+/* The larger come first, so the last one that covers is the closest. */
+static bool closest(MascRecord *record, void *data)
+{
+  Cover *c = data;
+  if (is_ground(record) && mal_span_contains(mal_span_of_prefix(record->claim.prefix), c->span))
+    c->best = record;
+  return true;
+}
+
+bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent)
+{
+  Cover c = { .span = mal_span_of_prefix(prefix) };
+  (void)now;
+  if (zone->config.top) {
+    *parent = MASC_TLD_ID;
+    return mal_span_contains(zone->config.span, c.span);
+  }
+  masc_cache_overlapping(zone->cache, prefix, closest, &c);
+  if (c.best == NULL)
+    return false;
+  *parent = c.best->claim.domain;
+  return true;
+}
+
+/* ---- what can be claimed from ---------------------------------------------------------------- */
+
+typedef struct {
+  const MascZone *zone;
+  MascNow now;
+  bool lower;
+  GArray *out;
+} Gather;
+
+static MalPrefix everything(const MascZone *zone)
+{
+  MalFamily family = zone->config.span.first.family;
+  return (MalPrefix){ mal_address_make(family, 0), 0 };
+}
+
+static bool add_ground(MascRecord *record, void *data)
+{
+  const Gather *g = data;
+  MalPrefix pieces[PIECES_MAX];
+  size_t n;
+  if (!is_ground(record) || masc_claim_free_at(&record->claim) <= g->now.wall)
+    return true;
+  n = masc_cache_remains(g->zone->cache, record, pieces, PIECES_MAX);
+  for (size_t i = 0; i < n; i++) {
+    MascGround ground = { pieces[i], masc_claim_free_at(&record->claim),
+                          record->claim.deprecated };
+    g_array_append_val(g->out, ground);
+  }
+  return true;
+}
+
+static void add_span(GArray *grounds, MalSpan span)
+{
+  for (;;) {
+    MascGround ground = { mal_prefix_first_of(span), MAL_FOREVER, false };
+    MalAddress last = mal_span_of_prefix(ground.prefix).last;
+    g_array_append_val(grounds, ground);
+    if (mal_address_compare(last, span.last) >= 0 || !mal_address_add(last, 1, &span.first))
+      return;
+  }
+}
+
+static int by_address(const void *a, const void *b)
+{
+  const MalPrefix *x = a, *y = b;
+  int order = mal_address_compare(x->address, y->address);
+  return order != 0 ? order : (int)x->length - (int)y->length;
+}
+
+static int by_ground(const void *a, const void *b)
+{
+  return by_address(&((const MascGround *)a)->prefix, &((const MascGround *)b)->prefix);
+}
+
+GArray *masc_grounds(const MascZone *zone, bool lower, MascNow now)
+{
+  if (lower)
+    return masc_own_held(zone, false);
+  Gather g = { zone, now, false, g_array_new(FALSE, FALSE, sizeof(MascGround)) };
+  if (zone->config.top) {
+    add_span(g.out, zone->config.span);
+    return g.out;
+  }
+  masc_cache_overlapping(zone->cache, everything(zone), add_ground, &g);
+  g_array_sort(g.out, by_ground);
+  return g.out;
+}
+
+/* ---- what others have ------------------------------------------------------------------------ */
+
+/* Of ours, only what a parent refused whatever its lifetime. */
+static bool is_busy(const MascZone *zone, const MascClaim *c, bool lower)
+{
+  if (c->domain == zone->config.domain)
+    return !lower && c->type == MASC_CLAIM_DENIED && c->role == MASC_PARENT && c->lifetime == 0;
+  return c->role == (lower ? MASC_CHILD : MASC_SIBLING) && masc_claim_competes(c);
+}
+
+static bool add_busy(MascRecord *record, void *data)
+{
+  const Gather *g = data;
+  MalPrefix pieces[PIECES_MAX];
+  if (!is_busy(g->zone, &record->claim, g->lower))
+    return true;
+  if (record->claim.type == MASC_PREFIX_IN_USE) {
+    size_t n = masc_cache_remains(g->zone->cache, record, pieces, PIECES_MAX);
+    g_array_append_vals(g->out, pieces, (guint)n);
+  } else {
+    g_array_append_val(g->out, record->claim.prefix);
+  }
+  return true;
+}
+
+GArray *masc_busy(const MascZone *zone, bool lower, MascNow now)
+{
+  Gather g = { zone, now, lower, g_array_new(FALSE, FALSE, sizeof(MalPrefix)) };
+  masc_cache_overlapping(zone->cache, everything(zone), add_busy, &g);
+  g_array_sort(g.out, by_address);
+  return g.out;
+}
+
+/* ---- what children ask for ------------------------------------------------------------------- */
+
+static bool add_hint(MascRecord *record, void *data)
+{
+  uint64_t *sum = data;
+  const MascClaim *c = &record->claim;
+  if (c->role != MASC_CHILD || c->type != MASC_NEW_CLAIM || !masc_claim_is_hint(c))
+    return true;
+  MalU128 size = mal_span_size(mal_span_of_prefix(c->prefix));
+  uint64_t most = (uint64_t)MIN(size, (MalU128)UINT64_MAX);
+  *sum = *sum > UINT64_MAX - most ? UINT64_MAX : *sum + most;
+  return true;
+}
+
+uint64_t masc_hints(const MascZone *zone, MascNow now)
+{
+  uint64_t sum = 0;
+  (void)now;
+  if (masc_has_children(zone))
+    masc_cache_each(zone->cache, add_hint, &sum);
+  return sum;
+}

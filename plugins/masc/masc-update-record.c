@@ -1,0 +1,259 @@
+/* Records come into the cache and the store, take the place of others, and go. */
+#include "masc-update.h"
+
+/* ---- what supersedes what -------------------------------------------------------------------- */
+
+/* Above 0: A is the newer one of two about the same. Total, so that two versions never chase each
+   other round the network. */
+static int newer(const MascClaim *a, const MascClaim *b)
+{
+  if (a->timestamp != b->timestamp)
+    return a->timestamp > b->timestamp ? 1 : -1;
+  if (a->lifetime != b->lifetime)
+    return a->lifetime > b->lifetime ? 1 : -1;
+  if (a->holdtime != b->holdtime)
+    return a->holdtime > b->holdtime ? 1 : -1;
+  if (a->deprecated != b->deprecated)
+    return a->deprecated ? 1 : -1;
+  return a->node < b->node ? 1 : a->node > b->node ? -1 : 0;
+}
+
+static bool supersedes_hint(const MascClaim *a, const MascClaim *b)
+{
+  if (a->role != b->role || b->type != MASC_NEW_CLAIM)
+    return masc_claim_about(a, b) && b->type == MASC_NEW_CLAIM && a->type != MASC_NEW_CLAIM;
+  if (masc_claim_is_hint(a))
+    return a->type == MASC_NEW_CLAIM ? newer(a, b) > 0 : masc_claim_about(a, b);
+  return (masc_is_pending(a) || masc_is_holding(a)) && a->timestamp > b->timestamp &&
+         a->prefix.length <= b->prefix.length;
+}
+
+static bool same_prefix(const MascClaim *a, const MascClaim *b)
+{
+  return a->prefix.length == b->prefix.length &&
+         mal_address_equal(a->prefix.address, b->prefix.address);
+}
+
+static bool holding_supersedes(const MascClaim *a, const MascRecord *old)
+{
+  const MascClaim *b = &old->claim;
+  if (a->role != b->role || !masc_claim_covers(a, b))
+    return false;
+  if (masc_is_holding(b))
+    return same_prefix(a, b) ? newer(a, b) > 0 : a->timestamp >= b->timestamp;
+  if (masc_is_pending(b))
+    return a->timestamp >= b->timestamp;
+  /* One that comes later, and says until when, may be of a clash whose winner we don't know. */
+  return b->type == MASC_WITHDRAW && !old->clash && a->timestamp > b->timestamp &&
+         (b->lifetime == 0 || old->serial != 0);
+}
+
+static bool withdraw_supersedes(const MascRecord *new, const MascRecord *old)
+{
+  const MascClaim *a = &new->claim, *b = &old->claim;
+  if (masc_is_pending(b))
+    return masc_claim_about(a, b) && a->role == b->role;
+  return b->type == MASC_WITHDRAW && a->role == b->role && !new->names && !old->names &&
+         !new->clash && !old->clash && masc_claim_covers(a, b) && a->timestamp >= b->timestamp &&
+         new->forget_at >= old->forget_at &&
+         !(same_prefix(a, b) && a->timestamp == b->timestamp && new->forget_at == old->forget_at);
+}
+
+bool masc_supersedes(const MascRecord *a, const MascRecord *b)
+{
+  if (a->claim.domain != b->claim.domain)
+    return false;
+  if (masc_claim_is_hint(&b->claim))
+    return supersedes_hint(&a->claim, &b->claim);
+  if (masc_is_holding(&a->claim))
+    return holding_supersedes(&a->claim, b);
+  if (a->claim.type == MASC_WITHDRAW)
+    return withdraw_supersedes(a, b);
+  return a->claim.type == MASC_CLAIM_DENIED && masc_is_pending(&b->claim) &&
+         masc_claim_about(&a->claim, &b->claim);
+}
+
+typedef struct {
+  MascZone *zone;
+  const MascRecord *record;
+  const MascPeer *peer;
+  bool found;
+} Look;
+
+static bool outdone(MascRecord *record, void *data)
+{
+  Look *l = data;
+  l->found = masc_supersedes(record, l->record);
+  return !l->found;
+}
+
+static void among(const MascZone *zone, const MascRecord *record, MascRecordFunc func, void *data)
+{
+  if (masc_claim_is_hint(&record->claim))
+    masc_cache_each_of(zone->cache, record->claim.domain, func, data);
+  else
+    masc_cache_overlapping(zone->cache, record->claim.prefix, func, data);
+}
+
+/* The peer has what was withdrawn: it hears that. */
+static bool answer(MascRecord *record, void *data)
+{
+  const Look *l = data;
+  MascClaim claim;
+  bool about = record->claim.type == MASC_WITHDRAW &&
+               (masc_withdraw_counts(record, l->record) ||
+                (masc_is_pending(&l->record->claim) && masc_supersedes(record, l->record)));
+  if (about && l->peer != NULL && l->peer->up &&
+      masc_goes_to(l->zone, record, l->peer, &claim) != 0)
+    l->zone->config.ops->send(l->zone->config.user, l->zone, l->peer->id, &claim, 1);
+  return true;
+}
+
+bool masc_record_stale(const MascHeard *h)
+{
+  Look l = { .zone = h->zone, .record = &h->record, .peer = h->peer };
+  among(h->zone, &h->record, outdone, &l);
+  if (!l.found)
+    l.found = masc_is_holding(&h->record.claim) &&
+              masc_cache_withdrawn(h->zone->cache, &h->record);
+  if (l.found)
+    among(h->zone, &h->record, answer, &l);
+  return l.found;
+}
+
+/* ---- in and out ------------------------------------------------------------------------------ */
+
+static bool supersede(MascRecord *record, void *data)
+{
+  const Look *l = data;
+  const MascClaim *a = &l->record->claim, *b = &record->claim;
+  if (!masc_supersedes(l->record, record))
+    return true;
+  /* Under the same key the store overwrites it. */
+  if (masc_is_holding(b) && a->type == b->type && same_prefix(a, b))
+    masc_cache_remove(l->zone->cache, record);
+  else
+    masc_record_forget(l->zone, record);
+  return true;
+}
+
+MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket)
+{
+  Look l = { .zone = zone, .record = record };
+  MascRecord *taken, *victim;
+  among(zone, record, supersede, &l);
+  if (masc_cache_size(zone->cache) >= MASC_CACHE_MAX) {
+    masc_note(zone, MASC_NOTE_CACHE_FULL, record->claim.prefix, record->claim.domain, 0);
+    victim = masc_cache_victim(zone->cache);
+    if (victim == NULL)
+      return NULL;
+    masc_record_forget(zone, victim);
+  }
+  taken = masc_cache_add(zone->cache, record);
+  uint64_t kept = masc_record_keep(zone, taken);
+  if (ticket != NULL)
+    *ticket = kept;
+  return taken;
+}
+
+MascRecord *masc_originate(MascZone *zone, const MascClaim *claim, MascId parent, bool spread,
+                           uint64_t *ticket, MascNow now)
+{
+  MascRecord record = { .claim = *claim, .parent = parent, .from = MASC_NO_PEER };
+  MascRecord *taken = masc_cache_same(zone->cache, claim);
+  zone->at = now;
+  record.forget_at = masc_claim_forget_at(claim, zone->config.params->extra_holding);
+  if (taken == NULL) {
+    if (claim->type == MASC_WITHDRAW)
+      masc_withdraw_apply(zone, &record, true);
+    taken = masc_record_take(zone, &record, ticket);
+  } else if (ticket != NULL) {
+    *ticket = masc_record_keep(zone, taken);
+  }
+  if (taken != NULL && spread)
+    masc_spread(zone, taken, MASC_NO_PEER);
+  return taken;
+}
+
+/* ---- WITHDRAW as an overlay (11.7, 12.4) ----------------------------------------------------- */
+
+typedef struct {
+  MascZone *zone;
+  MascRecord *withdraw;
+  bool found, older, remove;
+} Apply;
+
+static bool find_about(MascRecord *record, void *data)
+{
+  Apply *a = data;
+  const MascClaim *c = &record->claim, *w = &a->withdraw->claim;
+  if (c->domain != w->domain || c->role != w->role)
+    return true;
+  if (a->withdraw->parent == 0)
+    a->withdraw->parent = record->parent;
+  if (masc_is_pending(c) && masc_claim_about(w, c)) {
+    a->withdraw->names = true;
+    if (a->remove)
+      masc_record_forget(a->zone, record);
+  } else if (masc_is_holding(c)) {
+    a->found = true;
+    a->older |= w->timestamp < c->timestamp;
+  }
+  return true;
+}
+
+/* Has another domain what the WITHDRAW gives up, by a claim as old as it says? */
+static bool find_winner(MascRecord *record, void *data)
+{
+  Apply *a = data;
+  const MascClaim *c = &record->claim, *w = &a->withdraw->claim;
+  if (c->type != MASC_PREFIX_IN_USE || c->domain == w->domain || c->role == MASC_PARENT ||
+      (c->role == MASC_CHILD) != (w->role == MASC_CHILD))
+    return true;
+  a->withdraw->clash = masc_claim_covers(c, w) && c->timestamp >= w->timestamp;
+  return !a->withdraw->clash;
+}
+
+/* What it takes for longer than it would last is gone for good. */
+static bool end_taken(MascRecord *record, void *data)
+{
+  const Apply *a = data;
+  if (masc_is_holding(&record->claim) && masc_withdraw_counts(a->withdraw, record) &&
+      masc_claim_covers(&a->withdraw->claim, &record->claim) &&
+      a->withdraw->forget_at >= record->forget_at)
+    masc_record_forget(a->zone, record);
+  return true;
+}
+
+bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove)
+{
+  Apply a = { .zone = zone, .withdraw = withdraw, .remove = remove };
+  withdraw->names = withdraw->clash = false;
+  among(zone, withdraw, find_about, &a);
+  if (withdraw->names || !a.found)
+    return withdraw->names;
+  /* Children can't know a winner among their parent's siblings. */
+  if (a.older)
+    masc_cache_overlapping(zone->cache, withdraw->claim.prefix, find_winner, &a);
+  if (a.older && withdraw->claim.role == MASC_PARENT && withdraw->claim.lifetime != 0)
+    withdraw->clash = true;
+  if (remove && !withdraw->clash)
+    masc_cache_overlapping(zone->cache, withdraw->claim.prefix, end_taken, &a);
+  return true;
+}
+
+static bool was_clash(MascRecord *record, void *data)
+{
+  const MascClaim *w = &record->claim, *c = &((const MascRecord *)data)->claim;
+  if (w->type == MASC_WITHDRAW && w->domain != c->domain && !record->names && !record->clash &&
+      (c->role == MASC_CHILD) == (w->role == MASC_CHILD) && w->role != MASC_PARENT &&
+      same_prefix(w, c) && w->timestamp == c->timestamp)
+    record->clash = true;
+  return true;
+}
+
+void masc_withdraw_won(MascZone *zone, const MascRecord *winner)
+{
+  MascRecord copy = *winner;
+  masc_cache_overlapping(zone->cache, copy.claim.prefix, was_clash, &copy);
+}
