@@ -1,8 +1,7 @@
 #include "aap-plugin-links.h"
 
 #include "aap-tables.h"
-
-#include <string.h>
+#include "core/links.h"
 
 /* Linux gives a socket 20 memberships (net.ipv4.igmp_max_memberships), counted for each
    interface. */
@@ -13,18 +12,6 @@ typedef struct {
   unsigned memberships;
 } Socket;
 
-typedef struct {
-  MalAddress group;
-  Socket *socket; /* NULL: it failed, which was said */
-} Joined;
-
-typedef struct {
-  char name[16];
-  uint32_t index;
-  GArray *addresses; /* MalAddress, as the runtime orders them */
-  GArray *joined;    /* Joined */
-} Link;
-
 struct AapLinks {
   const MalHost *host;
   uint16_t port;
@@ -32,12 +19,8 @@ struct AapLinks {
   AapLinksFunc func;
   void *data;
   GPtrArray *sockets[2]; /* Socket */
-  MalInterfaceWatch *watch;
-  char **names;
-  GArray *groups; /* MalAddress */
-  GPtrArray *links;
-  GArray *addresses; /* all of this host's */
-  bool said_none;
+  bool speaks[2];        /* some group is of that family */
+  MalLinks *links;
 };
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -49,12 +32,7 @@ static unsigned which(MalFamily family)
 
 static bool is_own(const AapLinks *l, MalEndpoint from)
 {
-  if (from.port != l->port)
-    return false;
-  for (guint i = 0; i < l->addresses->len; i++)
-    if (mal_address_equal(g_array_index(l->addresses, MalAddress, i), from.address))
-      return true;
-  return false;
+  return from.port == l->port && mal_links_is_own(l->links, from.address);
 }
 
 /* What comes from ourselves, or names no sender that there could be, goes no further. */
@@ -122,189 +100,78 @@ static Socket *socket_with_room(AapLinks *l, MalFamily family, GError **error)
   return add_socket(l, family, error);
 }
 
-/* ---- groups ---------------------------------------------------------------------------------- */
+/* ---- interfaces and groups ------------------------------------------------------------------- */
 
-static void link_free(gpointer data)
+static MalUdp *udp_with_room(void *user, MalFamily family, GError **error)
 {
-  Link *link = data;
-  g_array_unref(link->addresses);
-  g_array_unref(link->joined);
-  g_free(link);
+  Socket *socket = socket_with_room(user, family, error);
+  return socket ? socket->udp : NULL;
 }
 
-static MalAddress address_of(const Link *link, MalFamily family)
+static void count_member(void *user, MalUdp *udp, bool on)
 {
-  for (guint i = 0; i < link->addresses->len; i++) {
-    MalAddress a = g_array_index(link->addresses, MalAddress, i);
-    if (a.family == family)
-      return a;
-  }
-  return mal_address_none();
+  AapLinks *l = user;
+  for (unsigned f = 0; f < 2; f++)
+    for (guint i = 0; i < l->sockets[f]->len; i++) {
+      Socket *socket = g_ptr_array_index(l->sockets[f], i);
+      if (socket->udp == udp)
+        socket->memberships += on ? 1u : -1u;
+    }
 }
 
-static Joined *joined_at(const Link *link, MalAddress group)
+static void say_join_failed(AapLinks *l, const MalLink *link, MalAddress group,
+                            const GError *error)
 {
-  for (guint i = 0; i < link->joined->len; i++) {
-    Joined *j = &g_array_index(link->joined, Joined, i);
-    if (mal_address_equal(j->group, group))
-      return j;
-  }
-  return NULL;
-}
-
-static void join(AapLinks *l, Link *link, MalAddress group)
-{
-  g_autoptr(GError) error = NULL;
   char text[MAL_ADDRESS_STRLEN];
-  Joined fresh = { group, NULL }, *old = joined_at(link, group);
-  Socket *socket = socket_with_room(l, group.family, &error);
-  if (socket != NULL && mal_udp_join(socket->udp, link->index, group, &error)) {
-    socket->memberships++;
-    fresh.socket = socket;
-  }
-  if (old != NULL)
-    *old = fresh;
-  else
-    g_array_append_val(link->joined, fresh);
-  if (fresh.socket != NULL || old != NULL)
-    return;
-  mal_count(l->host->metrics, AAP_M_JOIN_FAILURES, 1);
   const MalField fields[] = { MAL_F_STRING("interface", link->name),
                               MAL_F_ADDRESS("group", group) };
+  mal_count(l->host->metrics, AAP_M_JOIN_FAILURES, 1);
   MAL_EVENT(l->host->events, &aap_event_join_failed, fields, "can't join %s on %s: %s",
             mal_address_format(group, text), link->name, error ? error->message : "unknown");
 }
 
-/* Fails where the interface is gone, which left the group by itself. */
-static void leave(Link *link, guint n)
+static void say_lost(AapLinks *l, const MalLink *link)
 {
-  Joined *j = &g_array_index(link->joined, Joined, n);
-  if (j->socket != NULL) {
-    mal_udp_leave(j->socket->udp, link->index, j->group, NULL);
-    j->socket->memberships--;
-  }
-  g_array_remove_index_fast(link->joined, n);
-}
-
-static void leave_all(Link *link)
-{
-  while (link->joined->len > 0)
-    leave(link, link->joined->len - 1);
-}
-
-static bool is_group(const AapLinks *l, MalAddress group)
-{
-  for (guint i = 0; i < l->groups->len; i++)
-    if (mal_address_equal(g_array_index(l->groups, MalAddress, i), group))
-      return true;
-  return false;
-}
-
-static void sync_groups(AapLinks *l, Link *link)
-{
-  for (guint i = link->joined->len; i-- > 0;) {
-    MalAddress group = g_array_index(link->joined, Joined, i).group;
-    if (!is_group(l, group) || address_of(link, group.family).family == MAL_FAMILY_NONE)
-      leave(link, i);
-  }
-  for (guint i = 0; i < l->groups->len; i++) {
-    MalAddress group = g_array_index(l->groups, MalAddress, i);
-    const Joined *j = joined_at(link, group);
-    if (address_of(link, group.family).family != MAL_FAMILY_NONE && (!j || !j->socket))
-      join(l, link, group);
-  }
-}
-
-/* ---- interfaces ------------------------------------------------------------------------------ */
-
-static bool is_wanted(const AapLinks *l, const MalInterface *i)
-{
-  if (!i->up || i->n_addresses == 0)
-    return false;
-  if (l->names == NULL || l->names[0] == NULL)
-    return i->multicast && !i->loopback;
-  return g_strv_contains((const char *const *)l->names, i->name);
-}
-
-static Link *find(const AapLinks *l, uint32_t index)
-{
-  for (guint i = 0; i < l->links->len; i++) {
-    Link *link = g_ptr_array_index(l->links, i);
-    if (link->index == index)
-      return link;
-  }
-  return NULL;
-}
-
-static void lose(AapLinks *l, guint n)
-{
-  Link *link = g_ptr_array_index(l->links, n);
   const MalField fields[] = { MAL_F_STRING("interface", link->name) };
-  leave_all(link);
   mal_count(l->host->metrics, AAP_M_INTERFACES_LOST, 1);
   MAL_EVENT(l->host->events, &aap_event_interface_lost, fields,
             "interface %s is no longer served", link->name);
-  g_ptr_array_remove_index(l->links, n);
 }
 
-static void drop_lost(AapLinks *l, const GArray *interfaces)
+static void say_served(AapLinks *l, const MalLink *link)
 {
-  for (guint n = l->links->len; n-- > 0;) {
-    const Link *link = g_ptr_array_index(l->links, n);
-    bool there = false;
-    for (guint i = 0; i < interfaces->len && !there; i++) {
-      const MalInterface *now = &g_array_index(interfaces, MalInterface, i);
-      there = now->index == link->index && strcmp(now->name, link->name) == 0 && is_wanted(l, now);
-    }
-    if (!there)
-      lose(l, n);
-  }
+  const MalField fields[] = { MAL_F_STRING("interface", link->name),
+                              MAL_F_INT("groups", mal_link_n_joined(link)) };
+  MAL_EVENT(l->host->events, &aap_event_serving, fields, "speaking on %s, %u groups joined",
+            link->name, mal_link_n_joined(link));
 }
 
-static void add_or_update(AapLinks *l, const MalInterface *i)
+static void news(void *user, MalLinkNews what, const MalLink *link, MalAddress group,
+                 const GError *error)
 {
-  Link *link = find(l, i->index);
-  bool is_new = link == NULL;
-  if (is_new) {
-    link = g_new0(Link, 1);
-    g_strlcpy(link->name, i->name, sizeof link->name);
-    link->index = i->index;
-    link->addresses = g_array_new(FALSE, FALSE, sizeof(MalAddress));
-    link->joined = g_array_new(FALSE, FALSE, sizeof(Joined));
-    g_ptr_array_add(l->links, link);
-  }
-  g_array_set_size(link->addresses, 0);
-  g_array_append_vals(link->addresses, i->addresses, (guint)i->n_addresses);
-  sync_groups(l, link);
-  if (is_new) {
-    const MalField fields[] = { MAL_F_STRING("interface", link->name),
-                                MAL_F_INT("groups", link->joined->len) };
-    MAL_EVENT(l->host->events, &aap_event_serving, fields, "speaking on %s, %u groups joined",
-              link->name, link->joined->len);
-  }
-}
-
-static void refresh(void *data)
-{
-  AapLinks *l = data;
-  g_autoptr(GArray) interfaces = mal_runtime_interfaces(l->host->runtime);
-  g_array_set_size(l->addresses, 0);
-  for (guint i = 0; i < interfaces->len; i++) {
-    const MalInterface *interface = &g_array_index(interfaces, MalInterface, i);
-    if (interface->n_addresses > 0)
-      g_array_append_vals(l->addresses, interface->addresses, (guint)interface->n_addresses);
-  }
-  drop_lost(l, interfaces);
-  for (guint i = 0; i < interfaces->len; i++) {
-    const MalInterface *interface = &g_array_index(interfaces, MalInterface, i);
-    if (is_wanted(l, interface))
-      add_or_update(l, interface);
-  }
-  mal_gauge(l->host->metrics, AAP_M_INTERFACES, l->links->len);
-  if (l->links->len == 0 && !l->said_none)
+  AapLinks *l = user;
+  switch (what) {
+  case MAL_LINK_SERVED: say_served(l, link); break;
+  case MAL_LINK_LOST: say_lost(l, link); break;
+  case MAL_LINK_JOIN_FAILED: say_join_failed(l, link, group, error); break;
+  case MAL_LINK_NONE:
     mal_event(l->host->events, &aap_event_no_interface, NULL, 0, "no interface to serve is up");
-  l->said_none = l->links->len == 0;
+    break;
+  }
 }
+
+static void changed(void *user)
+{
+  AapLinks *l = user;
+  mal_gauge(l->host->metrics, AAP_M_INTERFACES, (uint64_t)mal_links_count(l->links));
+}
+
+static const MalLinksOps links_ops = {
+  .socket = udp_with_room,
+  .member = count_member,
+  .news = news,
+  .changed = changed,
+};
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -318,10 +185,7 @@ AapLinks *aap_links_new(const MalHost *host, uint16_t port, AapLinksFunc func, v
   l->data = data;
   for (unsigned f = 0; f < 2; f++)
     l->sockets[f] = g_ptr_array_new_with_free_func(socket_free);
-  l->groups = g_array_new(FALSE, FALSE, sizeof(MalAddress));
-  l->links = g_ptr_array_new_with_free_func(link_free);
-  l->addresses = g_array_new(FALSE, FALSE, sizeof(MalAddress));
-  l->watch = mal_interface_watch_new(host->runtime, refresh, l);
+  l->links = mal_links_new(host->runtime, &links_ops, l);
   return l;
 }
 
@@ -329,15 +193,9 @@ void aap_links_free(AapLinks *l)
 {
   if (l == NULL)
     return;
-  mal_interface_watch_free(l->watch);
-  for (guint n = 0; n < l->links->len; n++)
-    leave_all(g_ptr_array_index(l->links, n));
-  g_ptr_array_unref(l->links);
+  mal_links_free(l->links);
   for (unsigned f = 0; f < 2; f++)
     g_ptr_array_unref(l->sockets[f]);
-  g_array_unref(l->groups);
-  g_array_unref(l->addresses);
-  g_strfreev(l->names);
   g_free(l);
 }
 
@@ -353,14 +211,6 @@ static bool host_has(const AapLinks *l, MalFamily family)
   return false;
 }
 
-static bool has_groups(const AapLinks *l, MalFamily family)
-{
-  for (guint i = 0; i < l->groups->len; i++)
-    if (g_array_index(l->groups, MalAddress, i).family == family)
-      return true;
-  return false;
-}
-
 /* A host without a family at all does without its socket. */
 static bool ensure_socket(AapLinks *l, MalFamily family, GError **error)
 {
@@ -368,7 +218,7 @@ static bool ensure_socket(AapLinks *l, MalFamily family, GError **error)
   GPtrArray *sockets = l->sockets[which(family)];
   for (guint i = 0; i < sockets->len; i++)
     mal_udp_set_multicast_ttl(((Socket *)g_ptr_array_index(sockets, i))->udp, l->ttl);
-  if (sockets->len > 0 || !has_groups(l, family) || add_socket(l, family, &problem) != NULL ||
+  if (sockets->len > 0 || !l->speaks[which(family)] || add_socket(l, family, &problem) != NULL ||
       !host_has(l, family))
     return true;
   g_propagate_error(error, g_steal_pointer(&problem));
@@ -378,16 +228,14 @@ static bool ensure_socket(AapLinks *l, MalFamily family, GError **error)
 bool aap_links_configure(AapLinks *l, char *const *names, unsigned ttl, const MalAddress *groups,
                          size_t n, GError **error)
 {
-  g_strfreev(l->names);
-  l->names = g_strdupv((char **)(uintptr_t)names);
   l->ttl = (uint8_t)ttl;
-  g_array_set_size(l->groups, 0);
+  l->speaks[0] = l->speaks[1] = false;
   for (size_t i = 0; i < n; i++)
-    if (!is_group(l, groups[i]))
-      g_array_append_val(l->groups, groups[i]);
+    l->speaks[which(groups[i].family)] = true;
   if (!ensure_socket(l, MAL_IPV4, error) || !ensure_socket(l, MAL_IPV6, error))
     return false;
-  refresh(l);
+  mal_links_configure(l->links, names, groups, n);
+  changed(l);
   return true;
 }
 
@@ -397,10 +245,10 @@ unsigned aap_links_send(AapLinks *l, MalAddress group, const uint8_t *data, size
 {
   const GPtrArray *sockets = l->sockets[which(group.family)];
   unsigned n = 0;
-  for (guint i = 0; sockets->len > 0 && i < l->links->len; i++) {
-    const Link *link = g_ptr_array_index(l->links, i);
+  for (size_t i = 0; sockets->len > 0 && i < mal_links_count(l->links); i++) {
+    const MalLink *link = mal_links_at(l->links, i);
     MalDatagram datagram = { .peer = { .address = group, .port = l->port },
-                             .local = address_of(link, group.family),
+                             .local = mal_link_address(link, group.family),
                              .ifindex = link->index,
                              .data = data,
                              .length = length };
@@ -415,8 +263,9 @@ unsigned aap_links_send(AapLinks *l, MalAddress group, const uint8_t *data, size
 MalEndpoint aap_links_self(const AapLinks *l, MalFamily family)
 {
   MalEndpoint self = { .port = l->port };
-  for (guint i = 0; i < l->links->len && self.address.family == MAL_FAMILY_NONE; i++)
-    self.address = address_of(g_ptr_array_index(l->links, i), family);
+  size_t n = mal_links_count(l->links);
+  for (size_t i = 0; i < n && self.address.family == MAL_FAMILY_NONE; i++)
+    self.address = mal_link_address(mal_links_at(l->links, i), family);
   return self;
 }
 
@@ -424,12 +273,12 @@ json_object *aap_links_describe(const AapLinks *l)
 {
   json_object *out = json_object_new_array();
   char text[MAL_ADDRESS_STRLEN];
-  for (guint n = 0; n < l->links->len; n++) {
-    const Link *link = g_ptr_array_index(l->links, n);
+  for (size_t n = 0; n < mal_links_count(l->links); n++) {
+    const MalLink *link = mal_links_at(l->links, n);
     json_object *one = json_object_new_object(), *groups = json_object_new_array();
     for (guint i = 0; i < link->joined->len; i++) {
-      const Joined *j = &g_array_index(link->joined, Joined, i);
-      if (j->socket != NULL)
+      const MalJoined *j = &g_array_index(link->joined, MalJoined, i);
+      if (j->udp != NULL)
         json_object_array_add(groups, json_object_new_string(mal_address_format(j->group, text)));
     }
     json_object_object_add(one, "name", json_object_new_string(link->name));
