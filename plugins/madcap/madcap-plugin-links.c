@@ -196,7 +196,8 @@ static json_object *address_json(MalAddress address)
   return json_object_new_string(mal_address_format(address, text));
 }
 
-static json_object *groups_json(const MadcapLinks *l, const MalLink *link, const MalScopeSet *scopes)
+static json_object *groups_json(const MadcapLinks *l, const MalLink *link,
+                                const MalScopeSet *scopes)
 {
   json_object *out = json_object_new_array();
 
