@@ -22,6 +22,7 @@ test=(
   tshark                                           # the dissector is checked with it
   util-linux iputils-ping tcpdump                  # network namespaces and what goes through them
   libfaketime                                      # the daemon's clock is stepped
+  bird2                                            # the exporter is tried with it
   xz-utils                                         # make distcheck
   man-db                                           # manual pages are rendered
 )
@@ -59,6 +60,21 @@ install_missing()
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
 }
+
+# BIRD's package starts it at once, and at every boot: a machine that runs tests isn't a router.
+# One that was there before is left alone.
+bird_starts()
+{
+  [[ " ${missing[*]} " == *" bird2 "* ]] && [ -d /run/systemd/system ]
+}
+bird_starts && "${as_root[@]}" systemctl mask --runtime --quiet bird.service || true
+keep_bird_down()
+{
+  bird_starts || return 0
+  "${as_root[@]}" systemctl disable --quiet bird.service || true
+  "${as_root[@]}" systemctl unmask --runtime --quiet bird.service || true
+}
+trap keep_bird_down EXIT
 
 echo "Installing: ${missing[*]}"
 # A fresh machine has no package lists; one set up long ago has stale ones, and the download fails.

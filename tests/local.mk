@@ -343,6 +343,7 @@ test_scripts += tests/e2e/test_client.py
 test_scripts += tests/e2e/test_clock.py
 test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_crash.py
+test_scripts += tests/e2e/test_bird.py
 test_scripts += tests/e2e/test_ctl.py
 test_scripts += tests/e2e/test_masc_codec.py
 test_scripts += tests/e2e/test_masc_dissector.sh
