@@ -18,7 +18,9 @@ typedef struct {
   bool deprecated;    /* 4.3: nothing new is claimed of it, nothing in it renewed */
 } MascGround;
 
-/* A prefix of ours, or one that we are claiming. */
+/* A prefix of ours, or one that we are claiming: one entry each. A claim to grow stands beside what
+   it would replace; what drains only in part stands as its parts, aligned, one of which drains.
+   Those that are ours are disjoint. */
 typedef struct {
   MalPrefix prefix;
   MalTime until;      /* pending: what was asked for */
@@ -26,10 +28,11 @@ typedef struct {
   bool pending;       /* not ours yet */
   bool grows;         /* pending: it would take the place of FROM, which is ours meanwhile */
   MalPrefix from;
-  bool draining;      /* ours, deprecated by an earlier MASC_WISH_DRAIN */
+  bool draining;      /* ours, deprecated by an earlier MASC_WISH_DRAIN; MASC_WISH_KEEP ends it */
 } MascHolding;
 
-/* What is in use in our holdings: a leaf's blocks, a parent's children's claims. */
+/* What is in use in our holdings: a leaf's blocks, a parent's children's claims (one prefix each; of
+   a child's claim to grow and what it would replace only the former). */
 typedef struct {
   MalSpan span;
   MalTime until;
@@ -56,7 +59,8 @@ typedef enum {
   MASC_WISH_GIVE,     /* withdraw PREFIX, a holding or an aligned part of one, empty */
   MASC_WISH_DRAIN,    /* PREFIX, a holding or a part of one, is deprecated: renewed no more */
   MASC_WISH_KEEP,     /* PREFIX is deprecated no longer */
-  MASC_WISH_HINT,     /* nothing fits: ask the parents for room for PREFIX.length (11.5) */
+  MASC_WISH_HINT,     /* nothing fits: ask the parents for room for PREFIX.length (11.5); its address
+                         is 0 */
 } MascWishKind;
 
 typedef struct {
@@ -75,13 +79,18 @@ typedef enum {
 
 MascForecast *masc_forecast_new(MascPlanKind kind, MalFamily family, const MascParams *params);
 void masc_forecast_free(MascForecast *forecast);
-/* COUNT addresses were asked for (leaf); children claimed so many more (parent). */
+/* COUNT addresses were asked for (leaf). A parent's growth is seen in what it uses: ignored. */
 void masc_forecast_arrived(MascForecast *forecast, uint64_t count, MalTime now);
 /* For the store: its memory as octets (the caller frees), and back. False: not such octets. */
 uint8_t *masc_forecast_save(const MascForecast *forecast, size_t *length);
 bool masc_forecast_load(MascForecast *forecast, const uint8_t *octets, size_t length);
 
-/* At most MOST wishes, the most urgent first; how many. NEXT: when to plan again at the latest
+/* Renewals are not planned: whoever asks renews all that does not drain. To be asked again after
+   each arrival, each claim that is won or lost, each change of grounds or of children's claims, and
+   every plan_interval. Nothing is claimed of a ground that ends before a claim pays. With
+   params->claim off there are no wishes.
+
+   At most MOST wishes, the most urgent first; how many. NEXT: when to plan again at the latest
    though nothing happened (MAL_FOREVER: by plan_interval only). */
 #define MASC_WISHES_MAX 8
 size_t masc_plan(MascForecast *forecast, const MascPlanView *view, MascRandom random, void *user,
