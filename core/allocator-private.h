@@ -98,6 +98,8 @@ bool mal_next_part(MalAllocator *a, MalSpan span, uint64_t *done, Piece *part);
    none. */
 OwnedRange *mal_next_owned(const MalAllocator *a, MalSpan span, uint64_t *done, MalSpan *part,
                            bool *gap);
+/* What OwnedRange.busy has to be, counted in VIEW, which must be there. */
+uint64_t mal_range_held(MalAllocator *a, View view, const OwnedRange *range);
 uint64_t mal_pieces_count(const GArray *pieces);
 
 static inline const Piece *mal_piece(const GArray *pieces, guint i)

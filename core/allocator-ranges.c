@@ -376,6 +376,29 @@ bool mal_allocator_set_until(MalAllocator *a, MalAddress first, MalTime until)
   return true;
 }
 
+bool mal_allocator_split_range(MalAllocator *a, MalAddress at)
+{
+  OwnedRange *lower = mal_range_at(a, at);
+  if (lower == NULL || mal_address_equal(lower->span.first, at))
+    return false;
+  OwnedRange *upper = g_memdup2(lower, sizeof *lower);
+  upper->span.first = at;
+  mal_address_sub(at, 1, &lower->span.last);
+  upper->areas = g_array_new(FALSE, FALSE, sizeof(Piece));
+  upper->usable = upper->pieces = NULL;
+  g_array_set_size(lower->areas, 0);
+  make_areas(a, lower);
+  make_areas(a, upper);
+  recut(a, lower);
+  recut(a, upper);
+  View view = has_view(a, VIEW_ADDRESSES) ? VIEW_ADDRESSES : VIEW_GROUPS;
+  upper->busy = mal_range_held(a, view, upper);
+  lower->busy -= upper->busy;
+  g_ptr_array_insert(a->by_first, (gint)range_from(a, at), upper);
+  insert_by_until(a, upper);
+  return true;
+}
+
 bool mal_allocator_remove_range(MalAllocator *a, MalAddress first)
 {
   OwnedRange *range = range_beginning_at(a, first);

@@ -219,7 +219,7 @@ static void count_held(const MalIndex *ix, const MalSegment *segment, MalKeys ke
   }
 }
 
-static uint64_t held_in(MalAllocator *a, View view, const OwnedRange *range)
+uint64_t mal_range_held(MalAllocator *a, View view, const OwnedRange *range)
 {
   uint64_t done = 0, sum = 0;
   Piece part;
@@ -266,7 +266,7 @@ static void check_view(MalAllocator *a, View view)
   uint64_t sum = 0;
   for (guint i = 0; i < a->by_first->len; i++) {
     const OwnedRange *range = mal_range(a->by_first, i);
-    g_assert(held_in(a, view, range) == range->busy);
+    g_assert(mal_range_held(a, view, range) == range->busy);
     sum += range->busy;
   }
   if (view == VIEW_GROUPS) {

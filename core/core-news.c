@@ -93,6 +93,9 @@ static const MalEventDef range_events[] = {
                           "A range ends at another time than before." },
   [MAL_SPACE_REMOVED] = { "range.removed", MAL_FAULT_NOBODY, MAL_LOG_INFO,
                           "Addresses were withdrawn." },
+  [MAL_SPACE_SPLIT] = { "range.split", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
+                        "A range became two, of which this is the upper one; a part of it is about "
+                        "to be withdrawn." },
 };
 
 static const MalEventDef route_events[] = {

@@ -19,6 +19,9 @@ static void on_space(MalSpaceChange what, const MalRange *range, void *data)
     mal_allocator_set_until(l->allocator, range->span.first, range->until);
     leases_wait_retry(l);
     break;
+  case MAL_SPACE_SPLIT:
+    mal_allocator_split_range(l->allocator, range->span.first);
+    break;
   case MAL_SPACE_REMOVED:
     /* Leases in it must end, and their holders be told. */
     mal_leases_revoke(l, range->span);

@@ -53,6 +53,7 @@ Entry *space_entry_at(const MalSpace *space, MalLevel level, unsigned i);
 /* Where a range beginning at FIRST in SCOPE stands or would stand. */
 unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope,
                            MalAddress first);
+void space_tell(MalSpace *space, MalSpaceChange what, const MalRange *range);
 const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope,
                                      MalSpan span);
 

@@ -188,7 +188,7 @@ void mal_space_unwatch(MalSpace *space, unsigned id)
 }
 
 /* Who comes meanwhile hears of the next change. */
-static void tell(MalSpace *space, MalSpaceChange what, const MalRange *range)
+void space_tell(MalSpace *space, MalSpaceChange what, const MalRange *range)
 {
   unsigned n = space->watches->len;
   space->telling++;
@@ -217,13 +217,13 @@ static void insert(MalSpace *space, const MalRange *range)
   e->range.derived_from = e->derived_from = g_strdup(range->derived_from);
   unsigned at = space_lower_bound(space, range->level, range->scope, range->span.first);
   g_ptr_array_insert(space->levels[range->level], (int)at, e);
-  tell(space, MAL_SPACE_ADDED, &e->range);
+  space_tell(space, MAL_SPACE_ADDED, &e->range);
 }
 
 static void drop(MalSpace *space, MalLevel level, unsigned at)
 {
   Entry *e = g_ptr_array_steal_index(space->levels[level], at);
-  tell(space, MAL_SPACE_REMOVED, &e->range);
+  space_tell(space, MAL_SPACE_REMOVED, &e->range);
   entry_free(e);
 }
 
@@ -318,7 +318,7 @@ static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime u
   if (e->range.until == until)
     return;
   e->range.until = until;
-  tell(space, MAL_SPACE_CHANGED, &e->range);
+  space_tell(space, MAL_SPACE_CHANGED, &e->range);
 }
 
 static void clip_owned(MalSpace *space, const MalRange *available)

@@ -26,7 +26,14 @@ typedef struct {
   const char *derived_from;   /* "AS 64501 (RFC 3180)" of a range with glop; mostly NULL */
 } MalRange;
 
-typedef enum { MAL_SPACE_ADDED, MAL_SPACE_CHANGED, MAL_SPACE_REMOVED } MalSpaceChange;
+/* SPLIT: the range is what was the upper part of one, which ends before it now; nothing came or
+   went. */
+typedef enum {
+  MAL_SPACE_ADDED,
+  MAL_SPACE_CHANGED,
+  MAL_SPACE_REMOVED,
+  MAL_SPACE_SPLIT,
+} MalSpaceChange;
 typedef void (*MalSpaceFunc)(MalSpaceChange what, const MalRange *range, void *data);
 
 /* May SPAN of SCOPE become owned until UNTIL? YES and NO at once, or LATER: then the plugin says it
@@ -71,6 +78,10 @@ MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress fir
 /* Withdraws the range of LEVEL that begins at FIRST; what was owned of it goes first, and leases in
    it are revoked (watchers hear of each). */
 MAL_API bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError **error);
+/* Makes two of the available range that SOURCE brought and that has AT inside: one ends before AT,
+   the other begins there. What is owned across AT is split, too; leases don't notice. For a source
+   that is to withdraw a part. False where nothing of SOURCE's is to be split there. */
+MAL_API bool mal_space_split(MalSpace *space, MalAddress at, const char *source);
 /* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
 MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
 /* Those that overlap SPAN, by address, in O(log n) and what is found. FUNC may not change the
