@@ -1,0 +1,228 @@
+/* Control methods: those that change something, and the table of all. */
+#include "masc-methods.h"
+
+#include <string.h>
+
+/* ---- what is meant --------------------------------------------------------------------------- */
+
+static bool fail(MalCall *call, const char *text, const char *what)
+{
+  g_autofree char *why = g_strdup_printf("\"%s\" %s", text, what);
+  mal_call_fail_params(call, why);
+  return false;
+}
+
+/* Of `scope`, or of the only one that can be meant. */
+static MascArea *area_for(Masc *masc, MalCall *call, json_object *params, MalPrefix prefix)
+{
+  MascArea *found;
+  if (!masc_check_scope(masc, call, params, &found) || found != NULL)
+    return found;
+  for (guint i = 0; i < masc->areas->len; i++) {
+    MascArea *area = masc_area_at(masc, i);
+    bool in = prefix.address.family == MAL_FAMILY_NONE ||
+              (prefix.address.family == area->span.first.family &&
+               mal_span_contains(area->span, mal_span_of_prefix(prefix)));
+    if (in && found != NULL) {
+      mal_call_fail_params(call, "several scopes are claimed in: say which one (scope)");
+      return NULL;
+    }
+    found = in ? area : found;
+  }
+  if (found == NULL)
+    mal_call_fail_literal(call, MAL_ERROR_NOT_FOUND, "that is in no scope that MASC claims in");
+  return found;
+}
+
+/* "A/len", or "/len" for any of that length: family NONE then. */
+static bool prefix_of(MalCall *call, json_object *params, bool any, MalPrefix *out)
+{
+  const char *text = mal_param_string(params, "prefix", "");
+  guint64 length;
+  *out = (MalPrefix){ mal_address_none(), 0 };
+  if (any && *text == '/' && g_ascii_string_to_unsigned(text + 1, 10, 4, 128, &length, NULL)) {
+    out->length = (unsigned)length;
+    return true;
+  }
+  if (strchr(text, '/') != NULL && mal_prefix_parse(text, out, NULL) &&
+      mal_address_is_multicast(out->address))
+    return true;
+  return fail(call, text,
+              any ? "is no multicast prefix (\"A/length\"), nor \"/length\""
+                  : "is no multicast prefix (\"A/length\")");
+}
+
+static void answer(Masc *masc, MalCall *call, bool ok, GError *error)
+{
+  masc_settle(masc);
+  if (ok) {
+    json_object *out = json_object_new_object();
+    json_object_object_add(out, "ok", json_object_new_boolean(true));
+    mal_call_reply(call, out);
+  } else {
+    mal_call_fail(call, error);
+  }
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+static void claim(MalCall *call, json_object *params, void *user)
+{
+  Masc *masc = user;
+  g_autoptr(GError) error = NULL;
+  MalPrefix prefix;
+  masc_step(masc);
+  int64_t lifetime = mal_param_integer(params, "lifetime", masc->params.prefix_lifetime);
+  if (!prefix_of(call, params, true, &prefix))
+    return;
+  MascArea *area = area_for(masc, call, params, prefix);
+  if (area == NULL)
+    return;
+  if (prefix.address.family == MAL_FAMILY_NONE)
+    prefix.address = mal_address_make(area->span.first.family, 0);
+  if (prefix.length > 8 * mal_family_octets(prefix.address.family)) {
+    fail(call, mal_param_string(params, "prefix", ""), "is longer than an address of the scope");
+    return;
+  }
+  if (lifetime <= masc->params.waiting_period) {
+    mal_call_fail_params(call, "the lifetime must be longer than waiting-period");
+    return;
+  }
+  bool ok = masc_zone_claim(area->zone, prefix, mal_param_bool(params, "local", false), lifetime,
+                            masc->now, &error);
+  answer(masc, call, ok, error);
+}
+
+static void withdraw(MalCall *call, json_object *params, void *user)
+{
+  Masc *masc = user;
+  g_autoptr(GError) error = NULL;
+  MalPrefix prefix;
+  masc_step(masc);
+  MascArea *area =
+      prefix_of(call, params, false, &prefix) ? area_for(masc, call, params, prefix) : NULL;
+  if (area == NULL)
+    return;
+  bool ok = masc_zone_withdraw(area->zone, prefix, masc->now, &error);
+  answer(masc, call, ok, error);
+}
+
+static void resolve(MalCall *call, json_object *params, void *user)
+{
+  Masc *masc = user;
+  g_autoptr(GError) error = NULL;
+  MalPrefix prefix;
+  const char *how = mal_param_string(params, "how", "");
+  bool keep = strcmp(how, "keep") == 0;
+  masc_step(masc);
+  if (!keep && strcmp(how, "yield") != 0) {
+    fail(call, how, "is neither keep nor yield");
+    return;
+  }
+  MascArea *area =
+      prefix_of(call, params, false, &prefix) ? area_for(masc, call, params, prefix) : NULL;
+  if (area == NULL)
+    return;
+  bool ok = masc_zone_resolve(area->zone, prefix, keep, masc->now, &error);
+  answer(masc, call, ok, error);
+}
+
+static void forgive(MalCall *call, json_object *params, void *user)
+{
+  Masc *masc = user;
+  g_autoptr(GError) error = NULL;
+  MascId domain;
+  bool some = false;
+  masc_step(masc);
+  if (!masc_id_parse(mal_param_string(params, "domain", ""), &domain, &error)) {
+    mal_call_fail_params(call, error->message);
+    return;
+  }
+  for (guint i = 0; i < masc->areas->len; i++)
+    some = masc_zone_forgive(masc_area_at(masc, i)->zone, domain) || some;
+  if (!some)
+    g_set_error(&error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "domain %s is not ignored",
+                mal_param_string(params, "domain", ""));
+  answer(masc, call, some, error);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static const MalParam scope_param[] = {
+  { "scope", MAL_PARAM_STRING, false, "only this scope" },
+};
+static const MalParam claims_params[] = {
+  { "scope", MAL_PARAM_STRING, false, "only this scope" },
+  { "all", MAL_PARAM_BOOL, false, "those of others, too, and what was withdrawn" },
+  { "cursor", MAL_PARAM_INTEGER, false, "\"next\" of the page before" },
+  { "limit", MAL_PARAM_INTEGER, false, "claims a page; 100, at most 1000" },
+};
+static const MalParam claim_params[] = {
+  { "prefix", MAL_PARAM_STRING, true, "\"A/length\", or \"/length\" for any of that length" },
+  { "scope", MAL_PARAM_STRING, false, "in this scope; needed where several could be meant" },
+  { "lifetime", MAL_PARAM_DURATION, false, "for so long; default: prefix-lifetime" },
+  { "local", MAL_PARAM_BOOL, false, "out of our own prefixes, for our own servers (12.2)" },
+};
+static const MalParam prefix_params[] = {
+  { "prefix", MAL_PARAM_STRING, true, "\"A/length\"" },
+  { "scope", MAL_PARAM_STRING, false, "in this scope" },
+};
+static const MalParam resolve_params[] = {
+  { "prefix", MAL_PARAM_STRING, true, "\"A/length\", a prefix of ours that clashes" },
+  { "how", MAL_PARAM_STRING, true, "keep: go on using it; yield: withdraw it" },
+  { "scope", MAL_PARAM_STRING, false, "in this scope" },
+};
+static const MalParam forgive_params[] = {
+  { "domain", MAL_PARAM_STRING, true, "the domain's identifier" },
+};
+
+#define PARAMS(table) .params = (table), .n_params = G_N_ELEMENTS(table)
+
+const MalMethod masc_methods[MASC_N_METHODS] = {
+  { .name = "masc.peers",
+    .access = MAL_ACCESS_READ,
+    .handle = masc_show_peers,
+    .help = "The configured peers: role, state of the session (section 10), how long it is "
+            "established (\"uptime_s\") or waits after an error (\"retry_s\"), the last errors, "
+            "messages and claims by type." },
+  { .name = "masc.prefixes",
+    .access = MAL_ACCESS_READ,
+    .handle = masc_show_prefixes,
+    PARAMS(scope_param),
+    .help = "Prefixes allocated to this domain (held), those of them for its own servers (local), "
+            "and those of its parents; with how much is held, local, in use and waited for in each "
+            "scope." },
+  { .name = "masc.claims",
+    .access = MAL_ACCESS_READ,
+    .handle = masc_show_claims,
+    PARAMS(claims_params),
+    .help = "Our claims that wait for objections, and until when (\"due\"); with all, everybody's "
+            "claims that are known, a page at a time. \"next\" is the cursor of the next page, or "
+            "null." },
+  { .name = "masc.tree",
+    .access = MAL_ACCESS_READ,
+    .handle = masc_show_tree,
+    PARAMS(scope_param),
+    .help = "The hierarchy as it is known here: scopes, parents, siblings, this domain, its "
+            "children, and the prefixes of each." },
+  { .name = "masc.claim",
+    .access = MAL_ACCESS_WRITE,
+    .handle = claim,
+    PARAMS(claim_params),
+    .help = "Claims a prefix. It is ours when nobody has objected for waiting-period." },
+  { .name = "masc.withdraw",
+    .access = MAL_ACCESS_WRITE,
+    .handle = withdraw,
+    PARAMS(prefix_params),
+    .help = "Gives a prefix of ours back, or takes a claim back. Leases in it end." },
+  { .name = "masc.resolve",
+    .access = MAL_ACCESS_WRITE,
+    .handle = resolve,
+    PARAMS(resolve_params),
+    .help = "Says what to do about a clash (12.4)." },
+  { .name = "masc.forgive",
+    .access = MAL_ACCESS_WRITE,
+    .handle = forgive,
+    PARAMS(forgive_params),
+    .help = "A domain that was ignored for too many colliding claims is heard again." },
+};
