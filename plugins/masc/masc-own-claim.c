@@ -1,0 +1,564 @@
+/* What we claim: from the wish to what is ours (RFC 2909 5.1 to 5.3). */
+#include "masc-own.h"
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+MascPend *masc_pend_add(MascZone *zone, const MascPend *pend, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+  MascPend p = *pend;
+
+  p.id = owns->next_id++;
+  p.state = MASC_PEND_DELAYED;
+  p.due = masc_own_draw(zone, now, zone->config.params->initiate_claim_delay);
+  g_array_append_val(owns->pends, p);
+  owns->due = MIN(owns->due, p.due);
+  if (p.hand)
+    masc_pend_keep(zone, &p, now);
+  return &g_array_index(owns->pends, MascPend, owns->pends->len - 1);
+}
+
+void masc_pend_drop(MascZone *zone, MascPend *pend)
+{
+  GArray *pends = zone->owns->pends;
+
+  if (pend->hand || pend->state != MASC_PEND_DELAYED)
+    masc_pend_unkeep(zone, pend);
+  g_array_remove_index(pends, (guint)(pend - (MascPend *)(void *)pends->data));
+}
+
+bool masc_pend_is_claim(const MascPend *pend)
+{
+  return pend->state == MASC_PEND_CLAIMING || pend->state == MASC_PEND_HELD_UP;
+}
+
+MascPend *masc_pend_meeting(const MascZone *zone, MalPrefix prefix, bool lower)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = 0; i < pends->len; i++) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->lower == lower && p->state != MASC_PEND_KEPT && masc_prefix_meets(p->prefix, prefix))
+      return p;
+  }
+  return NULL;
+}
+
+void masc_pend_forget_delayed(MascZone *zone, bool lower, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = pends->len; i-- > 0;) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->lower != lower || p->state != MASC_PEND_DELAYED || p->hand || p->renews)
+      continue;
+    masc_note(zone, MASC_NOTE_CANCELLED, p->prefix, zone->config.domain, 0);
+    masc_pend_drop(zone, p);
+  }
+  masc_own_plan_soon(zone, now);
+}
+
+/* ---- grounds --------------------------------------------------------------------------------- */
+
+MalTime masc_own_ground(const MascZone *zone, MalPrefix prefix, bool lower, bool deprecated,
+                        MascNow now)
+{
+  g_autoptr(GArray) grounds = lower ? masc_own_held(zone, false) : masc_grounds(zone, false, now);
+  MalTime until = MAL_BEGINNING;
+
+  for (guint i = 0; i < grounds->len; i++) {
+    const MascGround *g = &g_array_index(grounds, MascGround, i);
+    if (masc_prefix_covers(g->prefix, prefix) && (deprecated || !g->deprecated))
+      until = MAX(until, g->until);
+  }
+  return until;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+typedef struct {
+  const MascClaim *claim;
+  MascRecord *found;
+} Pending;
+
+static bool find_pending(MascRecord *record, void *data)
+{
+  Pending *p = data;
+
+  if ((record->claim.type == MASC_NEW_CLAIM || record->claim.type == MASC_CLAIM_TO_EXPAND) &&
+      masc_claim_about(&record->claim, p->claim))
+    p->found = record;
+  return p->found == NULL;
+}
+
+static MascRecord *record_of(MascZone *zone, const MascPend *pend)
+{
+  Pending p = { &pend->claim, NULL };
+
+  masc_cache_each_of(zone->cache, zone->config.domain, find_pending, &p);
+  return p.found;
+}
+
+typedef struct {
+  const MascZone *zone;
+  bool lower;
+  MascNow now;
+  bool found;
+  MascId domain;
+} Rival;
+
+static bool find_rival(MascRecord *record, void *data)
+{
+  Rival *r = data;
+  const MascClaim *c = &record->claim;
+
+  if (c->role != (r->lower ? MASC_CHILD : MASC_SIBLING) || c->domain == r->zone->config.domain ||
+      c->type != MASC_PREFIX_IN_USE || masc_claim_free_at(c) <= r->now.wall ||
+      masc_cache_withdrawn(r->zone->cache, record))
+    return true;
+  r->found = true;
+  r->domain = c->domain;
+  return false;
+}
+
+static bool rival_uses(const MascZone *zone, MalPrefix prefix, bool lower, MascNow now,
+                       MascId *domain)
+{
+  Rival r = { zone, lower, now, false, 0 };
+
+  masc_cache_overlapping(zone->cache, prefix, find_rival, &r);
+  *domain = r.domain;
+  return r.found;
+}
+
+bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool lower, MascNow now)
+{
+  const MascClaim *c = &record->claim;
+
+  return masc_own_is(zone, c, lower) && c->node != zone->config.node &&
+         (c->type == MASC_NEW_CLAIM || c->type == MASC_CLAIM_TO_EXPAND) &&
+         mal_time_add((MalTime)c->timestamp, c->holdtime) > now.wall &&
+         !masc_cache_withdrawn(zone->cache, record);
+}
+
+/* ---- ending ---------------------------------------------------------------------------------- */
+
+/* A WITHDRAW has the timestamp of what it withdraws (11.7), and so would take what we have in use
+   along where a renewal is withdrawn: that is left to expire, as 5.1 c allows. */
+static void withdraw_claim(MascZone *zone, const MascPend *pend, MascNow now)
+{
+  MascClaim claim = pend->claim;
+  uint64_t ticket = 0;
+
+  claim.type = MASC_WITHDRAW;
+  claim.lifetime = claim.holdtime = masc_seconds_to_wire(zone->config.params->waiting_period);
+  masc_originate(zone, &claim, pend->parent, true, &ticket, now);
+}
+
+void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now)
+{
+  MascPend p = *pend;
+
+  masc_pend_drop(zone, pend);
+  if (p.renews)
+    zone->owns->renew_at = MIN(zone->owns->renew_at, masc_own_after(now, masc_own_settle(zone)));
+  if (p.state == MASC_PEND_DELAYED || p.state == MASC_PEND_KEPT)
+    return;
+  if (!p.renews)
+    withdraw_claim(zone, &p, now);
+  MascRecord *record = record_of(zone, &p);
+  if (record != NULL)
+    masc_record_forget(zone, record);
+}
+
+static void lose(MascZone *zone, MascPend *pend, MascId domain, MascNow now)
+{
+  masc_note(zone, MASC_NOTE_COLLISION, pend->prefix, domain, 0);
+  masc_pend_cancel(zone, pend, now);
+  masc_own_plan_soon(zone, now);
+}
+
+/* ---- claiming (5.1 a and b) ------------------------------------------------------------------ */
+
+static bool grows(const MascPend *pend)
+{
+  return pend->from.address.family != MAL_FAMILY_NONE;
+}
+
+/* A claim about what is ours is newer than all that it replaces, whatever our clock did. */
+static uint32_t new_timestamp(const MascZone *zone, const MascPend *pend, MascNow now)
+{
+  uint32_t stamp = masc_time_to_wire(now.wall);
+  GArray *held = zone->owns->held[pend->lower];
+
+  for (guint i = 0; i < held->len; i++) {
+    const MascHeld *h = &g_array_index(held, MascHeld, i);
+    if (masc_prefix_meets(h->prefix, pend->prefix) && h->claim.timestamp >= stamp &&
+        h->claim.timestamp < UINT32_MAX)
+      stamp = h->claim.timestamp + 1;
+  }
+  return stamp;
+}
+
+/* Is it still what it was when it was wished for? */
+static bool still_possible(MascZone *zone, const MascPend *pend, MascNow now)
+{
+  GArray *held = zone->owns->held[pend->lower];
+  MascId rival;
+
+  if (pend->renews)
+    return masc_own_find(zone, pend->prefix, pend->lower) != NULL;
+  if (rival_uses(zone, pend->prefix, pend->lower, now, &rival))
+    return false;
+  for (guint i = 0; i < held->len; i++) {
+    MalPrefix p = g_array_index(held, MascHeld, i).prefix;
+    if (masc_prefix_meets(p, pend->prefix) &&
+        !(grows(pend) && masc_prefix_covers(pend->prefix, p)))
+      return false;
+  }
+  return !grows(pend) || masc_own_meeting(zone, pend->prefix, pend->lower) != NULL;
+}
+
+static bool make_claim(MascZone *zone, MascPend *pend, MascNow now)
+{
+  const MascParams *params = zone->config.params;
+  MalTime ground = masc_own_ground(zone, pend->prefix, pend->lower, false, now);
+  int64_t lifetime = pend->lifetime > 0 ? pend->lifetime : params->prefix_lifetime;
+  MascClaim claim = { .type = MASC_NEW_CLAIM, .role = pend->lower ? MASC_CHILD : MASC_INTERNAL };
+
+  if (ground == MAL_BEGINNING)
+    return false;
+  claim.timestamp = new_timestamp(zone, pend, now);
+  if (ground != MAL_FOREVER)
+    lifetime = MIN(lifetime, ground - (MalTime)claim.timestamp);
+  /* What would be over before it is won is not worth a claim. */
+  if (lifetime <= params->waiting_period)
+    return false;
+  if (pend->renews || grows(pend))
+    claim.type = MASC_CLAIM_TO_EXPAND;
+  claim.lifetime = masc_seconds_to_wire(lifetime);
+  claim.holdtime = masc_seconds_to_wire(params->waiting_period);
+  claim.domain = zone->config.domain;
+  claim.node = zone->config.node;
+  claim.prefix = pend->prefix;
+  pend->claim = claim;
+  return true;
+}
+
+/* Too early: nobody of that parent would hear it. */
+static bool wait_for_touch(MascZone *zone, MascPend *pend, MascNow now)
+{
+  if (pend->lower || zone->config.top ||
+      masc_own_touch_since(zone, pend->parent, false) != MASC_NEVER)
+    return false;
+  pend->due = masc_own_after(now, masc_own_settle(zone));
+  return true;
+}
+
+/* False: it is gone. */
+static bool run_delayed(MascZone *zone, MascPend *pend, MascNow now)
+{
+  uint64_t ticket = 0;
+
+  pend->parent = zone->config.domain;
+  if ((!pend->lower && !masc_parent_of(zone, pend->prefix, now, &pend->parent)) ||
+      !still_possible(zone, pend, now) || !make_claim(zone, pend, now)) {
+    if (!pend->renews)
+      masc_note(zone, MASC_NOTE_CANCELLED, pend->prefix, zone->config.domain, 0);
+    masc_pend_cancel(zone, pend, now);
+    masc_own_plan_soon(zone, now);
+    return false;
+  }
+  if (wait_for_touch(zone, pend, now))
+    return true;
+  pend->state = MASC_PEND_CLAIMING;
+  pend->claimed = now.mono;
+  pend->due = masc_own_after(now, zone->config.params->waiting_period);
+  masc_pend_keep(zone, pend, now);
+  masc_originate(zone, &pend->claim, pend->parent, true, &ticket, now);
+  masc_note(zone, MASC_NOTE_CLAIMED, pend->prefix, zone->config.domain, 0);
+  return true;
+}
+
+/* ---- winning (5.1 d) ------------------------------------------------------------------------- */
+
+static MascNote won_note(const MascPend *pend)
+{
+  return pend->renews ? MASC_NOTE_RENEWED : grows(pend) ? MASC_NOTE_GREW : MASC_NOTE_WON;
+}
+
+/* What we won is on the disk. False: it is gone from the list. */
+static bool announce(MascZone *zone, MascPend *pend, MascNow now)
+{
+  uint64_t ticket = 0;
+
+  masc_originate(zone, &pend->claim, pend->parent, true, &ticket, now);
+  masc_note(zone, won_note(pend), pend->prefix, zone->config.domain, 0);
+  zone->owns->denials = 0;
+  if (pend->hand)
+    masc_own_mark(zone, pend->prefix, pend->lower, now)->hand = true;
+  zone->owns->marks_changed = true;
+  zone->owns->renew_at = now.mono;
+  masc_own_dirty(zone);
+  masc_own_plan_soon(zone, now);
+  pend->state = MASC_PEND_KEPT;
+  pend->ticket = ticket;
+  pend->due = MASC_NEVER;
+  if (ticket != 0)
+    return true;
+  masc_pend_drop(zone, pend);
+  return false;
+}
+
+static bool keep_won(MascZone *zone, MascPend *pend, MascNow now)
+{
+  pend->state = MASC_PEND_KEEPING;
+  pend->due = MASC_NEVER;
+  pend->ticket = masc_pend_keep(zone, pend, now);
+  return pend->ticket != 0 || announce(zone, pend, now);
+}
+
+static bool win(MascZone *zone, MascPend *pend, MascNow now)
+{
+  MalTime ground = masc_own_ground(zone, pend->prefix, pend->lower, true, now);
+  MascClaim claim = pend->claim;
+  int64_t lifetime = claim.lifetime;
+  MascId rival = 0;
+
+  if (ground != MAL_FOREVER)
+    lifetime = MIN(lifetime, ground == MAL_BEGINNING ? 0 : ground - (MalTime)claim.timestamp);
+  if (rival_uses(zone, pend->prefix, pend->lower, now, &rival)) {
+    lose(zone, pend, rival, now);
+    return false;
+  }
+  if (mal_time_add((MalTime)claim.timestamp, lifetime) <= now.wall) {
+    masc_note(zone, MASC_NOTE_CANCELLED, pend->prefix, zone->config.domain, 0);
+    masc_pend_cancel(zone, pend, now);
+    masc_own_plan_soon(zone, now);
+    return false;
+  }
+  claim.type = MASC_PREFIX_IN_USE;
+  claim.lifetime = claim.holdtime = masc_seconds_to_wire(lifetime);
+  pend->claim = claim;
+  return keep_won(zone, pend, now);
+}
+
+/* Nobody who could object is in touch, or was long enough to tell us. A top-level domain goes on
+   after a second waiting period: no provider of its would ever come back. */
+static bool held_up(MascZone *zone, MascPend *pend, MascNow now)
+{
+  int64_t since = masc_own_touch_since(zone, pend->parent, pend->lower);
+  int64_t settle = masc_own_settle(zone) * MASC_SECOND;
+
+  if (since != MASC_NEVER && now.mono - settle >= since)
+    return false;
+  if (pend->lower)
+    return false;
+  if (zone->config.top && since == MASC_NEVER &&
+      now.mono >= pend->claimed + 2 * zone->config.params->waiting_period * MASC_SECOND)
+    return false;
+  if (pend->state != MASC_PEND_HELD_UP)
+    masc_note(zone, MASC_NOTE_HELD_UP, pend->prefix, pend->parent, 0);
+  pend->state = MASC_PEND_HELD_UP;
+  pend->due = since == MASC_NEVER ? now.mono + settle : since + settle;
+  return true;
+}
+
+static bool run_one(MascZone *zone, MascPend *pend, MascNow now)
+{
+  switch (pend->state) {
+  case MASC_PEND_DELAYED:
+    return run_delayed(zone, pend, now);
+  case MASC_PEND_CLAIMING:
+  case MASC_PEND_HELD_UP:
+    return held_up(zone, pend, now) || win(zone, pend, now);
+  case MASC_PEND_KEEPING:
+    return keep_won(zone, pend, now);
+  case MASC_PEND_KEPT:
+  default:
+    pend->due = MASC_NEVER;
+    return true;
+  }
+}
+
+void masc_pends_run(MascZone *zone, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = 0; i < pends->len;) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->due > now.mono || run_one(zone, p, now))
+      i++;
+    else
+      i = 0;
+  }
+}
+
+/* The disk failed: what was won stays unsaid, and is tried again. */
+static bool one_kept(MascZone *zone, MascPend *pend, uint64_t through, bool ok, MascNow now)
+{
+  if (!ok) {
+    if (pend->ticket != through)
+      return true;
+    pend->ticket = 0;
+    pend->due = pend->state == MASC_PEND_KEEPING ? masc_own_after(now, 10) : MASC_NEVER;
+    zone->owns->due = MIN(zone->owns->due, pend->due);
+    return true;
+  }
+  if (pend->ticket == 0 || pend->ticket > through)
+    return true;
+  pend->ticket = 0;
+  if (pend->state == MASC_PEND_KEEPING)
+    return announce(zone, pend, now);
+  if (pend->state != MASC_PEND_KEPT)
+    return true;
+  masc_pend_drop(zone, pend);
+  return false;
+}
+
+void masc_pends_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = 0; i < pends->len;)
+    if (one_kept(zone, &g_array_index(pends, MascPend, i), through, ok, now))
+      i++;
+    else
+      i = 0;
+}
+
+/* Restored ones: what was won is said again, what is claimed goes on waiting. */
+void masc_pends_start(MascZone *zone, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+  uint64_t ticket = 0;
+
+  for (guint i = 0; i < pends->len; i++) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (masc_pend_is_claim(p) && record_of(zone, p) == NULL)
+      masc_originate(zone, &p->claim, p->parent, true, &ticket, now);
+    if (p->state == MASC_PEND_DELAYED)
+      p->due = masc_own_draw(zone, now, zone->config.params->initiate_claim_delay);
+    else if (p->state == MASC_PEND_KEEPING)
+      p->due = now.mono;
+  }
+}
+
+/* ---- renewing (5.2) -------------------------------------------------------------------------- */
+
+typedef struct {
+  const MascZone *zone;
+  const MascHeld *held;
+  bool lower;
+  MascNow now;
+  bool found;
+} Renewal;
+
+static bool find_renewal(MascRecord *record, void *data)
+{
+  Renewal *r = data;
+
+  r->found = masc_own_peer_claims(r->zone, record, r->lower, r->now) &&
+             masc_prefix_covers(record->claim.prefix, r->held->prefix) &&
+             record->claim.timestamp > r->held->claim.timestamp;
+  return !r->found;
+}
+
+/* When it is time: earlier for who claimed it last, so that internal peers don't do it twice. */
+static MalTime renewal_time(const MascZone *zone, const MascHeld *held)
+{
+  const MascParams *params = zone->config.params;
+  MalTime own = mal_time_add((MalTime)held->claim.timestamp, params->renew_interval);
+
+  if (held->claim.node == zone->config.node)
+    return own;
+  MalTime others = mal_time_add(own, MAX(params->waiting_period, params->renew_interval));
+  MalTime last = mal_time_add(held->until, -2 * params->waiting_period);
+  return MAX(MIN(others, last), mal_time_add(own, 2 * params->initiate_claim_delay));
+}
+
+/* There is no ground that would make it last longer. */
+static void unrenewed(MascZone *zone, const MascHeld *held, bool lower, bool forever, MascNow now)
+{
+  const MascParams *params = zone->config.params;
+  MascMark *mark = masc_own_mark(zone, held->prefix, lower, now);
+  MalTime worry = mal_time_add(held->until, -params->waiting_period - params->renew_interval);
+
+  if (mark->ended || (!forever && now.wall < worry))
+    return;
+  mark->ended = true;
+  zone->owns->marks_changed = true;
+  masc_note(zone, MASC_NOTE_UNRENEWED, held->prefix, zone->config.domain, 0);
+}
+
+/* When to look again. */
+static int64_t renew_one(MascZone *zone, const MascHeld *held, bool lower, MascNow now)
+{
+  MalTime at = renewal_time(zone, held), ground;
+  int64_t later = masc_own_after(now, masc_own_settle(zone));
+  Renewal r = { zone, held, lower, now, false };
+  MascPend pend = { .lower = lower, .renews = true, .prefix = held->prefix };
+
+  if (held->claim.deprecated)
+    return MASC_NEVER;
+  if (at > now.wall)
+    return masc_own_mono(now, at);
+  if (masc_pend_meeting(zone, held->prefix, lower) != NULL)
+    return later;
+  masc_cache_each_of(zone->cache, zone->config.domain, find_renewal, &r);
+  if (r.found)
+    return later;
+  ground = masc_own_ground(zone, held->prefix, lower, false, now);
+  if (MIN(mal_time_add(now.wall, zone->config.params->prefix_lifetime), ground) <= held->until) {
+    unrenewed(zone, held, lower, ground == MAL_BEGINNING, now);
+    return later;
+  }
+  masc_own_mark(zone, held->prefix, lower, now)->ended = false;
+  pend.hand = false;
+  masc_pend_add(zone, &pend, now);
+  return later;
+}
+
+void masc_own_renew(MascZone *zone, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+
+  owns->renew_at = MASC_NEVER;
+  for (int lower = 0; lower < 2; lower++)
+    for (guint i = 0; i < owns->held[lower]->len; i++) {
+      const MascHeld *h = &g_array_index(owns->held[lower], MascHeld, i);
+      owns->renew_at = MIN(owns->renew_at, renew_one(zone, h, lower, now));
+    }
+}
+
+/* ---- rivals (5.1 c) -------------------------------------------------------------------------- */
+
+/* What of ours collides with RECORD: the losers go. A renewal is about what we use, and so loses
+   only to what is used. */
+void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+  const MascClaim claim = record->claim;
+  bool ours = claim.domain == zone->config.domain;
+
+  for (guint i = 0; i < pends->len;) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    bool loses;
+
+    i++;
+    if (p->lower != lower || !masc_prefix_meets(p->prefix, claim.prefix) ||
+        p->state == MASC_PEND_KEPT)
+      continue;
+    if (p->renews && !ours)
+      loses = claim.type == MASC_PREFIX_IN_USE;
+    else if (p->state == MASC_PEND_DELAYED)
+      loses = true;
+    else
+      loses = claim.type == MASC_PREFIX_IN_USE || masc_claim_compare(&p->claim, &claim) < 0;
+    if (loses)
+      lose(zone, p, claim.domain, now);
+    else if (!ours)
+      masc_clash_defend(zone, &p->claim, claim.domain, now);
+    i = loses ? 0 : i;
+  }
+}

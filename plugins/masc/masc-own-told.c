@@ -1,0 +1,299 @@
+/* What others say about our own domain: internal peers, parents, and whoever remembers what our
+   disk has lost (RFC 2909 11.2.4, 11.3.3, 11.4.4, 11.6.3, 11.7.3, 11.7.4, 14). */
+#include "masc-own.h"
+
+/* ---- whom to believe ------------------------------------------------------------------------- */
+
+static bool has_better(const MascZone *zone)
+{
+  for (guint i = 0; i < zone->peers->len; i++) {
+    MascRole role = g_array_index(zone->peers, MascPeer, i).role;
+    if (role == MASC_INTERNAL || role == MASC_CHILD)
+      return true;
+  }
+  return false;
+}
+
+/* Internal peers and parents (to whom we are a child); siblings and children only for want of
+   both. */
+static bool trusted(const MascZone *zone, const MascPeer *peer)
+{
+  return peer->role == MASC_INTERNAL || peer->role == MASC_CHILD || !has_better(zone);
+}
+
+static bool recovering(const MascZone *zone, MascNow now)
+{
+  return now.mono < zone->owns->recovering_until;
+}
+
+typedef struct {
+  const MascZone *zone;
+  const MascClaim *claim;
+  bool lower, known, stale, withdrawn;
+} Known;
+
+/* Do we know it, something newer in its place, or that it was withdrawn? */
+static bool find_known(MascRecord *record, void *data)
+{
+  Known *k = data;
+  const MascClaim *c = &record->claim;
+  bool used = c->type == MASC_PREFIX_IN_USE || c->type == MASC_PREFIX_MANAGED;
+
+  if (!masc_own_is(k->zone, c, k->lower))
+    return true;
+  if (c->type == MASC_WITHDRAW)
+    k->withdrawn = k->withdrawn || (c->timestamp >= k->claim->timestamp &&
+                                    masc_claim_covers(c, k->claim));
+  else if (masc_claim_about(c, k->claim))
+    k->known = true;
+  else if (used && masc_prefix_covers(c->prefix, k->claim->prefix) &&
+           c->timestamp >= k->claim->timestamp)
+    k->stale = true;
+  return true;
+}
+
+/* 14: we never lost our disk, so a claim under our own node's name is one that we gave up. */
+static void disown(MascZone *zone, const MascClaim *claim, MascNow now)
+{
+  MascClaim withdraw = *claim;
+  MascId parent = zone->config.domain;
+  uint64_t ticket = 0;
+
+  if (claim->role == MASC_INTERNAL && !masc_parent_of(zone, claim->prefix, now, &parent))
+    return;
+  withdraw.type = MASC_WITHDRAW;
+  withdraw.deprecated = false;
+  withdraw.holdtime = withdraw.lifetime = MAX(claim->lifetime, claim->holdtime);
+  masc_note(zone, MASC_NOTE_DISOWNED, claim->prefix, claim->domain, 0);
+  masc_originate(zone, &withdraw, parent, true, &ticket, now);
+}
+
+static bool told_of_our_node(MascZone *zone, const MascClaim *claim, const MascPeer *peer,
+                             bool used, const Known *known, MascNow now)
+{
+  if (recovering(zone, now) && used && trusted(zone, peer)) {
+    masc_note(zone, MASC_NOTE_RECOVERED, claim->prefix, peer->domain, 0);
+    return true;
+  }
+  /* A renewal or growth whose end we didn't see ends by itself; to withdraw it would take what we
+     use along. */
+  if (known->withdrawn || claim->type == MASC_CLAIM_TO_EXPAND ||
+      (!used && masc_own_meeting(zone, claim->prefix, known->lower) != NULL))
+    return false;
+  disown(zone, claim, now);
+  return false;
+}
+
+bool masc_own_told(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
+{
+  bool used = claim->type == MASC_PREFIX_IN_USE || claim->type == MASC_PREFIX_MANAGED;
+  bool lower = claim->role == MASC_CHILD;
+  Known k = { zone, claim, lower, false, false, false };
+
+  if (masc_claim_is_hint(claim))
+    return trusted(zone, peer);
+  masc_cache_each_of(zone->cache, zone->config.domain, find_known, &k);
+  if (k.known && !used)
+    return false;
+  if (k.stale)
+    return false;
+  if (claim->node == zone->config.node && !k.known)
+    return told_of_our_node(zone, claim, peer, used, &k, now);
+  if (claim->node == zone->config.node) {
+    /* What an internal peer calls PREFIX_MANAGED is our PREFIX_IN_USE; but of a renewal of ours
+       only we know how it ended, and an internal peer may have deprecated or split what is ours. */
+    return peer->role == MASC_INTERNAL || recovering(zone, now);
+  }
+  if (!trusted(zone, peer))
+    return false;
+  if (used && recovering(zone, now) && !k.known)
+    masc_note(zone, MASC_NOTE_RECOVERED, claim->prefix, peer->domain, 0);
+  return true;
+}
+
+/* ---- what internal peers claim --------------------------------------------------------------- */
+
+void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now)
+{
+  bool lower = record->claim.role == MASC_CHILD;
+  bool used = record->claim.type == MASC_PREFIX_IN_USE || record->claim.type == MASC_PREFIX_MANAGED;
+  MascRecord copy = *record;
+
+  if (used)
+    copy.claim.type = MASC_PREFIX_IN_USE;
+  if (!zone->started || masc_claim_is_hint(&record->claim))
+    return;
+  if (used || copy.claim.node != zone->config.node)
+    masc_own_collide(zone, &copy, lower, now);
+  /* 5.1 a: the plan that is made anew counts it. */
+  masc_pend_forget_delayed(zone, lower, now);
+  if (used) {
+    zone->owns->renew_at = MIN(zone->owns->renew_at, masc_own_after(now, 1));
+    masc_own_dirty(zone);
+  }
+}
+
+/* ---- denied (11.3.3) ------------------------------------------------------------------------- */
+
+#define MASC_DENIALS_MAX 3
+
+static void avoid(MascZone *zone, MalPrefix prefix, MascNow now)
+{
+  MascAvoid a = { prefix, masc_own_after(now, zone->config.params->waiting_period) };
+
+  g_array_append_val(zone->owns->avoid, a);
+}
+
+/* The parent says how long it may last; else that it is not to be at all. */
+static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim *denial, MascNow now)
+{
+  MascPend again = { .lower = denied->lower,
+                     .hand = denied->hand,
+                     .renews = denied->renews,
+                     .tries = denied->tries + 1,
+                     .prefix = denied->prefix,
+                     .from = denied->from,
+                     .lifetime = denial->lifetime };
+  bool shorter = denial->lifetime < denied->claim.lifetime &&
+                 denial->lifetime > zone->config.params->waiting_period;
+
+  if (shorter && denied->tries < MASC_DENIALS_MAX) {
+    masc_pend_add(zone, &again, now);
+    return;
+  }
+  avoid(zone, denied->prefix, now);
+  zone->owns->denials++;
+  if (zone->owns->denials <= MASC_DENIALS_MAX)
+    masc_own_plan_soon(zone, now);
+}
+
+bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = 0; i < pends->len; i++) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT ||
+        !masc_claim_about(&p->claim, denial))
+      continue;
+    MascPend was = *p;
+    masc_note(zone, MASC_NOTE_DENIED, p->prefix, denial->domain, denial->lifetime);
+    masc_pend_cancel(zone, p, now);
+    claim_again(zone, &was, denial, now);
+    return true;
+  }
+  return false;
+}
+
+/* ---- withdrawn (11.7.3) ---------------------------------------------------------------------- */
+
+typedef struct {
+  const MascZone *zone;
+  const MascClaim *withdraw;
+  bool found;
+} Withdrawn;
+
+static bool find_withdrawn(MascRecord *record, void *data)
+{
+  Withdrawn *w = data;
+  const MascClaim *c = &record->claim;
+
+  w->found = c->type != MASC_WITHDRAW && c->type != MASC_CLAIM_DENIED &&
+             (masc_claims_overlap(c, w->withdraw) || masc_claim_about(c, w->withdraw));
+  return !w->found;
+}
+
+bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
+                        MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+  Withdrawn w = { zone, withdraw, false };
+
+  if (!trusted(zone, peer))
+    return false;
+  masc_cache_each_of(zone->cache, zone->config.domain, find_withdrawn, &w);
+  for (guint i = 0; i < pends->len; i++) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT ||
+        !masc_claim_about(&p->claim, withdraw))
+      continue;
+    masc_note(zone, MASC_NOTE_CANCELLED, p->prefix, withdraw->domain, 0);
+    masc_pend_drop(zone, p);
+    w.found = true;
+    break;
+  }
+  if (!w.found)
+    return false;
+  masc_own_dirty(zone);
+  masc_own_plan_soon(zone, now);
+  return true;
+}
+
+/* ---- parents --------------------------------------------------------------------------------- */
+
+typedef struct {
+  const MascZone *zone;
+  MalPrefix prefix;
+  bool lower;
+  MascNow now;
+  GArray *found;          /* MascRecord, copies */
+} Cut;
+
+static bool find_cut(MascRecord *record, void *data)
+{
+  Cut *c = data;
+
+  if (masc_own_in_use(c->zone, &record->claim, c->lower, c->now) &&
+      masc_prefix_meets(record->claim.prefix, c->prefix) &&
+      !masc_cache_withdrawn(c->zone->cache, record))
+    g_array_append_val(c->found, *record);
+  return true;
+}
+
+/* 11.7.4, for one of our PREFIX_IN_USE: Holdtime so that neither comes back before the other. */
+static void cut(MascZone *zone, const MascRecord *record, const MascClaim *by, MascNow now)
+{
+  MascClaim claim = record->claim;
+  MalTime end = MAX(masc_claim_free_at(&record->claim), masc_claim_forget_at(by, 0));
+  uint64_t ticket = 0;
+
+  claim.type = MASC_WITHDRAW;
+  claim.deprecated = false;
+  if (by->prefix.length > claim.prefix.length)
+    claim.prefix = by->prefix;
+  claim.lifetime = claim.holdtime = masc_seconds_to_wire(end - (MalTime)claim.timestamp);
+  if (masc_cache_same(zone->cache, &claim) != NULL)
+    return;
+  masc_note(zone, MASC_NOTE_PARENT_WITHDREW, claim.prefix, by->domain, 0);
+  masc_originate(zone, &claim, record->parent, false, &ticket, now);
+  masc_own_spread_later(zone, &claim, ticket);
+}
+
+static void cut_arena(MascZone *zone, const MascClaim *by, bool lower, MascNow now)
+{
+  g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
+  Cut c = { zone, by->prefix, lower, now, found };
+
+  masc_cache_each_of(zone->cache, zone->config.domain, find_cut, &c);
+  for (guint i = 0; i < found->len; i++)
+    cut(zone, &g_array_index(found, MascRecord, i), by, now);
+}
+
+void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+
+  if (!zone->started)
+    return;
+  owns->renew_at = MIN(owns->renew_at, now.mono + 1);
+  masc_own_plan_soon(zone, now);
+  masc_own_dirty(zone);
+  if (withdraw == NULL)
+    return;
+  for (MascPend *p; (p = masc_pend_meeting(zone, withdraw->prefix, false)) != NULL;)
+    masc_pend_cancel(zone, p, now);
+  for (MascPend *p; (p = masc_pend_meeting(zone, withdraw->prefix, true)) != NULL;)
+    masc_pend_cancel(zone, p, now);
+  cut_arena(zone, withdraw, false, now);
+  cut_arena(zone, withdraw, true, now);
+}

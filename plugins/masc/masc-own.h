@@ -1,0 +1,242 @@
+/* Our own claims (RFC 2909 sections 5, 12, 14), inside of a zone: what we hold, what we are
+   claiming, what of it is told to the routes and to the MAASs.
+
+   What we hold is never written down twice. It follows from the claims of our own domain in the
+   cache: at each address the newest PREFIX_IN_USE of ours that no WITHDRAW has taken there counts,
+   of equally old ones the longest prefix. masc_own_refresh() derives that and tells the differences
+   to whom they concern; everybody else changes records of the cache and calls masc_own_dirty(). */
+#ifndef MASC_OWN_H
+#define MASC_OWN_H
+
+#include "masc-holes.h"
+#include "masc-zone-private.h"
+
+G_BEGIN_DECLS
+
+#define MASC_UPPER 0
+#define MASC_LOWER 1
+
+/* A prefix that is ours: all or a part of what one PREFIX_IN_USE of our domain is about. */
+typedef struct {
+  MalPrefix prefix;
+  MascClaim claim;        /* its type as PREFIX_IN_USE, whatever an internal peer called it */
+  MascId parent;
+  MalTime until;
+} MascHeld;
+
+typedef enum {
+  MASC_PEND_DELAYED,      /* 5.1 a: nobody was told yet */
+  MASC_PEND_CLAIMING,     /* 5.1 b: its Claim-Timer runs */
+  MASC_PEND_HELD_UP,      /* it is over, but nobody of that parent can have objected */
+  MASC_PEND_KEEPING,      /* won; is being written */
+  MASC_PEND_KEPT,         /* announced; the row waits until the cache's own is durable */
+} MascPendState;
+
+typedef struct {
+  uint32_t id;
+  MascPendState state;
+  bool lower, hand, renews;
+  unsigned tries;         /* claimed again after a denial (11.3.3) so often */
+  MalPrefix prefix;
+  MalPrefix from;         /* growth: what is ours meanwhile; else length 0 and no family */
+  int64_t lifetime;       /* asked for; 0: the usual one */
+  MascClaim claim;        /* CLAIMING on: as it was sent; KEEPING on: the PREFIX_IN_USE */
+  MascId parent;
+  int64_t due;            /* monotonic */
+  int64_t claimed;        /* monotonic; when it was first sent */
+  uint64_t ticket;
+} MascPend;
+
+/* What is known of a holding beyond its claim. */
+typedef struct {
+  MalPrefix prefix;
+  bool lower;
+  bool hand;              /* claimed by hand: never given back by itself */
+  bool ended;             /* the operator knows that it is not renewed */
+  MalTime since;
+} MascMark;
+
+/* 12.4: PREFIX is used by DOMAIN and by us. */
+typedef struct {
+  MalPrefix prefix;
+  bool lower;
+  MascId domain;
+  bool withheld;          /* manual: nobody has decided yet */
+  bool keep;              /* decided by hand: we go on */
+  bool won;
+} MascClash;
+
+/* A claim in the cache that is spread when TICKET is durable. */
+typedef struct {
+  MascClaim claim;
+  uint64_t ticket;
+} MascLater;
+
+/* Since when a node of PARENT is in touch. */
+typedef struct {
+  MascId parent;
+  int64_t since;
+} MascTouch;
+
+/* When DOMAIN was last answered with our claim of PREFIX. */
+typedef struct {
+  MalPrefix prefix;
+  MascId domain;
+  int64_t at;
+} MascDefended;
+
+/* A prefix that a parent denied us, until when it is not tried again. */
+typedef struct {
+  MalPrefix prefix;
+  int64_t until;          /* monotonic */
+} MascAvoid;
+
+/* What the routes or the MAASs were told. */
+typedef struct {
+  MalPrefix prefix;
+  MalTime until;
+  bool deprecated;
+} MascShown;
+
+typedef size_t (*MascPlanner)(MascForecast *forecast, const MascPlanView *view, MascRandom random,
+                              void *user, MascWish *wishes, size_t most, MalTime *next);
+
+struct MascOwns {
+  GArray *held[2];        /* MascHeld, sorted, disjoint */
+  GArray *pends;          /* MascPend */
+  GArray *marks;          /* MascMark */
+  GArray *clashes;        /* MascClash */
+  GArray *routes;         /* MascShown: what `managed` told */
+  GArray *shown;          /* MascShown: what `local` told */
+  GArray *later;          /* what is spread once it is durable */
+  GArray *defended;       /* who was answered when */
+  GArray *avoid;          /* prefixes that a parent denied */
+  GArray *touch;          /* since when each parent domain is in touch */
+  MascForecast *uses;     /* what the MAASs of the domain ask for */
+  MascForecast *children; /* what children claim */
+  MascPlanner planner;
+  uint32_t next_id;
+  uint64_t seen;          /* the newest of our records that was ours at the last refresh */
+  bool leaf, dirty, asked;
+  bool marks_changed;
+  int64_t due;            /* monotonic */
+  int64_t plan_at, renew_at, end_at;
+  int64_t recovering_until;
+  int64_t hinted_at;
+  unsigned hinted;        /* the length of the last hint; 0: none */
+  unsigned denials;       /* in a row */
+  uint64_t waiting;
+  MalTime waiting_until;
+  uint64_t short_of;      /* addresses that local use couldn't claim of what we hold */
+  uint64_t claimed_below; /* by children, when the plan was made last */
+  bool counted;           /* that was since the start */
+};
+
+/* ---- masc-own.c: life ------------------------------------------------------------------------ */
+
+/* Something of ours changed: all that follows is done by the next run, at this same instant. */
+void masc_own_dirty(MascZone *zone);
+void masc_own_plan_soon(MascZone *zone, MascNow now);
+/* Spreads CLAIM, which is in the cache, once TICKET is durable; at once for 0. */
+void masc_own_spread_later(MascZone *zone, const MascClaim *claim, uint64_t ticket);
+/* Monotonic, for a wall clock instant; MASC_NEVER for MAL_FOREVER. */
+int64_t masc_own_mono(MascNow now, MalTime at);
+/* SECONDS of monotonic time, in a way that doesn't overflow. */
+int64_t masc_own_after(MascNow now, int64_t seconds);
+/* How long a parent has to be in touch for its update exchange to be over, in seconds. */
+int64_t masc_own_settle(const MascZone *zone);
+/* Since when a node of that parent domain is in touch; MASC_NEVER: none is. */
+int64_t masc_own_touch_since(const MascZone *zone, MascId parent, bool lower);
+int64_t masc_own_draw(MascZone *zone, MascNow now, int64_t seconds);
+
+/* ---- masc-own-held.c: what is ours ----------------------------------------------------------- */
+
+/* A record of our own domain, and one that says that something is in use. */
+bool masc_own_is(const MascZone *zone, const MascClaim *claim, bool lower);
+bool masc_own_in_use(const MascZone *zone, const MascClaim *claim, bool lower, MascNow now);
+/* Derives what is held. The caller frees with g_array_unref. */
+GArray *masc_own_derive(const MascZone *zone, bool lower, MascNow now);
+/* Appends PREFIX without what of it is in TAKEN (disjoint MalPrefix). */
+void masc_prefix_minus(MalPrefix prefix, const MalPrefix *taken, size_t n, GArray *out);
+const MascHeld *masc_own_find(const MascZone *zone, MalPrefix prefix, bool lower);
+/* The one that covers PREFIX. */
+const MascHeld *masc_own_covering(const MascZone *zone, MalPrefix prefix, bool lower);
+/* Any that shares addresses with it. */
+const MascHeld *masc_own_meeting(const MascZone *zone, MalPrefix prefix, bool lower);
+/* The mark of a held prefix, made where there is none; valid until the next one is made. */
+MascMark *masc_own_mark(MascZone *zone, MalPrefix prefix, bool lower, MascNow now);
+void masc_own_refresh(MascZone *zone, MascNow now);
+/* What is given up or deprecated is an aligned part of HELD: the rest gets a PREFIX_IN_USE of its
+   own, as old as HELD's. */
+void masc_own_split(MascZone *zone, const MascHeld *held, MalPrefix part, MascNow now);
+/* A WITHDRAW of PREFIX, a part of HELD, that counts until LAST. */
+void masc_own_withdraw(MascZone *zone, const MascHeld *held, MalPrefix prefix, MalTime last,
+                       MascNow now);
+/* 5.4. False: a part of no holding, or in use. */
+bool masc_own_give(MascZone *zone, MalPrefix prefix, bool lower, MascNow now);
+bool masc_own_used(const MascZone *zone, MalPrefix prefix, bool lower);
+bool masc_own_drain(MascZone *zone, MalPrefix prefix, bool lower, bool on, MascNow now);
+
+/* ---- masc-own-claim.c: what we claim --------------------------------------------------------- */
+
+MascPend *masc_pend_add(MascZone *zone, const MascPend *pend, MascNow now);
+/* Out of the list and the store. */
+void masc_pend_drop(MascZone *zone, MascPend *pend);
+/* It lost, was denied, or nobody needs it: others are told where that frees anything. */
+void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now);
+/* All that only wait to be sent. */
+void masc_pend_forget_delayed(MascZone *zone, bool lower, MascNow now);
+bool masc_pend_is_claim(const MascPend *pend);    /* others know of it, and it isn't won */
+MascPend *masc_pend_meeting(const MascZone *zone, MalPrefix prefix, bool lower);
+/* 5.1 c: RECORD beside our claims. */
+void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, MascNow now);
+void masc_pends_run(MascZone *zone, MascNow now);
+void masc_pends_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
+void masc_pends_start(MascZone *zone, MascNow now);
+/* 5.2: claims again what has to be. */
+void masc_own_renew(MascZone *zone, MascNow now);
+/* Until when at the longest something in PREFIX could be ours; MAL_BEGINNING: there is no ground
+   for it. DEPRECATED: also in what is deprecated. */
+MalTime masc_own_ground(const MascZone *zone, MalPrefix prefix, bool lower, bool deprecated,
+                        MascNow now);
+/* A claim of our domain that an internal peer waits with: NEW_CLAIM or CLAIM_TO_EXPAND. */
+bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool lower, MascNow now);
+
+/* ---- masc-own-plan.c ------------------------------------------------------------------------- */
+
+void masc_own_plan(MascZone *zone, MascNow now);
+/* Spans and prefixes that children, and we as one, claim of what we hold. */
+GArray *masc_own_children_uses(const MascZone *zone, MascNow now);      /* MascUse */
+
+/* ---- masc-own-store.c ------------------------------------------------------------------------ */
+
+uint64_t masc_pend_keep(MascZone *zone, const MascPend *pend, MascNow now);
+void masc_pend_unkeep(MascZone *zone, const MascPend *pend);
+void masc_marks_keep(MascZone *zone, MascNow now);
+void masc_forecasts_keep(MascZone *zone);
+
+/* ---- masc-local.c: the routes and the MAASs -------------------------------------------------- */
+
+void masc_local_publish(MascZone *zone, MascNow now);
+/* 12.2; true where it changed. */
+bool masc_local_leaf(MascZone *zone, MascNow now);
+
+/* ---- masc-clash.c ---------------------------------------------------------------------------- */
+
+/* 12.4: what we hold beside what a rival uses. RETURNS: a WITHDRAW of ours is over; we lose to
+   whoever is there. True where something was withdrawn. */
+bool masc_clash_check(MascZone *zone, const MascHeld *held, bool lower, bool returns, MascNow now);
+void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now);
+/* Clashes that are over. */
+void masc_clash_tidy(MascZone *zone, MascNow now);
+/* Something of PREFIX is withheld from use. */
+bool masc_clash_withheld(const MascZone *zone, MalPrefix prefix, bool lower);
+/* What is withheld, disjoint: MalPrefix. The caller frees with g_array_unref. */
+GArray *masc_clash_spots(const MascZone *zone, bool lower);
+/* 11.7.3: a WITHDRAW of ours that settled a clash inside of PREFIX, and ends before LAST. */
+bool masc_clash_passing(const MascZone *zone, MalPrefix prefix, bool lower, MalTime last);
+/* Answers a rival's claim of what is ours with ours, but not too often. */
+void masc_clash_defend(MascZone *zone, const MascClaim *ours, MascId rival, MascNow now);
+
+G_END_DECLS
+#endif
