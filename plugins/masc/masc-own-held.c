@@ -471,11 +471,11 @@ bool masc_own_give(MascZone *zone, MalPrefix prefix, bool lower, MascNow now)
   if (held == NULL || masc_own_used(zone, prefix, lower))
     return false;
   MascHeld whole = *held;
-  for (MascPend *p; (p = masc_pend_meeting(zone, prefix, lower)) != NULL;)
-    masc_pend_cancel(zone, p, now);
   if (!masc_prefix_equal(whole.prefix, prefix))
     masc_own_split(zone, &whole, prefix, now);
   masc_own_withdraw(zone, &whole, prefix, whole.until, now);
+  for (MascPend *p; (p = masc_pend_meeting(zone, prefix, lower)) != NULL;)
+    masc_pend_cancel(zone, p, now);
   masc_note(zone, MASC_NOTE_GIVEN_BACK, prefix, zone->config.domain, 0);
   return true;
 }
