@@ -145,7 +145,8 @@ static void avoid(MascZone *zone, MalPrefix prefix, MascNow now)
 }
 
 /* The parent says how long it may last; else that it is not to be at all. */
-static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim *denial, MascNow now)
+static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim *denial,
+                        MascNow now)
 {
   MascPend again = { .lower = denied->lower,
                      .hand = denied->hand,
