@@ -457,6 +457,8 @@ void mal_ctl_view(const MalCtlTerm *term, const char *method, json_object *resul
     view_stats(term, result);
   else if (strcmp(method, "space.map") == 0)
     mal_ctl_map_draw(term, result);
+  else if (json_object_is_type(mal_ctl_member(result, "tree"), json_type_array))
+    mal_ctl_tree_draw(term, result);
   else if (mal_ctl_text(result, "lease") && g_str_has_prefix(method, "lease."))
     view_lease(term, result);
   else if (mal_ctl_member(result, "ok") || mal_ctl_member(result, "reloaded"))

@@ -8,7 +8,8 @@
    ctl-direct.c  no daemon: a core of our own in this process, as a client on the network
    ctl-show.c    the terminal: safe text, times, tables
    ctl-views.c   what people see of an answer
-   ctl-map.c     a scope's occupancy, drawn */
+   ctl-map.c     a scope's occupancy, drawn
+   ctl-tree.c    an answer that is a tree, drawn */
 #ifndef MAL_CTL_H
 #define MAL_CTL_H
 
@@ -78,6 +79,8 @@ void mal_ctl_view_method(const MalCtlTerm *term, json_object *method);
 unsigned mal_ctl_map_cells(const MalCtlTerm *term, uint64_t total);
 /* The answer of space.map. */
 void mal_ctl_map_draw(const MalCtlTerm *term, json_object *map);
+/* RESULT has a list "tree" of nodes: {"text": ..., "branches": [nodes]}. */
+void mal_ctl_tree_draw(const MalCtlTerm *term, json_object *result);
 
 /* ---- json ------------------------------------------------------------------------------------ */
 

@@ -86,6 +86,7 @@ core_sources += core/ctl-main.c
 core_sources += core/ctl-map.c
 core_sources += core/ctl-rpc.c
 core_sources += core/ctl-show.c
+core_sources += core/ctl-tree.c
 core_sources += core/ctl-views.c
 core_sources += core/daemon.c
 core_sources += core/derive.c

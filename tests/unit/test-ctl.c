@@ -318,6 +318,23 @@ static void draw_view(const MalCtlTerm *term, void *data)
     mal_ctl_view(term, v->method, v->answer);
 }
 
+Test(ctl_views, a_tree_is_drawn_whoever_answers_with_one)
+{
+  View v = { "other.tree",
+             json_tokener_parse("{\"tree\":[{\"text\":\"root\",\"branches\":["
+                                "{\"text\":\"a\",\"branches\":[{\"text\":\"a1\"},"
+                                "{\"text\":\"a2\"}]},"
+                                "{\"text\":\"b\\u001b[2J\",\"branches\":[{\"text\":\"b1\"}]},"
+                                "{\"branches\":7},3]},{\"text\":\"two\"}],\"truncated\":true}") };
+  g_autofree char *lines = printed(0, 0, true, draw_view, &v);
+  g_autofree char *ascii = printed(0, 0, false, draw_view, &v);
+  cr_expect_str_eq(lines, "root\n├─ a\n│  ├─ a1\n│  └─ a2\n├─ b?[2J\n│  └─ b1\n├─ ?\n└─ ?\ntwo\n"
+                          "(there is more than is shown)\n");
+  cr_expect_str_eq(ascii, "root\n|- a\n|  |- a1\n|  `- a2\n|- b?[2J\n|  `- b1\n|- ?\n`- ?\ntwo\n"
+                          "(there is more than is shown)\n");
+  json_object_put(v.answer);
+}
+
 /* Whatever a daemon of another version answers, something is shown, and safely. */
 Test(ctl_views, answers_of_any_shape)
 {
