@@ -302,6 +302,8 @@ masc_test_libs = plugins/masc/libmasc.la $(LDADD)
 unit_tests += tests/unit/test-masc-compare
 tests_unit_test_masc_compare_SOURCES = tests/unit/test-masc-compare.c $(masc_packets)
 tests_unit_test_masc_compare_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-config
+tests_unit_test_masc_config_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-golden
 tests_unit_test_masc_golden_SOURCES = tests/unit/test-masc-golden.c $(masc_packets) \
   tests/support/pcap.c tests/support/pcap.h

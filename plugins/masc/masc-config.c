@@ -121,9 +121,6 @@ static bool read_identity(MascReading *r, GError **error)
 static bool add_scope(MascReading *r, const MalScope *scope, GError **error)
 {
   GPtrArray *scopes = r->out->scopes;
-  for (guint i = 0; i < scopes->len; i++)
-    if (strcmp(g_ptr_array_index(scopes, i), scope->id) == 0)
-      return masc_settings_refuse(r->s, "scopes", error, "%s is named twice", scope->id);
   if (scopes->len == MASC_SCOPES_MAX)
     return masc_settings_refuse(r->s, "scopes", error, "more than %d scopes", MASC_SCOPES_MAX);
   g_ptr_array_add(scopes, g_strdup(scope->id));

@@ -106,7 +106,7 @@
   X(CLOSED, "connection-closed", PEER, DEBUG, "A connection to a peer is gone.",                   \
     "the connection is gone")                                                                      \
   X(BACKOFF, "backoff", PEER, INFO,                                                                \
-    "After an error a session waits before it tries again (10.1).", "waits after an error")         \
+    "After an error a session waits before it tries again (10.1).", "waits after an error")        \
   X(SLOW, "slow", PEER, WARNING, "A peer does not read what it is sent.", "does not read")         \
   X(UNSENDABLE, "unsendable", OPERATOR, ERROR,                                                     \
     "A claim could not be written to a peer: an identifier is too long for its address family.",   \
