@@ -25,6 +25,7 @@ typedef struct {
   const char *filter;                     /* NULL: none */
   unsigned preference;
   unsigned most;                          /* routes */
+  bool aggregate;                         /* as few prefixes as say the same */
 } BirdForm;
 
 typedef struct {
@@ -33,7 +34,9 @@ typedef struct {
   size_t other;               /* of one that isn't */
 } BirdCount;
 
-/* The caller frees. ROUTES may be NULL: none. The same prefix from two sources is one route. */
+/* The caller frees. ROUTES may be NULL: none. The same prefix from two sources is one route; with
+   aggregation, so are two halves of a prefix, and none stands inside another (RFC 2909 section 1,
+   "CIDR-like aggregation"). */
 char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count);
 
 /* Is NAME one that BIRD takes for a table, protocol or filter? */

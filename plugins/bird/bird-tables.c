@@ -43,6 +43,9 @@ static const MalConfKey keys[] = {
     .fallback = "1000",
     .help = "So many prefixes are exported at most, in the order of their addresses; the rest is "
             "left out and reported." },
+  { .key = "aggregate", .type = MAL_CONF_BOOL, .fallback = "no",
+    .help = "Whether two halves of a prefix are exported as one, and none that lies inside another "
+            "(RFC 2909 section 1: CIDR-like aggregation)." },
   { .key = "delay", .type = MAL_CONF_DURATION, .min = 0, .max = 3600, .fallback = "1",
     .help = "How long changes gather before the file is written." },
   { .key = "interval", .type = MAL_CONF_DURATION, .min = 0, .max = 86400, .fallback = "10",
@@ -151,7 +154,8 @@ BirdConfig bird_config_from(const MalConfSection *s)
               .via = { mal_conf_address(s, "via-ipv4"), mal_conf_address(s, "via-ipv6") },
               .filter = said(s, "import-filter"),
               .preference = (unsigned)mal_conf_integer(s, "preference"),
-              .most = (unsigned)mal_conf_integer(s, "maximum-routes") },
+              .most = (unsigned)mal_conf_integer(s, "maximum-routes"),
+              .aggregate = mal_conf_bool(s, "aggregate") },
     .times = { us(s, "delay"), us(s, "interval"), us(s, "patience"), us(s, "retry"),
                us(s, "retry-most") },
   };

@@ -3,13 +3,14 @@
 by BGP: what the domain has is in the tables of both, and what it has no more is in neither."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
 import time
 import unittest
 
-from harness import Daemon, die_with_parent, temporary_folder, wait_until
+from harness import PLUGINS, SOURCE, Daemon, die_with_parent, program, temporary_folder, wait_until
 from netns import Namespace, link, main
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -260,6 +261,21 @@ class TestBird(unittest.TestCase):
         self.in_step(2)
         self.assertEqual(self.daemon.rpc("stats.get")["bird"]["asked"], asked + 1)
         self.assertEqual(self.bird.routes("gtab4"), FOUR)
+
+    def test_the_manual(self):
+        """doc/bird.md: BIRD takes its bird.conf, mallocd takes its mallocd.conf."""
+        text = (SOURCE / "doc" / "bird.md").read_text()
+        self.bird.configure(re.search(r"```bird\n(.*?)```", text, re.DOTALL)[1])
+        done = subprocess.run([BIRD, "-p", "-c", str(self.bird.config)], capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        block = re.search(r"^    \[daemon\]\n(?:(?:    .*)?\n)+", text, re.MULTILINE)[0]
+        config = self.folder / "mallocd.conf"
+        config.write_text(re.sub(r"^    ", "", block, flags=re.MULTILINE))
+        done = subprocess.run([program("mallocd"), "--check", "-c", str(config)], text=True,
+                              capture_output=True, env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("import-filter", config.read_text())
 
     def test_routes_of_ip_tables_are_ignored_by_bird_2(self):
         """What doc/bird.md says about it; a BIRD that takes them has them."""

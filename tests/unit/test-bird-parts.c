@@ -87,6 +87,40 @@ Test(bird_file, via_an_address)
              (BirdCount){ 1, 0, 3 });
 }
 
+Test(bird_file, aggregation)
+{
+  static const struct {
+    const char *routes, *want;
+  } table[] = {
+    { "239.0.0.0/9 239.128.0.0/9", "239.0.0.0/8" },
+    { "239.128.0.0/9 239.127.0.0/16", "239.127.0.0/16 239.128.0.0/9" },
+    { "239.1.0.0/16 239.2.0.0/16", "239.1.0.0/16 239.2.0.0/16" },
+    { "239.2.0.0/16 239.3.0.0/16", "239.2.0.0/15" },
+    { "239.2.0.0/16 239.3.0.0/17 239.3.128.0/18 239.3.192.0/18", "239.2.0.0/15" },
+    { "239.2.0.0/15 239.2.7.0/24 239.3.0.0/16 239.4.0.0/16", "239.2.0.0/15 239.4.0.0/16" },
+    { "239.2.0.0/32 239.2.0.1/32 239.2.0.2/31 239.2.0.4/32", "239.2.0.0/30 239.2.0.4/32" },
+    { "224.0.0.0/5 232.0.0.0/5", "224.0.0.0/4" },
+    { "239.2.0.0/16 239.2.0.0/17", "239.2.0.0/16" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+    BirdForm form = flow;
+    MalRoutes *routes = mal_routes_new();
+    g_auto(GStrv) words = g_strsplit(table[i].routes, " ", -1);
+    g_auto(GStrv) want = g_strsplit(table[i].want, " ", -1);
+    BirdCount count;
+    form.aggregate = true;
+    for (size_t k = 0; words[k]; k++)
+      add(routes, words[k], "masc");
+    g_autofree char *file = bird_file(&form, routes, &count);
+    cr_expect_eq(count.routes, g_strv_length(want), "%zu: %s", i, file);
+    for (size_t k = 0; want[k]; k++) {
+      g_autofree char *rule = g_strdup_printf("{ dst %s; };\n", want[k]);
+      cr_expect(strstr(file, rule), "%s: %s", want[k], file);
+    }
+    mal_routes_free(routes);
+  }
+}
+
 Test(bird_file, without_routes_the_protocols_are_there)
 {
   BirdForm nothing = { 0 };
