@@ -103,7 +103,8 @@ static void on_accepted(Bird *b)
   run(b, BIRD_ACCEPTED);
 }
 
-/* TEXT begins with FILE:LINE:COLUMN. The folder may be said in another way than ours. */
+/* TEXT begins with FILE:LINE:COLUMN. The folder may be said in another way than ours; the name is
+   not that of BIRD's own file, which the check has seen to. */
 static bool is_our_file(const Bird *b, const char *text)
 {
   g_autofree char *path = g_strndup(text, strcspn(text, ":"));

@@ -9,10 +9,11 @@
 /* ---- [bird] ---------------------------------------------------------------------------------- */
 
 static const MalConfKey keys[] = {
-  { .key = "file", .type = MAL_CONF_PATH, .fallback = MAL_RUN_DIR "/bird.conf",
-    .help = "The file that is written and that bird.conf includes, best as include "
-            "\"" MAL_RUN_DIR "/bird.con[f]\"; since a pattern may match nothing, BIRD then starts "
-            "where mallocd doesn't run. BIRD's user must be able to read it." },
+  { .key = "file", .type = MAL_CONF_PATH, .fallback = MAL_RUN_DIR "/groups.conf",
+    .help = "The file that is written and that bird.conf includes, best with a pattern that "
+            "matches nothing where its folder isn't there, such as include "
+            "\"/run/malloc[d]/groups.conf\": then BIRD starts where mallocd doesn't run. BIRD's "
+            "user must be able to read it." },
   { .key = "socket", .type = MAL_CONF_PATH, .fallback = "/run/bird/bird.ctl",
     .help = "BIRD's control socket, to which mallocd's user must be able to write (on Debian: "
             "whose group it must be in)." },
@@ -120,6 +121,9 @@ bool bird_config_check(const MalConfSection *s, GError **error)
     return refuse(s, "table-ipv4", "nothing is exported with both tables empty", error);
   if (!g_path_is_absolute(c.file))
     return refuse(s, "file", "an absolute path is needed, since BIRD has another folder", error);
+  if (g_str_has_suffix(c.file, "/bird.conf"))
+    return refuse(s, "file", "another name is needed, since BIRD's own configuration is called so",
+                  error);
   if (c.form.table[BIRD_V4] && c.form.table[BIRD_V6] && c.form.protocol[BIRD_V4] &&
       g_strcmp0(c.form.protocol[BIRD_V4], c.form.protocol[BIRD_V6]) == 0)
     return refuse(s, "protocol-ipv6", "that is protocol-ipv4's name", error);

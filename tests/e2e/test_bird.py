@@ -126,7 +126,8 @@ class TestBird(unittest.TestCase):
         self.folder = temporary_folder()
         self.folder.chmod(0o755)
         self.file = self.folder / "groups.conf"
-        self.bird = Bird(ours, 1, f'include "{self.file}*";')
+        pattern = f"{str(self.folder)[:-1]}[{str(self.folder)[-1]}]/groups.conf"
+        self.bird = Bird(ours, 1, f'include "{pattern}";')
         self.neighbour = Bird(theirs, 2)
         self.daemon = None
         self.ours = ours
@@ -200,6 +201,11 @@ class TestBird(unittest.TestCase):
         self.assertEqual(self.bird.routes("gtab4"), [])
 
     def test_bird_is_restarted(self):
+        self.folder.rmdir()
+        self.bird.start()
+        self.assertEqual(self.bird.routes("gtab4"), [], "it starts without the file's folder")
+        self.bird.stop()
+        self.folder.mkdir(mode=0o755)
         self.start_daemon(RANGE4.format("yes"))
         wait_until(lambda: self.status()["trouble"], "for trouble without BIRD")
         self.bird.start()
@@ -272,8 +278,9 @@ class TestBird(unittest.TestCase):
         block = re.search(r"^    \[daemon\]\n(?:(?:    .*)?\n)+", text, re.MULTILINE)[0]
         config = self.folder / "mallocd.conf"
         config.write_text(re.sub(r"^    ", "", block, flags=re.MULTILINE))
-        done = subprocess.run([program("mallocd"), "--check", "-c", str(config)], text=True,
-                              capture_output=True, env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
+        done = subprocess.run([program("mallocd"), "--check", "-c", str(config)],
+                              capture_output=True, text=True,
+                              env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("import-filter", config.read_text())
 

@@ -31,9 +31,10 @@ static void log_line(MalLogLevel level, const char *line, void *data)
 
 static void configure(const Lab *lab, const char *ranges, const char *keys)
 {
+  const char *file = strstr(keys, "file=") ? "" : lab->file, *key = *file ? "file=" : "";
   g_autofree char *text =
-      g_strdup_printf("[daemon]\nplugins=bird\n" SCOPE "%s[bird]\nfile=%s\nsocket=/s\n%s", ranges,
-                      lab->file, keys);
+      g_strdup_printf("[daemon]\nplugins=bird\n" SCOPE "%s[bird]\n%s%s\nsocket=/s\n%s", ranges,
+                      key, file, keys);
   cr_assert(g_file_set_contents(lab->config, text, -1, NULL));
 }
 
@@ -387,6 +388,8 @@ Test(bird_plugin, wrong_configurations)
     { "route=via\nvia-ipv4=192.0.2.1\n", "via-ipv6: route = via needs" },
     { "route=via\nvia-ipv4=2001:db8::1\n", "via-ipv4: an address of the other family" },
     { "route=drop\n", "flow" },
+    { "file=groups.conf\n", "file: " },
+    { "file=/etc/bird/bird.conf\n", "file: another name" },
     { "maximum-routes=0\n", "maximum-routes" },
   };
   Lab *lab = lab_new(LAB, "");
