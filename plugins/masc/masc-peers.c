@@ -250,7 +250,7 @@ void masc_zone_up(MascZone *zone, unsigned id, MascId domain, MascId node, MascN
   masc_own_touched(zone, now);
 }
 
-/* The session's state goes with it (10.1); what was learnt by it stays as long as it says (11.1). */
+/* The session's state goes with it (10.1); what it told stays as long as that says (11.1). */
 void masc_zone_down(MascZone *zone, unsigned id, MascNow now)
 {
   MascPeer *peer = masc_peer(zone, id);

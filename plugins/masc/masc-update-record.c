@@ -34,18 +34,13 @@ static bool same_prefix(const MascClaim *a, const MascClaim *b)
          mal_address_equal(a->prefix.address, b->prefix.address);
 }
 
-static bool holding_supersedes(const MascClaim *a, const MascRecord *old)
+static bool holding_supersedes(const MascClaim *a, const MascClaim *b)
 {
-  const MascClaim *b = &old->claim;
   if (a->role != b->role || !masc_claim_covers(a, b))
     return false;
   if (masc_is_holding(b))
     return same_prefix(a, b) ? newer(a, b) > 0 : a->timestamp >= b->timestamp;
-  if (masc_is_pending(b))
-    return a->timestamp >= b->timestamp;
-  /* One that comes later, and says until when, may be of a clash whose winner we don't know. */
-  return b->type == MASC_WITHDRAW && !old->clash && a->timestamp > b->timestamp &&
-         (b->lifetime == 0 || old->serial != 0);
+  return masc_is_pending(b) && a->timestamp >= b->timestamp;
 }
 
 static bool withdraw_supersedes(const MascRecord *new, const MascRecord *old)
@@ -66,7 +61,7 @@ bool masc_supersedes(const MascRecord *a, const MascRecord *b)
   if (masc_claim_is_hint(&b->claim))
     return supersedes_hint(&a->claim, &b->claim);
   if (masc_is_holding(&a->claim))
-    return holding_supersedes(&a->claim, b);
+    return holding_supersedes(&a->claim, &b->claim);
   if (a->claim.type == MASC_WITHDRAW)
     return withdraw_supersedes(a, b);
   return a->claim.type == MASC_CLAIM_DENIED && masc_is_pending(&b->claim) &&
@@ -180,7 +175,7 @@ MascRecord *masc_originate(MascZone *zone, const MascClaim *claim, MascId parent
 typedef struct {
   MascZone *zone;
   MascRecord *withdraw;
-  bool found, older, remove;
+  bool holding, covering, named, older, remove;
 } Apply;
 
 static bool find_about(MascRecord *record, void *data)
@@ -192,11 +187,12 @@ static bool find_about(MascRecord *record, void *data)
   if (a->withdraw->parent == 0)
     a->withdraw->parent = record->parent;
   if (masc_is_pending(c) && masc_claim_about(w, c)) {
-    a->withdraw->names = true;
+    a->named = true;
     if (a->remove)
       masc_record_forget(a->zone, record);
   } else if (masc_is_holding(c)) {
-    a->found = true;
+    a->holding = true;
+    a->covering |= masc_claim_covers(c, w);
     a->older |= w->timestamp < c->timestamp;
   }
   return true;
@@ -228,15 +224,17 @@ static bool end_taken(MascRecord *record, void *data)
 bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove)
 {
   Apply a = { .zone = zone, .withdraw = withdraw, .remove = remove };
-  withdraw->names = withdraw->clash = false;
+  withdraw->clash = false;
   among(zone, withdraw, find_about, &a);
-  if (withdraw->names || !a.found)
-    return withdraw->names;
+  /* A renewal's withdrawal takes what was to be renewed; a growth's, only the growth. */
+  withdraw->names = a.named && !a.covering;
+  if (withdraw->names || !a.holding)
+    return a.named;
   /* Children can't know a winner among their parent's siblings. */
-  if (a.older)
-    masc_cache_overlapping(zone->cache, withdraw->claim.prefix, find_winner, &a);
-  if (a.older && withdraw->claim.role == MASC_PARENT && withdraw->claim.lifetime != 0)
+  if (a.older && withdraw->claim.role == MASC_PARENT)
     withdraw->clash = true;
+  else if (a.older)
+    masc_cache_overlapping(zone->cache, withdraw->claim.prefix, find_winner, &a);
   if (remove && !withdraw->clash)
     masc_cache_overlapping(zone->cache, withdraw->claim.prefix, end_taken, &a);
   return true;
