@@ -103,8 +103,8 @@ static bool stands(MascRecord *record, void *data)
   return false;
 }
 
-/* Of WITHDRAWs, only those that take something from what is sent with them: who has what others took
-   away hears of it when he tells it (masc_record_stale). */
+/* Of WITHDRAWs, only those that take something from what is sent with them: who has what others
+   took away hears of it when he tells it (masc_record_stale). */
 static bool worth_sending(const MascZone *zone, const MascRecord *record)
 {
   const MascRecord *withdraw = record;

@@ -132,11 +132,18 @@ static bool supersede(MascRecord *record, void *data)
   return true;
 }
 
+static bool supersede_hint(MascRecord *record, void *data)
+{
+  return !masc_claim_is_hint(&record->claim) || supersede(record, data);
+}
+
 MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket)
 {
   Look l = { .zone = zone, .record = record };
   MascRecord *taken, *victim;
   among(zone, record, supersede, &l);
+  if (record->claim.role != MASC_SIBLING && !masc_claim_is_hint(&record->claim))
+    masc_cache_each_of(zone->cache, record->claim.domain, supersede_hint, &l);
   if (masc_cache_size(zone->cache) >= MASC_CACHE_MAX) {
     masc_note(zone, MASC_NOTE_CACHE_FULL, record->claim.prefix, record->claim.domain, 0);
     victim = masc_cache_victim(zone->cache);

@@ -1,4 +1,5 @@
-/* What a peer told (RFC 2909 11.1): what its origin is to us, whether it is news, who looks at it. */
+/* What a peer told (RFC 2909 11.1): what its origin is to us, whether it is news, who looks at
+   it. */
 #include "masc-flood.h"
 #include "masc-update.h"
 

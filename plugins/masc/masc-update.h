@@ -53,10 +53,10 @@ bool masc_update_own(const MascHeard *h);       /* its origin is our own domain 
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-/* A says the same about the same domain as B, only newer; B is then forgotten, and never taken again.
-   Holdings: the same prefix or a covered one. Pending claims: those that became a holding, and those
-   denied. Hints: the newer one, and a claim that is as large. WITHDRAWs: the newer and larger one. A
-   newer holding leaves an older WITHDRAW alone: known, it doesn't count again. */
+/* A says the same about the same domain as B, only newer; B is then forgotten, and never taken
+   again. Holdings: the same prefix or a covered one. Pending claims: those that became a holding,
+   and those denied. Hints: the newer one, and a claim that is as large. WITHDRAWs: the newer and
+   larger one. A newer holding leaves an older WITHDRAW alone: known, it doesn't count again. */
 bool masc_supersedes(const MascRecord *a, const MascRecord *b);
 /* Something in the cache supersedes H's record, or a WITHDRAW took it: then the peer is told that
    WITHDRAW. */
