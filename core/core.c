@@ -334,17 +334,26 @@ static bool load_hand_made(const MalRecord *record, void *data, GError **error)
   return core_hand_restore(data, record, error);
 }
 
+/* What layer 3 brings back has to be there before layer 2 brings back what it owns of it. */
+static bool open_plugins(MalCore *core, bool layer3, GError **error)
+{
+  for (unsigned i = 0; i < core->plugins->len; i++) {
+    PluginRun *run = g_ptr_array_index(core->plugins, i);
+    if (run->wanted && (run->plugin->demand != NULL) == layer3
+        && !core_plugin_open(core, run, core->now.config, error))
+      return false;
+  }
+  return true;
+}
+
 static bool load_state(MalCore *core, GError **error)
 {
   Loading loading = { .core = core, .now = mal_runtime_now(core->rt) };
   if (!mal_store_load(core->store, loading.now, NULL, NULL, NULL, error) ||
       !mal_store_each_record(core->store, "core", load_hand_made, core, error))
     return false;
-  for (unsigned i = 0; i < core->plugins->len; i++) {
-    PluginRun *run = g_ptr_array_index(core->plugins, i);
-    if (run->wanted && !core_plugin_open(core, run, core->now.config, error))
-      return false;
-  }
+  if (!open_plugins(core, true, error) || !open_plugins(core, false, error))
+    return false;
   if (!mal_store_load(core->store, loading.now, load_lease, NULL, &loading, error))
     return false;
   uint64_t log = mal_store_counters(core->store).log_found;

@@ -280,7 +280,7 @@ bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now);
 /* A MalLeaseUsage; DATA: MalLeases. */
 void leases_usage(const MalScope *scope, MalSpan span, bool leased, MalUsageFunc func, void *to,
                   void *data);
-void leases_wait_deny(MalLeases *l, const MalScope *scope, const GError *why);
+void leases_wait_deny(MalLeases *l, const MalScope *scope, MalSpan named, const GError *why);
 /* Layer 2 that chooses for itself could own what R names; could make PERIOD, cut short by the end
    of what is owned, as long as was wished; should own what a renewal wants (it may have it the next
    time). */

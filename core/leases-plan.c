@@ -8,8 +8,13 @@
 static void on_space(MalSpaceChange what, const MalRange *range, void *data)
 {
   MalLeases *l = data;
-  if (range->level != MAL_LEVEL_OWNED || l->replanning)
+  if (l->replanning)
     return;
+  if (range->level == MAL_LEVEL_AVAILABLE) { /* of which layer 2 may choose for who waits */
+    if (what != MAL_SPACE_REMOVED && mal_space_acquires(l->space))
+      leases_wait_retry(l);
+    return;
+  }
   switch (what) {
   case MAL_SPACE_ADDED:
     mal_allocator_add_range(l->allocator, range->scope, range->span, range->until, NULL);
@@ -30,9 +35,9 @@ static void on_space(MalSpaceChange what, const MalRange *range, void *data)
   }
 }
 
-static void on_deny(const MalScope *scope, const GError *why, void *data)
+static void on_deny(const MalScope *scope, MalSpan named, const GError *why, void *data)
 {
-  leases_wait_deny(data, scope, why);
+  leases_wait_deny(data, scope, named, why);
 }
 
 static void on_turn(void *data)

@@ -116,12 +116,21 @@ bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now)
   return mal_space_want(l->space, r->scope, wanted_in_all(l, r), held_until(r, now));
 }
 
+static bool names_any_of(const Waiting *w, MalSpan span)
+{
+  for (size_t i = 0; i < w->request.n_named; i++)
+    if (mal_span_overlaps(mal_span_of_block(w->request.named[i]), span))
+      return true;
+  return false;
+}
+
 /* Each gets what there is at its next turn, which comes at once, or is refused. */
-void leases_wait_deny(MalLeases *l, const MalScope *scope, const GError *why)
+void leases_wait_deny(MalLeases *l, const MalScope *scope, MalSpan named, const GError *why)
 {
   for (GList *i = l->waiting.head; i; i = i->next) {
     Waiting *w = i->data;
-    if (strcmp(w->scope, scope->id) != 0)
+    if (strcmp(w->scope, scope->id) != 0 ||
+        (named.first.family != MAL_FAMILY_NONE && !names_any_of(w, named)))
       continue;
     w->give_up = MAL_BEGINNING;
     g_clear_error(&w->denied);

@@ -124,6 +124,7 @@ core_sources += core/runtime-glib.c
 core_sources += core/runtime.c
 core_sources += core/scope.c
 core_sources += core/space-demand.c
+core_sources += core/space-stand-in.c
 core_sources += core/space-usage.c
 core_sources += core/space-split.c
 core_sources += core/space.c

@@ -213,8 +213,18 @@ void mal_space_on_deny(MalSpace *space, MalDeny func, void *data)
 
 void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why)
 {
+  mal_space_deny_named(space, scope, NO_SPAN, why);
+}
+
+void mal_space_deny_named(MalSpace *space, const MalScope *scope, MalSpan named, const GError *why)
+{
   if (space->deny)
-    space->deny(scope, why, space->deny_data);
+    space->deny(scope, named, why, space->deny_data);
+}
+
+bool mal_space_has_layer3(const MalSpace *space)
+{
+  return space->demand[MAL_LEVEL_AVAILABLE] != NULL;
 }
 
 void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data)

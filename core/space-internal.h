@@ -56,5 +56,15 @@ unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope
 void space_tell(MalSpace *space, MalSpaceChange what, const MalRange *range);
 const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, const MalScope *scope,
                                      MalSpan span);
+const MalRange *space_overlapping(const MalSpace *space, MalLevel level, MalSpan span);
+void space_insert(MalSpace *space, const MalRange *range);
+void space_drop(MalSpace *space, MalLevel level, unsigned at);
+/* What is owned of AVAILABLE ends no later. */
+void space_clip_owned(MalSpace *space, const MalRange *available);
+
+/* space-stand-in.c: is all that is available in SPAN there only until something else is? And: what
+   is leaves SPAN to that; what is owned stays where it is not cut in two. */
+bool space_may_give_way(const MalSpace *space, MalSpan span);
+void space_give_way(MalSpace *space, MalSpan span);
 
 #endif

@@ -109,7 +109,7 @@ const MalRange *space_overlapping_in(const MalSpace *space, MalLevel level, cons
   return NULL;
 }
 
-static const MalRange *overlapping(const MalSpace *space, MalLevel level, MalSpan span)
+const MalRange *space_overlapping(const MalSpace *space, MalLevel level, MalSpan span)
 {
   for (size_t s = 0; s < mal_scope_set_size(space->scopes); s++) {
     const MalRange *r =
@@ -122,7 +122,7 @@ static const MalRange *overlapping(const MalSpace *space, MalLevel level, MalSpa
 
 const MalRange *mal_space_containing(const MalSpace *space, MalLevel level, MalAddress address)
 {
-  return space->scopes ? overlapping(space, level, (MalSpan){ address, address }) : NULL;
+  return space->scopes ? space_overlapping(space, level, (MalSpan){ address, address }) : NULL;
 }
 
 bool mal_space_covers(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
@@ -208,7 +208,7 @@ bool mal_space_is_mirrored(const MalSpace *space)
   return !space->arbiter && !space->acquire;
 }
 
-static void insert(MalSpace *space, const MalRange *range)
+void space_insert(MalSpace *space, const MalRange *range)
 {
   Entry *e = g_new0(Entry, 1);
   e->range = *range;
@@ -220,7 +220,7 @@ static void insert(MalSpace *space, const MalRange *range)
   space_tell(space, MAL_SPACE_ADDED, &e->range);
 }
 
-static void drop(MalSpace *space, MalLevel level, unsigned at)
+void space_drop(MalSpace *space, MalLevel level, unsigned at)
 {
   Entry *e = g_ptr_array_steal_index(space->levels[level], at);
   space_tell(space, MAL_SPACE_REMOVED, &e->range);
@@ -234,13 +234,13 @@ static void drop_available(MalSpace *space, unsigned at)
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;) {
     const MalRange *owned = &space_entry_at(space, MAL_LEVEL_OWNED, i)->range;
     if (owned->scope == gone.scope && mal_span_contains(gone.span, owned->span))
-      drop(space, MAL_LEVEL_OWNED, i);
+      space_drop(space, MAL_LEVEL_OWNED, i);
   }
-  drop(space, MAL_LEVEL_AVAILABLE, at);
+  space_drop(space, MAL_LEVEL_AVAILABLE, at);
 }
 
 static bool check_new(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
-                      MalTime until, const char *name, GError **error)
+                      MalTime until, const char *name, bool gives_way, GError **error)
 {
   char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
   if (!mal_span_contains(scope->span, span)) {
@@ -255,8 +255,8 @@ static bool check_new(const MalSpace *space, MalLevel level, const MalScope *sco
                 mal_span_format(span, a), PREFIXES_MAX);
     return false;
   }
-  const MalRange *other = overlapping(space, level, span);
-  if (other) {
+  const MalRange *other = space_overlapping(space, level, span);
+  if (other && !(gives_way && space_may_give_way(space, span))) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
                 "range %s (%s) overlaps %s range %s (%s, from %s)", name, mal_span_format(span, a),
                 level_name(level), other->name, mal_span_format(other->span, b), other->source);
@@ -280,7 +280,7 @@ static void mirror(MalSpace *space, MalRange range)
 {
   range.level = MAL_LEVEL_OWNED;
   range.stand_in = false;
-  insert(space, &range);
+  space_insert(space, &range);
 }
 
 static bool add(MalSpace *space, const char *scope_id, MalRange range, GError **error)
@@ -290,9 +290,14 @@ static bool add(MalSpace *space, const char *scope_id, MalRange range, GError **
     g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no scope is called %s", scope_id);
     return false;
   }
-  if (!check_new(space, range.level, range.scope, range.span, range.until, range.name, error))
+  bool real = range.level == MAL_LEVEL_AVAILABLE && !range.stand_in;
+  if (!check_new(space, range.level, range.scope, range.span, range.until, range.name, real, error))
     return false;
-  insert(space, &range);
+  if (real)
+    space_give_way(space, range.span);
+  space_insert(space, &range);
+  if (real)
+    space_clip_owned(space, &range);
   if (range.level == MAL_LEVEL_AVAILABLE && mal_space_is_mirrored(space))
     mirror(space, range);
   return true;
@@ -321,7 +326,7 @@ static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime u
   space_tell(space, MAL_SPACE_CHANGED, &e->range);
 }
 
-static void clip_owned(MalSpace *space, const MalRange *available)
+void space_clip_owned(MalSpace *space, const MalRange *available)
 {
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_OWNED]->len; i++) {
     const MalRange *owned = &space_entry_at(space, MAL_LEVEL_OWNED, i)->range;
@@ -354,7 +359,7 @@ bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalT
   }
   change_until(space, level, at, until);
   if (level == MAL_LEVEL_AVAILABLE)
-    clip_owned(space, range);
+    space_clip_owned(space, range);
   return true;
 }
 
@@ -370,7 +375,7 @@ bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first, GError 
   if (level == MAL_LEVEL_AVAILABLE)
     drop_available(space, at);
   else
-    drop(space, level, at);
+    space_drop(space, level, at);
   return true;
 }
 
@@ -382,7 +387,7 @@ static void layer2_changed(MalSpace *space, bool was_mirrored)
   if (mirrored == was_mirrored)
     return;
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
-    drop(space, MAL_LEVEL_OWNED, i);
+    space_drop(space, MAL_LEVEL_OWNED, i);
   for (unsigned i = 0; mirrored && i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++)
     mirror(space, space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range);
 }
@@ -491,7 +496,7 @@ static void drop_unplanned(MalSpace *space, const MalPlan *plan)
   bool mirrored = mal_space_is_mirrored(space);
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; !mirrored && i-- > 0;)
     if (!stays(space, plan, &space_entry_at(space, MAL_LEVEL_OWNED, i)->range))
-      drop(space, MAL_LEVEL_OWNED, i);
+      space_drop(space, MAL_LEVEL_OWNED, i);
   for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;) {
     const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
     if (mal_space_outlives(plan, r) || (strcmp(r->source, "config") == 0 && in_plan(plan, r)))
@@ -499,7 +504,7 @@ static void drop_unplanned(MalSpace *space, const MalPlan *plan)
     if (mirrored)
       drop_available(space, i);
     else
-      drop(space, MAL_LEVEL_AVAILABLE, i);
+      space_drop(space, MAL_LEVEL_AVAILABLE, i);
   }
 }
 
@@ -549,7 +554,7 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
     const MalScope *scope = mal_scope_set_at(plan->scopes, r->scope);
-    if (overlapping(space, MAL_LEVEL_AVAILABLE, r->span)) {
+    if (space_overlapping(space, MAL_LEVEL_AVAILABLE, r->span)) {
       mal_space_set_until(space, MAL_LEVEL_AVAILABLE, r->span.first, r->until, NULL);
       set_derivation(space, r);
       continue;
@@ -558,7 +563,7 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
                        r->name,             "config", false,   r->derived_from };
     bool added = add(space, scope->id, range, error);
     g_assert(added); /* what could be in its way was looked for */
-    clip_owned(space, overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
+    space_clip_owned(space, space_overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
   }
   return true;
 }
@@ -577,7 +582,7 @@ void mal_space_expire(MalSpace *space, MalTime now)
 {
   for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
     if (space_entry_at(space, MAL_LEVEL_OWNED, i)->range.until <= now)
-      drop(space, MAL_LEVEL_OWNED, i);
+      space_drop(space, MAL_LEVEL_OWNED, i);
   for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;)
     if (space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.until <= now)
       drop_available(space, i);

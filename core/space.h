@@ -50,8 +50,9 @@ typedef void (*MalAcquire)(const MalScope *scope, MalSpan span, uint64_t count, 
 /* A lease from the store lies in SPAN, available until UNTIL at least, and not owned: layer 2 is
    new on this server. True: it has added SPAN to the owned level. */
 typedef bool (*MalAdopt)(const MalScope *scope, MalSpan span, MalTime until, void *data);
-/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL. Answered by adding ranges, or not at
-   all. Said again every half minute while somebody waits. */
+/* SCOPE runs dry: COUNT more addresses are wanted until UNTIL (with a layer 2 that knows of others:
+   in all, by what is known). Answered by adding ranges, or not at all. Said again every half minute
+   while somebody waits. */
 typedef void (*MalDemand)(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
                           void *data);
 
@@ -67,9 +68,10 @@ typedef void (*MalUsage)(const MalScope *scope, MalSpan span, MalUsageFunc func,
    outside available. */
 MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan span,
                            MalTime until, const char *name, const char *source, GError **error);
-/* An available range that stands in for configuration: it is withdrawn before a plan comes into
-   force that has a range where it is, or its scope no more. What is owned of it stays owned where
-   the plan's ranges hold it. */
+/* An available range that stands in for configuration, and for what layer 3 brings: it is withdrawn
+   before a plan comes into force that has a range where it is, or its scope no more, and gives way
+   to any other range that is added (what lies beside that stays). What is owned of it stays owned
+   where the others hold it. */
 MAL_API bool mal_space_add_stand_in(MalSpace *space, const char *scope, MalSpan span,
                                     MalTime until, const char *name, const char *source,
                                     GError **error);
@@ -104,8 +106,13 @@ MAL_API void mal_space_set_acquire(MalSpace *space, MalAcquire acquire, MalAdopt
 /* What waits in SCOPE can't have what it waits for: it gets what there is, or is refused with
    WHY. */
 MAL_API void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why);
+/* The same for those alone that named addresses of NAMED. */
+MAL_API void mal_space_deny_named(MalSpace *space, const MalScope *scope, MalSpan named,
+                                  const GError *why);
 /* Layer 3 is asked for COUNT more available addresses. False: nobody could ever bring any. */
 MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
+/* Is there a layer 3 that could be asked? */
+MAL_API bool mal_space_has_layer3(const MalSpace *space);
 MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
 /* Pieces of SPAN that anybody in the domain uses, as far as is known: by address, disjoint, cut to
    SPAN. With a layer 2 that knows of others it is what is owned by anybody, until that ends (soon
@@ -132,7 +139,8 @@ MAL_API bool mal_space_acquires(const MalSpace *space);
 MAL_API void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan span,
                                  MalTime until);
 MAL_API bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
-typedef void (*MalDeny)(const MalScope *scope, const GError *why, void *data);
+/* NAMED: family NONE for all who wait. */
+typedef void (*MalDeny)(const MalScope *scope, MalSpan named, const GError *why, void *data);
 /* What this server alone knows: its reserves and, with LEASED, its leases. */
 typedef void (*MalLeaseUsage)(const MalScope *scope, MalSpan span, bool leased, MalUsageFunc func,
                               void *to, void *data);

@@ -17,16 +17,60 @@ static void send(AapZone *zone, AapAna *ana)
     aap_zone_note(zone, AAP_NOTE_ANA_SENT, zone->span, us, ana->count);
 }
 
+/* Who waits asks again, each time until somewhat later: it is the same that is missing. */
+#define WAITED_S 660
+
+static bool is_for(const AapZone *zone, const AapAna *ana, MalTime end)
+{
+  return mal_time_add(ana->end, MAX(zone->params->end_tolerance_s, WAITED_S)) >= end;
+}
+
 /* What was asked for already until END, or longer. */
 static uint64_t outstanding(const AapZone *zone, MalTime end)
 {
   uint64_t sum = 0;
   for (guint i = 0; i < zone->space->anas->len; i++) {
     const AapAna *old = &g_array_index(zone->space->anas, AapAna, i);
-    if (mal_time_add(old->end, zone->params->end_tolerance_s) >= end)
+    if (is_for(zone, old, end))
       sum += old->count;
   }
   return sum;
+}
+
+/* From now on it is reported with END. */
+static void prolong(AapZone *zone, MalTime end)
+{
+  for (guint i = 0; i < zone->space->anas->len; i++) {
+    AapAna *ana = &g_array_index(zone->space->anas, AapAna, i);
+    if (!is_for(zone, ana, end) || mal_time_add(ana->end, zone->params->end_tolerance_s) >= end)
+      continue;
+    ana->end = end;
+    aap_record_request(zone->record, us, ana->rseq, ana->count, end, zone->now);
+  }
+}
+
+static bool is_anything_available(const AapZone *zone)
+{
+  for (guint i = 0; i < zone->available->len; i++)
+    if (!aap_time_ended(g_array_index(zone->available, AapExtent, i).end, zone->now.wall))
+      return true;
+  return false;
+}
+
+/* Where there is nothing nobody reports either what is missing: an ANA that was sent as often as it
+   is sent begins anew for who still wants it. */
+static void say_again(AapZone *zone)
+{
+  if (is_anything_available(zone))
+    return;
+  for (guint i = 0; i < zone->space->anas->len; i++) {
+    AapAna *ana = &g_array_index(zone->space->anas, AapAna, i);
+    if (ana->next != AAP_NEVER || ana->stop + zone->params->asrp_interval > zone->now.mono)
+      continue;
+    ana->next = zone->now.mono;
+    ana->interval = zone->params->resend_wait / 2;
+    ana->stop = zone->now.mono + zone->params->announce_wait;
+  }
 }
 
 /* One ANA for one unmet demand, until it leaves the record; of one that grew, another for what it
@@ -37,8 +81,11 @@ void aap_space_failed(AapZone *zone, uint64_t count, MalTime end)
   if (!zone->large || count == 0)
     return;
   uint64_t asked = outstanding(zone, end);
-  if (asked >= count)
+  prolong(zone, end);
+  if (asked >= count) {
+    say_again(zone);
     return;
+  }
   count -= asked;
   AapAna ana = { .rseq = aap_sequence_take(zone->sequence),
                  .count = (uint32_t)MIN(count, UINT32_MAX),

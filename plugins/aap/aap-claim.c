@@ -6,7 +6,8 @@
 
 typedef struct {
   GArray *spans; /* MalSpan, a set */
-  bool exact;    /* these or none */
+  bool exact;    /* these or none: */
+  MalSpan named;
   MalTime end;
   uint32_t rseq;
   uint8_t mseq;
@@ -95,11 +96,12 @@ static void give_up(AapZone *zone, Claim *claim, MalSpan lost, uint64_t missing,
   uint64_t n = aap_zone_saturated(missing + aap_spans_size(claim->spans));
   MalTime end = claim->end;
   bool exact = claim->exact;
+  MalSpan named = claim->named;
   aap_sequence_let_go(zone->sequence, claim->rseq);
   g_ptr_array_remove_fast(zone->claims->claims, claim);
   aap_zone_note(zone, why, lost, (MalEndpoint){ 0 }, n);
   if (exact)
-    zone->ops->failed(zone->user, zone, n, end, why);
+    zone->ops->failed(zone->user, zone, named, n, end, why);
   else
     aap_pool_claim_ended(zone, 0, n, end, why);
 }
@@ -181,6 +183,7 @@ uint64_t aap_claims_begin(AapZone *zone, uint64_t count, MalTime end, MalSpan ex
   Claim *claim = g_new0(Claim, 1);
   claim->spans = g_array_ref(spans);
   claim->exact = exact;
+  claim->named = exactly;
   claim->end = end;
   claim->rseq = aap_sequence_take(zone->sequence);
   claim->rounds = 1;

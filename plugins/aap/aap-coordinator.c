@@ -3,6 +3,7 @@
 
 #include "aap-ranges.h"
 #include "aap-time.h"
+#include "aap-wanted.h"
 
 #include <string.h>
 
@@ -26,6 +27,8 @@ struct AapCoordinator {
   MalTime expiration; /* the latest sent or heard */
   MalTime last;
   AapUsed *used;
+  AapWanted *wanted;
+  int64_t remind; /* when what is wanted is said again; AAP_NEVER: nothing is */
 };
 
 AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config)
@@ -44,6 +47,8 @@ AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config)
   c->last = MAL_BEGINNING;
   c->expiration = MAL_BEGINNING;
   c->used = aap_used_new(config->span, config->params);
+  c->wanted = aap_wanted_new();
+  c->remind = AAP_NEVER;
   return c;
 }
 
@@ -54,6 +59,7 @@ void aap_coordinator_free(AapCoordinator *c)
   g_array_unref(c->ranges);
   g_array_unref(c->announced);
   aap_used_free(c->used);
+  aap_wanted_free(c->wanted);
   g_free(c->scope);
   g_free(c);
 }
@@ -177,6 +183,30 @@ void aap_coordinator_start(AapCoordinator *c, AapNow now)
     wait_as_backup(c, now);
 }
 
+/* What ANAs said in all. */
+static void say_wanted(AapCoordinator *c, AapNow now)
+{
+  MalTime end;
+  uint64_t sum = aap_wanted_sum(c->wanted, now.wall, &end);
+  c->remind = sum > 0 ? now.mono + MAX(c->params->asrp_interval, AAP_US / 10) : AAP_NEVER;
+  if (sum > 0)
+    c->ops->demand(c->user, c, sum, end);
+}
+
+static void forget_wanted(AapCoordinator *c)
+{
+  aap_wanted_clear(c->wanted);
+  c->remind = AAP_NEVER;
+}
+
+static MalU128 addresses_of(const GArray *extents)
+{
+  MalU128 sum = 0;
+  for (guint i = 0; i < extents->len; i++)
+    sum += mal_span_size(g_array_index(extents, AapExtent, i).span);
+  return sum;
+}
+
 static bool same_extents(const GArray *a, const GArray *b)
 {
   if (a->len != b->len)
@@ -197,6 +227,8 @@ void aap_coordinator_set_ranges(AapCoordinator *c, const AapExtent *ranges, size
   g_array_append_vals(c->ranges, ranges, (guint)n);
   if (!c->started || same_extents(old, c->ranges))
     return;
+  if (addresses_of(c->ranges) > addresses_of(old))
+    forget_wanted(c);
   if (c->state == AAP_COORDINATOR_INIT && n > 0)
     wait_as_backup(c, now);
   else if (c->state == AAP_COORDINATOR_LEAD)
@@ -205,11 +237,13 @@ void aap_coordinator_set_ranges(AapCoordinator *c, const AapExtent *ranges, size
 
 int64_t aap_coordinator_due(const AapCoordinator *c)
 {
-  return c->timer;
+  return MIN(c->timer, c->remind);
 }
 
 void aap_coordinator_run(AapCoordinator *c, AapNow now)
 {
+  if (c->remind <= now.mono)
+    say_wanted(c, now);
   if (c->timer > now.mono)
     return;
   if (c->state == AAP_COORDINATOR_SUSPENDED) {
@@ -233,6 +267,7 @@ void aap_coordinator_clock_stepped(AapCoordinator *c, int64_t delta, AapNow now)
   if (c->expiration != MAL_BEGINNING)
     c->expiration = mal_time_add(c->expiration, delta);
   aap_used_clock_stepped(c->used, delta);
+  aap_wanted_clock_stepped(c->wanted, delta);
 }
 
 void aap_coordinator_each_use(const AapCoordinator *c, MalSpan span, AapNow now, AapUsedFunc func,
@@ -387,6 +422,7 @@ static void heard_asrp(AapCoordinator *c, MalEndpoint from, const AapMessage *ms
     end = MAX(end, aap_time_adjust(msg->requests[i].end_time, delta));
   }
   note(c, AAP_CNOTE_REPORT, from, used);
+  forget_wanted(c);
   if (wanted > 0)
     want(c, wanted, end, now);
   else if ((MalU128)used * 100 > size * FULL_PERCENT)
@@ -394,13 +430,14 @@ static void heard_asrp(AapCoordinator *c, MalEndpoint from, const AapMessage *ms
 }
 
 /* Whoever leads hears of what is missing, and everybody while there is nothing to announce. */
-static void heard_ana(AapCoordinator *c, const AapMessage *msg, AapNow now)
+static void heard_ana(AapCoordinator *c, MalEndpoint from, const AapMessage *msg, AapNow now)
 {
   if (c->state != AAP_COORDINATOR_LEAD && c->state != AAP_COORDINATOR_INIT)
     return;
-  want(c, msg->requests[0].count,
-       aap_time_adjust(msg->requests[0].end_time, aap_time_delta(now.wall, msg->current_time)),
-       now);
+  MalTime end =
+      aap_time_adjust(msg->requests[0].end_time, aap_time_delta(now.wall, msg->current_time));
+  if (aap_wanted_heard(c->wanted, from, msg->rseq, msg->requests[0].count, end))
+    say_wanted(c, now);
 }
 
 void aap_coordinator_heard(AapCoordinator *c, MalEndpoint from, const AapMessage *msg, AapNow now)
@@ -413,5 +450,5 @@ void aap_coordinator_heard(AapCoordinator *c, MalEndpoint from, const AapMessage
   else if (msg->type == AAP_ASRP)
     heard_asrp(c, from, msg, now);
   else if (msg->type == AAP_ANA)
-    heard_ana(c, msg, now);
+    heard_ana(c, from, msg, now);
 }

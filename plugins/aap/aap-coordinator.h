@@ -36,8 +36,9 @@ typedef struct {
   /* No ranges were known: those of an ASA that was heard are taken over (4.1), with adjusted ends.
      The caller hands them back by aap_coordinator_set_ranges where it wants them announced. */
   void (*adopted)(void *user, AapCoordinator *coordinator, const AapExtent *ranges, size_t n);
-  /* More space is wanted: by a report (lead only; requests, or ranges in use above nine tenths) or
-     an ANA. */
+  /* COUNT more addresses are wanted in all: by a report (lead only; requests, or ranges in use to
+     more than nine tenths) or by ANAs, which are remembered until a report counts or there is more
+     to announce, and meanwhile said again every asrp-interval. */
   void (*demand)(void *user, AapCoordinator *coordinator, uint64_t count, MalTime end);
   void (*note)(void *user, AapCoordinator *coordinator, AapCoordinatorNote note, MalEndpoint peer,
                uint64_t n);

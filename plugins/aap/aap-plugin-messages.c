@@ -83,6 +83,9 @@ static void tell_machines(Aap *aap, const Heard *heard, const AapScopeDecision *
     const AapPlace *place = &g_array_index(aap->places, AapPlace, served->place);
     if (!aap_scope_concerns(decision, place, heard->group))
       continue;
+    if (heard->to_zones && heard->to_coordinators && heard->msg->type == AAP_ASA &&
+        !aap_asa_is_resent(heard->msg))
+      served->coordinator_heard = now.mono;
     if (served->zone != NULL && heard->to_zones)
       aap_zone_heard(served->zone, heard->from, heard->msg, heard->payload, heard->length, now);
     if (served->coordinator != NULL && heard->to_coordinators)

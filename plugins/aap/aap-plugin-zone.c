@@ -106,11 +106,16 @@ static void act_asa(void *user, AapZone *zone, const AapExtent *ranges, size_t n
   aap_store_later(served->aap);
 }
 
-static void act_failed(void *user, AapZone *zone, uint64_t count, MalTime end, AapNote why)
+static void act_failed(void *user, AapZone *zone, MalSpan named, uint64_t count, MalTime end,
+                       AapNote why)
 {
   (void)zone;
-  (void)why;
-  later(user, (AapAction){ .what = AAP_DO_FAIL, .count = count, .end = end });
+  later(user, (AapAction){ .what = AAP_DO_FAIL,
+                           .span = named,
+                           .count = count,
+                           .end = end,
+                           .short_of_space = named.first.family == MAL_FAMILY_NONE &&
+                                             why == AAP_NOTE_CLAIM_FAILED });
 }
 
 static void act_note(void *user, AapZone *zone, AapNote note, MalSpan span, MalEndpoint peer,
@@ -155,11 +160,30 @@ static GError *why_not(const AapServed *served, const AapAction *action)
                      id, action->count, u.available, u.own, u.foreign, u.foreign_preallocated);
 }
 
+/* Layer 3 may be here, or where another coordinator is; whether one is there nobody says. One that
+   was not heard for as long as its announcements last is taken for gone. */
+static bool may_grow(const AapServed *served)
+{
+  const Aap *aap = served->aap;
+  int64_t heard = served->coordinator_heard;
+  return served->scope->divisible &&
+         ((served->coordinator != NULL && mal_space_has_layer3(aap->host.space)) ||
+          (heard != AAP_NEVER &&
+           aap_now(aap).mono - heard <= aap->params.asa_horizon_s * AAP_US));
+}
+
+/* Who waits for more space goes on waiting where it may come: the core says again what is wanted,
+   and gives up at last (3.2.9). */
 static void deny(AapServed *served, const AapAction *action)
 {
+  MalSpace *space = served->aap->host.space;
+  if (action->short_of_space && may_grow(served)) {
+    mal_count(served->aap->host.metrics, AAP_M_SHORT, 1);
+    return;
+  }
   g_autoptr(GError) why = why_not(served, action);
   mal_count(served->aap->host.metrics, AAP_M_FAILED, 1);
-  mal_space_deny(served->aap->host.space, served->scope, why);
+  mal_space_deny_named(space, served->scope, action->span, why);
 }
 
 void aap_zone_do(AapServed *served, const AapAction *action)

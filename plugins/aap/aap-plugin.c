@@ -182,6 +182,7 @@ static void tick(void *data)
     aap_news_gauges(aap);
     aap->gauged = now.mono;
   }
+  do_changes(aap); /* who waits may want what has just become available */
   for (guint i = 0; i < aap->served->len; i++) {
     AapServed *served = served_at(aap, i);
     if (served->zone != NULL)
@@ -277,6 +278,7 @@ static void serve(Aap *aap, const AapPlace *place)
   served->aap = aap;
   served->scope = place->scope;
   served->place = aap->places->len;
+  served->coordinator_heard = AAP_NEVER;
   served->ours = aap_intervals_new(sizeof(MalTime), NULL);
   served->suspended = aap_spans_new();
   served->blocked = aap_spans_new();

@@ -50,6 +50,7 @@ typedef struct {
   GArray *adopting;    /* AapExtent: where leases of the store lie and nothing was owned */
   bool prepared, available_changed;
 
+  int64_t coordinator_heard; /* monotonic: another process' coordinator; AAP_NEVER: never */
   bool wants; /* of the core: COUNT addresses until UNTIL */
   uint64_t count;
   MalTime until;
@@ -88,6 +89,7 @@ typedef struct {
   MalTime end;
   AapGone why;
   uint64_t count;
+  bool short_of_space; /* AAP_DO_FAIL: layer 3 might help */
   GArray *extents; /* owned by the action */
   bool fresh;      /* the ASA came just now: to be kept */
 } AapAction;

@@ -269,11 +269,12 @@ static void look_at_blocks(AapZone *zone)
 
 /* ---- what is wanted -------------------------------------------------------------------------- */
 
+/* CLAIM_FAILED: there is too little space. */
 static void fail(AapZone *zone, uint64_t count, MalTime end, AapNote why)
 {
-  aap_zone_note(zone, why, (MalSpan){ 0 }, (MalEndpoint){ 0 }, count);
+  aap_zone_note(zone, AAP_NOTE_CLAIM_FAILED, (MalSpan){ 0 }, (MalEndpoint){ 0 }, count);
   aap_space_failed(zone, count, end);
-  zone->ops->failed(zone->user, zone, count, end, why);
+  zone->ops->failed(zone->user, zone, (MalSpan){ 0 }, count, end, why);
 }
 
 /* Free addresses of ours until END, extended where that is what they lack; what is on its way
@@ -314,8 +315,8 @@ static void acquire(AapZone *zone)
     return;
   pool->wanted = 0; /* who still waits when something came says so again */
   uint64_t coming = gather(zone, end, &unused);
-  if (unused > MAX(UNUSED_MOST, 4 * count)) {
-    fail(zone, count, end, AAP_NOTE_CLAIM_FAILED);
+  if (unused > MAX(UNUSED_MOST, 4 * count)) { /* no more space would help */
+    fail(zone, count, end, AAP_NOTE_CLAIM_EXHAUSTED);
     return;
   }
   if (coming >= count)
@@ -354,7 +355,8 @@ void aap_pool_claim_ended(AapZone *zone, uint64_t got, uint64_t missing, MalTime
 {
   (void)got;
   if (missing > 0 && why == AAP_NOTE_CLAIM_EXHAUSTED)
-    zone->ops->failed(zone->user, zone, missing, end, why); /* no ANA: there was space */
+    /* no ANA: there was space */
+    zone->ops->failed(zone->user, zone, (MalSpan){ 0 }, missing, end, why);
   else if (missing > 0)
     aap_pool_want(zone, missing, end);
 }
@@ -417,7 +419,7 @@ void aap_pool_want_span(AapZone *zone, MalSpan span, MalTime end)
     return;
   }
   if (!aap_zone_may_allocate(zone) || !want_parts(zone, span, end))
-    zone->ops->failed(zone->user, zone, aap_zone_saturated(mal_span_size(span)), end,
+    zone->ops->failed(zone->user, zone, span, aap_zone_saturated(mal_span_size(span)), end,
                       AAP_NOTE_CLAIM_FAILED);
 }
 

@@ -216,6 +216,7 @@ const MalMetricDef aap_metrics[AAP_N_METRICS] = {
   COUNTER(AAP_M_NOT_KEPT, "not-kept", "allocations that the store could not write"),
   COUNTER(AAP_M_WANTS, "wants", "times that more addresses were asked for"),
   COUNTER(AAP_M_FAILED, "unmet", "times that those who waited were refused"),
+  COUNTER(AAP_M_SHORT, "short", "times that space was short, and layer 3 might bring some"),
   GAUGE(AAP_M_INTERFACES, "interfaces", "interfaces served"),
   GAUGE(AAP_M_PEERS, "peers", "senders heard"),
   GAUGE(AAP_M_SCOPES, "scopes", "scopes served"),

@@ -90,8 +90,10 @@ typedef struct {
      is kept by the caller for restoring and shown again by aap_zone_restore_asa. */
   void (*asa)(void *user, AapZone *zone, const AapExtent *ranges, size_t n, const uint8_t *payload,
               size_t length);
-  /* What was wanted can't be had: COUNT addresses until END. Who waits is refused. */
-  void (*failed)(void *user, AapZone *zone, uint64_t count, MalTime end, AapNote why);
+  /* What was wanted can't be had: COUNT addresses until END, or (family not NONE) NAMED. WHY
+     AAP_NOTE_CLAIM_FAILED of any addresses: there is too little space. */
+  void (*failed)(void *user, AapZone *zone, MalSpan named, uint64_t count, MalTime end,
+                 AapNote why);
   /* SPAN family NONE, PEER family NONE: not about one. N counts what the note is about. */
   void (*note)(void *user, AapZone *zone, AapNote note, MalSpan span, MalEndpoint peer, uint64_t n);
 } AapZoneOps;

@@ -159,9 +159,11 @@ static void op_asa(void *user, AapZone *zone, const AapExtent *ranges, size_t n,
   w->has_announced = true;
 }
 
-static void op_failed(void *user, AapZone *zone, uint64_t count, MalTime end, AapNote why)
+static void op_failed(void *user, AapZone *zone, MalSpan named, uint64_t count, MalTime end,
+                      AapNote why)
 {
   (void)user;
+  (void)named;
   (void)zone;
   (void)count;
   (void)end;

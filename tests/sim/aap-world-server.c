@@ -176,9 +176,11 @@ static void on_asa(void *user, AapZone *zone, const AapExtent *ranges, size_t n,
   g_array_append_vals(s->announced, ranges, (guint)n);
 }
 
-static void on_failed(void *user, AapZone *zone, uint64_t count, MalTime end, AapNote why)
+static void on_failed(void *user, AapZone *zone, MalSpan named, uint64_t count, MalTime end,
+                      AapNote why)
 {
   (void)zone;
+  (void)named;
   (void)count;
   (void)end;
   (void)why;

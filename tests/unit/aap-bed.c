@@ -204,9 +204,11 @@ static void apply_asa(AapNode *node)
                            aap_bed_clock(node));
 }
 
-static void on_failed(void *user, AapZone *zone, uint64_t count, MalTime end, AapNote why)
+static void on_failed(void *user, AapZone *zone, MalSpan named, uint64_t count, MalTime end,
+                      AapNote why)
 {
   (void)zone;
+  (void)named;
   (void)count;
   (void)end;
   (void)why;

@@ -224,3 +224,53 @@ Test(space_edges, the_end_of_the_addresses)
     bed_clear(&b);
   }
 }
+
+/* ---- stand-ins ------------------------------------------------------------------------------- */
+
+static bool add(Bed *b, MalLevel level, const char *text, MalTime until, const char *name)
+{
+  return mal_space_add(b->space, level, "l", span(text), until, name, "t", NULL);
+}
+
+/* What layer 3 brings takes the place of what stood there for want of anything better. */
+Test(space_edges, a_stand_in_gives_way_and_what_is_owned_stays)
+{
+  Bed b;
+  bed_init(&b, SCOPES);
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  cr_assert(mal_space_add_stand_in(b.space, "l", span("239.255.1.0-239.255.3.255"), 900, "s", "t",
+                                   NULL));
+  cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.1.8-239.255.1.15", 800, "left"));
+  cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.1.248-239.255.2.7", 800, "cut"));
+  cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.2.16-239.255.2.31", 800, "within"));
+  cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.3.0-239.255.3.7", 800, "right"));
+  g_string_truncate(b.told, 0);
+  cr_assert(add(&b, MAL_LEVEL_AVAILABLE, "239.255.2.0-239.255.2.255", 700, "real"));
+  must_have_told(&b, "-o:cut -a:s +a:s +a:s +a:real ~o:within ");
+  cr_assert_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.2.16"))->until, 700);
+  cr_assert_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.3.0"))->until, 800);
+  const MalRange *left = mal_space_containing(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"));
+  cr_assert(left->stand_in && left->until == 900 &&
+            mal_address_equal(left->span.last, at("239.255.1.255")));
+  cr_assert_not(mal_space_add_stand_in(b.space, "l", span("239.255.2.0-239.255.2.7"), 900, "u",
+                                       "t", NULL), "not the other way round");
+  cr_assert_not(add(&b, MAL_LEVEL_AVAILABLE, "239.255.2.255-239.255.3.0", 900, "v"),
+                "a real one is in the way, too");
+  must_have_told(&b, "");
+  bed_clear(&b);
+}
+
+Test(space_edges, several_stand_ins_give_way_at_once)
+{
+  Bed b;
+  bed_init(&b, SCOPES);
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  for (unsigned i = 1; i <= 3; i++) {
+    g_autofree char *text = g_strdup_printf("239.255.%u.0-239.255.%u.255", i, i);
+    cr_assert(mal_space_add_stand_in(b.space, "l", span(text), 900, "s", "t", NULL));
+  }
+  g_string_truncate(b.told, 0);
+  cr_assert(add(&b, MAL_LEVEL_AVAILABLE, "239.255.1.128-239.255.3.255", 700, "real"));
+  must_have_told(&b, "-a:s -a:s -a:s +a:s +a:real ");
+  bed_clear(&b);
+}

@@ -1,0 +1,516 @@
+/* Between AAP and layer 3, in whole daemons on the simulator, with a toy in MASC's place: who waits
+   for space that layer 3 may bring, how often layer 3 hears of it, what becomes of what it brings.
+   Sections are draft-ietf-malloc-aap-04's. */
+#include "core/core.h"
+#include "tests/sim/sim-store.h"
+#include "tests/sim/sim.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define HOSTS 3
+
+extern const MalPlugin mal_plugin;
+
+typedef struct {
+  MalSim *sim;
+  struct {
+    MalSimNode *node;
+    MalCore *core;
+  } host[HOSTS];
+  unsigned n;
+  json_object *result;
+  char *error;
+  bool answered;
+} World;
+
+static const char scopes[] =
+    "[scope domain]\nfamily=ipv4\nfirst=239.251.0.0\nlast=239.251.255.255\nttl=63\n"
+    "[scope world]\nfamily=ipv4\nfirst=233.252.0.0\nlast=233.252.3.255\nttl=127\ndivisible=yes\n";
+static const char one_range[] = "[range w]\nscope=world\nfirst=233.252.1.0\nlast=233.252.1.15\n";
+
+/* ---- the toy --------------------------------------------------------------------------------- */
+
+static struct {
+  const MalHost *host; /* of the last one that was opened */
+  unsigned demands;
+  uint64_t count;
+  MalTime until;
+  /* What it has again after a restart, of its records or of its peers. */
+  const char *restores, *learns;
+} toy;
+
+static MalSpan span_of(const char *text)
+{
+  MalSpan span = { 0 };
+  cr_assert(mal_span_parse(text, &span, NULL));
+  return span;
+}
+
+static void bring(const char *span, int64_t seconds)
+{
+  g_autoptr(GError) error = NULL;
+  cr_assert(mal_space_add(toy.host->space, MAL_LEVEL_AVAILABLE, "world", span_of(span),
+                          mal_time_add(mal_runtime_now(toy.host->runtime), seconds), span, "toy",
+                          &error),
+            "%s", error ? error->message : "");
+}
+
+static void *toy_open(const MalHost *host, GError **error)
+{
+  (void)error;
+  toy.host = host;
+  if (toy.restores)
+    bring(toy.restores, 86400);
+  return &toy;
+}
+
+static bool toy_start(void *instance, GError **error)
+{
+  (void)instance, (void)error;
+  if (toy.learns)
+    bring(toy.learns, 86400);
+  return true;
+}
+
+static void toy_stop(void *instance)
+{
+  (void)instance;
+}
+
+static void toy_demand(void *instance, MalLevel level, const MalScope *scope, uint64_t count,
+                       MalTime until)
+{
+  (void)instance;
+  cr_assert(level == MAL_LEVEL_AVAILABLE && strcmp(scope->id, "world") == 0);
+  toy.demands++;
+  toy.count = count;
+  toy.until = until;
+}
+
+static const MalPlugin toy_plugin = { .abi = MAL_PLUGIN_ABI,
+                                      .name = "toy",
+                                      .version = "0",
+                                      .summary = "layer 3",
+                                      .roles = MAL_ROLE_COORDINATOR,
+                                      .open = toy_open,
+                                      .start = toy_start,
+                                      .stop = toy_stop,
+                                      .close = toy_stop,
+                                      .demand = toy_demand };
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+static void quiet(MalLogLevel level, const char *line, void *data)
+{
+  (void)level, (void)line, (void)data;
+}
+
+static void start(World *w, unsigned i, const char *roles, const char *plugins, const char *text)
+{
+  static const MalPlugin *const builtin[] = { &mal_plugin, &toy_plugin, NULL };
+  g_autoptr(GError) error = NULL;
+  g_autofree char *config = g_strdup_printf("[daemon]\nroles=%s\nlog-level=error\nplugins=%s\n%s%s",
+                                            roles, plugins, scopes, text);
+  MalCoreOptions options = { .runtime = mal_sim_node_runtime(w->host[i].node),
+                             .store = mal_sim_store_open(w->host[i].node),
+                             .config_text = config,
+                             .builtin = builtin,
+                             .log = quiet };
+  w->host[i].core = mal_core_new(&options, &error);
+  cr_assert(w->host[i].core && mal_core_start(w->host[i].core, &error), "%s",
+            error ? error->message : "");
+}
+
+static World world(unsigned n)
+{
+  World w = { .sim = mal_sim_new(7), .n = n };
+  MalSimLink *link = mal_sim_link_new(w.sim, "lan");
+  memset(&toy, 0, sizeof toy);
+  for (unsigned i = 0; i < n; i++) {
+    g_autofree char *name = g_strdup_printf("host%u", i);
+    w.host[i].node = mal_sim_node_new(w.sim, name);
+    mal_sim_iface_add_address(mal_sim_iface_new(w.host[i].node, link, "eth0"),
+                              mal_address_ipv4(0xc0000201 + i));
+  }
+  return w;
+}
+
+static void clear(World *w)
+{
+  for (unsigned i = 0; i < w->n; i++)
+    mal_core_free(w->host[i].core);
+  json_object_put(w->result);
+  g_free(w->error);
+  mal_sim_free(w->sim);
+}
+
+static void run(World *w, int64_t seconds)
+{
+  cr_assert(mal_sim_run_for(w->sim, seconds * MAL_US), "%s", mal_sim_failure(w->sim));
+}
+
+static void answered(json_object *result, const GError *error, void *data)
+{
+  World *w = data;
+  json_object_put(w->result);
+  g_free(w->error);
+  w->result = json_object_get(result);
+  w->error = error ? g_strdup(error->message) : NULL;
+  w->answered = true;
+}
+
+static void begin(World *w, unsigned i, const char *method, const char *params)
+{
+  json_object *p = json_tokener_parse(params);
+  w->answered = false;
+  mal_control_call(mal_core_control(w->host[i].core), method, p, true, answered, NULL, w);
+  json_object_put(p);
+}
+
+/* How many seconds it took. */
+static int64_t answer(World *w, int64_t most)
+{
+  int64_t t = 0;
+  for (; t < most && !w->answered; t++)
+    run(w, 1);
+  cr_assert(w->answered, "not within %d s", (int)most);
+  return t;
+}
+
+static void ask(World *w, unsigned i, unsigned count)
+{
+  g_autofree char *params = g_strdup_printf(
+      "{\"scope\":\"world\",\"count\":%u,\"lifetime\":3600,\"wait\":true}", count);
+  begin(w, i, "lease.request", params);
+}
+
+static size_t leases(World *w, unsigned i)
+{
+  json_object *list = NULL;
+  begin(w, i, "lease.list", "{}");
+  answer(w, 5);
+  cr_assert(json_object_object_get_ex(w->result, "leases", &list));
+  return json_object_array_length(list);
+}
+
+static void forget_demand(void)
+{
+  toy.demands = 0;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+/* Coordinator and layer 3 in a process of their own, server and clients in another. */
+static World apart(const char *coordinator_has)
+{
+  World w = world(3);
+  start(&w, 0, "prefix-coordinator", "aap;toy", coordinator_has);
+  start(&w, 1, "maas", "aap", "");
+  start(&w, 2, "maas", "aap", "");
+  run(&w, 350);
+  return w;
+}
+
+Test(aap_layer3, who_lacks_space_waits_and_layer_3_hears_it_until_it_brings_some_3_2_9)
+{
+  World w = apart(one_range);
+  cr_assert_eq(toy.demands, 0);
+  ask(&w, 1, 20);
+  run(&w, 20);
+  cr_assert_not(w.answered);
+  cr_assert_geq(toy.demands, 1, "by ANA");
+  cr_assert_geq(toy.count, 4);
+  forget_demand();
+  run(&w, 200);
+  cr_assert_not(w.answered);
+  cr_assert_geq(toy.demands, 4, "by reports: %u", toy.demands);
+  cr_assert_leq(toy.demands, 10);
+  bring("233.252.2.0-233.252.2.63", 86400);
+  cr_assert_leq(answer(&w, 60), 30, "announced at once, claimed, leased");
+  cr_assert_null(w.error, "%s", w.error);
+  cr_assert_eq(leases(&w, 1), 1);
+  forget_demand();
+  run(&w, 200);
+  cr_assert_eq(toy.demands, 0, "nobody wants more");
+  clear(&w);
+}
+
+Test(aap_layer3, the_core_gives_up_at_last)
+{
+  World w = apart(one_range);
+  ask(&w, 1, 20);
+  cr_assert_geq(answer(&w, 700), 590);
+  cr_assert_str_eq(w.error, "no space came within ten minutes");
+  clear(&w);
+}
+
+/* With nothing to announce a coordinator is silent, so who asks is told at once; but layer 3 has
+   heard of it, and hears again, until there is something. */
+Test(aap_layer3, the_first_space_of_a_domain)
+{
+  World w = apart("");
+  ask(&w, 1, 3);
+  answer(&w, 20);
+  cr_assert(w.error && strstr(w.error, "no prefix coordinator has announced any"), "%s", w.error);
+  cr_assert_geq(toy.demands, 1);
+  cr_assert_eq(toy.count, 3);
+  forget_demand();
+  run(&w, 120);
+  cr_assert_geq(toy.demands, 3, "%u", toy.demands);
+  cr_assert_eq(toy.count, 3);
+  bring("233.252.2.0-233.252.2.63", 86400);
+  run(&w, 90);
+  ask(&w, 1, 3);
+  answer(&w, 30);
+  cr_assert_null(w.error, "%s", w.error);
+  forget_demand();
+  run(&w, 120);
+  cr_assert_eq(toy.demands, 0);
+  clear(&w);
+}
+
+/* A coordinator that was away when it was said hears it from who asks again. */
+Test(aap_layer3, a_coordinator_that_comes_later_hears_what_is_still_wanted)
+{
+  World w = world(2);
+  start(&w, 1, "maas", "aap", "");
+  run(&w, 250);
+  ask(&w, 1, 3);
+  answer(&w, 20);
+  cr_assert_not_null(w.error);
+  run(&w, 60);
+  start(&w, 0, "prefix-coordinator", "aap;toy", "");
+  run(&w, 60);
+  cr_assert_eq(toy.demands, 0);
+  ask(&w, 1, 3);
+  answer(&w, 20);
+  run(&w, 10);
+  cr_assert_geq(toy.demands, 1);
+  cr_assert_eq(toy.count, 3);
+  clear(&w);
+}
+
+/* Server, coordinator and layer 3 in one process: nobody announces anything yet. */
+Test(aap_layer3, all_in_one_process)
+{
+  World w = world(1);
+  start(&w, 0, "maas;prefix-coordinator", "aap;toy", "");
+  run(&w, 250);
+  ask(&w, 0, 3);
+  run(&w, 100);
+  cr_assert_not(w.answered);
+  cr_assert_geq(toy.demands, 3, "%u", toy.demands);
+  cr_assert_eq(toy.count, 3);
+  bring("233.252.2.0-233.252.2.63", 86400);
+  answer(&w, 30);
+  cr_assert_null(w.error, "%s", w.error);
+  clear(&w);
+}
+
+Test(aap_layer3, who_asks_where_nobody_could_bring_any_is_told_at_once)
+{
+  World w = world(2);
+  start(&w, 0, "maas;prefix-coordinator", "aap", one_range);
+  run(&w, 350);
+  ask(&w, 0, 20);
+  cr_assert_leq(answer(&w, 20), 15, "no layer 3, no other coordinator");
+  cr_assert_not_null(w.error);
+  clear(&w);
+}
+
+Test(aap_layer3, a_coordinator_that_is_gone_is_not_waited_for)
+{
+  World w = apart(one_range);
+  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_KEPT);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  run(&w, 200);
+  ask(&w, 1, 20);
+  cr_assert_leq(answer(&w, 30), 20);
+  cr_assert_not_null(w.error);
+  clear(&w);
+}
+
+/* Who named addresses that can't be had is told so, and nobody else is. */
+Test(aap_layer3, named_addresses_are_no_lack_of_space)
+{
+  World w = apart(one_range);
+  World named = { .sim = w.sim };
+  ask(&w, 2, 3);
+  answer(&w, 30);
+  ask(&w, 1, 20);
+  run(&w, 20);
+  cr_assert_not(w.answered);
+  json_object *p = json_tokener_parse(
+      "{\"scope\":\"world\",\"address\":\"233.252.1.0-233.252.1.15\",\"lifetime\":3600,"
+      "\"wait\":true}");
+  mal_control_call(mal_core_control(w.host[1].core), "lease.request", p, true, answered, NULL,
+                   &named);
+  json_object_put(p);
+  run(&w, 20);
+  cr_assert(named.answered && named.error);
+  cr_assert_not(w.answered, "still waits");
+  json_object_put(named.result);
+  g_free(named.error);
+  clear(&w);
+}
+
+/* ---- coming and going ------------------------------------------------------------------------ */
+
+Test(aap_layer3, what_is_taken_away_ends_leases_everywhere_3_2_10_1)
+{
+  World w = apart(one_range);
+  bring("233.252.2.0-233.252.2.63", 86400);
+  run(&w, 5);
+  for (unsigned i = 1; i <= 2; i++) {
+    ask(&w, i, 18);
+    answer(&w, 60);
+    cr_assert_null(w.error, "%s", w.error);
+    cr_assert_eq(leases(&w, i), 1);
+  }
+  cr_assert(mal_space_remove(toy.host->space, MAL_LEVEL_AVAILABLE,
+                             span_of("233.252.2.0-233.252.2.63").first, NULL));
+  run(&w, 10);
+  cr_assert_eq(leases(&w, 1) + leases(&w, 2), 0, "announced at once");
+  clear(&w);
+}
+
+/* The last of all: an announcement takes it back (4.2.1). */
+Test(aap_layer3, what_was_all_is_taken_away)
+{
+  World w = apart("");
+  bring("233.252.2.0-233.252.2.63", 86400);
+  run(&w, 90);
+  ask(&w, 1, 5);
+  answer(&w, 60);
+  cr_assert_null(w.error, "%s", w.error);
+  cr_assert(mal_space_remove(toy.host->space, MAL_LEVEL_AVAILABLE,
+                             span_of("233.252.2.0-233.252.2.63").first, NULL));
+  run(&w, 10);
+  cr_assert_eq(leases(&w, 1), 0);
+  clear(&w);
+}
+
+Test(aap_layer3, what_lasts_longer_now_is_leased_longer)
+{
+  World w = apart("");
+  bring("233.252.2.0-233.252.2.63", 3000);
+  run(&w, 90);
+  MalAddress first = span_of("233.252.2.0-233.252.2.63").first;
+  cr_assert(mal_space_set_until(toy.host->space, MAL_LEVEL_AVAILABLE, first,
+                                mal_time_add(mal_runtime_now(toy.host->runtime), 9000), NULL));
+  run(&w, 5);
+  ask(&w, 1, 5);
+  answer(&w, 60);
+  cr_assert_null(w.error, "%s", w.error);
+  run(&w, 3300);
+  cr_assert_eq(leases(&w, 1), 1, "beyond the first end");
+  clear(&w);
+}
+
+/* The coordinator lost its disk, and announces what the servers remember; then layer 3 has its own
+   back. */
+Test(aap_layer3, what_comes_back_takes_the_place_of_what_was_adopted_4_1)
+{
+  World w = apart("");
+  bring("233.252.2.0-233.252.2.63", 86400);
+  run(&w, 90);
+  ask(&w, 1, 5);
+  answer(&w, 60);
+  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_WIPED);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  mal_sim_node_bury(w.host[0].node);
+  run(&w, 250);
+  mal_sim_node_restart(w.host[0].node);
+  start(&w, 0, "prefix-coordinator", "aap;toy", "");
+  run(&w, 120);
+  const MalRange *adopted = mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,
+                                                 span_of("233.252.2.0").first);
+  cr_assert(adopted && adopted->stand_in);
+  bring("233.252.2.0-233.252.2.63", 86400);
+  adopted = mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,
+                                 span_of("233.252.2.0").first);
+  cr_assert(adopted && strcmp(adopted->source, "toy") == 0);
+  run(&w, 120);
+  cr_assert_eq(leases(&w, 1), 1, "nobody lost anything");
+  clear(&w);
+}
+
+/* All in one process, after a crash: what layer 3 brings back, early or late, meets what AAP
+   remembers of its own announcements; the leases in it stay. (TWO, where there is one, was joined
+   to ONE: what lies in both is lost unless ONE is there when AAP begins.) */
+static void restart_of_all_in_one(const char **back, const char *two)
+{
+  static const char one[] = "233.252.2.0-233.252.2.63";
+  World w = world(1);
+  start(&w, 0, "maas;prefix-coordinator", "aap;toy", "");
+  bring(one, 86400);
+  if (two)
+    bring(two, 86400);
+  run(&w, 350);
+  ask(&w, 0, two ? 70 : 40);
+  answer(&w, 30);
+  cr_assert_null(w.error, "%s", w.error);
+  run(&w, 100);
+  *back = one;
+  toy.demands = 0;
+  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_KEPT);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  mal_sim_node_bury(w.host[0].node);
+  run(&w, 20);
+  mal_sim_node_restart(w.host[0].node);
+  start(&w, 0, "maas;prefix-coordinator", "aap;toy", "");
+  if (two)
+    bring(two, 86400);
+  cr_assert_eq(leases(&w, 0), 1);
+  run(&w, 300);
+  cr_assert_eq(leases(&w, 0), 1);
+  clear(&w);
+}
+
+Test(aap_layer3, all_in_one_process_restarts_and_layer_3_restores_its_own)
+{
+  restart_of_all_in_one(&toy.restores, "233.252.2.64-233.252.2.95");
+}
+
+Test(aap_layer3, all_in_one_process_restarts_and_layer_3_learns_its_own)
+{
+  restart_of_all_in_one(&toy.learns, NULL);
+}
+
+/* ---- usage ----------------------------------------------------------------------------------- */
+
+static void add_up(MalSpan span, uint64_t used, MalTime until, void *data)
+{
+  (void)span;
+  cr_assert_gt(until, mal_runtime_now(toy.host->runtime));
+  *(uint64_t *)data += used;
+}
+
+static uint64_t used_in(World *w, unsigned i, const char *span)
+{
+  uint64_t sum = 0;
+  const MalScopeSet *set = mal_leases_scopes(toy.host->leases);
+  mal_space_usage(mal_core_space(w->host[i].core), mal_scope_set_find(set, "world"), span_of(span),
+                  add_up, &sum);
+  return sum;
+}
+
+/* The coordinator, which leases nothing itself, and a server know the same of the domain. */
+Test(aap_layer3, what_is_used_is_known_to_coordinator_and_servers)
+{
+  World w = apart("[range w]\nscope=world\nfirst=233.252.1.0\nlast=233.252.1.255\n");
+  cr_assert_eq(used_in(&w, 0, "233.252.0.0-233.252.3.255"), 0);
+  ask(&w, 1, 5);
+  answer(&w, 60);
+  ask(&w, 2, 7);
+  answer(&w, 60);
+  run(&w, 60);
+  uint64_t all = used_in(&w, 0, "233.252.0.0-233.252.3.255");
+  cr_assert_geq(all, 12);
+  cr_assert_leq(all, 256);
+  cr_assert_eq(used_in(&w, 1, "233.252.1.0-233.252.1.255"), all);
+  cr_assert_eq(used_in(&w, 2, "233.252.1.0-233.252.1.255"), all);
+  cr_assert_eq(used_in(&w, 0, "233.252.2.0-233.252.2.255"), 0);
+  clear(&w);
+}
