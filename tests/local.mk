@@ -345,6 +345,11 @@ tests_unit_test_masc_update_roles_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-update-claims
 tests_unit_test_masc_update_claims_SOURCES = tests/unit/test-masc-update-claims.c $(masc_rig)
 tests_unit_test_masc_update_claims_LDADD = $(masc_test_libs)
+# Whole daemons with the MASC plugin on the simulator: tests/unit/masc-daemons.h.
+unit_tests += tests/unit/test-masc-plugin
+tests_unit_test_masc_plugin_SOURCES = tests/unit/test-masc-plugin.c tests/unit/masc-daemons.c \
+  tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-wire
 tests_unit_test_masc_wire_SOURCES = tests/unit/test-masc-wire.c $(masc_packets)
 tests_unit_test_masc_wire_LDADD = $(masc_test_libs)

@@ -81,3 +81,9 @@ masc_sources += plugins/masc/masc.c
 
 noinst_LTLIBRARIES += plugins/masc/libmasc.la
 plugins_masc_libmasc_la_SOURCES = $(masc_sources)
+
+plugin_LTLIBRARIES += plugins/masc/masc.la
+plugins_masc_masc_la_SOURCES =
+plugins_masc_masc_la_LIBADD = plugins/masc/libmasc.la core/libmallocd-core.la $(DEPS_LIBS)
+plugins_masc_masc_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) -module -avoid-version -shared \
+  -export-symbols-regex '^mal_plugin$$'

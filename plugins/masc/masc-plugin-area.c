@@ -23,7 +23,7 @@ static void on_managed(void *user, MascZone *zone, MalPrefix prefix, MalTime unt
 {
   MascArea *area = user;
   (void)zone;
-  masc_space_set(area->managed, prefix, until, deprecated);
+  masc_space_set_exact(area->managed, prefix, until, deprecated);
   area->managed_changed = true;
   masc_wake(area->masc);
 }
@@ -32,7 +32,7 @@ static void on_unmanaged(void *user, MascZone *zone, MalPrefix prefix)
 {
   MascArea *area = user;
   (void)zone;
-  area->managed_changed = masc_space_unset(area->managed, prefix) || area->managed_changed;
+  area->managed_changed = masc_space_unset_exact(area->managed, prefix) || area->managed_changed;
   masc_wake(area->masc);
 }
 

@@ -65,6 +65,28 @@ void masc_space_set(GArray *grants, MalPrefix prefix, MalTime until, bool deprec
   insert(grants, (MascGrant){ prefix, until, deprecated });
 }
 
+static bool same_prefix(MalPrefix a, MalPrefix b)
+{
+  return a.length == b.length && mal_address_equal(a.address, b.address);
+}
+
+bool masc_space_unset_exact(GArray *grants, MalPrefix prefix)
+{
+  for (guint i = 0; i < grants->len; i++) {
+    if (!same_prefix(g_array_index(grants, MascGrant, i).prefix, prefix))
+      continue;
+    g_array_remove_index(grants, i);
+    return true;
+  }
+  return false;
+}
+
+void masc_space_set_exact(GArray *grants, MalPrefix prefix, MalTime until, bool deprecated)
+{
+  masc_space_unset_exact(grants, prefix);
+  insert(grants, (MascGrant){ prefix, until, deprecated });
+}
+
 /* ---- the address space ----------------------------------------------------------------------- */
 
 typedef struct {
@@ -228,11 +250,6 @@ static void add_route(const MalRoute *route, void *data)
       route->prefix.address.family == area->span.first.family &&
       mal_span_contains(area->span, mal_span_of_prefix(route->prefix)))
     g_array_append_val(ours->routes, *route);
-}
-
-static bool same_prefix(MalPrefix a, MalPrefix b)
-{
-  return a.length == b.length && mal_address_equal(a.address, b.address);
 }
 
 static const MalRoute *route_for(const GArray *routes, MalPrefix prefix)
