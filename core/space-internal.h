@@ -63,7 +63,7 @@ void space_drop(MalSpace *space, MalLevel level, unsigned at);
 void space_clip_owned(MalSpace *space, const MalRange *available);
 
 /* space-stand-in.c: is all that is available in SPAN there only until something else is? And: what
-   is leaves SPAN to that; what is owned stays where it is not cut in two. */
+   is leaves SPAN to that; what is owned stays. */
 bool space_may_give_way(const MalSpace *space, MalSpan span);
 void space_give_way(MalSpace *space, MalSpan span);
 

@@ -16,6 +16,7 @@ static void split(MalSpace *space, MalLevel level, const MalRange *range, MalAdd
   upper->range.span.first = at;
   upper->range.name = upper->name = g_strdup(lower->name);
   upper->range.source = upper->source = g_strdup(lower->source);
+  upper->range.derived_from = upper->derived_from = g_strdup(lower->derived_from);
   mal_address_sub(at, 1, &lower->range.span.last);
   g_ptr_array_insert(space->levels[level],
                      (int)space_lower_bound(space, level, upper->range.scope, at), upper);

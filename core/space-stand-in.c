@@ -13,48 +13,21 @@ bool space_may_give_way(const MalSpace *space, MalSpan span)
   return true;
 }
 
-/* Partly in SPAN: no owned range may lie in two available ones. */
-static bool is_cut(MalSpan owned, MalSpan span)
+static void split(MalSpace *space, MalAddress at)
 {
-  return mal_span_overlaps(owned, span) && !mal_span_contains(span, owned);
+  const MalRange *range = mal_space_containing(space, MAL_LEVEL_AVAILABLE, at);
+  if (range)
+    mal_space_split(space, at, range->source);
 }
 
-static void drop_cut(MalSpace *space, MalSpan span)
-{
-  for (unsigned i = space->levels[MAL_LEVEL_OWNED]->len; i-- > 0;)
-    if (is_cut(space_entry_at(space, MAL_LEVEL_OWNED, i)->range.span, span))
-      space_drop(space, MAL_LEVEL_OWNED, i);
-}
-
-/* What is left of RANGE beside SPAN. */
-static void keep_beside(MalSpace *space, const MalRange *range, MalSpan span)
-{
-  MalRange left = *range, right = *range;
-  if (mal_address_compare(range->span.first, span.first) < 0 &&
-      mal_address_sub(span.first, 1, &left.span.last))
-    space_insert(space, &left);
-  if (mal_address_compare(range->span.last, span.last) > 0 &&
-      mal_address_add(span.last, 1, &right.span.first))
-    space_insert(space, &right);
-}
-
-/* Watchers keep nothing of what is dropped, but the dropped range itself goes. */
-static void give_way(MalSpace *space, unsigned at, MalSpan span)
-{
-  MalRange range = space_entry_at(space, MAL_LEVEL_AVAILABLE, at)->range;
-  g_autofree char *name = g_strdup(range.name), *source = g_strdup(range.source),
-                  *derived_from = g_strdup(range.derived_from);
-  range.name = name;
-  range.source = source;
-  range.derived_from = derived_from;
-  space_drop(space, MAL_LEVEL_AVAILABLE, at);
-  keep_beside(space, &range, span);
-}
-
+/* What lies beside SPAN stays, and so do leases on both sides of its edges. */
 void space_give_way(MalSpace *space, MalSpan span)
 {
-  drop_cut(space, span);
+  MalAddress behind;
+  split(space, span.first);
+  if (mal_address_add(span.last, 1, &behind))
+    split(space, behind);
   for (unsigned i = space->levels[MAL_LEVEL_AVAILABLE]->len; i-- > 0;)
     if (mal_span_overlaps(space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.span, span))
-      give_way(space, i, span);
+      space_drop(space, MAL_LEVEL_AVAILABLE, i);
 }

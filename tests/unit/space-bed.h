@@ -30,7 +30,8 @@ typedef struct {
 static inline void on_change(MalSpaceChange what, const MalRange *r, void *data)
 {
   static const char signs[] = {
-    [MAL_SPACE_ADDED] = '+', [MAL_SPACE_CHANGED] = '~', [MAL_SPACE_REMOVED] = '-'
+    [MAL_SPACE_ADDED] = '+', [MAL_SPACE_CHANGED] = '~', [MAL_SPACE_REMOVED] = '-',
+    [MAL_SPACE_SPLIT] = '|'
   };
   g_string_append_printf(((Bed *)data)->told, "%c%s:%s ", signs[what],
                          r->level == MAL_LEVEL_OWNED ? "o" : "a", r->name);

@@ -246,7 +246,7 @@ Test(space_edges, a_stand_in_gives_way_and_what_is_owned_stays)
   cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.3.0-239.255.3.7", 800, "right"));
   g_string_truncate(b.told, 0);
   cr_assert(add(&b, MAL_LEVEL_AVAILABLE, "239.255.2.0-239.255.2.255", 700, "real"));
-  must_have_told(&b, "-o:cut -a:s +a:s +a:s +a:real ~o:within ");
+  must_have_told(&b, "|o:cut |a:s |a:s -a:s +a:real ~o:cut ~o:within ");
   cr_assert_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.2.16"))->until, 700);
   cr_assert_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.3.0"))->until, 800);
   const MalRange *left = mal_space_containing(b.space, MAL_LEVEL_AVAILABLE, at("239.255.1.0"));
@@ -271,6 +271,6 @@ Test(space_edges, several_stand_ins_give_way_at_once)
   }
   g_string_truncate(b.told, 0);
   cr_assert(add(&b, MAL_LEVEL_AVAILABLE, "239.255.1.128-239.255.3.255", 700, "real"));
-  must_have_told(&b, "-a:s -a:s -a:s +a:s +a:real ");
+  must_have_told(&b, "|a:s -a:s -a:s -a:s +a:real ");
   bed_clear(&b);
 }
