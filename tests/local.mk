@@ -146,6 +146,7 @@ unit_tests += tests/unit/test-runtime-glib
 unit_tests += tests/unit/test-runtime-glib-tcp
 unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-runtime-glib-unix
+unit_tests += tests/unit/test-file
 unit_tests += tests/unit/test-routes
 unit_tests += tests/unit/test-bird-parts tests/unit/test-bird-plugin
 tests_unit_test_bird_parts_LDADD = plugins/bird/libbird.la $(LDADD)

@@ -4,8 +4,9 @@
 
 static void put(BirdReader *reader, uint8_t octet)
 {
+  char c = (char)octet;
   if (reader->length < sizeof reader->line)
-    reader->line[reader->length] = octet >= ' ' && octet <= '~' ? (char)octet : '?';
+    reader->line[reader->length] = g_ascii_isprint(c) ? c : '?';
   reader->length++;
 }
 

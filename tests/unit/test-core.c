@@ -730,6 +730,36 @@ Test(core, gauges)
   clear(&b);
 }
 
+static size_t routes(Bed *b)
+{
+  cr_expect_eq(call(b, "route.list", "{}"), -1);
+  cr_expect_eq(metric(b, "routes"), mal_routes_count(mal_core_routes(b->core)));
+  return mal_routes_count(mal_core_routes(b->core));
+}
+
+/* Those of a plugin go when it stops, those of the configuration with it, all at their time. */
+Test(core, routes_come_and_go)
+{
+  Bed b = bed(DAEMON SCOPES LAB "export=yes\n");
+  MalPrefix prefix;
+  cr_assert(mal_prefix_parse("239.255.0.0/16", &prefix, NULL));
+  cr_expect_eq(routes(&b), 1);
+  cr_assert(mal_routes_add(mal_core_routes(b.core), prefix, MAL_FOREVER, "alpha", NULL));
+  prefix.length = 17;
+  cr_assert(mal_routes_add(mal_core_routes(b.core), prefix, FAKE_START + 100, "beta", NULL));
+  cr_expect_eq(routes(&b), 3);
+  fake_advance(b.fake, 101);
+  cr_expect_eq(routes(&b), 2);
+  cr_assert(reload(&b, DAEMON SCOPES LAB));
+  cr_expect_eq(routes(&b), 1);
+  cr_assert_not(reload(&b, DAEMON SCOPES LAB "export=perhaps\n"));
+  script.reload = MAL_RELOAD_RESTART;
+  cr_assert(reload(&b, DAEMON SCOPES LAB "export=yes\n"));
+  cr_expect_eq(routes(&b), 1);
+  cr_expect(strstr(b.log->str, "route.added") && strstr(b.log->str, "route.removed"));
+  clear(&b);
+}
+
 /* ---- layers 2 and 3 -------------------------------------------------------------------------- */
 
 #define LAYER2                                                                                     \
