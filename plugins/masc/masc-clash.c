@@ -216,6 +216,8 @@ void masc_own_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
   bool lower = record->claim.role == MASC_CHILD;
   const MascRecord copy = *record;
 
+  if (record->claim.type == MASC_WITHDRAW && zone->owns->clashes->len > 0)
+    masc_own_dirty(zone);
   if (!zone->started || !masc_claim_competes(&record->claim) ||
       masc_claim_is_hint(&record->claim) || record->claim.type == MASC_CLAIM_DENIED)
     return;

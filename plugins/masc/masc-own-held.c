@@ -246,10 +246,13 @@ static void update_marks(MascZone *zone, MascNow now)
 
 static bool was_held(GArray *before, MalPrefix prefix)
 {
+  g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  g_autoptr(GArray) left = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+
   for (guint i = 0; i < before->len; i++)
-    if (masc_prefix_meets(g_array_index(before, MascHeld, i).prefix, prefix))
-      return true;
-  return false;
+    g_array_append_val(all, g_array_index(before, MascHeld, i).prefix);
+  masc_prefix_minus(prefix, (const MalPrefix *)(void *)all->data, all->len, left);
+  return left->len == 0;
 }
 
 typedef struct {
@@ -363,6 +366,9 @@ void masc_own_refresh(MascZone *zone, MascNow now)
   update_marks(zone, now);
   masc_local_publish(zone, now);
   owns->end_at = until_end(next_end(zone, now), now);
+  if (owns->clashes->len > 0)
+    owns->end_at = MIN(owns->end_at, masc_own_after(now, masc_own_settle(zone)));
+  owns->renew_at = MIN(owns->renew_at, now.mono);
 }
 
 /* ---- splitting, giving back ------------------------------------------------------------------ */

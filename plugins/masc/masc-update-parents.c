@@ -134,6 +134,8 @@ uint8_t masc_update_withdraw(MascHeard *h)
   if (!take(h, &copy))
     return 0;
   masc_spread(zone, &copy, h->peer->id);
+  if (!masc_update_own(h) && copy.claim.role != MASC_PARENT)
+    masc_own_rivalled(zone, &copy, h->now);
   if (copy.claim.role == MASC_PARENT)
     masc_own_parent_changed(zone, &copy.claim, h->now);
   else if (copy.claim.role == MASC_CHILD && !masc_update_own(h))

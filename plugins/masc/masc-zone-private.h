@@ -66,7 +66,8 @@ void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, u
 /* ---- OWN gives to RX: what was taken and stored, before it is spread ------------------------- */
 
 /* A SIBLING's (upper) or a CHILD's (lower) PREFIX_IN_USE, CLAIM_TO_EXPAND or NEW_CLAIM: collisions
-   with our pending claims, clashes with what we use. May originate. */
+   with our pending claims, clashes with what we use. May originate. Its WITHDRAW: a clash may be
+   over. */
 void masc_own_rivalled(MascZone *zone, const MascRecord *record, MascNow now);
 /* One of our own domain's, told by an internal peer, a parent or another (11.2.4, 11.4.4, 11.6.3,
    14). PEER is who told. False: not believed, or no longer true (answered by a WITHDRAW): RX neither
