@@ -337,6 +337,17 @@ tests_unit_test_masc_session_pair_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-session-time
 tests_unit_test_masc_session_time_SOURCES = tests/unit/test-masc-session-time.c $(masc_session_bed)
 tests_unit_test_masc_session_time_LDADD = $(masc_test_libs)
+# Own claims: what OWN says to the world, beside the bed.
+masc_own_bed = $(masc_bed) tests/unit/masc-own-bed.c tests/unit/masc-own-bed.h
+unit_tests += tests/unit/test-masc-own
+tests_unit_test_masc_own_SOURCES = tests/unit/test-masc-own.c $(masc_own_bed)
+tests_unit_test_masc_own_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-own-expand
+tests_unit_test_masc_own_expand_SOURCES = tests/unit/test-masc-own-expand.c $(masc_own_bed)
+tests_unit_test_masc_own_expand_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-clash
+tests_unit_test_masc_clash_SOURCES = tests/unit/test-masc-clash.c $(masc_own_bed)
+tests_unit_test_masc_clash_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plan tests/unit/test-masc-plan-any
 tests_unit_test_masc_plan_LDADD = $(masc_test_libs)
 tests_unit_test_masc_plan_any_LDADD = $(masc_test_libs)

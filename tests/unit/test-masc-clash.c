@@ -1,0 +1,277 @@
+/* Two domains use the same (RFC 2909 12.4, 11.7.3). */
+#include "tests/unit/masc-own-bed.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static MascClaim last_of(const OwnBed *own, unsigned peer, MascClaimType type)
+{
+  MascClaim claim = { 0 };
+
+  cr_assert_geq(masc_bed_sent(own->bed, 0, peer, type, &claim), 1);
+  return claim;
+}
+
+/* Its claim is AGO seconds older than ours. */
+static MascClaim rival(OwnBed *own, const char *prefix, int64_t ago)
+{
+  const MascHeld *h = &g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0);
+  MascClaim claim = masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_INTERNAL, 3, prefix);
+
+  claim.timestamp = (uint32_t)(h->claim.timestamp - ago);
+  return claim;
+}
+
+static void hear(OwnBed *own, MascClaim claim)
+{
+  cr_expect_eq(masc_bed_say(own->bed, 0, OWN_SIBLING, &claim), 0);
+  own_bed_pass(own, 0);
+}
+
+static OwnBed *holder(void)
+{
+  OwnBed *own = own_bed_child();
+
+  own_bed_win(own, 0, "233.252.4.0/22");
+  masc_bed_clear(own->bed);
+  return own;
+}
+
+/* ---- automatic ------------------------------------------------------------------------------- */
+
+Test(masc_clash, s12_4_who_wins_and_what_is_left)
+{
+  static const struct {
+    const char *name, *theirs;
+    int64_t ago;                /* theirs is so much older */
+    MascId node;                /* ours is 2000 */
+    const char *local, *routes;
+  } cases[] = {
+    { "ours is older", "233.252.4.0/22", -10, 1000, "233.252.4.0/22", "233.252.4.0/22" },
+    { "ours is newer", "233.252.4.0/22", 10, 3000, "", "" },
+    { "as old, their node is smaller", "233.252.4.0/22", 0, 1000, "", "" },
+    { "as old, their node is larger", "233.252.4.0/22", 0, 3000, "233.252.4.0/22",
+      "233.252.4.0/22" },
+    { "theirs is larger", "233.252.0.0/20", 10, 3000, "", "" },
+    { "11.7.3: a part, passing: the route stays", "233.252.5.0/24", 10, 3000,
+      "233.252.4.0/24 233.252.6.0/23", "233.252.4.0/22" },
+    { "a part, ours is older", "233.252.5.0/24", -10, 3000, "233.252.4.0/22", "233.252.4.0/22" },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = holder();
+    MascClaim theirs = rival(own, cases[i].theirs, cases[i].ago);
+    theirs.node = cases[i].node;
+    theirs.lifetime = theirs.holdtime = 20 * OWN_DAY;
+    hear(own, theirs);
+    own_expect(own_bed_local(own, 0), cases[i].local);
+    own_expect(own_bed_routes(own, 0), cases[i].routes);
+    bool wins = strcmp(cases[i].local, "233.252.4.0/22") == 0;
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH), 1, "%s", cases[i].name);
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_WON), wins, "%s", cases[i].name);
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_LOST), !wins, "%s", cases[i].name);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), !wins, "%s",
+                 cases[i].name);
+    if (!wins)
+      continue;
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_PREFIX_IN_USE, NULL), 1,
+                 "%s: it hears of ours", cases[i].name);
+  }
+}
+
+Test(masc_clash, s12_4_the_withdraw_is_the_winners_but_for_the_origin)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10), withdraw;
+
+  theirs.lifetime = theirs.holdtime = 12345;
+  hear(own, theirs);
+  withdraw = last_of(own, OWN_SIBLING, MASC_WITHDRAW);
+  cr_expect_eq(withdraw.timestamp, theirs.timestamp);
+  cr_expect_eq(withdraw.lifetime, theirs.lifetime);
+  cr_expect_eq(withdraw.holdtime, theirs.holdtime);
+  cr_expect(masc_prefix_equal(withdraw.prefix, theirs.prefix));
+  cr_expect_eq(withdraw.role, MASC_INTERNAL);
+  cr_expect(withdraw.domain == 2);
+  cr_expect(withdraw.node == 2000);
+}
+
+Test(masc_clash, s12_4_what_was_withdrawn_returns_when_nobody_uses_it)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+
+  theirs.lifetime = theirs.holdtime = 5000;
+  hear(own, theirs);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  own_bed_pass(own, 5000 + 200);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+  own_expect(own_bed_routes(own, 0), "233.252.4.0/22");
+}
+
+Test(masc_clash, s12_4_but_not_from_a_winner_who_renewed)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+
+  theirs.lifetime = theirs.holdtime = 5000;
+  hear(own, theirs);
+  own_bed_pass(own, 3000);
+  /* Its renewed claim is younger than ours: a comparison would be ours now. */
+  own_bed_say(own, OWN_SIBLING, MASC_CLAIM_TO_EXPAND, "233.252.5.0/24", 1000);
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.5.0/24", 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  own_bed_pass(own, 3000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  own_bed_pass(own, 10 * OWN_DAY);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+}
+
+Test(masc_clash, s12_4_a_renewal_of_ours_in_the_midst_of_it)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim theirs;
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/22");
+  theirs = rival(own, "233.252.4.0/22", -10);
+  own_bed_pass(own, 2900);
+  hear(own, theirs);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_WON), 1);
+  /* It doesn't give way (it didn't hear of ours); ours is renewed, and so younger than theirs. Both
+     may lose now, but never both win. */
+  own_bed_pass(own, 8000);
+  MascHeld *held = own_bed_owns(own, 0)->held[0]->len > 0
+                       ? &g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0)
+                       : NULL;
+  cr_expect(held == NULL || held->claim.timestamp < theirs.timestamp ||
+            own_bed_notes(own, 0, MASC_NOTE_CLASH_LOST) > 0);
+}
+
+Test(masc_clash, s12_4_one_that_gives_way_no_longer_clashes)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.4.0/22", -10), withdraw = theirs;
+
+  hear(own, theirs);
+  cr_expect_eq(own_bed_owns(own, 0)->clashes->len, 1);
+  const MascHeld *h = &g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0);
+  withdraw.type = MASC_WITHDRAW;
+  withdraw.timestamp = h->claim.timestamp;
+  withdraw.lifetime = h->claim.lifetime;
+  withdraw.holdtime = h->claim.holdtime;
+  hear(own, withdraw);
+  cr_expect_eq(own_bed_owns(own, 0)->clashes->len, 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+}
+
+/* ---- two real zones: one sees the other at last ---------------------------------------------- */
+
+static OwnBed *apart(int64_t skew)
+{
+  OwnBed *own = own_bed_new();
+
+  own->bed->params.renew_interval = 50 * OWN_DAY;
+  own_bed_add(own, 2, 2000, true);
+  own_bed_add(own, 3, 3000, true);
+  own->bed->nodes[1].skew = skew;
+  masc_bed_join(own->bed, 0, 1, MASC_SIBLING, 0);
+  own_bed_pass(own, 100);
+  masc_bed_down(own->bed, 0);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/23", NULL);
+  own_bed_pass(own, 100);
+  own_bed_wish(own, 1, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 2500);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/23");
+  own_expect(own_bed_local(own, 1), "233.252.4.0/24");
+  return own;
+}
+
+Test(masc_clash, s12_4_both_ends_decide_the_same)
+{
+  static const int64_t skews[] = { 0, -90, -3600, 3600 };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(skews); i++) {
+    g_autoptr(OwnBed) own = apart(skews[i]);
+    bool first = skews[i] > -95;
+    masc_bed_up(own->bed, 0);
+    own_bed_pass(own, 0);
+    own_expect(own_bed_local(own, 0), first ? "233.252.4.0/23" : "233.252.5.0/24");
+    own_expect(own_bed_local(own, 1), first ? "" : "233.252.4.0/24");
+    own_bed_pass(own, 5 * OWN_DAY);
+    own_expect(own_bed_local(own, 0), first ? "233.252.4.0/23" : "233.252.5.0/24");
+    own_expect(own_bed_local(own, 1), first ? "" : "233.252.4.0/24");
+  }
+}
+
+/* ---- manual ---------------------------------------------------------------------------------- */
+
+Test(masc_clash, s12_4_manual_nobody_uses_it_until_it_is_decided)
+{
+  for (int64_t ago = -10; ago <= 10; ago += 20) {
+    for (int keep = 0; keep < 2; keep++) {
+      g_autoptr(OwnBed) own = holder();
+      MascZone *zone = own->bed->nodes[0].zone;
+      MascNow now = masc_bed_now(own->bed, 0);
+      own->bed->params.clash = MASC_CLASH_MANUAL;
+      hear(own, rival(own, "233.252.5.0/24", ago));
+      own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+      own_expect(own_bed_routes(own, 0), "233.252.4.0/22");
+      cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
+      cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH), 1);
+      own_bed_pass(own, 2000);
+      own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+      cr_assert(masc_zone_resolve(zone, masc_bed_prefix("233.252.5.0/24"), keep, now, NULL));
+      own_bed_pass(own, 0);
+      own_expect(own_bed_local(own, 0),
+                 keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
+      cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), !keep);
+      own_bed_pass(own, 5000);
+      own_expect(own_bed_local(own, 0),
+                 keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
+    }
+  }
+}
+
+Test(masc_clash, s12_4_manual_over_when_the_other_gives_way)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10), withdraw = theirs;
+
+  own->bed->params.clash = MASC_CLASH_MANUAL;
+  hear(own, theirs);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  withdraw.type = MASC_WITHDRAW;
+  hear(own, withdraw);
+  own_bed_pass(own, 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+}
+
+Test(masc_clash, s12_4_manual_survives_a_restart)
+{
+  g_autoptr(OwnBed) own = holder();
+
+  own->bed->params.clash = MASC_CLASH_MANUAL;
+  hear(own, rival(own, "233.252.5.0/24", -10));
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  cr_assert(masc_zone_resolve(own->bed->nodes[0].zone, masc_bed_prefix("233.252.5.0/24"), true,
+                              masc_bed_now(own->bed, 0), NULL));
+  own_bed_pass(own, 0);
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 100);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+}
+
+Test(masc_clash, s12_4_resolve_what_is_no_clash)
+{
+  g_autoptr(OwnBed) own = holder();
+  g_autoptr(GError) error = NULL;
+
+  cr_expect_not(masc_zone_resolve(own->bed->nodes[0].zone, masc_bed_prefix("233.252.5.0/24"), true,
+                                  masc_bed_now(own->bed, 0), &error));
+  cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_NOT_FOUND));
+}
