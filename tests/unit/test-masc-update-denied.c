@@ -1,0 +1,247 @@
+/* What a parent refuses its children (RFC 2909 8.3, 11.4.3), limits, floods (14). */
+#include <criterion/criterion.h>
+
+#include "plugins/masc/masc-flood.h"
+#include "tests/unit/masc-rig.h"
+
+#define IN_USE MASC_PREFIX_IN_USE
+#define NEW MASC_NEW_CLAIM
+#define DENIED MASC_CLAIM_DENIED
+#define FREE "233.252.8.0/24"
+#define HELD "233.252.4.0/24"
+
+/* ---- CLAIM_DENIED ---------------------------------------------------------------------------- */
+
+Test(rfc2909_11_4_3, longer_than_our_prefix_is_denied)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim claim = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, HELD), out;
+  rig.own->until = (MalTime)claim.timestamp + 5000;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
+  for (const char *p = "cd"; *p != '\0'; p++) {
+    cr_assert_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer(*p), DENIED, &out), 1);
+    cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer(*p), NEW, NULL), 0);
+    cr_expect_eq(out.role, MASC_INTERNAL);
+    cr_expect_eq(out.lifetime, 5000, "the longest that it could have");
+    cr_expect(masc_claim_about(&out, &claim) && out.node == claim.node);
+    cr_expect_eq(out.holdtime, claim.holdtime);
+  }
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('e'), NEW, NULL), 0);
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('i'), NEW, NULL), 1, "internal peers");
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('i'), DENIED, NULL), 1);
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_DENIES], 1);
+  cr_expect_not(masc_bed_has(rig.bed, 0, NEW, 30, HELD));
+  cr_expect(masc_bed_has(rig.bed, 0, DENIED, 30, HELD));
+  cr_expect_eq(rig.own->n_rivalled, 0, "it stands in nobody's way");
+}
+
+Test(rfc2909_8_3, first_denied_then_refused)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim claim = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, HELD);
+  rig.own->until = (MalTime)claim.timestamp + 5000;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
+  MascClaim by_other = claim;
+  cr_expect_eq(masc_rig_say(&rig, 'd', &by_other), 0, "the same one again is no insisting");
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_DENIES], 1);
+  claim.timestamp++;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), MASC_UPDATE_LIFETIME_LONG);
+  claim.lifetime = 4000;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0, "shorter, it is taken");
+  cr_expect(masc_bed_has(rig.bed, 0, NEW, 30, HELD));
+}
+
+Test(rfc2909_8_3, too_large_is_denied_whatever_its_lifetime)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim claim = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, "233.252.4.0/23"), out;
+  rig.bed->params.limits.shortest4 = 24;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
+  cr_assert_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('c'), DENIED, &out), 1);
+  cr_expect_eq(out.lifetime, 0);
+  claim.timestamp++;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), MASC_UPDATE_PREFIX_LARGE);
+  claim.prefix.length = 24;
+  cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
+}
+
+Test(rfc2909_8_3, limits)
+{
+  static const struct {
+    char by;
+    MascClaimType type;
+    MascId domain;
+    MascLimits limits;
+    int64_t ago;
+    uint8_t subcode;
+  } rows[] = {
+    { 's', NEW, 20, { .lifetime_min = 31 * 86400 }, 0, MASC_UPDATE_LIFETIME_SHORT },
+    { 's', NEW, 20, { .lifetime_max = 86400 }, 0, MASC_UPDATE_LIFETIME_LONG },
+    { 's', NEW, 20, { .timestamp_old = 500 }, 501, MASC_UPDATE_TIMESTAMP_OLD },
+    { 's', NEW, 20, { .timestamp_old = 500 }, 500, 0 },
+    { 's', NEW, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
+    { 's', NEW, 20, { .timestamp_new = 500 }, -500, 0 },
+    { 's', NEW, 20, { .longest4 = 23 }, 0, MASC_UPDATE_PREFIX_SMALL },
+    { 's', NEW, 20, { .shortest4 = 25 }, 0, MASC_UPDATE_PREFIX_LARGE },
+    { 's', NEW, 20, { .holdtime_min = 1001 }, 0, MASC_UPDATE_HOLDTIME_SHORT },
+    { 's', NEW, 20, { .holdtime_max = 999 }, 0, MASC_UPDATE_HOLDTIME_LONG },
+    { 'c', NEW, 30, { .lifetime_min = 31 * 86400 }, 0, MASC_UPDATE_LIFETIME_SHORT },
+    { 'c', IN_USE, 30, { .lifetime_max = 86400 }, 0, MASC_UPDATE_LIFETIME_LONG },
+    { 'c', NEW, 30, { .longest4 = 23 }, 0, MASC_UPDATE_PREFIX_SMALL },
+    { 'c', NEW, 30, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
+    { 'a', MASC_PREFIX_MANAGED, 1, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
+    { 'a', MASC_PREFIX_MANAGED, 1, { .lifetime_max = 86400, .longest4 = 8 }, -1, 0 },
+    { 'a', MASC_PREFIX_MANAGED, 1, { .holdtime_max = 86400 }, 0, MASC_UPDATE_HOLDTIME_LONG },
+    { 'a', DENIED, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
+    { 'i', IN_USE, 10, { .lifetime_max = 86400 }, 0, 0 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, rows[i].type, MASC_INTERNAL, rows[i].domain,
+                                 rows[i].domain == 30 ? HELD : FREE);
+    c.timestamp = masc_bed_time(rig.bed, rows[i].ago);
+    rig.bed->params.limits = rows[i].limits;
+    uint8_t subcode = masc_rig_say(&rig, rows[i].by, &c);
+    cr_expect_eq(subcode, rows[i].subcode, "row %zu: %u", i, subcode);
+  }
+}
+
+/* ---- floods ---------------------------------------------------------------------------------- */
+
+static MascClaim at(const MascRig *rig, MascClaimType type, MascId domain, unsigned i, int64_t ago)
+{
+  MascClaim c = masc_rig_claim(rig, type, MASC_INTERNAL, domain, FREE);
+  c.prefix.address.value += (MalU128)i * 256;
+  c.timestamp = masc_bed_time(rig->bed, ago);
+  return c;
+}
+
+static MascClaim by_sibling(MascClaim c, MascId domain)
+{
+  c.role = MASC_SIBLING;
+  c.domain = domain;
+  c.node = domain * 1000;
+  return c;
+}
+
+Test(rfc2909_14, who_knocks_out_claims_is_ignored)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  const unsigned *notes = rig.bed->nodes[0].notes;
+  rig.bed->params.flood_limit = 8;
+  for (unsigned i = 0; i < 20; i++) {
+    MascClaim honest = by_sibling(at(&rig, NEW, 0, i, 0), 40 + i);
+    MascClaim attack = at(&rig, NEW, 20, i, 100);
+    cr_assert_eq(masc_rig_say(&rig, 't', &honest), 0);
+    cr_assert_eq(masc_rig_say(&rig, 's', &attack), 0);
+  }
+  cr_expect_eq(notes[MASC_NOTE_FLOOD], 1);
+  cr_expect_eq(rig.bed->nodes[0].noted[MASC_NOTE_FLOOD], 20);
+  cr_expect_eq(notes[MASC_NOTE_IGNORED], 11);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 20).n, 0, "its claims stand in nobody's way");
+  cr_expect_eq(masc_zone_usage(rig.zone, masc_bed_now(rig.bed, 0)).n_ignored, 1);
+  cr_expect(masc_zone_forgive(rig.zone, 20));
+  cr_expect_not(masc_zone_forgive(rig.zone, 20));
+  MascClaim again = at(&rig, NEW, 20, 40, 0);
+  cr_expect_eq(masc_rig_say(&rig, 's', &again), 0);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 20).n, 1);
+}
+
+Test(rfc2909_14, it_is_forgiven_after_two_waiting_periods)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascFlood *flood = rig.zone->flood;
+  rig.bed->params.flood_limit = 3;
+  MascNow now = masc_bed_now(rig.bed, 0);
+  for (unsigned i = 0; i < 3; i++)
+    cr_expect_not(masc_flood_count(flood, 20, &rig.bed->params, now));
+  cr_expect(masc_flood_count(flood, 20, &rig.bed->params, now));
+  now.mono += 1500 * MASC_SECOND;
+  cr_expect(masc_flood_ignored(flood, 20, now));
+  cr_expect_not(masc_flood_count(flood, 20, &rig.bed->params, now), "it was told once");
+  now.mono += 1999 * MASC_SECOND;
+  cr_expect(masc_flood_ignored(flood, 20, now), "it went on");
+  now.mono += 1 * MASC_SECOND;
+  cr_expect_not(masc_flood_ignored(flood, 20, now));
+  cr_expect_not(masc_flood_ignored(flood, 21, now));
+}
+
+/* Many domains at once: those that are ignored stay so, memory is bounded. */
+Test(rfc2909_14, many_suspects)
+{
+  MascFlood *flood = masc_flood_new();
+  MascParams params;
+  MascNow now = { 1, 1 };
+  masc_params_init(&params);
+  params.flood_limit = 2;
+  for (unsigned i = 0; i < 3; i++)
+    masc_flood_count(flood, 7, &params, now);
+  for (MascId d = 1000; d < 5000; d++)
+    masc_flood_count(flood, d, &params, now);
+  cr_expect(masc_flood_ignored(flood, 7, now));
+  cr_expect_eq(masc_flood_n_ignored(flood, now), 1);
+  masc_flood_free(flood);
+}
+
+/* Late to what is in use for long: it can't have overlooked it so often. */
+Test(rfc2909_14, claims_against_what_everybody_knows)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim used = by_sibling(masc_rig_claim(&rig, IN_USE, MASC_SIBLING, 40, "233.252.16.0/20"),
+                              40);
+  rig.bed->params.flood_limit = 8;
+  used.timestamp -= 600;
+  cr_assert_eq(masc_rig_say(&rig, 't', &used), 0);
+  for (unsigned i = 0; i < 9; i++) {
+    MascClaim c = at(&rig, NEW, 20, 8 + i, 0);
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), 0);
+  }
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], 1);
+}
+
+Test(rfc2909_14, refused_again_and_again)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  rig.bed->params.flood_limit = 8;
+  rig.bed->params.limits.longest4 = 20;
+  for (unsigned i = 0; i < 8; i++) {
+    MascClaim c = at(&rig, NEW, 20, i, 0);
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_PREFIX_SMALL);
+    MascClaim third = by_sibling(at(&rig, NEW, 0, i, 0), 41);
+    cr_expect_eq(masc_rig_say(&rig, 's', &third), MASC_UPDATE_PREFIX_SMALL);
+  }
+  MascClaim c = at(&rig, NEW, 20, 9, 0);
+  masc_rig_say(&rig, 's', &c);
+  MascClaim third = by_sibling(at(&rig, NEW, 0, 9, 0), 41);
+  masc_rig_say(&rig, 's', &third);
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], 1);
+  cr_expect_eq(rig.bed->nodes[0].noted[MASC_NOTE_FLOOD], 20, "not who was only told of");
+}
+
+/* Six domains that all take the first prefix that they believe to be free, and hear of each other
+   half an hour late: nearly every claim collides. Who won uses it after the waiting period. */
+Test(rfc2909_14, an_honest_domain_is_never_flagged)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim taken[56] = { 0 };
+  unsigned lost = 0, slot;
+  rig.bed->params.waiting_period = 17280;
+  rig.bed->params.flood_limit = 6;
+  for (unsigned step = 1; step <= 150; step++) {
+    uint32_t now = masc_bed_time(rig.bed, 0) - (uint32_t)(step * 7919 % 900);
+    for (slot = 0; taken[slot].timestamp != 0 && taken[slot].timestamp + 1800 < now; slot++)
+      if (taken[slot].type == NEW && taken[slot].timestamp + 17280 < now) {
+        taken[slot].type = IN_USE;
+        cr_expect_eq(masc_rig_say(&rig, 't', &taken[slot]), 0);
+      }
+    MascClaim c = by_sibling(at(&rig, NEW, 0, slot, 0), 100 + step % 6);
+    c.timestamp = now;
+    lost += taken[slot].timestamp != 0;
+    if (taken[slot].timestamp == 0 || now < taken[slot].timestamp)
+      taken[slot] = c;
+    cr_expect_eq(masc_rig_say(&rig, 't', &c), 0);
+    masc_bed_pass(rig.bed, 600);
+  }
+  cr_expect_gt(lost, 80, "%u", lost);
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], 0);
+}

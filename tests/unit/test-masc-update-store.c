@@ -1,0 +1,213 @@
+/* What a zone keeps and forgets (RFC 2909 11.1, 12.3, 13), and clocks that step. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "tests/unit/masc-rig.h"
+
+#define IN_USE MASC_PREFIX_IN_USE
+#define NEW MASC_NEW_CLAIM
+#define WITHDRAW MASC_WITHDRAW
+#define FREE "233.252.8.0/24"
+
+static bool among(const MascBedRecords *r, const MascClaim *claim)
+{
+  for (size_t i = 0; i < r->n; i++)
+    if (masc_claim_same(&r->claims[i], claim))
+      return true;
+  return false;
+}
+
+static void fill(MascRig *rig)
+{
+  MascClaim used = masc_rig_claim(rig, IN_USE, MASC_INTERNAL, 20, FREE), w = used, later = used;
+  MascClaim child = masc_rig_claim(rig, NEW, MASC_INTERNAL, 30, "233.252.4.0/24");
+  MascClaim hint = masc_rig_claim(rig, NEW, MASC_INTERNAL, 30, "0.0.0.0/24");
+  MascClaim ours = masc_rig_claim(rig, IN_USE, MASC_INTERNAL, 10, "233.252.16.0/24");
+  w.type = WITHDRAW;
+  w.prefix.length = 25;
+  later.timestamp++;
+  hint.timestamp++;
+  masc_rig_say(rig, 's', &used);
+  masc_rig_say(rig, 's', &w);
+  masc_rig_say(rig, 's', &later);
+  masc_rig_say(rig, 'c', &child);
+  masc_rig_say(rig, 'c', &hint);
+  masc_rig_say(rig, 'i', &ours);
+}
+
+Test(rfc2909_13, all_that_is_known_outlives_a_restart)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  fill(&rig);
+  MascBedRecords before = masc_bed_records(rig.bed, 0, 0);
+  cr_assert_eq(before.n, 7);
+  cr_expect_eq(g_hash_table_size(rig.bed->nodes[0].kept), 7, "nothing is kept that is not there");
+  masc_bed_reboot(rig.bed, 0, true);
+  MascBedRecords after = masc_bed_records(rig.bed, 0, 0);
+  cr_assert_eq(after.n, before.n);
+  for (size_t i = 0; i < after.n; i++)
+    cr_expect(among(&after, &before.claims[i]), "record %zu", i);
+}
+
+Test(rfc2909_13, an_empty_disk_is_filled_by_the_neighbours)
+{
+  g_autoptr(MascBed) bed = masc_bed_new();
+  unsigned a = masc_bed_add(bed, 10, 10001, true), b = masc_bed_add(bed, 11, 11001, true);
+  masc_bed_join(bed, a, b, MASC_SIBLING, 0);
+  MascClaim c = masc_bed_claim(bed, IN_USE, MASC_INTERNAL, 10, FREE);
+  masc_originate(bed->nodes[a].zone, &c, 0, true, NULL, masc_bed_now(bed, a));
+  masc_bed_settle(bed);
+  masc_bed_reboot(bed, a, false);
+  cr_expect_eq(masc_bed_records(bed, a, 0).n, 0);
+  masc_bed_settle(bed);
+  cr_expect_eq(bed->nodes[a].zone->owns->n_told, 1);
+  cr_expect(masc_bed_has(bed, a, IN_USE, 10, FREE));
+}
+
+Test(rfc2909_12_3, forgotten_after_holdtime_and_the_extra)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 20, FREE);
+  masc_rig_say(&rig, 's', &c);
+  masc_bed_pass(rig.bed, 1099);
+  cr_expect(masc_bed_has(rig.bed, 0, NEW, 20, FREE));
+  masc_bed_pass(rig.bed, 10);
+  cr_expect_not(masc_bed_has(rig.bed, 0, NEW, 20, FREE));
+  cr_expect_eq(g_hash_table_size(rig.bed->nodes[0].kept), 2, "the parents' two");
+}
+
+Test(rfc2909_4_2, a_parents_prefix_ends)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  unsigned before = rig.own->n_parents;
+  MascNow now = masc_bed_now(rig.bed, 0);
+  now.wall += 30 * 86400;
+  g_autoptr(GArray) grounds = masc_grounds(rig.zone, false, now);
+  cr_expect_eq(grounds->len, 0, "nothing to claim from, though it is remembered");
+  masc_bed_pass(rig.bed, 30 * 86400 + 200);
+  cr_expect_gt(rig.own->n_parents, before);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 0);
+}
+
+/* ---- steps of the wall clock ----------------------------------------------------------------- */
+
+static void step(MascRig *rig, int64_t seconds)
+{
+  rig->bed->nodes[0].skew += seconds;
+  masc_zone_clock_stepped(rig->zone, seconds, masc_bed_now(rig->bed, 0));
+}
+
+Test(clock, a_step_forward_that_is_taken_back_costs_nothing)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  step(&rig, 400 * 86400);
+  masc_bed_pass(rig.bed, 60);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 2);
+  step(&rig, -400 * 86400);
+  masc_bed_pass(rig.bed, 600);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 2);
+}
+
+Test(clock, a_step_forward_is_believed_in_time)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  step(&rig, 400 * 86400);
+  masc_bed_pass(rig.bed, 99);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 2);
+  masc_bed_pass(rig.bed, 2);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 0);
+}
+
+Test(clock, small_steps_add_up)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 20, FREE);
+  masc_rig_say(&rig, 's', &c);
+  for (unsigned i = 0; i < 20; i++) {
+    step(&rig, 100);
+    masc_bed_pass(rig.bed, 40);
+  }
+  cr_expect(masc_bed_has(rig.bed, 0, NEW, 20, FREE), "800 s passed, whatever the clock says");
+  step(&rig, -5000);
+  masc_bed_pass(rig.bed, 5000);
+  cr_expect_not(masc_bed_has(rig.bed, 0, NEW, 20, FREE));
+}
+
+/* ---- hostile disks --------------------------------------------------------------------------- */
+
+static uint64_t next(uint64_t *seed)
+{
+  *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+  return *seed >> 33;
+}
+
+Test(restore, hostile_octets)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  GHashTableIter iter;
+  gpointer key, value;
+  uint64_t seed = 1;
+  unsigned taken = 0, refused = 0;
+  fill(&rig);
+  g_autoptr(MascBed) other = masc_bed_new();
+  masc_bed_add(other, 10, 10001, false);
+  MascZone *zone = other->nodes[0].zone;
+  MascNow now = masc_bed_now(other, 0);
+  g_hash_table_iter_init(&iter, rig.bed->nodes[0].kept);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    size_t kn, vn;
+    const uint8_t *k = g_bytes_get_data(key, &kn), *v = g_bytes_get_data(value, &vn);
+    for (size_t cut = 0; cut < vn; cut++)
+      cr_expect_not(masc_zone_restore(zone, k, kn, v, cut, now), "cut to %zu", cut);
+    for (size_t cut = 0; cut < kn; cut++)
+      cr_expect_not(masc_zone_restore(zone, k, cut, v, vn, now), "key cut to %zu", cut);
+    for (unsigned i = 0; i < 500; i++) {
+      g_autofree uint8_t *octets = g_memdup2(v, vn);
+      octets[next(&seed) % vn] ^= (uint8_t)(1 + next(&seed) % 255);
+      bool ok = masc_zone_restore(zone, k, kn, octets, vn, now);
+      taken += ok;
+      refused += !ok;
+      masc_zone_check(zone, now);
+    }
+  }
+  cr_expect_not(masc_zone_restore(zone, NULL, 0, NULL, 0, now));
+  cr_expect(taken > 0 && refused > 0);
+}
+
+Test(restore, what_has_expired_is_left_out)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  fill(&rig);
+  rig.bed->mono += (int64_t)40 * 86400 * MASC_SECOND;
+  masc_bed_reboot(rig.bed, 0, true);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 0);
+}
+
+/* ---- looking in ------------------------------------------------------------------------------ */
+
+static void count(const MascEntry *entry, void *data)
+{
+  ((unsigned *)data)[entry->kind]++;
+}
+
+Test(zone, each_and_usage)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  unsigned kinds[MASC_ENTRY_WITHDRAWN + 1] = { 0 };
+  MascNow now = masc_bed_now(rig.bed, 0);
+  cr_expect(masc_zone_is_leaf(rig.zone));
+  fill(&rig);
+  masc_zone_each(rig.zone, now, count, kinds);
+  cr_expect_eq(kinds[MASC_ENTRY_PARENT], 2);
+  cr_expect_eq(kinds[MASC_ENTRY_SIBLING], 1);
+  cr_expect_eq(kinds[MASC_ENTRY_CHILD], 2);
+  cr_expect_eq(kinds[MASC_ENTRY_WITHDRAWN], 1);
+  cr_expect_eq(kinds[MASC_ENTRY_HELD], 0, "not of this half");
+  MascZoneUsage usage = masc_zone_usage(rig.zone, now);
+  cr_expect_eq(usage.n_cached, 7);
+  cr_expect_eq(usage.n_parents, 3);
+  cr_expect_eq(usage.n_siblings, 3);
+  cr_expect_eq(usage.n_children, 3);
+  cr_expect_not(masc_zone_is_leaf(rig.zone));
+  cr_expect_not(usage.leaf);
+}
