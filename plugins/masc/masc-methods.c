@@ -214,7 +214,7 @@ const MalMethod masc_methods[MASC_N_METHODS] = {
     .access = MAL_ACCESS_WRITE,
     .handle = withdraw,
     PARAMS(prefix_params),
-    .help = "Gives a prefix of ours back of which nothing is in use, or takes a claim back (5.4)." },
+    .help = "Gives back a prefix of ours that nobody uses any of, or takes a claim back (5.4)." },
   { .name = "masc.resolve",
     .access = MAL_ACCESS_WRITE,
     .handle = resolve,

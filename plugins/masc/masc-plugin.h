@@ -154,7 +154,8 @@ uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *c
 
 /* What the store says was available is made so before leases are read. */
 void masc_space_restore(MascArea *area, const MascGrant *grant);
-/* A set of addresses: what a grant covers of older ones is its own; what is taken back is cut out. */
+/* A set of addresses: what a grant covers of older ones is its own; what is taken back is cut
+   out. */
 void masc_space_set(GArray *grants, MalPrefix prefix, MalTime until, bool deprecated);
 bool masc_space_unset(GArray *grants, MalPrefix prefix);
 /* A set of prefixes, which may cover each other for a while. */

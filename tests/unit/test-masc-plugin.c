@@ -100,7 +100,8 @@ Test(masc_plugin, roles_must_fit_8_2_10_1)
 Test(masc_plugin, another_domain_than_is_configured_is_refused_8_2)
 {
   MascWorld w = masc_world(2);
-  masc_world_start(&w, 0, TOP "[masc-peer kid]\naddress=192.0.2.2\nrole=child\ndomain-id=64555\n");
+  masc_world_start(&w, 0,
+                   TOP "[masc-peer kid]\naddress=192.0.2.2\nrole=child\ndomain-id=64555\n");
   masc_world_start(&w, 1, CHILD UP);
   masc_world_run(&w, 40);
   cr_assert_str_neq(masc_world_state(&w, 1, "up"), "Established");
@@ -122,7 +123,8 @@ Test(masc_plugin, siblings_with_two_parents_have_two_sessions_from_one_address_4
   for (unsigned i = 1; i <= 2; i++) {
     cr_assert_str_eq(masc_world_state(&w, i, "a"), "Established");
     cr_assert_str_eq(masc_world_state(&w, i, "b"), "Established");
-    cr_assert_str_eq(json_object_get_string(masc_at(masc_world_peer(&w, i, "b"), "parent")), "64497");
+    json_object *parent = masc_at(masc_world_peer(&w, i, "b"), "parent");
+    cr_assert_str_eq(json_object_get_string(parent), "64497");
   }
   masc_world_clear(&w);
 }
@@ -407,11 +409,13 @@ Test(masc_plugin, calls_that_ask_for_nonsense_are_told_so)
     { "masc.claim", "{\"prefix\":\"192.0.2.0/24\"}", "no multicast prefix" },
     { "masc.claim", "{\"prefix\":\"/200\"}", "no multicast prefix" },
     { "masc.claim", "{\"prefix\":\"/64\"}", "longer than an address" },
-    { "masc.claim", "{\"prefix\":\"239.193.0.0/16\",\"lifetime\":10}", "longer than waiting-period" },
+    { "masc.claim", "{\"prefix\":\"239.193.0.0/16\",\"lifetime\":10}",
+      "longer than waiting-period" },
     { "masc.claim", "{\"prefix\":\"232.1.0.0/16\"}", "in no scope" },
     { "masc.claim", "{\"prefix\":\"/24\",\"scope\":\"nosuch\"}", "no scope called nosuch" },
     { "masc.withdraw", "{\"prefix\":\"239.193.0.0/16\"}", "" },
-    { "masc.resolve", "{\"prefix\":\"239.193.0.0/16\",\"how\":\"maybe\"}", "neither keep nor yield" },
+    { "masc.resolve", "{\"prefix\":\"239.193.0.0/16\",\"how\":\"maybe\"}",
+      "neither keep nor yield" },
     { "masc.resolve", "{\"prefix\":\"239.193.0.0/16\",\"how\":\"keep\"}", "" },
     { "masc.forgive", "{\"domain\":\"7\"}", "not ignored" },
     { "masc.forgive", "{\"domain\":\"x\"}", "no identifier" },
