@@ -34,7 +34,7 @@ void masc_session_config_init(MascSessionConfig *config)
     .backoff_most = 24 * 60 * MINUTE,
     .backoff_reset = MASC_HOLDTIME * MASC_SECOND,
     .stuck_wait = MASC_HOLDTIME * MASC_SECOND,
-    .notify_rate = 10,
+    .notify_rate = 100,
     .queue_limit = 131072,
   };
 }

@@ -215,7 +215,9 @@ Test(rfc2909_8_3, the_receiver_refuses)
 Test(rfc2909_7_5, notifications_that_keep_the_connection_open_are_few)
 {
   g_autoptr(MascBed) bed = masc_bed_new(1);
-  MascEnd *end = masc_bed_alone(bed, NULL);
+  MascSessionConfig config = masc_bed_config(MASC_PARENT);
+  config.notify_rate = 10;
+  MascEnd *end = masc_bed_alone(bed, &config);
   MascLink link = masc_bed_reach(end, MASC_ESTABLISHED, MASC_BED_OPEN);
   end->refuse = MASC_UPDATE_LIFETIME_LONG;
   end->refuse_type = MASC_NEW_CLAIM;
@@ -282,6 +284,8 @@ Test(rfc2909_8_6, errors_in_notifications)
                   masc_bed_said(end));
       else
         cr_expect_str_eq(masc_bed_said(end), "close", "row %zu in %u", i, state);
+      if (state == MASC_ESTABLISHED)
+        cr_expect_eq(end->downs[rows[i].answer == NULL ? MASC_DOWN_NOTIFIED : MASC_DOWN_ERROR], 1);
       cr_expect_eq(end->notes[MASC_SESSION_SILENT], rows[i].answer == NULL, "row %zu", i);
       cr_expect_eq(masc_bed_status(end).error_in.code, rows[i].code, "row %zu", i);
       cr_expect_eq(masc_bed_status(end).error_in.subcode, rows[i].subcode, "row %zu", i);

@@ -363,6 +363,32 @@ Test(masc_session, what_waits_has_a_limit)
   cr_expect_str_eq(masc_bed_said(end), "NOTIFICATION 7.0; close");
 }
 
+Test(masc_session, the_limit_is_for_what_waits_and_not_for_what_went)
+{
+  static const struct {
+    size_t first, taken, second; /* UPDATEs of 113 */
+    bool fits;
+  } rows[] = { { 400, 0, 0, true },    { 401, 0, 0, false },  { 400, 1, 113, true },
+               { 400, 1, 114, false }, { 400, 2, 226, true }, { 10, 0, 401, false } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(MascBed) bed = masc_bed_new(1);
+    g_autoptr(GArray) claims = g_array_new(FALSE, FALSE, sizeof(MascClaim));
+    MascSessionConfig config = masc_bed_config(MASC_PARENT);
+    config.queue_limit = 400;
+    MascEnd *end = masc_bed_alone(bed, &config);
+    masc_bed_reach(end, MASC_ESTABLISHED, MASC_BED_OPEN);
+    fill(claims, 500);
+    end->full = true;
+    end->take = (unsigned)rows[i].taken;
+    MascNow now = masc_bed_now(bed);
+    bool fits = masc_session_send(end->session, CLAIMS(claims), rows[i].first, now) &&
+                masc_session_send(end->session, CLAIMS(claims), rows[i].second, now);
+    cr_expect_eq(fits, rows[i].fits, "row %zu", i);
+    masc_bed_pass(bed, 0);
+    cr_expect_eq(end->up, rows[i].fits, "row %zu", i);
+  }
+}
+
 Test(masc_session, a_keepalive_that_is_not_taken_is_tried_again)
 {
   g_autoptr(MascBed) bed = masc_bed_new(1);
