@@ -12,7 +12,7 @@ typedef struct MascNode MascNode;
 typedef struct {
   MascId domain;
   MascNode *first, *last;     /* by serial */
-  size_t n, n_children;       /* of CHILD origin */
+  size_t n, n_withdraws;
 } MascOrigin;
 
 struct MascNode {
@@ -35,15 +35,25 @@ struct MascCache {
   size_t n_buckets;           /* a power of two */
   GPtrArray *origins;         /* MascOrigin, by domain */
   GPtrArray *heap;            /* MascNode */
-  size_t n_children;
+  size_t n_children, n_withdraws;
 };
 
 uint64_t masc_cache_mix(uint64_t seed, uint64_t value);
 
 void masc_tree_add(MascNode **root, MascNode *node);
 void masc_tree_remove(MascNode **root, MascNode *node);
+/* The order of the tree: by address, the larger prefix first, then by arrival. */
+typedef struct {
+  MalU128 first;
+  unsigned length;
+  uint64_t serial;
+} MascTreeKey;
+
+MascTreeKey masc_tree_key(const MascRecord *record);
 /* The first one after AFTER (NULL: of all) whose prefix overlaps SPAN. AFTER need not be there. */
-MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascRecord *after);
+MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascTreeKey *after);
+/* All of those in order; false: FUNC said so. */
+bool masc_tree_walk(MascNode *root, const MalSpan *span, MascRecordFunc func, void *data);
 /* How many; aborts where the order is wrong. */
 size_t masc_tree_check(const MascNode *root);
 

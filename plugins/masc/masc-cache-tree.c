@@ -2,15 +2,26 @@
 
 /* ---- by prefix ------------------------------------------------------------------------------- */
 
-/* By address, the larger prefix first, then by arrival. */
+MascTreeKey masc_tree_key(const MascRecord *record)
+{
+  return (MascTreeKey){ record->claim.prefix.address.value, record->claim.prefix.length,
+                        record->serial };
+}
+
+/* A cache holds one family. */
+static int compare_key(const MascRecord *a, const MascTreeKey *b)
+{
+  if (a->claim.prefix.address.value != b->first)
+    return a->claim.prefix.address.value < b->first ? -1 : 1;
+  if (a->claim.prefix.length != b->length)
+    return a->claim.prefix.length < b->length ? -1 : 1;
+  return a->serial < b->serial ? -1 : a->serial > b->serial;
+}
+
 static int compare(const MascRecord *a, const MascRecord *b)
 {
-  int by_address = mal_address_compare(a->claim.prefix.address, b->claim.prefix.address);
-  if (by_address != 0)
-    return by_address;
-  if (a->claim.prefix.length != b->claim.prefix.length)
-    return a->claim.prefix.length < b->claim.prefix.length ? -1 : 1;
-  return a->serial < b->serial ? -1 : a->serial > b->serial;
+  MascTreeKey key = masc_tree_key(b);
+  return compare_key(a, &key);
 }
 
 static void sum(MascNode *node)
@@ -77,23 +88,34 @@ void masc_tree_remove(MascNode **root, MascNode *node)
   sum(top);
 }
 
-/* A cache holds one family; what is of another one is passed over. */
-MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascRecord *after)
+MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascTreeKey *after)
 {
   while (root != NULL && root->below >= span.first.value) {
-    const MalAddress *first = &root->record.claim.prefix.address;
-    if (after == NULL || compare(&root->record, after) > 0) {
+    if (after == NULL || compare_key(&root->record, after) > 0) {
       MascNode *found = masc_tree_next(root->left, span, after);
       if (found != NULL)
         return found;
-      if (first->value > span.last.value)
+      if (root->record.claim.prefix.address.value > span.last.value)
         return NULL;
-      if (root->last >= span.first.value && first->family == span.first.family)
+      if (root->last >= span.first.value)
         return root;
     }
     root = root->right;
   }
   return NULL;
+}
+
+bool masc_tree_walk(MascNode *root, const MalSpan *span, MascRecordFunc func, void *data)
+{
+  for (; root != NULL && root->below >= span->first.value; root = root->right) {
+    if (!masc_tree_walk(root->left, span, func, data))
+      return false;
+    if (root->record.claim.prefix.address.value > span->last.value)
+      return true;
+    if (root->last >= span->first.value && !func(&root->record, data))
+      return false;
+  }
+  return true;
 }
 
 size_t masc_tree_check(const MascNode *root)

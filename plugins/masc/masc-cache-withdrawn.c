@@ -58,7 +58,8 @@ size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalP
   Search search = { .record = record };
   if (masc_claim_is_hint(&record->claim) || most == 0)
     return 0;
-  masc_cache_overlapping(cache, record->claim.prefix, collect, &search);
+  if (masc_cache_withdraws(cache, record->claim.domain) > 0)
+    masc_cache_look(cache, record->claim.prefix, collect, &search);
   if (search.withdrawn == NULL) {
     out[0] = record->claim.prefix;
     return 1;

@@ -127,6 +127,26 @@ static MascOrigin *origin_of(MascCache *cache, MascId domain)
   return o;
 }
 
+static void count(MascCache *cache, MascNode *node, int by)
+{
+  const MascClaim *c = &node->record.claim;
+  if (c->role == MASC_CHILD && c->domain != cache->own)
+    cache->n_children += (size_t)by;
+  if (c->type == MASC_WITHDRAW) {
+    cache->n_withdraws += (size_t)by;
+    node->origin->n_withdraws += (size_t)by;
+  }
+}
+
+size_t masc_cache_withdraws(const MascCache *cache, MascId domain)
+{
+  MascOrigin *o;
+  if (domain == 0 || cache->n_withdraws == 0)
+    return cache->n_withdraws;
+  origin_place(cache, domain, &o);
+  return o != NULL ? o->n_withdraws : 0;
+}
+
 static void origin_add(MascCache *cache, MascNode *node)
 {
   MascOrigin *o = node->origin = origin_of(cache, node->record.claim.domain);
@@ -137,8 +157,7 @@ static void origin_add(MascCache *cache, MascNode *node)
     o->first = node;
   o->last = node;
   o->n++;
-  if (node->record.claim.role == MASC_CHILD && o->domain != cache->own)
-    cache->n_children++;
+  count(cache, node, 1);
 }
 
 static void origin_remove(MascCache *cache, MascNode *node)
@@ -146,8 +165,7 @@ static void origin_remove(MascCache *cache, MascNode *node)
   MascOrigin *o = node->origin, *found;
   *(node->older != NULL ? &node->older->newer : &o->first) = node->newer;
   *(node->newer != NULL ? &node->newer->older : &o->last) = node->older;
-  if (node->record.claim.role == MASC_CHILD && o->domain != cache->own)
-    cache->n_children--;
+  count(cache, node, -1);
   if (--o->n == 0)
     g_ptr_array_remove_index(cache->origins, origin_place(cache, o->domain, &found));
 }
@@ -240,14 +258,20 @@ void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecord
                             void *data)
 {
   MalSpan span = mal_span_of_prefix(prefix);
-  MascRecord after;
+  MascTreeKey after;
   MascNode *node = masc_tree_next(cache->root, span, NULL);
   while (node != NULL) {
-    after = node->record;
+    after = masc_tree_key(&node->record);
     if (!func(&node->record, data))
       return;
     node = masc_tree_next(cache->root, span, &after);
   }
+}
+
+void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc func, void *data)
+{
+  MalSpan span = mal_span_of_prefix(prefix);
+  masc_tree_walk(cache->root, &span, func, data);
 }
 
 MascRecord *masc_cache_first(const MascCache *cache)

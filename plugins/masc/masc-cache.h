@@ -46,6 +46,10 @@ void masc_cache_each_of(const MascCache *cache, MascId domain, MascRecordFunc fu
    the cache as it likes. */
 void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecordFunc func,
                             void *data);
+/* The same, faster: FUNC must not change the cache. */
+void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc func, void *data);
+/* How many WITHDRAWs of that domain there are; 0: of all. */
+size_t masc_cache_withdraws(const MascCache *cache, MascId domain);
 /* How many are of CHILD origin, and not OWN's. */
 size_t masc_cache_children(const MascCache *cache);
 /* The one with the earliest forget_at; NULL: none. */

@@ -112,7 +112,7 @@ static bool worth_sending(const MascZone *zone, const MascRecord *record)
     return true;
   if (masc_claim_is_hint(&record->claim))
     return false;
-  masc_cache_overlapping(zone->cache, record->claim.prefix, stands, &withdraw);
+  masc_cache_look(zone->cache, record->claim.prefix, stands, &withdraw);
   return withdraw == NULL;
 }
 

@@ -6,65 +6,70 @@
    claimed by somebody who knew. */
 #define KNEW 4
 
-/* ---- does the origin use something there? ---------------------------------------------------- */
-
-typedef struct {
-  const MascRecord *record;
-  bool holding, pending, suspect;
-} Own;
-
-static bool look_at_own(MascRecord *record, void *data)
-{
-  Own *own = data;
-  const MascClaim *c = &own->record->claim;
-  if (record->claim.domain != c->domain || record->claim.role != c->role)
-    return true;
-  own->holding |= record->claim.type == MASC_PREFIX_IN_USE;
-  if (masc_is_pending(&record->claim) && masc_claim_covers(c, &record->claim)) {
-    own->pending = true;
-    own->suspect |= record->suspect;
-  }
-  return true;
-}
-
-static Own of_origin(const MascHeard *h)
-{
-  Own own = { .record = &h->record };
-  masc_cache_overlapping(h->zone->cache, h->record.claim.prefix, look_at_own, &own);
-  return own;
-}
-
-/* ---- floods (14) ----------------------------------------------------------------------------- */
+/* ---- what is there already ------------------------------------------------------------------- */
 
 typedef struct {
   const MascHeard *h;
-  bool announced;             /* by an earlier claim, or a renewal */
-  bool reckless;
-} Collision;
+  /* of the same origin */
+  bool holding, pending;      /* pending: that this would complete */
+  bool suspect;               /* one of those was counted as a collision */
+  bool superseded, supersedes;
+  /* of others in the same arena */
+  bool meets, beats, late;
+} Survey;
+
+static void survey_own(Survey *s, const MascRecord *record)
+{
+  const MascRecord *new = &s->h->record;
+  s->superseded = s->superseded || masc_supersedes(record, new);
+  s->supersedes = s->supersedes || masc_supersedes(new, record);
+  if (record->claim.role != new->claim.role)
+    return;
+  s->holding = s->holding || record->claim.type == MASC_PREFIX_IN_USE;
+  if (masc_is_pending(&record->claim) && masc_claim_covers(&new->claim, &record->claim)) {
+    s->pending = true;
+    s->suspect = s->suspect || record->suspect;
+  }
+}
 
 static bool same_arena(const MascClaim *a, const MascClaim *b)
 {
   return (a->role == MASC_CHILD) == (b->role == MASC_CHILD);
 }
 
-static bool judge_collision(MascRecord *record, void *data)
+static void survey_other(Survey *s, const MascRecord *record)
 {
-  Collision *k = data;
-  const MascClaim *c = &k->h->record.claim, *other = &record->claim;
-  int64_t knew = k->h->zone->config.params->waiting_period / KNEW;
-  if (other->domain == c->domain || !same_arena(c, other) || !masc_claims_collide(c, other) ||
-      other->type == MASC_CLAIM_DENIED)
-    return true;
-  if (c->type == MASC_PREFIX_IN_USE)
-    k->reckless = !k->announced;
-  else if (masc_claim_compare(c, other) > 0)
-    k->reckless = true;
-  else
-    k->reckless = (int64_t)c->timestamp - other->timestamp > knew &&
-                  (other->type != MASC_PREFIX_IN_USE ||
-                   !masc_cache_withdrawn(k->h->zone->cache, record));
-  return !k->reckless;
+  const MascClaim *c = &s->h->record.claim, *other = &record->claim;
+  int64_t knew = s->h->zone->config.params->waiting_period / KNEW;
+  if (!same_arena(c, other) || !masc_claims_collide(c, other) || other->type == MASC_CLAIM_DENIED)
+    return;
+  if (other->type == MASC_PREFIX_IN_USE && masc_cache_withdrawn(s->h->zone->cache, record))
+    return;
+  s->meets = true;
+  if (masc_claim_compare(c, other) > 0)
+    s->beats = true;
+  else if ((int64_t)c->timestamp - other->timestamp > knew)
+    s->late = true;
 }
+
+static bool survey_one(MascRecord *record, void *data)
+{
+  Survey *s = data;
+  if (record->claim.domain == s->h->record.claim.domain)
+    survey_own(s, record);
+  else
+    survey_other(s, record);
+  return true;
+}
+
+static Survey survey(const MascHeard *h)
+{
+  Survey s = { .h = h };
+  masc_cache_look(h->zone->cache, h->record.claim.prefix, survey_one, &s);
+  return s;
+}
+
+/* ---- floods (14) ----------------------------------------------------------------------------- */
 
 static bool add_pending(MascRecord *record, void *data)
 {
@@ -89,14 +94,13 @@ static bool count(const MascHeard *h)
   return true;
 }
 
-static bool floods(MascHeard *h, const Own *own)
+static bool floods(MascHeard *h, const Survey *s)
 {
-  Collision k = { .h = h, .announced = own->holding || own->pending };
-  if (h->record.claim.type == MASC_PREFIX_IN_USE && own->suspect)
+  bool in_use = h->record.claim.type == MASC_PREFIX_IN_USE;
+  if (in_use && s->suspect)
     masc_flood_credit(h->zone->flood, h->record.claim.domain);
-  masc_cache_overlapping(h->zone->cache, h->record.claim.prefix, judge_collision, &k);
-  h->record.suspect = k.reckless;
-  return k.reckless && count(h);
+  h->record.suspect = in_use ? s->meets && !s->holding && !s->pending : s->beats || s->late;
+  return h->record.suspect && count(h);
 }
 
 /* Refused to the one who asked: he had better stop. What others tell of him proves nothing. */
@@ -120,11 +124,11 @@ static bool children_clash(MascRecord *record, void *data)
   return false;
 }
 
-static void take(MascHeard *h)
+static void take(MascHeard *h, const Survey *s)
 {
   MascZone *zone = h->zone;
   bool own = masc_update_own(h), in_use = h->record.claim.type == MASC_PREFIX_IN_USE;
-  const MascRecord *taken = masc_record_take(zone, &h->record, NULL);
+  const MascRecord *taken = masc_record_put(zone, &h->record, s->supersedes, NULL);
   if (taken == NULL)
     return;
   /* OWN may originate, and what the cache can't hold then goes. */
@@ -137,7 +141,7 @@ static void take(MascHeard *h)
   else
     masc_own_rivalled(zone, &copy, h->now);
   if (in_use && copy.claim.role == MASC_CHILD && !own)
-    masc_cache_overlapping(zone->cache, copy.claim.prefix, children_clash, h);
+    masc_cache_look(zone->cache, copy.claim.prefix, children_clash, h);
   masc_spread(zone, &copy, h->peer->id);
   if (copy.claim.role == MASC_CHILD && !own)
     masc_own_children_changed(zone, h->now);
@@ -150,45 +154,46 @@ static uint8_t silently(const MascHeard *h, MascNote note)
 }
 
 /* 11.2.4, 11.4.4, and the same of ours as a child of ourselves. */
-static uint8_t own_claim(MascHeard *h)
+static uint8_t own_claim(MascHeard *h, const Survey *s)
 {
-  if (masc_record_stale(h))
+  if (masc_record_is_stale(h, s->superseded))
     return silently(h, MASC_NOTE_DUPLICATE);
   if (!masc_own_told(h->zone, &h->record.claim, h->peer, h->now))
     return silently(h, MASC_NOTE_IGNORED);
-  take(h);
+  take(h, s);
   return 0;
 }
 
 static uint8_t by_internal(MascHeard *h)
 {
   const MascClaim *c = &h->record.claim;
+  Survey s = survey(h);
   uint8_t subcode = masc_update_associate(h);
   if (c->type == MASC_PREFIX_IN_USE)
-    return own_claim(h);      /* held, whoever is our parent now (11.6.3) */
+    return own_claim(h, &s);      /* held, whoever is our parent now (11.6.3) */
   if (subcode != 0)
     return subcode;
   if (c->type == MASC_CLAIM_TO_EXPAND && !masc_own_overlaps(h->zone, c->prefix))
     return MASC_UPDATE_NO_INTERNAL_PREFIX;
-  return own_claim(h);
+  return own_claim(h, &s);
 }
 
 /* 11.2.2, 11.4.2 */
 static uint8_t by_sibling(MascHeard *h)
 {
   uint8_t subcode = masc_update_associate(h);
-  Own own = of_origin(h);
+  Survey s = survey(h);
   if (subcode != 0)
     return subcode;
-  if (h->record.claim.type == MASC_CLAIM_TO_EXPAND && !own.holding)
+  if (h->record.claim.type == MASC_CLAIM_TO_EXPAND && !s.holding)
     return MASC_UPDATE_NO_SIBLING_PREFIX;
   if ((subcode = masc_update_limits(h)) != 0)
     return refuse(h, subcode);
-  if (masc_record_stale(h))
+  if (masc_record_is_stale(h, s.superseded))
     return silently(h, MASC_NOTE_DUPLICATE);
-  if (floods(h, &own))
+  if (floods(h, &s))
     return 0;
-  take(h);
+  take(h, &s);
   return 0;
 }
 
@@ -209,7 +214,7 @@ static bool earlier_denial(MascRecord *record, void *data)
 static bool insists(const MascHeard *h)
 {
   const MascClaim *claim = &h->record.claim;
-  masc_cache_overlapping(h->zone->cache, claim->prefix, earlier_denial, &claim);
+  masc_cache_look(h->zone->cache, claim->prefix, earlier_denial, &claim);
   return claim == NULL;
 }
 
@@ -245,18 +250,18 @@ static uint8_t deny(MascHeard *h, MalTime until, uint8_t why)
 static uint8_t by_child(MascHeard *h)
 {
   const MascClaim *c = &h->record.claim;
-  Own own = of_origin(h);
+  Survey s = survey(h);
   MalTime until = MAL_FOREVER;
   bool deprecated = false;
   uint8_t subcode;
   h->record.parent = h->zone->config.domain;
   if (!masc_own_covers(h->zone, c->prefix, &until, &deprecated))
     return MASC_UPDATE_NO_PARENT_PREFIX;
-  if (c->type == MASC_CLAIM_TO_EXPAND && !own.holding)
+  if (c->type == MASC_CLAIM_TO_EXPAND && !s.holding)
     return MASC_UPDATE_NO_CHILD_PREFIX;
   if (masc_update_own(h))
-    return own_claim(h);
-  if (masc_record_stale(h))
+    return own_claim(h, &s);
+  if (masc_record_is_stale(h, s.superseded))
     return silently(h, MASC_NOTE_DUPLICATE);
   subcode = masc_update_limits(h);
   if (subcode == 0 && masc_is_pending(c) && masc_claim_free_at(c) > until)
@@ -266,9 +271,9 @@ static uint8_t by_child(MascHeard *h)
     return deny(h, until, subcode);
   if (subcode != 0)
     return refuse(h, subcode);
-  if (floods(h, &own))
+  if (floods(h, &s))
     return 0;
-  take(h);
+  take(h, &s);
   return 0;
 }
 

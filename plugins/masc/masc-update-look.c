@@ -52,7 +52,7 @@ bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId 
     *parent = MASC_TLD_ID;
     return mal_span_contains(zone->config.span, c.span);
   }
-  masc_cache_overlapping(zone->cache, prefix, closest, &c);
+  masc_cache_look(zone->cache, prefix, closest, &c);
   if (c.best == NULL)
     return false;
   *parent = c.best->claim.domain;
@@ -122,7 +122,7 @@ GArray *masc_grounds(const MascZone *zone, bool lower, MascNow now)
     add_span(g.out, zone->config.span);
     return g.out;
   }
-  masc_cache_overlapping(zone->cache, everything(zone), add_ground, &g);
+  masc_cache_look(zone->cache, everything(zone), add_ground, &g);
   g_array_sort(g.out, by_ground);
   return g.out;
 }
@@ -155,7 +155,7 @@ static bool add_busy(MascRecord *record, void *data)
 GArray *masc_busy(const MascZone *zone, bool lower, MascNow now)
 {
   Gather g = { zone, now, lower, g_array_new(FALSE, FALSE, sizeof(MalPrefix)) };
-  masc_cache_overlapping(zone->cache, everything(zone), add_busy, &g);
+  masc_cache_look(zone->cache, everything(zone), add_busy, &g);
   g_array_sort(g.out, by_address);
   return g.out;
 }

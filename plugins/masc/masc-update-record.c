@@ -82,6 +82,16 @@ static bool outdone(MascRecord *record, void *data)
   return !l->found;
 }
 
+static void look_among(const MascZone *zone, const MascRecord *record, MascRecordFunc func,
+                       void *data)
+{
+  if (masc_claim_is_hint(&record->claim))
+    masc_cache_each_of(zone->cache, record->claim.domain, func, data);
+  else
+    masc_cache_look(zone->cache, record->claim.prefix, func, data);
+}
+
+/* FUNC may remove. */
 static void among(const MascZone *zone, const MascRecord *record, MascRecordFunc func, void *data)
 {
   if (masc_claim_is_hint(&record->claim))
@@ -104,16 +114,22 @@ static bool answer(MascRecord *record, void *data)
   return true;
 }
 
-bool masc_record_stale(const MascHeard *h)
+bool masc_record_is_stale(const MascHeard *h, bool superseded)
 {
-  Look l = { .zone = h->zone, .record = &h->record, .peer = h->peer };
-  among(h->zone, &h->record, outdone, &l);
+  Look l = { .zone = h->zone, .record = &h->record, .peer = h->peer, .found = superseded };
   if (!l.found)
     l.found = masc_is_holding(&h->record.claim) &&
               masc_cache_withdrawn(h->zone->cache, &h->record);
-  if (l.found)
-    among(h->zone, &h->record, answer, &l);
+  if (l.found && masc_cache_withdraws(h->zone->cache, h->record.claim.domain) > 0)
+    look_among(h->zone, &h->record, answer, &l);
   return l.found;
+}
+
+bool masc_record_stale(const MascHeard *h)
+{
+  Look l = { .zone = h->zone, .record = &h->record };
+  look_among(h->zone, &h->record, outdone, &l);
+  return masc_record_is_stale(h, l.found);
 }
 
 /* ---- in and out ------------------------------------------------------------------------------ */
@@ -139,9 +155,16 @@ static bool supersede_hint(MascRecord *record, void *data)
 
 MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket)
 {
+  return masc_record_put(zone, record, true, ticket);
+}
+
+MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, bool supersedes,
+                            uint64_t *ticket)
+{
   Look l = { .zone = zone, .record = record };
   MascRecord *taken, *victim;
-  among(zone, record, supersede, &l);
+  if (supersedes)
+    among(zone, record, supersede, &l);
   if (record->claim.role != MASC_SIBLING && !masc_claim_is_hint(&record->claim))
     masc_cache_each_of(zone->cache, record->claim.domain, supersede_hint, &l);
   if (masc_cache_size(zone->cache) >= MASC_CACHE_MAX) {
@@ -241,7 +264,7 @@ bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove)
   if (a.older && withdraw->claim.role == MASC_PARENT)
     withdraw->clash = true;
   else if (a.older)
-    masc_cache_overlapping(zone->cache, withdraw->claim.prefix, find_winner, &a);
+    masc_cache_look(zone->cache, withdraw->claim.prefix, find_winner, &a);
   if (remove && !withdraw->clash)
     masc_cache_overlapping(zone->cache, withdraw->claim.prefix, end_taken, &a);
   return true;
@@ -260,5 +283,6 @@ static bool was_clash(MascRecord *record, void *data)
 void masc_withdraw_won(MascZone *zone, const MascRecord *winner)
 {
   MascRecord copy = *winner;
-  masc_cache_overlapping(zone->cache, copy.claim.prefix, was_clash, &copy);
+  if (masc_cache_withdraws(zone->cache, 0) > 0)
+    masc_cache_look(zone->cache, copy.claim.prefix, was_clash, &copy);
 }

@@ -61,8 +61,13 @@ bool masc_supersedes(const MascRecord *a, const MascRecord *b);
 /* Something in the cache supersedes H's record, or a WITHDRAW took it: then the peer is told that
    WITHDRAW. */
 bool masc_record_stale(const MascHeard *h);
+/* The same, by who has looked already whether it is superseded. */
+bool masc_record_is_stale(const MascHeard *h, bool superseded);
 /* Into the cache and the store, in place of what it supersedes. NULL: the cache is full. */
 MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket);
+/* The same; SUPERSEDES false: nothing but hints. */
+MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, bool supersedes,
+                            uint64_t *ticket);
 /* What a WITHDRAW, not taken yet, is about: sets its flags, removes what it ends. Is there such? */
 bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove);
 /* A PREFIX_IN_USE just taken may be the winner of a clash that a WITHDRAW has settled. */
