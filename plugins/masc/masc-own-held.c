@@ -374,10 +374,11 @@ void masc_own_refresh(MascZone *zone, MascNow now)
 /* ---- splitting, giving back ------------------------------------------------------------------ */
 
 /* A second newer, so that others don't take it for a part of what they know already. */
-static MascClaim in_use_of(const MascHeld *held, MalPrefix prefix)
+static MascClaim in_use_of(const MascZone *zone, const MascHeld *held, MalPrefix prefix)
 {
   MascClaim claim = held->claim;
 
+  claim.node = zone->config.node;
   claim.prefix = prefix;
   if (claim.lifetime > 0 && claim.timestamp < UINT32_MAX) {
     claim.timestamp++;
@@ -401,7 +402,7 @@ void masc_own_split(MascZone *zone, const MascHeld *held, MalPrefix part, MascNo
 
   for (unsigned length = part.length; length > whole.prefix.length; length--) {
     MalPrefix rest = masc_prefix_buddy(masc_prefix_widen(part, length));
-    MascClaim claim = in_use_of(&whole, rest);
+    MascClaim claim = in_use_of(zone, &whole, rest);
     announce(zone, &whole, &claim, now);
   }
 }
@@ -497,7 +498,7 @@ bool masc_own_drain(MascZone *zone, MalPrefix prefix, bool lower, bool on, MascN
   MascHeld held = *found;
   g_autoptr(GArray) all = g_array_copy(zone->owns->held[lower]);
   if (!on) {
-    MascClaim claim = in_use_of(&held, prefix);
+    MascClaim claim = in_use_of(zone, &held, prefix);
     claim.deprecated = false;
     announce(zone, &held, &claim, now);
     return true;
@@ -505,7 +506,7 @@ bool masc_own_drain(MascZone *zone, MalPrefix prefix, bool lower, bool on, MascN
   masc_own_split(zone, &held, prefix, now);
   for (guint i = 0; i < all->len; i++) {
     const MascHeld *other = &g_array_index(all, MascHeld, i);
-    MascClaim claim = in_use_of(other, other->prefix);
+    MascClaim claim = in_use_of(zone, other, other->prefix);
     if (!masc_prefix_equal(other->prefix, held.prefix) &&
         masc_claim_about(&other->claim, &held.claim))
       announce(zone, other, &claim, now);

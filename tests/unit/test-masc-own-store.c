@@ -1,0 +1,301 @@
+/* Restarts, clocks, and claims by hand (RFC 2909 13, 5.4). */
+#include "tests/unit/masc-own-bed.h"
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+/* ---- restarts -------------------------------------------------------------------------------- */
+
+Test(masc_own_store, s13_what_is_ours_stays_so)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MalTime until;
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_win(own, 0, "233.252.8.0/22");
+  own_bed_wish(own, 0, MASC_WISH_DRAIN, "233.252.9.0/24", NULL);
+  own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.10.0/23", NULL);
+  until = own_bed_until(own, 0, "233.252.4.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.8.0/24 233.252.9.0/24D");
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.8.0/24 233.252.9.0/24D");
+  own_expect(own_bed_routes(own, 0), "233.252.4.0/24 233.252.8.0/24 233.252.9.0/24D");
+  cr_expect_eq(own_bed_until(own, 0, "233.252.4.0/24"), until);
+  own_bed_pass(own, until - masc_bed_now(own->bed, 0).wall + 10);
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+Test(masc_own_store, s13_a_claim_goes_on_waiting)
+{
+  static const struct {
+    int64_t before, down, step;   /* seconds; the wall clock was set meanwhile */
+    int64_t after;                /* it is won so much later at the earliest, and soon after */
+  } cases[] = {
+    { 400, 0, 0, 590 },
+    { 400, 300, 0, 290 },
+    { 400, 3000, 0, 62 },         /* but not before the others had time to object */
+    { 400, 0, -5000, 990 },       /* all that was left when it was written */
+    { 990, 0, 0, 62 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+    own_bed_pass(own, cases[i].before);
+    own->bed->mono += cases[i].down * MASC_SECOND;
+    own->bed->nodes[0].skew += cases[i].step;
+    own_bed_reboot(own, 0, true);
+    own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+    own_bed_pass(own, cases[i].after - 2);
+    own_expect(own_bed_local(own, 0), "");
+    own_bed_pass(own, 30);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  }
+}
+
+Test(masc_own_store, s13_a_claim_that_lost_while_we_were_down)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 400);
+  own->bed->mono += 3000 * MASC_SECOND;
+  own_bed_reboot(own, 0, true);
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.4.0/24", 100);
+  own_bed_pass(own, 2000);
+  own_expect(own_bed_held(own, 0, false), "");
+}
+
+Test(masc_own_store, s13_won_but_not_announced_yet)
+{
+  for (int durable = 0; durable < 2; durable++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+    own_bed_pass(own, 500);
+    own->nodes[0].slow = true;
+    own->nodes[0].broken = !durable;
+    own_bed_pass(own, 600);
+    own_expect(own_bed_local(own, 0), "");
+    own->nodes[0].slow = own->nodes[0].broken = false;
+    own_bed_reboot(own, 0, true);
+    own_bed_pass(own, 1);
+    own_expect(own_bed_local(own, 0), durable ? "233.252.4.0/24" : "");
+    own_bed_pass(own, 1000);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+    own_expect(own_bed_pending(own, 0), "");
+  }
+}
+
+Test(masc_own_store, s13_a_renewal_over_a_restart)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  for (int i = 0; i < 40; i++) {
+    own_bed_pass(own, 777);
+    own_bed_reboot(own, 0, true);
+    own_bed_pass(own, 0);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  }
+  cr_expect_geq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 5);
+}
+
+Test(masc_own_store, s13_octets_that_are_damaged_are_dropped)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  GHashTableIter iter;
+  gpointer key, value;
+  unsigned rows = 0;
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.6.0/24", NULL);
+  own_bed_pass(own, 100);
+  MascZone *zone = masc_zone_new(&own->bed->nodes[0].config);
+  g_hash_table_iter_init(&iter, own->bed->nodes[0].kept);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    size_t kl, vl;
+    const uint8_t *k = g_bytes_get_data(key, &kl), *v = g_bytes_get_data(value, &vl);
+    if (k[0] != 'o')
+      continue;
+    rows++;
+    for (size_t cut = 0; cut < vl; cut++)
+      cr_expect_not(masc_zone_restore(zone, k, kl, v, cut, masc_bed_now(own->bed, 0)) &&
+                    k[1] == 'p');
+    for (size_t at = 0; at < vl; at++) {
+      g_autofree uint8_t *copy = g_memdup2(v, vl);
+      copy[at] ^= 0xff;
+      masc_zone_restore(zone, k, kl, copy, vl, masc_bed_now(own->bed, 0));
+    }
+    cr_expect_not(masc_zone_restore(zone, k, kl + (kl < 6), v, vl, masc_bed_now(own->bed, 0)) &&
+                  kl == 6 && k[1] != 'p');
+  }
+  cr_expect_geq(rows, 2);
+  masc_zone_free(zone);
+}
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+Test(masc_own_store, s5_1_d_the_claim_timer_does_not_heed_the_wall_clock)
+{
+  static const int64_t steps[] = { 100000, -100000 };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+    own_bed_pass(own, 500);
+    own->bed->nodes[0].skew += steps[i];
+    masc_zone_clock_stepped(own->bed->nodes[0].zone, steps[i], masc_bed_now(own->bed, 0));
+    own_bed_pass(own, 490);
+    own_expect(own_bed_local(own, 0), "");
+    own_bed_pass(own, 30);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  }
+}
+
+Test(masc_own_store, s4_2_an_end_is_an_instant_of_the_wall_clock)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own->bed->nodes[0].skew += 40 * OWN_DAY;
+  masc_zone_clock_stepped(own->bed->nodes[0].zone, 40 * OWN_DAY, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+Test(masc_own_store, s5_2_renewals_after_the_clock_was_set_back)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  uint32_t stamp;
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  stamp = g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0).claim.timestamp;
+  own->bed->nodes[0].skew -= 4000;
+  masc_zone_clock_stepped(own->bed->nodes[0].zone, -4000, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 12000);
+  cr_expect_gt(g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0).claim.timestamp, stamp);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
+/* ---- by hand --------------------------------------------------------------------------------- */
+
+static bool claim(OwnBed *own, const char *prefix, bool lower, int64_t lifetime, int code)
+{
+  g_autoptr(GError) error = NULL;
+  MalPrefix p = { .length = 24 };
+  bool ok;
+
+  if (prefix[0] != '/')
+    p = masc_bed_prefix(prefix);
+  else
+    p.length = (unsigned)atoi(prefix + 1);
+  ok = masc_zone_claim(own->bed->nodes[0].zone, p, lower, lifetime, masc_bed_now(own->bed, 0),
+                       &error);
+  cr_expect_eq(ok, code < 0, "%s: %s", prefix, error != NULL ? error->message : "claimed");
+  cr_expect(code < 0 || g_error_matches(error, MAL_ERROR, code), "%s", prefix);
+  return ok;
+}
+
+Test(masc_own_store, by_hand_claims)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own->bed->params.claim = false;
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.32.0/24", 0);
+  claim(own, "233.252.4.0/24", false, 0, -1);
+  claim(own, "233.252.4.0/25", false, 0, MAL_ERROR_EXISTS);
+  claim(own, "233.252.32.0/23", false, 0, MAL_ERROR_EXISTS);
+  claim(own, "233.252.200.0/24", false, 0, MAL_ERROR_DENIED);
+  claim(own, "233.252.6.0/24", true, 0, MAL_ERROR_INVALID);
+  claim(own, "233.252.6.0/24", false, 500, MAL_ERROR_INVALID);
+  claim(own, "ff0e::/96", false, 0, MAL_ERROR_INVALID);
+  claim(own, "/16", false, 0, MAL_ERROR_NO_SPACE);
+  claim(own, "/26", false, 5000, -1);
+  own_bed_pass(own, 1100);
+  cr_expect_eq(own_bed_owns(own, 0)->held[0]->len, 2);
+  claim(own, "233.252.4.0/25", false, 0, MAL_ERROR_EXISTS);
+  claim(own, "233.252.4.0/24", false, 0, -1);
+  own_expect(own_bed_pending(own, 0), "r:233.252.4.0/24");
+}
+
+Test(masc_own_store, by_hand_survives_a_restart_and_the_planner)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  claim(own, "233.252.4.0/24", false, 0, -1);
+  own_bed_reboot(own, 0, true);
+  own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.0.0/17", -1);
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+  own_bed_pass(own, 1200);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.4.0/24", NULL);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_reboot(own, 0, true);
+  own_bed_wish(own, 0, MASC_WISH_DRAIN, "233.252.4.0/24", NULL);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
+Test(masc_own_store, s5_4_by_hand_withdrawals)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascZone *zone = own->bed->nodes[0].zone;
+  g_autoptr(GError) error = NULL;
+
+  claim(own, "233.252.4.0/24", false, 0, -1);
+  own_bed_pass(own, 100);
+  cr_expect(masc_zone_withdraw(zone, masc_bed_prefix("233.252.4.0/24"),
+                               masc_bed_now(own->bed, 0), NULL));
+  own_expect(own_bed_pending(own, 0), "");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
+  own_bed_win(own, 0, "233.252.6.0/24");
+  own_bed_use(own, 0, "233.252.6.9");
+  cr_expect_not(masc_zone_withdraw(zone, masc_bed_prefix("233.252.6.0/24"),
+                                   masc_bed_now(own->bed, 0), &error));
+  cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_EXISTS));
+  g_clear_error(&error);
+  own_bed_unuse(own, 0);
+  cr_expect(masc_zone_withdraw(zone, masc_bed_prefix("233.252.6.0/24"),
+                               masc_bed_now(own->bed, 0), NULL));
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "");
+  cr_expect_not(masc_zone_withdraw(zone, masc_bed_prefix("233.252.6.0/24"),
+                                   masc_bed_now(own->bed, 0), &error));
+  cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_NOT_FOUND));
+}
+
+/* ---- looking in ------------------------------------------------------------------------------ */
+
+static void count(const MascEntry *entry, void *data)
+{
+  unsigned *counts = data;
+
+  counts[entry->kind]++;
+}
+
+Test(masc_own_store, looking_in)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned counts[MASC_ENTRY_WITHDRAWN + 1] = { 0 };
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_use(own, 0, "233.252.4.8-233.252.4.15");
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.8.0/24", NULL);
+  masc_zone_each(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0), count, counts);
+  cr_expect_eq(counts[MASC_ENTRY_HELD], 1);
+  cr_expect_eq(counts[MASC_ENTRY_PENDING], 1);
+  cr_expect_eq(counts[MASC_ENTRY_PARENT], 1);
+  MascZoneUsage u = masc_zone_usage(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+  cr_expect_eq(u.held, 256);
+  cr_expect_eq(u.local, 256);
+  cr_expect_eq(u.used, 8);
+  cr_expect_eq(u.n_held, 1);
+  cr_expect_eq(u.n_pending, 1);
+}

@@ -1,0 +1,345 @@
+/* What others say about our own domain (RFC 2909 11.2.4, 11.3.3, 11.4.4, 11.7.3, 11.7.4, 12.5,
+   14). */
+#include "tests/unit/masc-own-bed.h"
+
+#include <criterion/criterion.h>
+
+/* ---- internal peers: two real nodes of domain 2, and an open parent of each ------------------ */
+
+
+static OwnBed *pair(void)
+{
+  OwnBed *own = own_bed_new();
+
+  own->bed->params.renew_interval = 50 * OWN_DAY;
+  own_bed_add(own, 2, 2000, false);
+  own_bed_add(own, 2, 2001, false);
+  masc_bed_open(own->bed, 0, MASC_CHILD, 1, 0);
+  masc_bed_join(own->bed, 0, 1, MASC_INTERNAL, 0);
+  masc_bed_open(own->bed, 1, MASC_CHILD, 1, 0);
+  own_bed_say(own, 0, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  own_bed_pass(own, 100);
+  masc_bed_clear(own->bed);
+  return own;
+}
+
+Test(masc_own_told, s11_6_3_a_holding_is_the_whole_domains)
+{
+  g_autoptr(OwnBed) own = pair();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_expect(own_bed_local(own, 1), "233.252.4.0/24");
+  own_expect(own_bed_routes(own, 1), "233.252.4.0/24");
+  own_bed_wish(own, 1, MASC_WISH_GIVE, "233.252.4.0/25", NULL);
+  own_bed_pass(own, 10);
+  own_expect(own_bed_local(own, 1), "233.252.4.128/25");
+  own_expect(own_bed_local(own, 0), "233.252.4.128/25");
+}
+
+Test(masc_own_told, s5_1_a_a_peers_claim_cancels_what_still_waits)
+{
+  g_autoptr(OwnBed) own = pair();
+  unsigned plans;
+
+  own->bed->params.initiate_claim_delay = 200;
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 200);
+  own_bed_wish(own, 1, MASC_WISH_CLAIM, "233.252.8.0/24", NULL);
+  own_expect(own_bed_pending(own, 1), "233.252.8.0/24");
+  plans = own->nodes[1].plans;
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.6.0/24", NULL);
+  own->bed->params.initiate_claim_delay = 10;
+  for (int i = 0; i < 200 && own_bed_owns(own, 1)->pends->len > 0; i++)
+    own_bed_pass(own, 1);
+  own_bed_pass(own, 10);
+  bool first = masc_bed_sent(own->bed, 1, 1, MASC_NEW_CLAIM, NULL) > 0;
+  cr_expect(first || own_bed_notes(own, 1, MASC_NOTE_CANCELLED) == 1 ||
+            own_bed_owns(own, 1)->pends->len == 1);
+  cr_expect_geq(own->nodes[1].plans, plans);
+}
+
+Test(masc_own_told, s5_1_c_the_same_prefix_claimed_by_two_nodes_of_a_domain)
+{
+  g_autoptr(OwnBed) own = pair();
+
+  masc_bed_down(own->bed, 1);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 50);
+  own_bed_wish(own, 1, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 50);
+  masc_bed_up(own->bed, 1);
+  own_bed_pass(own, 0);
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+  own_expect(own_bed_pending(own, 1), "");
+  own_bed_pass(own, 1200);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_expect(own_bed_local(own, 1), "233.252.4.0/24");
+}
+
+Test(masc_own_told, s5_2_a_peer_renews_what_nobody_else_does)
+{
+  g_autoptr(OwnBed) own = pair();
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  masc_bed_down(own->bed, 0);
+  masc_bed_down(own->bed, 1);
+  own_bed_pass(own, 4000);
+  cr_expect_eq(own_bed_notes(own, 1, MASC_NOTE_RENEWED), 0);
+  own_bed_pass(own, 4000);
+  cr_expect_eq(own_bed_notes(own, 1, MASC_NOTE_RENEWED), 1);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 0, "no parent in touch");
+  masc_bed_up(own->bed, 1);
+  masc_bed_up(own->bed, 0);
+  own_bed_pass(own, 2000);
+  cr_expect_eq(own_bed_until(own, 0, "233.252.4.0/24"), own_bed_until(own, 1, "233.252.4.0/24"));
+}
+
+Test(masc_own_told, s5_2_but_not_twice)
+{
+  g_autoptr(OwnBed) own = pair();
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_pass(own, 30000);
+  cr_expect_eq(own_bed_notes(own, 1, MASC_NOTE_RENEWED), 0);
+  cr_expect_geq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 9);
+  own_expect(own_bed_local(own, 1), "233.252.4.0/24");
+}
+
+Test(masc_own_told, s5_3_a_peers_growth)
+{
+  g_autoptr(OwnBed) own = pair();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_wish(own, 1, MASC_WISH_GROW, "233.252.4.0/23", "233.252.4.0/24");
+  own_bed_pass(own, 1100);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/23");
+  own_expect(own_bed_held(own, 0, false), "233.252.4.0/23");
+}
+
+Test(masc_own_told, s12_4_both_nodes_of_a_domain_withdraw_the_same_once)
+{
+  g_autoptr(OwnBed) own = pair();
+  MascClaim theirs;
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  theirs = masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_CHILD, 3, "233.252.4.0/24");
+  theirs.timestamp = masc_bed_time(own->bed, 5000);
+  cr_expect_eq(masc_bed_say(own->bed, 0, 0, &theirs), 0);
+  own_bed_pass(own, 10);
+  own_expect(own_bed_local(own, 0), "");
+  own_expect(own_bed_local(own, 1), "");
+  MascBedRecords records = masc_bed_records(own->bed, 1, 2);
+  unsigned withdrawals = 0;
+  for (size_t i = 0; i < records.n; i++)
+    withdrawals += records.claims[i].type == MASC_WITHDRAW;
+  cr_expect_eq(withdrawals, 1);
+}
+
+/* ---- denied (11.3.3) ------------------------------------------------------------------------- */
+
+static MascClaim pending(OwnBed *own)
+{
+  MascClaim claim = { 0 };
+
+  cr_assert_geq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, &claim), 1);
+  return claim;
+}
+
+static uint8_t deny(OwnBed *own, MascClaim claim, uint32_t lifetime)
+{
+  uint8_t answer;
+
+  claim.type = MASC_CLAIM_DENIED;
+  claim.role = MASC_INTERNAL;
+  claim.lifetime = lifetime;
+  answer = masc_bed_say(own->bed, 0, OWN_PARENT, &claim);
+  own_bed_pass(own, 0);
+  return answer;
+}
+
+Test(masc_own_told, s11_3_3_denied_for_its_lifetime_and_claimed_again)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim again;
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 20);
+  cr_expect_eq(deny(own, pending(own), 5000), 0);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DENIED), 1);
+  own_bed_pass(own, 20);
+  again = pending(own);
+  cr_expect_eq(again.lifetime, 5000);
+  cr_expect(masc_prefix_equal(again.prefix, masc_bed_prefix("233.252.4.0/24")));
+  own_bed_pass(own, 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
+Test(masc_own_told, s11_3_3_denied_altogether)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned plans;
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 20);
+  plans = own->nodes[0].plans;
+  cr_expect_eq(deny(own, pending(own), 0), 0);
+  own_bed_pass(own, 20);
+  own_expect(own_bed_pending(own, 0), "");
+  cr_expect_gt(own->nodes[0].plans, plans);
+  cr_expect_eq(own->nodes[0].seen.n_busy, 2, "the denial and what is avoided because of it");
+  own_bed_pass(own, 1100);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+Test(masc_own_told, s11_3_3_nothing_of_ours_is_denied)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim claim = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_INTERNAL, 2, "233.252.4.0/24");
+
+  cr_expect_eq(deny(own, claim, 100), MASC_UPDATE_NO_INTERNAL_PREFIX);
+}
+
+/* ---- parents (11.7.4, 12.5) ------------------------------------------------------------------ */
+
+Test(masc_own_told, s11_7_4_a_parents_withdraw_takes_what_we_have_in_it)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim withdraw;
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_win(own, 0, "233.252.64.0/24");
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.70.0/24", NULL);
+  own_bed_pass(own, 20);
+  masc_bed_clear(own->bed);
+  cr_expect_eq(own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.64.0/18", 0), 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_expect(own_bed_routes(own, 0), "233.252.4.0/24");
+  own_expect(own_bed_pending(own, 0), "");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_PARENT_WITHDREW), 1);
+  bool found = false;
+  for (guint i = 0; i < own->bed->sent->len; i++) {
+    withdraw = g_array_index(own->bed->sent, MascSaid, i).claim;
+    found = found || (withdraw.type == MASC_WITHDRAW && withdraw.domain == 2 &&
+                      masc_prefix_equal(withdraw.prefix, masc_bed_prefix("233.252.64.0/24")));
+  }
+  cr_expect(found);
+}
+
+Test(masc_own_told, s11_7_4_a_part_of_what_we_have)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.4.64/26", 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/26 233.252.4.128/25");
+}
+
+Test(masc_own_told, s12_5_a_provider_that_is_left)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascZone *zone = own->bed->nodes[0].zone;
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  masc_bed_down(own->bed, 0);
+  masc_zone_remove_peer(zone, OWN_PARENT, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 10000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 0);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNRENEWED), 1);
+  own_bed_say(own, OWN_SIBLING, MASC_NEW_CLAIM, "233.252.4.0/24", 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_pass(own, 12000);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+/* ---- what is said to be ours (14) ------------------------------------------------------------ */
+
+Test(masc_own_told, s14_an_empty_disk_is_filled_by_whom_we_believe)
+{
+  static const struct {
+    const char *name;
+    MascRole we_are;            /* to whom tells */
+    bool parent;                /* there is one besides */
+    MascRole role;              /* as told */
+    MascClaimType type;
+    bool taken;
+  } cases[] = {
+    { "a parent", MASC_CHILD, false, MASC_CHILD, MASC_PREFIX_IN_USE, true },
+    { "an internal peer", MASC_INTERNAL, true, MASC_INTERNAL, MASC_PREFIX_MANAGED, true },
+    { "a sibling, beside a parent", MASC_SIBLING, true, MASC_SIBLING, MASC_PREFIX_IN_USE, false },
+    { "a top-level sibling", MASC_SIBLING, false, MASC_SIBLING, MASC_PREFIX_IN_USE, true },
+    { "a child, beside a parent", MASC_PARENT, true, MASC_PARENT, MASC_WITHDRAW, false },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = own_bed_new();
+    bool top = cases[i].we_are == MASC_SIBLING && !cases[i].parent;
+    unsigned peer;
+    own->bed->params.renew_interval = 50 * OWN_DAY;
+    own_bed_add(own, 2, 2000, top);
+    own_bed_reboot(own, 0, false);
+    peer = masc_bed_open(own->bed, 0, cases[i].we_are, cases[i].we_are == MASC_INTERNAL ? 2 : 1,
+                         cases[i].we_are == MASC_SIBLING && !top ? 9 : 0);
+    if (cases[i].parent)
+      masc_bed_open(own->bed, 0, MASC_CHILD, 9, 0);
+    if (cases[i].parent)
+      own_bed_say(own, peer + 1, MASC_PREFIX_MANAGED, "233.252.0.0/17", 10);
+    else if (!top)
+      own_bed_say(own, peer, MASC_PREFIX_MANAGED, "233.252.0.0/17", 10);
+    own_bed_say_of(own, peer, cases[i].type, "233.252.4.0/24", 500, cases[i].role, 2, 2000);
+    own_expect(own_bed_local(own, 0), cases[i].taken ? "233.252.4.0/24" : "");
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RECOVERED), cases[i].taken, "%s",
+                 cases[i].name);
+  }
+}
+
+Test(masc_own_told, s14_with_the_disk_we_know_better)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/24", 500, MASC_CHILD, 2, 2000);
+  own_expect(own_bed_local(own, 0), "");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DISOWNED), 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/24", 500, MASC_CHILD, 2, 2000);
+  cr_expect_leq(own_bed_notes(own, 0, MASC_NOTE_DISOWNED), 1);
+}
+
+Test(masc_own_told, s14_what_we_renewed_is_not_disowned)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/24", 5000, MASC_CHILD, 2, 2000);
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/25", 5000, MASC_CHILD, 2, 2000);
+  own_bed_say_of(own, OWN_PARENT, MASC_CLAIM_TO_EXPAND, "233.252.4.0/24", 900, MASC_CHILD, 2, 2000);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DISOWNED), 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
+Test(masc_own_told, s14_recovering_is_over_after_a_waiting_period)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_reboot(own, 0, false);
+  own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  own_bed_pass(own, 1100);
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/24", 5000, MASC_CHILD, 2, 2000);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+Test(masc_own_told, s11_7_3_a_withdraw_by_whom_we_dont_believe)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_say_of(own, OWN_SIBLING, MASC_WITHDRAW, "233.252.4.0/24", 0, MASC_SIBLING, 2, 2000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
