@@ -54,12 +54,12 @@ static MalStreamSecurity security_of(const MascPeerSettings *s)
                               .gtsm = s->gtsm };
 }
 
-static void say_security(const MascPeering *peer, const GError *error)
+static void say_security(Masc *masc, const MascPeerSettings *peer, const GError *error)
 {
-  const MalField fields[] = { MAL_F_STRING("peer", peer->settings->name),
+  const MalField fields[] = { MAL_F_STRING("peer", peer->name),
                               MAL_F_STRING("error", error->message) };
-  MAL_EVENT(peer->masc->host.events, &masc_event_security, fields, "peer %s: %s",
-            peer->settings->name, error->message);
+  MAL_EVENT(masc->host.events, &masc_event_security, fields, "peer %s: %s", peer->name,
+            error->message);
 }
 
 MascLink masc_links_connect(MascPeering *peer)
@@ -75,7 +75,7 @@ MascLink masc_links_connect(MascPeering *peer)
                                         &stream_ops, c, &error);
   if (c->stream != NULL)
     return adopt(peer, c)->link;
-  say_security(peer, error);
+  say_security(peer->masc, s, error);
   g_free(c);
   return 0;
 }
@@ -222,6 +222,14 @@ static void on_stream(MalStream *stream, MalStreamEvent what, const uint8_t *dat
 
 static const MalStreamOps stream_ops = { on_stream };
 
+static bool has_address(const GArray *addresses, MalAddress address)
+{
+  for (guint i = 0; i < addresses->len; i++)
+    if (mal_address_equal(g_array_index(addresses, MalAddress, i), address))
+      return true;
+  return false;
+}
+
 /* ---- listeners ------------------------------------------------------------------------------- */
 
 static void on_accept(MalListener *listener, MalStream *stream, MalEndpoint from, void *data)
@@ -231,7 +239,8 @@ static void on_accept(MalListener *listener, MalStream *stream, MalEndpoint from
   (void)listener;
   masc_step(masc);
   MascPeering *peer = by_address(masc, from.address, &several);
-  if (peer == NULL || (several && masc->peeking->len >= PEEK_MOST)) {
+  if (peer == NULL || has_address(masc->barred, from.address) ||
+      (several && masc->peeking->len >= PEEK_MOST)) {
     masc_news_stranger(masc, from);
     mal_stream_close(stream);
     return;
@@ -297,41 +306,47 @@ bool masc_links_listen(Masc *masc, GError **error)
   return true;
 }
 
-static void secure(Masc *masc, MalAddress address, const MascPeering *peer)
+/* PEER NULL: nothing need be borne any more. */
+static bool secure(const Masc *masc, MalAddress address, const MascPeerSettings *peer,
+                   GError **error)
 {
   MalStreamSecurity security = { 0 };
-  g_autoptr(GError) error = NULL;
+  bool ok = true;
   if (peer != NULL)
-    security = security_of(peer->settings);
-  for (guint i = 0; i < masc->listeners->len; i++) {
+    security = security_of(peer);
+  for (guint i = 0; ok && i < masc->listeners->len; i++) {
     const MascListener *listener = g_ptr_array_index(masc->listeners, i);
-    if (listener->family == address.family && error == NULL &&
-        !mal_listener_set_peer(listener->handle, address, peer != NULL ? &security : NULL,
-                               &error) &&
-        peer != NULL)
-      say_security(peer, error);
+    if (listener->family == address.family)
+      ok = mal_listener_set_peer(listener->handle, address, peer != NULL ? &security : NULL, error);
   }
+  return ok;
 }
 
-/* Of each peer something is said: of whom nothing is, he must be as near as the others. */
+static void secure_peer(Masc *masc, const MascPeerSettings *peer)
+{
+  MalAddress address = peer->address.address;
+  g_autoptr(GError) error = NULL;
+  bool ok = secure(masc, address, peer, &error);
+  g_array_append_val(masc->secured, address);
+  if (ok || (peer->key_length == 0 && peer->gtsm == 0))
+    return;
+  g_array_append_val(masc->barred, address);
+  say_security(masc, peer, error);
+}
+
+/* Of each peer something is said: those of whom nothing is must be as near as the others. Who
+   can't be held to what is configured does not get in. */
 void masc_links_secure(Masc *masc)
 {
-  bool more;
-  for (guint i = masc->secured->len; i-- > 0;) {
-    MalAddress address = g_array_index(masc->secured, MalAddress, i);
-    if (by_address(masc, address, &more) != NULL)
-      continue;
-    secure(masc, address, NULL);
-    g_array_remove_index_fast(masc->secured, i);
-  }
-  for (unsigned i = 0; i < MASC_PEERS_MAX; i++) {
-    const MascPeering *peer = masc->peers[i];
-    if (peer == NULL)
-      continue;
-    MalAddress address = peer->settings->address.address;
-    secure(masc, address, peer);
-    g_array_append_val(masc->secured, address);
-  }
+  const GPtrArray *peers = masc->settings->peers;
+  g_autoptr(GArray) before = masc->secured;
+  masc->secured = g_array_new(FALSE, FALSE, sizeof(MalAddress));
+  g_array_set_size(masc->barred, 0);
+  for (guint i = 0; i < peers->len; i++)
+    secure_peer(masc, g_ptr_array_index(peers, i));
+  for (guint i = 0; i < before->len; i++)
+    if (!has_address(masc->secured, g_array_index(before, MalAddress, i)))
+      secure(masc, g_array_index(before, MalAddress, i), NULL, NULL);
 }
 
 void masc_links_close(Masc *masc)

@@ -91,14 +91,15 @@ void masc_space_set_exact(GArray *grants, MalPrefix prefix, MalTime until, bool 
 
 typedef struct {
   const MascArea *area;
-  GArray *ranges; /* MalRange, ours */
-} Ours;
+  bool all;
+  GArray *ranges; /* MalRange */
+} Found;
 
-static void add_ours(const MalRange *range, void *data)
+static void add_found(const MalRange *range, void *data)
 {
-  Ours *ours = data;
-  if (strcmp(range->source, ours->area->masc->host.name) == 0)
-    g_array_append_val(ours->ranges, *range);
+  Found *found = data;
+  if (found->all || strcmp(range->source, found->area->masc->host.name) == 0)
+    g_array_append_val(found->ranges, *range);
 }
 
 static const MalScope *scope_of(const MascArea *area)
@@ -107,13 +108,13 @@ static const MalScope *scope_of(const MascArea *area)
 }
 
 /* Name and source of the copies are the core's, until the space changes. */
-static GArray *our_ranges(const MascArea *area, MalSpan span)
+static GArray *ranges_in(const MascArea *area, MalSpan span, bool all)
 {
-  Ours ours = { area, g_array_new(FALSE, FALSE, sizeof(MalRange)) };
+  Found found = { area, all, g_array_new(FALSE, FALSE, sizeof(MalRange)) };
   const MalScope *scope = scope_of(area);
   if (scope != NULL)
-    mal_space_each(area->masc->host.space, MAL_LEVEL_AVAILABLE, scope, span, add_ours, &ours);
-  return ours.ranges;
+    mal_space_each(area->masc->host.space, MAL_LEVEL_AVAILABLE, scope, span, add_found, &found);
+  return found.ranges;
 }
 
 static void say_refused(const MascArea *area, const MascGrant *grant, const GError *error)
@@ -157,11 +158,11 @@ static void add_span(const MascArea *area, MalSpan span, const MascGrant *grant)
   }
 }
 
-/* Adds what isn't there of GRANT. */
+/* Adds what isn't there of GRANT, by us or by a [range]. */
 static void add_missing(const MascArea *area, const MascGrant *grant)
 {
   MalSpan whole = span_of(grant), gap = whole;
-  g_autoptr(GArray) there = our_ranges(area, whole);
+  g_autoptr(GArray) there = ranges_in(area, whole, true);
   for (guint i = 0; i < there->len; i++) {
     MalSpan span = g_array_index(there, MalRange, i).span;
     if (mal_address_compare(gap.first, span.first) < 0 && mal_address_sub(span.first, 1, &gap.last))
@@ -215,7 +216,7 @@ void masc_space_fit(MascArea *area)
   masc_store_keep_local(area);
   for (guint i = 0; i < wanted->len; i++)
     cut_at(area, &g_array_index(wanted, MascGrant, i));
-  g_autoptr(GArray) there = our_ranges(area, area->span);
+  g_autoptr(GArray) there = ranges_in(area, area->span, false);
   for (guint i = 0; i < there->len; i++) {
     MalRange range = g_array_index(there, MalRange, i);
     const MascGrant *grant = covering(wanted, range.span);

@@ -141,6 +141,7 @@ Masc *masc_plugin_open(const MalHost *host, GError **error)
   masc->areas = g_ptr_array_new_with_free_func((GDestroyNotify)masc_area_free);
   masc->listeners = g_ptr_array_new_with_free_func(masc_listener_free);
   masc->secured = g_array_new(FALSE, FALSE, sizeof(MalAddress));
+  masc->barred = g_array_new(FALSE, FALSE, sizeof(MalAddress));
   masc->peeking = g_ptr_array_new_with_free_func(masc_connection_free);
   masc->restored = g_ptr_array_new_with_free_func(masc_stored_free);
   masc->now = now_of(masc);
@@ -161,6 +162,7 @@ void masc_plugin_close(Masc *masc)
   g_ptr_array_unref(masc->peeking);
   g_ptr_array_unref(masc->listeners);
   g_array_unref(masc->secured);
+  g_array_unref(masc->barred);
   g_ptr_array_unref(masc->areas);
   g_ptr_array_unref(masc->restored);
   masc_settings_free(masc->settings);
@@ -181,6 +183,7 @@ bool masc_plugin_start(Masc *masc, GError **error)
   masc_step(masc);
   if (!masc_links_listen(masc, error))
     return false;
+  masc_links_secure(masc);
   masc->started = masc->now.mono;
   masc->timer = mal_timer_new(masc->host.runtime, tick, masc);
   masc_store_start(masc);
@@ -191,7 +194,6 @@ bool masc_plugin_start(Masc *masc, GError **error)
     masc_peer_add(masc, g_ptr_array_index(masc->settings->peers, i));
   for (guint i = 0; i < masc->areas->len; i++)
     masc_area_start(masc_area_at(masc, i));
-  masc_links_secure(masc);
   masc->running = true;
   start_peers(masc);
   masc_settle(masc);

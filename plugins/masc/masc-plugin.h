@@ -103,6 +103,7 @@ struct Masc {
   MascPeering *peers[MASC_PEERS_MAX]; /* by id; NULL: free */
   GPtrArray *listeners;     /* MascListener */
   GArray *secured;          /* MalAddress: of which listeners were told what they must bear */
+  GArray *barred;           /* MalAddress: the system can't hold them to it */
   GPtrArray *peeking;       /* MascConnection, owned */
   MalTimer *timer;
   MascNow now;              /* of the call at hand */

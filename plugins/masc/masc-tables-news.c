@@ -25,7 +25,7 @@
   X(RENEWED, "renewed", NOBODY, INFO, "A prefix of this domain got a longer lifetime.",            \
     "renewed")                                                                                     \
   X(GREW, "grew", NOBODY, INFO, "A prefix of this domain became larger.", "grew")                  \
-  X(COLLISION, "collision", NOBODY, INFO,                                                          \
+  X(COLLISION, "collision", PEER, INFO,                                                            \
     "A pending claim of ours lost to another domain's; another prefix is claimed.",                \
     "our claim lost to another domain's")                                                          \
   X(DENIED, "denied", PEER, WARNING,                                                               \
@@ -63,7 +63,7 @@
     "A domain sends more colliding claims than flood-limit allows: it is ignored from now on "     \
     "(14). Talk to its operators, then: mallocctl masc forgive.",                                  \
     "too many colliding claims, ignored from now on")                                              \
-  X(HINT, "hint", NOBODY, INFO,                                                                    \
+  X(HINT, "hint", PEER, INFO,                                                                      \
     "More room is wanted: by us of our parents, or by a child of us (11.5).",                      \
     "more room is wanted")                                                                         \
   X(LEAF, "leaf", NOBODY, INFO,                                                                    \
@@ -135,9 +135,9 @@ EVENT(foreign_record, "record-dropped", OURS, WARNING,
 EVENT(listening, "listening", NOBODY, INFO, "Connections of peers are accepted at an address.");
 EVENT(listener, "not-listening", OPERATOR, ERROR,
       "An address can't be listened on, or not any more: peers can't connect to it.");
-EVENT(security, "security-refused", OPERATOR, ERROR,
-      "The system refuses to protect sessions with a peer (TCP-MD5, ttl-security): the peer gets "
-      "no connection.");
+EVENT(security, "refused-by-system", OPERATOR, ERROR,
+      "The system refuses a connection with a peer as it is configured (local-address, TCP-MD5, "
+      "ttl-security): there is none until it can be had so.");
 EVENT(recovering, "recovering", NOBODY, INFO,
       "The store is empty: for one waiting period, what parents and internal peers say this domain "
       "has is taken for true (section 14).");

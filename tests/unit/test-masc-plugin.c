@@ -432,3 +432,68 @@ Test(masc_plugin, calls_that_ask_for_nonsense_are_told_so)
   }
   masc_world_clear(&w);
 }
+
+/* ---- ranges and leases ----------------------------------------------------------------------- */
+
+Test(masc_plugin, a_prefix_grows_in_place_and_leases_go_on_5_3)
+{
+  MascWorld w = settled();
+  ok(&w, 1, "lease.request", "{\"scope\":\"global\",\"lifetime\":1200}");
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.4.0/22\"}");
+  masc_world_run(&w, 100);
+  g_autofree char *ranges = masc_ranges(&w, 1, MAL_LEVEL_AVAILABLE);
+  g_autofree char *routes = masc_routes(&w, 1);
+  cr_assert_str_eq(ranges, "239.193.4.0-239.193.4.255 239.193.5.0-239.193.7.255");
+  cr_assert_str_eq(routes, "239.193.4.0/22");
+  cr_assert_eq(count(&w, 1, "lease.list", "leases", "{}"), 1);
+  ok(&w, 1, "masc.withdraw", "{\"prefix\":\"239.193.6.0/23\"}");
+  masc_world_run(&w, 10);
+  g_autofree char *less = masc_ranges(&w, 1, MAL_LEVEL_AVAILABLE);
+  g_autofree char *fewer = masc_routes(&w, 1);
+  cr_assert_str_eq(less, "239.193.4.0-239.193.4.255 239.193.5.0-239.193.5.255");
+  cr_assert_str_eq(fewer, "239.193.4.0/23");
+  cr_assert_eq(count(&w, 1, "lease.list", "leases", "{}"), 1);
+  masc_world_clear(&w);
+}
+
+Test(masc_plugin, the_first_child_makes_a_parent_of_it_without_loss_12_2)
+{
+  MascWorld w = masc_world(2);
+  g_autoptr(GError) error = NULL;
+  masc_world_start(&w, 0, TOP0);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  g_autofree char *before = masc_routes(&w, 0);
+  cr_assert_str_eq(before, "239.193.0.0/16");
+  cr_assert(masc_world_reload(&w, 0, TOP0 KID, &error), "%s", error ? error->message : "");
+  g_autofree char *after = masc_routes(&w, 0);
+  cr_assert_str_eq(after, before);
+  masc_world_start(&w, 1, CHILD0 UP);
+  masc_world_run(&w, 20);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Established");
+  masc_world_clear(&w);
+}
+
+Test(masc_plugin, an_address_that_is_not_ours_can_t_be_listened_on)
+{
+  MascWorld w = masc_world(1);
+  g_autoptr(GError) error = NULL;
+  cr_assert_not(masc_world_try(&w, 0, TOP "listen=198.51.100.77\n" KID, &error));
+  cr_assert(strstr(error->message, "198.51.100.77"), "%s", error->message);
+  masc_world_clear(&w);
+}
+
+Test(masc_plugin, a_configured_range_stays_where_a_prefix_comes_around_it)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0,
+                   TOP0 "[range r]\nscope=global\nfirst=239.193.4.0\nlast=239.193.4.255\n");
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.4.0/23\"}");
+  masc_world_run(&w, 100);
+  g_autofree char *routes = masc_routes(&w, 0);
+  cr_assert_str_eq(routes, "239.193.4.0/23");
+  g_autofree char *ranges = masc_ranges(&w, 0, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(ranges, "239.193.5.0-239.193.5.255");
+  cr_assert_eq(masc_told(&w, 0, "masc.space-refused"), 0);
+  masc_world_clear(&w);
+}
