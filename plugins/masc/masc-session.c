@@ -2,6 +2,7 @@
 #include "masc-session-private.h"
 
 #define MINUTE (60 * MASC_SECOND)
+#define DAY (86400 * MASC_SECOND)
 #define LEAST_TIMER (MASC_SECOND / 1000) /* so that no timer spins */
 
 const char *masc_state_name(MascState state)
@@ -31,7 +32,7 @@ void masc_session_config_init(MascSessionConfig *config)
     .connect_retry = 2 * MINUTE,
     .open_wait = MASC_HOLDTIME * MASC_SECOND,
     .backoff_first = MINUTE,
-    .backoff_most = 24 * 60 * MINUTE,
+    .backoff_most = DAY,
     .backoff_reset = MASC_HOLDTIME * MASC_SECOND,
     .stuck_wait = MASC_HOLDTIME * MASC_SECOND,
     .notify_rate = 100,

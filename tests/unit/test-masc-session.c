@@ -40,6 +40,9 @@ static const char *const event_names[N_EVENTS] = {
 };
 
 #define SHORT_OPEN "0014 01 00 01 05 0003 0000fbf6 c0000202 00000000" /* hold time 3 */
+/* An attribute that says to be longer than the message. */
+#define LONG_UPDATE                                                                                \
+  "00280200 00260300 00040000 395d5e80 00278d00 0002a300 0000fbf6 c0000202 e9fc0000 ffffff00"
 #define SAME                                                                                       \
   {                                                                                                \
     -1, ""                                                                                         \
@@ -172,8 +175,7 @@ static const char *const fed[N_EVENTS] = {
   [BAD_OPEN] = "0014 01 00 01 05 0002 0000fbf6 c0000202 00000000",
   [KEEPALIVE] = MASC_BED_KEEPALIVE,
   [UPDATE] = MASC_BED_UPDATE,
-  [BAD_UPDATE] = "0028 02 00 0026 03 00 00 04 0000 395d5e80 00278d00 0002a300 0000fbf6 c0000202 "
-                 "e9fc0000 ffffff00",
+  [BAD_UPDATE] = LONG_UPDATE,
   [NOTIFICATION] = MASC_BED_CEASE,
   [NOTE] = MASC_BED_NOTE,
   [BAD_NOTE] = "0006 03 00 bf 01",
