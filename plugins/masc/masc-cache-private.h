@@ -29,7 +29,8 @@ struct MascNode {
 
 struct MascCache {
   MascId own;
-  uint64_t seed, serial;
+  MalHashKey key;
+  uint64_t serial;
   MascNode *root;
   MascNode **buckets;
   size_t n_buckets;           /* a power of two */
@@ -37,8 +38,6 @@ struct MascCache {
   GPtrArray *heap;            /* MascNode */
   size_t n_children, n_withdraws;
 };
-
-uint64_t masc_cache_mix(uint64_t seed, uint64_t value);
 
 void masc_tree_add(MascNode **root, MascNode *node);
 void masc_tree_remove(MascNode **root, MascNode *node);

@@ -3,11 +3,11 @@
 /* Fewest buckets: a leaf that hears of some dozen prefixes stays small. */
 #define BUCKETS_MIN 16
 
-MascCache *masc_cache_new(MascId own, uint64_t seed)
+MascCache *masc_cache_new(MascId own, const MalHashKey *key)
 {
   MascCache *cache = g_new0(MascCache, 1);
   cache->own = own;
-  cache->seed = seed;
+  cache->key = *key;
   cache->n_buckets = BUCKETS_MIN;
   cache->buckets = g_new0(MascNode *, BUCKETS_MIN);
   cache->origins = g_ptr_array_new_with_free_func(g_free);
@@ -38,26 +38,15 @@ size_t masc_cache_children(const MascCache *cache)
 
 /* ---- whole messages -------------------------------------------------------------------------- */
 
-uint64_t masc_cache_mix(uint64_t seed, uint64_t value)
-{
-  uint64_t z = (seed ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
-  return z ^ (z >> 32);
-}
-
-static uint64_t mix_wide(uint64_t seed, MalU128 value)
-{
-  return masc_cache_mix(masc_cache_mix(seed, (uint64_t)value), (uint64_t)(value >> 64));
-}
-
 static uint32_t hash_of(const MascCache *cache, const MascClaim *c)
 {
-  uint64_t h = masc_cache_mix(cache->seed, (uint64_t)c->timestamp << 32 | c->lifetime);
-  h = masc_cache_mix(h, (uint64_t)c->holdtime << 32 | (uint64_t)c->prefix.length << 16 |
-                            (uint64_t)c->type << 8 | (uint64_t)c->role << 4 | c->deprecated);
-  h = mix_wide(h, c->domain);
-  h = mix_wide(h, c->node);
-  return (uint32_t)mix_wide(h, c->prefix.address.value);
+  struct {
+    MalU128 domain, node, address;
+    uint32_t timestamp, lifetime, holdtime, rest;
+  } all = { c->domain,    c->node,     c->prefix.address.value, c->timestamp,
+            c->lifetime, c->holdtime, c->prefix.length << 16 | (uint32_t)c->type << 8 |
+                                          (uint32_t)c->role << 1 | c->deprecated };
+  return (uint32_t)mal_hash_keyed(&cache->key, &all, sizeof all);
 }
 
 MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim)
@@ -233,7 +222,7 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
   node->record = *record;
   node->record.serial = ++cache->serial;
   node->hash = hash_of(cache, &record->claim);
-  node->rank = (uint32_t)masc_cache_mix(cache->seed, cache->serial);
+  node->rank = (uint32_t)mal_hash_keyed(&cache->key, &cache->serial, sizeof cache->serial);
   node->last = mal_span_of_prefix(record->claim.prefix).last.value;
   hash_add(cache, node);
   origin_add(cache, node);

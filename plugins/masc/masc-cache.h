@@ -4,6 +4,7 @@
 #ifndef MASC_CACHE_H
 #define MASC_CACHE_H
 
+#include "core/hash.h"
 #include "masc-compare.h"
 #include "masc-params.h"
 
@@ -26,8 +27,9 @@ typedef struct {
   uint64_t serial;        /* order of arrival; 0: not in the cache */
 } MascRecord;
 
-/* OWN's records are never the ones that go. SEED spreads what others could aim at. */
-MascCache *masc_cache_new(MascId own, uint64_t seed);
+/* OWN's records are never the ones that go. KEY: random; so nobody can aim at one bucket, or at a
+   lopsided tree. */
+MascCache *masc_cache_new(MascId own, const MalHashKey *key);
 void masc_cache_free(MascCache *cache);
 size_t masc_cache_size(const MascCache *cache);
 /* Records stay where they are until they are removed; but for the flags nothing in them may

@@ -7,15 +7,24 @@
 #define LATE_PART 16
 #define LATE_MAX 600
 
+static MalHashKey random_key(const MascZoneConfig *config)
+{
+  MalHashKey key;
+  for (size_t i = 0; i < sizeof key.octets; i++)
+    key.octets[i] = (uint8_t)config->ops->random(config->user, 0, UINT8_MAX);
+  return key;
+}
+
 MascZone *masc_zone_new(const MascZoneConfig *config)
 {
+  MalHashKey key = random_key(config);
   MascZone *zone = g_new0(MascZone, 1);
   zone->config = *config;
   zone->scope = g_strdup(config->scope);
   zone->config.scope = zone->scope;
   zone->peers = g_array_new(FALSE, TRUE, sizeof(MascPeer));
   zone->peer_at = g_new0(uint16_t, MASC_PEERS_MAX);
-  zone->cache = masc_cache_new(config->domain, config->ops->random(config->user, 0, UINT64_MAX));
+  zone->cache = masc_cache_new(config->domain, &key);
   zone->flood = masc_flood_new();
   zone->owns = masc_owns_new(zone);
   return zone;

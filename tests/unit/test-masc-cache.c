@@ -8,6 +8,12 @@
 #define BASE UINT32_C(0xE9FC0000)
 #define OWN 9
 
+static MascCache *new_cache(uint64_t seed)
+{
+  MalHashKey key = { { (uint8_t)seed, 1, 2, 3 } };
+  return masc_cache_new(OWN, &key);
+}
+
 static uint64_t next(uint64_t *seed)
 {
   uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
@@ -198,7 +204,7 @@ Test(cache, like_a_naive_one)
 {
   for (uint64_t run = 1; run <= 40; run++) {
     uint64_t seed = run;
-    MascCache *cache = masc_cache_new(OWN, run);
+    MascCache *cache = new_cache(run);
     Naive naive = { .n = 0 };
     size_t most = 20 + below(&seed, 300);
     for (unsigned i = 0; i < 600; i++) {
@@ -246,7 +252,7 @@ Test(cache, the_record_at_hand_may_go)
 {
   uint64_t seed = 77;
   for (unsigned run = 0; run < 50; run++) {
-    MascCache *cache = masc_cache_new(OWN, run);
+    MascCache *cache = new_cache(run);
     Sweep s = { cache, run, 0 };
     MalPrefix all = { mal_address_ipv4(0), 0 };
     fill(cache, 100, &seed);
@@ -277,7 +283,7 @@ static MascRecord of_origin(MascId domain, uint32_t number)
 
 Test(cache, full_and_who_has_most_goes)
 {
-  MascCache *cache = masc_cache_new(OWN, 1);
+  MascCache *cache = new_cache(1);
   for (uint32_t i = 0; i < MASC_CACHE_MAX; i++) {
     MascRecord r = of_origin(i < 100 ? 5 : i < 40000 ? OWN : 6, i);
     cr_assert_not_null(masc_cache_add(cache, &r));
@@ -295,7 +301,7 @@ Test(cache, full_and_who_has_most_goes)
 
 Test(cache, only_our_own_is_no_victim)
 {
-  MascCache *cache = masc_cache_new(OWN, 1);
+  MascCache *cache = new_cache(1);
   MascRecord r = of_origin(OWN, 1);
   cr_expect_null(masc_cache_victim(cache));
   masc_cache_add(cache, &r);
@@ -335,7 +341,7 @@ Test(rfc2909_11_7, what_a_withdraw_leaves)
       "233.252.0.248/30 233.252.0.252/31 233.252.0.254/32" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-    MascCache *cache = masc_cache_new(OWN, 1);
+    MascCache *cache = new_cache(1);
     MascRecord used = record_of(MASC_PREFIX_IN_USE, "233.252.0.0/24", 100);
     MalPrefix rest[16];
     g_autoptr(GString) text = g_string_new(NULL);
