@@ -35,7 +35,7 @@ typedef struct {
 } BirdCount;
 
 /* The caller frees. ROUTES may be NULL: none. The same prefix from two sources is one route; with
-   aggregation, so are two halves of a prefix, and none stands inside another (RFC 2909 section 1,
+   aggregation, so are two halves of a prefix, and none stands inside another (RFC 2909 section 3,
    "CIDR-like aggregation"). */
 char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count);
 

@@ -46,7 +46,7 @@ static const MalConfKey keys[] = {
             "left out and reported." },
   { .key = "aggregate", .type = MAL_CONF_BOOL, .fallback = "no",
     .help = "Whether two halves of a prefix are exported as one, and none that lies inside another "
-            "(RFC 2909 section 1: CIDR-like aggregation)." },
+            "(RFC 2909 section 3: CIDR-like aggregation)." },
   { .key = "delay", .type = MAL_CONF_DURATION, .min = 0, .max = 3600, .fallback = "1",
     .help = "How long changes gather before the file is written." },
   { .key = "interval", .type = MAL_CONF_DURATION, .min = 0, .max = 86400, .fallback = "10",

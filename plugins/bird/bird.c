@@ -1,4 +1,4 @@
-/* The exporter for BIRD 2: the domain's routes (core/routes.h, the G-RIB of RFC 2909 section 1) as
+/* The exporter for BIRD 2: the domain's routes (core/routes.h, the G-RIB of RFC 2909 section 3) as
    a file that BIRD includes.
 
    bird-file   what stands in the file

@@ -1,4 +1,4 @@
-/* The routes of the domain (RFC 2909 section 1: the G-RIB). */
+/* The routes of the domain (RFC 2909 section 3: the G-RIB). */
 #include "core/routes.h"
 
 #include <criterion/criterion.h>
