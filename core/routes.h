@@ -1,5 +1,5 @@
 /* The routes of this domain: the group prefixes that are allocated to it, so that it is the root of
-   their distribution trees (RFC 2908 4.3; RFC 2909 section 3: the G-RIB). Layer 3 adds what it won
+   their distribution trees (RFC 2909 section 3: the G-RIB). Layer 3 adds what it won
    and takes back what it lost; the configuration adds the ranges marked `export`; an exporter
    watches, and tells a routing daemon.
 
