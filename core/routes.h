@@ -1,13 +1,13 @@
 /* The routes of this domain: the group prefixes that are allocated to it, so that it is the root of
-   their distribution trees (RFC 2909 section 3: the G-RIB). Layer 3 adds what it won
-   and takes back what it lost; the configuration adds the ranges marked `export`; an exporter
-   watches, and tells a routing daemon.
+   their distribution trees (RFC 2909 section 3: the G-RIB). Layer 3 adds what it won and takes back
+   what it lost; the configuration adds the ranges marked `export`; an exporter watches, and tells a
+   routing daemon.
 
    A route is known by its prefix and its source, so the same prefix may come from two sources, and
    prefixes may lie inside each other. Whoever watches hears of every change after it happened, in
    the order in which it happened. Routes live in memory only: each source brings its own again
-   after a restart, in its start hook at the latest, so that exporters don't withdraw them meanwhile;
-   a plugin's routes go when it stops. */
+   after a restart, in its start hook at the latest, so that no exporter withdraws them meanwhile; a
+   plugin's routes go when it stops. */
 #ifndef MAL_ROUTES_H
 #define MAL_ROUTES_H
 
