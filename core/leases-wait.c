@@ -107,13 +107,33 @@ static uint64_t wanted_in_all(const MalLeases *l, const MalLeaseRequest *r)
   return n;
 }
 
+static MalTime longest_available(const MalLeases *l, const MalScope *scope)
+{
+  g_autoptr(GPtrArray) ranges = mal_space_ranges(l->space, MAL_LEVEL_AVAILABLE);
+  MalTime longest = MAL_BEGINNING;
+  for (unsigned i = 0; i < ranges->len; i++) {
+    const MalRange *range = g_ptr_array_index(ranges, i);
+    if (range->scope == scope)
+      longest = MAX(longest, range->until);
+  }
+  return longest;
+}
+
+/* As long as R would have it; where nothing that is available lasts so long and less would do: as
+   long as that lasts. */
+static MalTime wanted_until(const MalLeases *l, const MalLeaseRequest *r, MalTime now)
+{
+  MalTime until = held_until(r, now), longest = longest_available(l, r->scope);
+  MalTime least = mal_time_add(MAX(r->start, now), MAX(r->min_lifetime, 1) + r->pad);
+  return longest < until && longest >= least ? longest : until;
+}
+
 bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now)
 {
-  if (!mal_space_acquires(l->space))
-    return mal_space_want(l->space, r->scope, r->desired, held_until(r, now));
-  if (r->n_named > 0)
+  if (mal_space_acquires(l->space) && r->n_named > 0)
     return raise_named(l, r, now);
-  return mal_space_want(l->space, r->scope, wanted_in_all(l, r), held_until(r, now));
+  uint64_t count = mal_space_acquires(l->space) ? wanted_in_all(l, r) : r->desired;
+  return mal_space_want(l->space, r->scope, count, wanted_until(l, r, now));
 }
 
 static bool names_any_of(const Waiting *w, MalSpan span)

@@ -264,3 +264,32 @@ Test(leases_layer2, a_lease_of_the_store_where_nothing_is_owned_is_adopted_or_re
     bed_clear(&w.bed);
   }
 }
+
+/* Nobody waits for a time that no space lasts, where less would do. */
+Test(leases_layer2, it_is_wanted_no_longer_than_anything_lasts_if_that_will_do)
+{
+  static const struct {
+    int64_t lifetime, min_lifetime, pad, until;
+  } rows[] = {
+    { 600, 600, 0, 600 },   { 5000, 0, 0, 1000 },     { 5000, 1000, 0, 1000 },
+    { 5000, 1001, 0, 5000 }, { 5000, 900, 100, 1000 }, { 5000, 900, 101, 5101 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    World w;
+    set_up(&w);
+    MalTime now = mal_runtime_now(w.bed.rt);
+    cr_assert(mal_space_set_until(w.bed.space, MAL_LEVEL_AVAILABLE, span_of("239.255.1.0").first,
+                                  now + 1000, NULL));
+    MalLeaseRequest r = waiting(&w, "a", 2, rows[i].lifetime);
+    r.min_lifetime = rows[i].min_lifetime;
+    r.pad = rows[i].pad;
+    cr_assert_eq(ask(&w.bed, &r, NULL), MAL_ANSWER_WAITING);
+    cr_expect_eq(w.until, now + rows[i].until, "row %zu", i);
+    own(&w, "239.255.1.0-239.255.1.15", now + 1000);
+    fake_run(w.bed.fake);
+    cr_expect_eq(w.bed.calls, rows[i].until <= 1000, "row %zu", i);
+    cr_expect(rows[i].until > 1000 || w.bed.end == now + MIN(rows[i].lifetime, 1000 - rows[i].pad),
+              "row %zu", i);
+    bed_clear(&w.bed);
+  }
+}
