@@ -3,9 +3,10 @@
    - what waits: requests that nothing could serve. Without a layer 2 that chooses for itself each
      of them comes to `demand` every half minute as long as it waits, so the sum over that time is
      what waits; with one (AAP), each call has the sum already.
-   - what arrives, for the forecast: by how much the addresses in use in the whole domain have grown
-     since the last look. A grant that takes the place of one that ended meanwhile is not seen, and
-     needs nothing new either. What became known after the start only is not new. */
+   - what arrives, for the forecast: what begins to wait, and by how much the addresses in use in
+     the whole domain have grown since the last look, less what was counted when it began to wait. A
+     grant that takes the place of one that ended meanwhile is not seen, and needs nothing new
+     either. What became known after the start only is not new. */
 #include "masc-plugin.h"
 
 #define ASKED_FOR (35 * MASC_SECOND) /* the core asks again every 30 s */
@@ -14,6 +15,7 @@
 #define LOOK_MOST (60 * MASC_SECOND)
 #define LOOKS 50 /* in a waiting period, at least */
 #define LEARNING (300 * MASC_SECOND)
+#define CREDIT_FOR (2 * ASKED_FOR)      /* who stopped waiting either got it or gave up */
 
 static int64_t look_interval(const Masc *masc)
 {
@@ -31,6 +33,7 @@ void masc_demand_asked(Masc *masc, const MalScope *scope, uint64_t count, MalTim
     g_array_remove_index(area->asked, 0);
   g_array_append_val(area->asked, asked);
   area->asked_changed = true;
+  area->asked_at = asked.at;
   mal_count(masc->host.metrics, MASC_M_DEMANDS, 1);
   masc_wake(masc);
 }
@@ -51,6 +54,19 @@ static uint64_t add(uint64_t a, uint64_t b)
   return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+static void arrived(MascArea *area, uint64_t count)
+{
+  mal_count(area->masc->host.metrics, MASC_M_ARRIVALS, count);
+  masc_zone_arrived(area->zone, count, area->masc->now);
+}
+
+/* More space came: who still waits asks again. */
+void masc_demand_served(MascArea *area)
+{
+  area->asked_changed = area->asked_changed || area->asked->len > 0;
+  g_array_set_size(area->asked, 0);
+}
+
 static void tell_waiting(MascArea *area)
 {
   bool sums = !mal_space_acquires(area->masc->host.space);
@@ -65,23 +81,35 @@ static void tell_waiting(MascArea *area)
   if (waiting == area->waiting && waiting == 0)
     return;
   area->waiting = waiting;
+  if (waiting > area->credit) {
+    arrived(area, waiting - area->credit);
+    area->credit = waiting;
+  }
   masc_zone_waiting(area->zone, waiting, until, area->masc->now);
+}
+
+/* What was counted as an arrival when it began to wait is none when it is in use. */
+static uint64_t take_credit(MascArea *area, uint64_t grown)
+{
+  uint64_t known = MIN(grown, area->credit);
+  area->credit -= known;
+  if (area->waiting == 0 && area->asked_at + CREDIT_FOR <= area->masc->now.mono)
+    area->credit = 0;
+  return grown - known;
 }
 
 static void look(MascArea *area)
 {
-  Masc *masc = area->masc;
+  const Masc *masc = area->masc;
   uint64_t used = masc_space_used(area), before = area->used;
   bool learning = masc->now.mono - masc->started <
                   MIN(LEARNING, masc->params.waiting_period * MASC_SECOND / 10);
+  uint64_t new = take_credit(area, used > before ? used - before : 0);
   area->used = used;
-  if (used == before)
-    return;
-  if (used > before && !learning) {
-    mal_count(masc->host.metrics, MASC_M_ARRIVALS, used - before);
-    masc_zone_arrived(area->zone, used - before, masc->now);
-  }
-  masc_zone_replan(area->zone, masc->now);
+  if (new > 0 && !learning)
+    arrived(area, new);
+  if (used != before)
+    masc_zone_replan(area->zone, masc->now);
 }
 
 void masc_demand_run(Masc *masc)

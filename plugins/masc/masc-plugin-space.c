@@ -127,7 +127,7 @@ static void say_refused(const MascArea *area, const MascGrant *grant, const GErr
   MAL_EVENT(area->masc->host.events, &masc_event_space, fields, "%s: %s", text, error->message);
 }
 
-static bool add_range(const MascArea *area, MalSpan span, const MascGrant *grant)
+static bool add_range(MascArea *area, MalSpan span, const MascGrant *grant)
 {
   char name[MAL_SPAN_STRLEN];
   g_autoptr(GError) error = NULL;
@@ -137,13 +137,15 @@ static bool add_range(const MascArea *area, MalSpan span, const MascGrant *grant
   else
     mal_span_format(span, name);
   if (mal_space_add(area->masc->host.space, MAL_LEVEL_AVAILABLE, area->scope, span, grant->until,
-                    name, area->masc->host.name, &error))
+                    name, area->masc->host.name, &error)) {
+    masc_demand_served(area);
     return true;
+  }
   say_refused(area, grant, error);
   return false;
 }
 
-static void add_span(const MascArea *area, MalSpan span, const MascGrant *grant)
+static void add_span(MascArea *area, MalSpan span, const MascGrant *grant)
 {
   MalSpan chunk = { .first = span.first };
   MalU128 most = (MalU128)1 << CHUNK_BITS;
@@ -159,7 +161,7 @@ static void add_span(const MascArea *area, MalSpan span, const MascGrant *grant)
 }
 
 /* Adds what isn't there of GRANT, by us or by a [range]. */
-static void add_missing(const MascArea *area, const MascGrant *grant)
+static void add_missing(MascArea *area, const MascGrant *grant)
 {
   MalSpan whole = span_of(grant), gap = whole;
   g_autoptr(GArray) there = ranges_in(area, whole, true);

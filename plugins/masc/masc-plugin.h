@@ -56,6 +56,8 @@ typedef struct {
   uint64_t used;            /* at the last look */
   GArray *asked;            /* MascAsked: lately */
   uint64_t waiting;         /* as the zone was told */
+  uint64_t credit;          /* told as arrivals when they began to wait, and not in use yet */
+  int64_t asked_at;         /* monotonic */
   bool asked_changed;
 } MascArea;
 
@@ -174,6 +176,7 @@ uint64_t masc_space_used(MascArea *area);
 /* ---- masc-plugin-demand.c -------------------------------------------------------------------- */
 
 void masc_demand_asked(Masc *masc, const MalScope *scope, uint64_t count, MalTime until);
+void masc_demand_served(MascArea *area);
 void masc_demand_run(Masc *masc);
 int64_t masc_demand_due(const Masc *masc);
 

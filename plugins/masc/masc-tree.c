@@ -141,7 +141,6 @@ static json_object *lower_node(Tree *tree, MalPrefix prefix)
 static void add_upper(Tree *tree, const MascEntry *entry)
 {
   switch (entry->kind) {
-  case MASC_ENTRY_PARENT: prefix_node(parent_node(tree, entry->claim.domain), entry); break;
   case MASC_ENTRY_SIBLING:
     prefix_node(domain_node(tree, parent_node(tree, entry->parent), entry->parent,
                             entry->claim.domain, "sibling"),
@@ -181,6 +180,16 @@ static void add_lower(Tree *tree, const MascEntry *entry)
     prefix_node(lower_node(tree, entry->claim.prefix), entry);
   else if (entry->kind == MASC_ENTRY_CHILD && !masc_claim_is_hint(&entry->claim))
     add_child(tree, entry);
+}
+
+/* A parent's own prefixes stand before the domains below it. */
+static void add_parents(Tree *tree)
+{
+  for (guint i = 0; i < tree->entries->len; i++) {
+    const MascEntry *entry = &g_array_index(tree->entries, MascEntry, i);
+    if (entry->kind == MASC_ENTRY_PARENT)
+      prefix_node(parent_node(tree, entry->claim.domain), entry);
+  }
 }
 
 /* Domains of peers that have nothing yet. */
@@ -248,6 +257,7 @@ static json_object *tree_of(const MascArea *area, bool *more)
   };
   json_object_object_add(tree.root, "scope", masc_json_text(area->scope));
   masc_zone_each(area->zone, area->masc->now, collect, &tree);
+  add_parents(&tree);
   add_peers(&tree);
   json_object *ours = some_node(&tree);
   for (guint i = 0; i < tree.entries->len; i++)

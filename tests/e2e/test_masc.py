@@ -4,6 +4,7 @@ an independent codec; and two daemons with each other."""
 
 import ipaddress
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -11,7 +12,7 @@ import time
 import unittest
 
 import masc
-from harness import Daemon, RpcError, program, temporary_folder, wait_until
+from harness import Daemon, RpcError, SOURCE, program, temporary_folder, wait_until
 from netns import Namespace, link, main
 
 PATIENCE = 30
@@ -43,8 +44,8 @@ TCP_MD5SIG = 14
 
 
 def config(peers, domain=DOMAIN, node=US, more=""):
-    return (f"[daemon]\nroles = maas; prefix-coordinator\nplugins = masc\nlog-level = debug\n{SCOPE}"
-            f"[masc]\ndomain-id = {domain}\nnode-id = {node}\n{TIMES}{more}\n{peers}")
+    return ("[daemon]\nroles = maas; prefix-coordinator\nplugins = masc\nlog-level = debug\n"
+            f"{SCOPE}[masc]\ndomain-id = {domain}\nnode-id = {node}\n{TIMES}{more}\n{peers}")
 
 
 def peer_group(role, domain, passive=True, more=""):
@@ -417,12 +418,48 @@ class Pair(MascCase):
         with Daemon(kid, network=self.right) as child:
             lease = child.rpc("lease.request", scope="global", count=10, lifetime=60, wait=True)
             self.assertEqual(lease["count"], 10)
-            shown = subprocess.run([program("mallocctl"), "-s", str(child.socket), "masc", "tree"],
-                                   capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+            shown = subprocess.run(
+                [program("mallocctl"), "-s", str(child.socket), "masc", "tree"],
+                capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
             self.assertEqual(shown.returncode, 0, shown.stderr)
             self.assertIn("domain 64496 (parent; up: Established)", shown.stdout)
             self.assertIn("domain 64501 (this domain)", shown.stdout)
             self.assertTrue(self.routes())
+
+
+class Guide(MascCase):
+    """The two configurations of doc/masc.md, with shorter times."""
+
+    def configurations(self):
+        key = temporary_folder() / "key"
+        key.write_text("of the guide\n")
+        key.chmod(0o600)
+        blocks = re.findall("```ini\n(.*?)```", (SOURCE / "doc" / "masc.md").read_text(), re.S)
+        times = TIMES.replace("claim = no\n", "")
+        return [re.sub("key-file = .*", f"key-file = {key}", block)
+                .replace("[masc]\n", "[masc]\n" + times)
+                .replace("[daemon]\n", "[daemon]\nlog-level = debug\n") for block in blocks]
+
+    def drawn(self):
+        text = (SOURCE / "doc" / "masc.md").read_text()
+        lines = text.split("    $ mallocctl masc tree\n")[1].split("\n\n")[0].splitlines()
+        return "\n".join(line[4:] for line in lines) + "\n"
+
+    def shape(self, tree):
+        """Sizes, places and times are chance."""
+        return re.sub(r"\d[\d.]*/\d+, until .*", "PREFIX", tree)
+
+    def test_the_domains_of_the_guide(self):
+        top, kid = self.configurations()
+        self.daemon = Daemon(top, network=self.left)
+        with Daemon(kid, network=self.right) as child:
+            wait_until(lambda: child.rpc("masc.peers")["peers"][0]["state"] == "Established",
+                       "for the session", PATIENCE)
+            child.rpc("lease.request", scope="world", lifetime=60, wait=True)
+            tree = subprocess.run([program("mallocctl"), "-s", str(child.socket), "masc", "tree"],
+                                  capture_output=True, text=True,
+                                  env={**os.environ, "LC_ALL": "C.UTF-8"}).stdout
+            self.assertEqual(self.shape(tree), self.shape(self.drawn()))
 
 
 if __name__ == "__main__":
