@@ -286,8 +286,13 @@ static void short_of(MascZone *zone, MalPrefix prefix)
   zone->owns->short_of = n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
 }
 
-static void fulfil(MascZone *zone, const MascWish *wish, bool lower, MascNow now)
+/* UNASKED: nobody ever wanted anything, so nothing is claimed beyond what an operator claimed by
+   hand, or others say that we have. */
+static void fulfil(MascZone *zone, const MascWish *wish, bool lower, bool unasked, MascNow now)
 {
+  if (unasked && (wish->kind == MASC_WISH_CLAIM || wish->kind == MASC_WISH_GROW ||
+                  wish->kind == MASC_WISH_HINT))
+    return;
   switch (wish->kind) {
   case MASC_WISH_CLAIM:
     wish_claim(zone, wish, lower, now);
@@ -322,9 +327,15 @@ static uint64_t plus(uint64_t a, uint64_t b)
   return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+static bool nobody_asked(const MascOwns *owns, uint64_t waiting, const GArray *uses)
+{
+  return !owns->asked && waiting == 0 && uses->len == 0;
+}
+
 static MalTime plan_arena(MascZone *zone, bool lower, GArray *uses, uint64_t waiting,
                           MascForecast *forecast, MascNow now)
 {
+  bool unasked = nobody_asked(zone->owns, waiting, uses);
   g_autoptr(GArray) grounds = lower ? masc_own_held(zone, false) : masc_grounds(zone, false, now);
   g_autoptr(GArray) taken = busy(zone, lower, now);
   g_autoptr(GArray) ours = holdings(zone, lower, now);
@@ -345,7 +356,7 @@ static MalTime plan_arena(MascZone *zone, bool lower, GArray *uses, uint64_t wai
                                  wishes, MASC_WISHES_MAX, &next);
 
   for (size_t i = 0; i < n; i++)
-    fulfil(zone, &wishes[i], lower, now);
+    fulfil(zone, &wishes[i], lower, unasked, now);
   return next;
 }
 
@@ -365,10 +376,10 @@ static void count_children(MascZone *zone, GArray *uses, MascNow now)
   owns->counted = true;
 }
 
-/* Who never wanted anything, and has nothing, claims nothing. */
+/* And nothing is held: there is nothing to plan. */
 static bool idle(const MascOwns *owns, bool lower, uint64_t waiting, const GArray *uses)
 {
-  return !owns->asked && waiting == 0 && uses->len == 0 && owns->held[lower]->len == 0;
+  return nobody_asked(owns, waiting, uses) && owns->held[lower]->len == 0;
 }
 
 static MalTime plan_leaf(MascZone *zone, bool lower, MascNow now)

@@ -243,6 +243,27 @@ Test(masc_own_store, by_hand_survives_a_restart_and_the_planner)
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
 }
 
+/* Neither a child nor the parent in which it is has any demand: the real planner leaves it at
+   that. */
+Test(masc_own_store, by_hand_is_no_demand)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own->bed->params.plan_interval = 100;
+  own_bed_owns(own, 0)->planner = masc_plan;
+  claim(own, "233.252.4.0/24", false, 0, -1);
+  own_bed_pass(own, 6000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(own_bed_owns(own, 0)->held[0]->len, 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 1);
+  masc_zone_arrived(own->bed->nodes[0].zone, 256, masc_bed_now(own->bed, 0));
+  masc_zone_waiting(own->bed->nodes[0].zone, 256, MAL_FOREVER, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 200);
+  cr_expect_gt(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL) +
+                   masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_CLAIM_TO_EXPAND, NULL),
+               1);
+}
+
 Test(masc_own_store, s5_4_by_hand_withdrawals)
 {
   g_autoptr(OwnBed) own = own_bed_child();
