@@ -62,7 +62,7 @@ MAL_API size_t mal_links_count(const MalLinks *links);
 MAL_API const MalLink *mal_links_at(const MalLinks *links, size_t n);
 /* NULL: not served. */
 MAL_API const MalLink *mal_links_find(const MalLinks *links, uint32_t index);
-/* All unicast addresses of this host, of served interfaces or not: array of MalAddress, borrowed. */
+/* All unicast addresses of this host, of any interface: array of MalAddress, borrowed. */
 MAL_API const GArray *mal_links_addresses(const MalLinks *links);
 MAL_API bool mal_links_is_own(const MalLinks *links, MalAddress address);
 /* Is this interface, served or not, a loopback one? */

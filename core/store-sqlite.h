@@ -133,8 +133,8 @@ bool mal_sqlite_scan_leases(sqlite3 *db, const char *file, MalTime not_ended_bef
                             GError **error);
 bool mal_sqlite_scan_records(sqlite3 *db, const char *file, MalLatest *latest, uint64_t *rows,
                              MalStoreRecordFunc func, void *data, GError **error);
-/* Runs READ on a thread of its own, which gives leases to PUT; FUNC has them on the caller's, in the
-   same order, a few batches later. One that FUNC refuses ends both. */
+/* Runs READ on a thread of its own, which gives leases to PUT; FUNC has them on the caller's, in
+   the same order, a few batches later. One that FUNC refuses ends both. */
 typedef bool (*MalAheadFunc)(MalStoreLeaseFunc put, void *put_data, void *data, GError **error);
 bool mal_sqlite_read_ahead(MalAheadFunc read, void *read_data, MalStoreLeaseFunc func, void *data,
                            GError **error);

@@ -132,7 +132,7 @@ static bool usable(MalPrefix hole, const MalPrefix *within, unsigned length, Mal
 }
 
 bool masc_holes_place(const GArray *holes, MascPlace how, const MalPrefix *within, unsigned length,
-                      MascRandom random, void *user, MalPrefix *out)
+                      MascRandom draw, void *user, MalPrefix *out)
 {
   bool found = false;
   MalPrefix best = { 0 }, hole;
@@ -145,14 +145,14 @@ bool masc_holes_place(const GArray *holes, MascPlace how, const MalPrefix *withi
       found = true;
       best = hole;
       equals = 1;
-    } else if (hole.length == best.length && random(user, 0, equals++) == 0)
+    } else if (hole.length == best.length && draw(user, 0, equals++) == 0)
       best = hole;
   }
   if (!found)
     return false;
   uint64_t part = 0;
   if (how == MASC_PLACE_WORST && best.length + MASC_SPREAD + MASC_ROOM <= length) {
-    part = random(user, 0, (1u << MASC_SPREAD) - 1);
+    part = draw(user, 0, (1u << MASC_SPREAD) - 1);
     best = masc_prefix_part(best, best.length + MASC_SPREAD, part);
   }
   *out = masc_prefix_part(best, length, 0);

@@ -40,7 +40,7 @@ typedef enum {
    one, or of one of its large parts where it is much larger (reverse bit order: what others choose
    at the same time is elsewhere). False: nothing fits. */
 bool masc_holes_place(const GArray *holes, MascPlace how, const MalPrefix *within, unsigned length,
-                      MascRandom random, void *user, MalPrefix *out);
+                      MascRandom draw, void *user, MalPrefix *out);
 /* Would prefixes of these lengths (sorted, shortest first) all find room? Takes it. */
 bool masc_holes_pack(GArray *holes, const unsigned *lengths, size_t n, unsigned longest);
 

@@ -182,7 +182,8 @@ static MalPrefix common(MalPrefix a, MalPrefix b)
 {
   unsigned length = MIN(a.length, b.length);
 
-  while (length > 0 && !masc_prefix_equal(masc_prefix_widen(a, length), masc_prefix_widen(b, length)))
+  while (length > 0 &&
+         !masc_prefix_equal(masc_prefix_widen(a, length), masc_prefix_widen(b, length)))
     length--;
   return masc_prefix_widen(a, length);
 }

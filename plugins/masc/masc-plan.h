@@ -31,8 +31,8 @@ typedef struct {
   bool draining;      /* ours, deprecated by an earlier MASC_WISH_DRAIN; MASC_WISH_KEEP ends it */
 } MascHolding;
 
-/* What is in use in our holdings: a leaf's blocks, a parent's children's claims (one prefix each; of
-   a child's claim to grow and what it would replace only the former). */
+/* What is in use in our holdings: a leaf's blocks, a parent's children's claims (one prefix each;
+   of a child's claim to grow and what it would replace only the former). */
 typedef struct {
   MalSpan span;
   MalTime until;
@@ -59,8 +59,8 @@ typedef enum {
   MASC_WISH_GIVE,     /* withdraw PREFIX, a holding or an aligned part of one, empty */
   MASC_WISH_DRAIN,    /* PREFIX, a holding or a part of one, is deprecated: renewed no more */
   MASC_WISH_KEEP,     /* PREFIX is deprecated no longer */
-  MASC_WISH_HINT,     /* nothing fits: ask the parents for room for PREFIX.length (11.5); its address
-                         is 0 */
+  MASC_WISH_HINT,     /* nothing fits: ask the parents for room for PREFIX.length (11.5); its
+                         address is 0 */
 } MascWishKind;
 
 typedef struct {

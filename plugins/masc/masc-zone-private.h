@@ -1,5 +1,5 @@
-/* The inside of a zone: what RX (masc-cache, masc-peers, masc-update) and OWN (masc-own, masc-clash,
-   masc-local) share. */
+/* The inside of a zone: what RX (masc-cache, masc-peers, masc-update) and OWN (masc-own,
+   masc-clash, masc-local) share. */
 #ifndef MASC_ZONE_PRIVATE_H
 #define MASC_ZONE_PRIVATE_H
 
@@ -40,10 +40,11 @@ struct MascZone {
    that told it, or MASC_NO_PEER). What is ours and in use goes as PREFIX_IN_USE to parents and
    siblings, as PREFIX_MANAGED to children and internal peers; each with the Role that we say. */
 void masc_spread(MascZone *zone, const MascRecord *record, uint32_t except);
-/* Adds what we originate to the cache, in place of what it supersedes (masc-update.h), keeps it (the
-   ticket is in *TICKET, which may be NULL), and spreads it at once where SPREAD; else the caller
-   does once it is durable. What is there already is kept again. A change needs a later timestamp, or
-   others drop it as what they have. Records go when RX says so, too: don't hold on to them. */
+/* Adds what we originate to the cache, in place of what it supersedes (masc-update.h), keeps it
+   (the ticket is in *TICKET, which may be NULL), and spreads it at once where SPREAD; else the
+   caller does once it is durable. What is there already is kept again. A change needs a later
+   timestamp, or others drop it as what they have. Records go when RX says so, too: don't hold on to
+   them. */
 MascRecord *masc_originate(MascZone *zone, const MascClaim *claim, MascId parent, bool spread,
                            uint64_t *ticket, MascNow now);
 /* Out of the cache and the store. */
@@ -54,11 +55,11 @@ uint64_t masc_record_keep(MascZone *zone, const MascRecord *record);
    caller frees with g_array_unref. */
 GArray *masc_grounds(const MascZone *zone, bool lower, MascNow now);               /* MascGround */
 GArray *masc_busy(const MascZone *zone, bool lower, MascNow now);                 /* MalPrefix */
-/* Is a node of that parent domain in touch? Of any parent, for PARENT 0. A top-level domain: yes. */
+/* Is a node of that parent domain in touch? Of any, for PARENT 0? A top-level domain: yes. */
 bool masc_parent_in_touch(const MascZone *zone, MascId parent);
 /* The parent domain whose prefix covers PREFIX (upper; 0 and true among top-level domains). */
 bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent);
-bool masc_has_children(const MascZone *zone);     /* their UPDATEs are in the cache, or configured */
+bool masc_has_children(const MascZone *zone);     /* their UPDATEs are here, or configured */
 /* Addresses that children's hints ask for (11.5), of those alive; saturates. */
 uint64_t masc_hints(const MascZone *zone, MascNow now);
 void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n);
@@ -70,8 +71,8 @@ void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, u
    over. */
 void masc_own_rivalled(MascZone *zone, const MascRecord *record, MascNow now);
 /* One of our own domain's, told by an internal peer, a parent or another (11.2.4, 11.4.4, 11.6.3,
-   14). PEER is who told. False: not believed, or no longer true (answered by a WITHDRAW): RX neither
-   stores nor spreads it. */
+   14). PEER is who told. False: not believed, or no longer true (answered by a WITHDRAW): RX
+   neither stores nor spreads it. */
 bool masc_own_told(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now);
 /* RX has stored it: a holding, or a claim that is pending at an internal peer. */
 void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now);
@@ -82,8 +83,8 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now);
    whom we don't believe it. */
 bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
                         MascNow now);
-/* A parent's PREFIX_MANAGED came, changed, ended, or was withdrawn (11.7.4: WITHDRAW is its message,
-   else NULL). */
+/* A parent's PREFIX_MANAGED came, changed, ended, or was withdrawn (11.7.4: WITHDRAW is its
+   message, else NULL). */
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now);
 /* What children claim changed: forecast, leaf or not. */
 void masc_own_children_changed(MascZone *zone, MascNow now);
@@ -99,8 +100,8 @@ void masc_own_touched(MascZone *zone, MascNow now);
    the lower arena. A copy; the caller frees with g_array_unref. */
 GArray *masc_own_held(const MascZone *zone, bool lower);                         /* MascGround */
 
-/* OWN defines masc_zone_arrived, _waiting, _replan, _claim, _withdraw and _resolve itself. Its parts
-   of masc_zone_kept, _clock_stepped, _params_changed, _each (HELD, LOCAL, PENDING, PENDING_LOCAL),
+/* OWN defines masc_zone_arrived, _waiting, _replan, _claim, _withdraw and _resolve itself. Its
+   parts of masc_zone_kept, _clock_stepped, _params_changed, _each (HELD, LOCAL, PENDING, PENDING_LOCAL),
    _usage (all but the peers' and the cache's) and _check: */
 void masc_owns_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
 void masc_owns_stepped(MascZone *zone, int64_t delta, MascNow now);
