@@ -101,8 +101,8 @@ void masc_own_touched(MascZone *zone, MascNow now);
 GArray *masc_own_held(const MascZone *zone, bool lower);                         /* MascGround */
 
 /* OWN defines masc_zone_arrived, _waiting, _replan, _claim, _withdraw and _resolve itself. Its
-   parts of masc_zone_kept, _clock_stepped, _params_changed, _each (HELD, LOCAL, PENDING, PENDING_LOCAL),
-   _usage (all but the peers' and the cache's) and _check: */
+   parts of masc_zone_kept, _clock_stepped, _params_changed, _each (HELD, LOCAL, PENDING,
+   PENDING_LOCAL), _usage (all but the peers' and the cache's) and _check: */
 void masc_owns_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
 void masc_owns_stepped(MascZone *zone, int64_t delta, MascNow now);
 void masc_owns_params_changed(MascZone *zone, MascNow now);
