@@ -65,6 +65,13 @@ soak-aap: tests/sim/soak-aap
 	tests/sim/soak-aap $(SEEDS)
 .PHONY: soak-aap
 
+# The claim algorithm of MASC under the workload of SIGCOMM 98: tests/sim/masc-workload.h.
+masc_workload = tests/sim/masc-workload.h tests/sim/masc-workload-demand.c tests/sim/masc-workload-draw.c \
+  tests/sim/masc-workload-ideal.c tests/sim/masc-workload-score.c
+check_PROGRAMS += tests/sim/masc-workload
+tests_sim_masc_workload_SOURCES = tests/sim/masc-workload.c $(masc_workload)
+tests_sim_masc_workload_LDADD = plugins/masc/libmasc.la core/libmallocd-all.la $(DEPS_LIBS) -lm
+
 # make soak SEEDS="1 1000000": any number of worlds, on all processors; it stops at the first that breaks an invariant,
 # and says how to run it again and how to reduce it.
 SEEDS = 1 5000

@@ -149,27 +149,21 @@ void masc_forecast_see_life(MascForecast *forecast, int64_t life)
 
 void masc_forecast_sample(MascForecast *forecast, uint64_t size, MalTime now)
 {
-  int64_t step = MAX(forecast->params->waiting_period / (MASC_SAMPLES - 1), 1);
+  int64_t step = MAX(forecast->params->waiting_period / 2, 1);
   if (forecast->sampled != MAL_BEGINNING && now >= forecast->sampled &&
       now - forecast->sampled < step)
     return;
-  if (forecast->n_sizes > 0) {
-    double change = (double)size - forecast->sizes[0];
-    double weight = forecast->n_sizes < MASC_SAMPLES ? 1.0 / forecast->n_sizes : 1 / WINDOW;
-    forecast->variance += (change * change - forecast->variance) * weight;
-  }
   memmove(forecast->sizes + 1, forecast->sizes, sizeof(double) * (MASC_SAMPLES - 1));
   forecast->sizes[0] = (double)size;
   forecast->n_sizes = MIN(forecast->n_sizes + 1, MASC_SAMPLES);
   forecast->sampled = now;
 }
 
+/* Over five waiting periods: what goes up and down in between is no trend. */
 double masc_forecast_growth(const MascForecast *forecast, uint64_t size)
 {
-  if (forecast->n_sizes == 0)
-    return 0;
-  double grown = (double)size - forecast->sizes[forecast->n_sizes - 1];
-  return MAX(grown, 0) + 2 * sqrt(forecast->variance * (MASC_SAMPLES - 1));
+  unsigned n = forecast->n_sizes;
+  return n == 0 ? 0 : ((double)size - forecast->sizes[n - 1]) * 2 / n;
 }
 
 /* ---- kept ------------------------------------------------------------------------------------ */
@@ -199,7 +193,7 @@ static MalTime read_time(MalReader *r)
   return time;
 }
 
-#define OCTETS (3 + 8 * (10 + MASC_SAMPLES))
+#define OCTETS (3 + 8 * (9 + MASC_SAMPLES))
 
 uint8_t *masc_forecast_save(const MascForecast *forecast, size_t *length)
 {
@@ -211,7 +205,6 @@ uint8_t *masc_forecast_save(const MascForecast *forecast, size_t *length)
   write_double(&w, forecast->gaps);
   write_double(&w, forecast->weight);
   write_double(&w, forecast->batch);
-  write_double(&w, forecast->variance);
   mal_write_u64(&w, (uint64_t)forecast->first);
   mal_write_u64(&w, (uint64_t)forecast->last);
   mal_write_u64(&w, forecast->arrivals);
@@ -235,7 +228,6 @@ bool masc_forecast_load(MascForecast *forecast, const uint8_t *octets, size_t le
   f.gaps = read_double(&r);
   f.weight = read_double(&r);
   f.batch = read_double(&r);
-  f.variance = read_double(&r);
   f.first = read_time(&r);
   f.last = read_time(&r);
   f.arrivals = mal_read_u64(&r);

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-#define MASC_SAMPLES 5          /* of a parent's size, a quarter of a waiting period apart */
+#define MASC_SAMPLES 11         /* of a parent's size, half a waiting period apart */
 
 struct MascForecast {
   MascPlanKind kind;
@@ -24,7 +24,6 @@ struct MascForecast {
   double sizes[MASC_SAMPLES];   /* the newest first */
   unsigned n_sizes;
   MalTime sampled;
-  double variance;              /* of a quarter period's growth */
   MalTime slack_since;          /* from when on a piece could be spared; MAL_BEGINNING: none can */
 };
 
@@ -44,7 +43,7 @@ void masc_forecast_see_life(MascForecast *forecast, int64_t life);
 
 /* A parent's size now. */
 void masc_forecast_sample(MascForecast *forecast, uint64_t size, MalTime now);
-/* How much more it may be in a waiting period. */
+/* How much more it was after a waiting period, on average; below 0: less. */
 double masc_forecast_growth(const MascForecast *forecast, uint64_t size);
 
 G_END_DECLS

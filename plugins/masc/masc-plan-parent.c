@@ -5,9 +5,10 @@
 
 #define LIMIT 2      /* prefixes */
 #define MAIN_FULL 80 /* per cent */
-#define RESERVE 16   /* units */
+#define RESERVE 8    /* units */
 #define RESERVE_BLOCKED 8
-#define RESERVE_PART 3 /* per cent of what children have, at most */
+#define TREND 150             /* per cent of the growth in a waiting period */
+#define RESERVE_PART 15 /* per cent of what children have, at most */
 #define OVERFLOW 32    /* units */
 #define SLACK 8        /* units, and 2 per cent, that have to be left over */
 #define PATIENCE 5     /* waiting periods before something is given up */
@@ -36,7 +37,7 @@ static Demand look(MascPlan *plan)
   masc_forecast_sample(f, d.size, view->now);
   double least = (double)masc_plan_scaled(plan, RESERVE, 64);
   double most = MAX(least, (double)d.size * RESERVE_PART / 100);
-  double reserve = CLAMP(masc_forecast_growth(f, d.size), least, most);
+  double reserve = CLAMP(masc_forecast_growth(f, d.size) * TREND / 100, least, most);
   if (blocked > 0)
     reserve = MAX((double)masc_plan_scaled(plan, RESERVE_BLOCKED, 64), reserve - (double)blocked);
   d.need = d.size + blocked + (uint64_t)reserve;
@@ -84,12 +85,11 @@ static Outcome want_main(MascPlan *plan, uint64_t need)
   return masc_plan_claim(plan, MASC_PLACE_WORST, NULL, size) ? DONE : NO;
 }
 
-static bool want_overflow(MascPlan *plan, uint64_t deficit)
+/* One more, in the buddy of the largest, where both merge one day. */
+static bool add_overflow(MascPlan *plan, uint64_t size)
 {
   guint which = 0;
-  bool room = masc_plan_count(plan) < masc_plan_limit(plan, LIMIT);
-  uint64_t size = MAX(masc_power_up(deficit), masc_plan_scaled(plan, OVERFLOW, 16));
-  if (room && pick(plan, true, &which)) {
+  if (pick(plan, true, &which)) {
     MascMine main = *masc_mine(plan, which);
     MalPrefix buddy = masc_prefix_buddy(main.prefix);
     if (size >= main.units && masc_plan_grow(plan, which, 2 * main.units))
@@ -97,13 +97,22 @@ static bool want_overflow(MascPlan *plan, uint64_t deficit)
     if (size < main.units && masc_plan_claim(plan, MASC_PLACE_BEST, &buddy, size))
       return true;
   }
-  if (room && masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
+  return masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size);
+}
+
+static bool want_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
+{
+  guint which = 0;
+  uint64_t size = MAX(masc_power_up(deficit), masc_plan_scaled(plan, OVERFLOW, 16));
+  if (masc_plan_count(plan) < masc_plan_limit(plan, LIMIT) && add_overflow(plan, size))
     return true;
-  if (pick(plan, false, &which)) {
-    uint64_t units = masc_power_up(deficit + masc_mine(plan, which)->units);
-    if (masc_plan_grow(plan, which, units))
-      return true;
-  }
+  if (pick(plan, false, &which) &&
+      masc_plan_grow(plan, which, masc_power_up(deficit + masc_mine(plan, which)->units)))
+    return true;
+  if (pick(plan, true, &which) && masc_plan_grow(plan, which, 2 * masc_mine(plan, which)->units))
+    return true;
+  if (masc_plan_claim(plan, MASC_PLACE_WORST, NULL, masc_power_up(need)))
+    return true;
   for (; size > 0; size /= 2) {
     if (masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
       return true;
@@ -133,7 +142,7 @@ static bool grow(MascPlan *plan, const Demand *d)
     Outcome main = want_main(plan, d->need);
     if (main == WAIT)
       return true;
-    if (main == NO && !want_overflow(plan, d->need - capacity)) {
+    if (main == NO && !want_overflow(plan, d->need, d->need - capacity)) {
       masc_plan_hint(plan, masc_power_up(d->need - capacity));
       return true;
     }
@@ -201,11 +210,14 @@ static bool spare(const MascPlan *plan, const Demand *d, MalPrefix *piece)
   uint64_t ready = masc_plan_capacity(plan, false);
   uint64_t slack = masc_plan_scaled(plan, SLACK, 64) + ready * 2 / 100;
   Least least = { .found = false };
+  /* Without a piece of an eighth of it, one prefix is three. */
+  unsigned count = masc_plan_count(plan), limit = masc_plan_limit(plan, LIMIT);
+  unsigned most = limit + 1 > count ? MIN(limit + 1 - count, 3) : 0;
   for (guint i = 0; i < plan->mine->len; i++) {
     const MascMine *mine = masc_mine(plan, i);
     if (mine->pending || mine->doomed || mine->covered)
       continue;
-    for (unsigned bits = 0; bits <= 3 && mine->prefix.length + bits <= plan->unit; bits++) {
+    for (unsigned bits = 0; bits <= most && mine->prefix.length + bits <= plan->unit; bits++) {
       uint64_t units = mine->units >> bits;
       if (units == 0 || (bits > 0 && units < ready / PIECES) || d->need + slack + units > ready)
         continue;
