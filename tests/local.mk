@@ -66,8 +66,9 @@ soak-aap: tests/sim/soak-aap
 .PHONY: soak-aap
 
 # The claim algorithm of MASC under the workload of SIGCOMM 98: tests/sim/masc-workload.h.
-masc_workload = tests/sim/masc-workload.h tests/sim/masc-workload-demand.c tests/sim/masc-workload-draw.c \
-  tests/sim/masc-workload-ideal.c tests/sim/masc-workload-score.c
+masc_workload = tests/sim/masc-workload.h tests/sim/masc-workload-check.c tests/sim/masc-workload-demand.c \
+  tests/sim/masc-workload-draw.c tests/sim/masc-workload-ideal.c tests/sim/masc-workload-links.c \
+  tests/sim/masc-workload-real.c tests/sim/masc-workload-real.h tests/sim/masc-workload-score.c
 check_PROGRAMS += tests/sim/masc-workload
 tests_sim_masc_workload_SOURCES = tests/sim/masc-workload.c $(masc_workload)
 tests_sim_masc_workload_LDADD = plugins/masc/libmasc.la core/libmallocd-all.la $(DEPS_LIBS) -lm

@@ -28,13 +28,13 @@ static bool sooner(const Event *a, const Event *b)
   return a->time != b->time ? a->time < b->time : a->serial < b->serial;
 }
 
-void agenda_add(Agenda *agenda, int64_t time, uint32_t kind, uint32_t who, void *data)
+void agenda_add(Agenda *agenda, int64_t time, uint32_t kind, uint32_t who, void *data, void *more)
 {
   if (agenda->n == agenda->room) {
     agenda->room = MAX(2 * agenda->room, 1024);
     agenda->events = g_renew(Event, agenda->events, agenda->room);
   }
-  Event event = { time, agenda->serial++, kind, who, data };
+  Event event = { time, agenda->serial++, kind, who, data, more };
   size_t i = agenda->n++;
   while (i > 0 && sooner(&event, &agenda->events[(i - 1) / 2])) {
     agenda->events[i] = agenda->events[(i - 1) / 2];

@@ -127,15 +127,15 @@ bool score_svg(const Score *score, const char *path)
   const Options *o = &score->options;
   Summary sum = score_summary(score);
   g_autoptr(GString) out = g_string_new(NULL);
-  g_string_append_printf(out,
-                         "<svg xmlns='http://www.w3.org/2000/svg' width='820' height='560' "
-                         "font-family='sans-serif' font-size='12'>\n"
-                         "<rect width='820' height='560' fill='white'/>\n"
-                         "<text x='60' y='24' font-size='14'>%s, %u x %u, gaps x %g%s, seed "
-                         "%" G_GUINT64_FORMAT ": U %.3f, G-RIB %.0f / %.0f, waited %.2f %%</text>\n",
-                         o->ideal ? "Idealised" : "Real messages", o->tlds, o->children, o->scale,
-                         o->uneven ? ", uneven" : "", o->seed, sum.u, sum.rib, sum.rib_max,
-                         sum.waited);
+  g_string_append_printf(
+      out,
+      "<svg xmlns='http://www.w3.org/2000/svg' width='820' height='560' "
+      "font-family='sans-serif' font-size='12'>\n"
+      "<rect width='820' height='560' fill='white'/>\n"
+      "<text x='60' y='24' font-size='14'>%s, %u x %u, gaps x %g%s, seed "
+      "%" G_GUINT64_FORMAT ": U %.3f, G-RIB %.0f / %.0f, waited %.2f %%</text>\n",
+      o->ideal ? "Idealised" : "Real messages", o->tlds, o->children, o->scale,
+      o->uneven ? ", uneven" : "", o->seed, sum.u, sum.rib, sum.rib_max, sum.waited);
   panel(out, score, 64, "utilisation by day", curve_u, 1);
   panel(out, score, 324, "G-RIB (routes) by day", curve_rib, top_of(score, curve_rib));
   g_string_append(out, "</svg>\n");

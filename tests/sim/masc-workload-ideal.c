@@ -230,7 +230,7 @@ static bool obey(Ideal *ideal, Domain *domain, const MascWish *wish, bool tld, u
     held.ready = ideal->now + params->waiting_period;
     g_array_append_val(domain->held, held);
     g_array_sort(domain->held, compare_held);
-    agenda_add(&ideal->agenda, held.ready, tld ? AT_TLD_DONE : AT_DONE, who, NULL);
+    agenda_add(&ideal->agenda, held.ready, tld ? AT_TLD_DONE : AT_DONE, who, NULL, NULL);
     ideal->score->claims += ideal->score->scoring;
     count(ideal, tld, 2);
     return true;
@@ -242,7 +242,6 @@ static bool obey(Ideal *ideal, Domain *domain, const MascWish *wish, bool tld, u
     Held *drained = carve(domain, wish->prefix);
     drained->draining = true;
     drained->until = ideal->now + params->prefix_lifetime - params->renew_interval;
-    ideal->score->drains += ideal->score->scoring;
     return true;
   }
   case MASC_WISH_KEEP: {
@@ -309,7 +308,7 @@ static void tld_changed(Ideal *ideal, unsigned which)
   for (unsigned i = tld->first; i < tld->first + tld->n; i++) {
     show_rooms(ideal, &ideal->leaves[i]);
     if (ideal->leaves[i].self.hint > 0)
-      agenda_add(&ideal->agenda, ideal->now, AT_REQUEST, i, NULL);
+      agenda_add(&ideal->agenda, ideal->now, AT_REQUEST, i, NULL, NULL);
   }
 }
 
@@ -407,7 +406,8 @@ static void happen(Ideal *ideal, const Event *event)
     think_leaf(ideal, who);
     if (event->data == NULL)
       break;
-    agenda_add(&ideal->agenda, demand_due(&ideal->leaves[who].demand), AT_REQUEST, who, ideal);
+    agenda_add(&ideal->agenda, demand_due(&ideal->leaves[who].demand), AT_REQUEST, who, ideal,
+               NULL);
     break;
   case AT_TICK:
   case AT_DONE:
@@ -416,7 +416,7 @@ static void happen(Ideal *ideal, const Event *event)
     served(ideal, who);
     think_leaf(ideal, who);
     if (event->kind == AT_TICK)
-      agenda_add(&ideal->agenda, ideal->now + HOUR * 12, AT_TICK, who, NULL);
+      agenda_add(&ideal->agenda, ideal->now + HOUR * 12, AT_TICK, who, NULL, NULL);
     break;
   case AT_TLD_TICK:
   case AT_TLD_DONE:
@@ -424,9 +424,11 @@ static void happen(Ideal *ideal, const Event *event)
       tld_changed(ideal, who);
     think_tld(ideal, who);
     if (event->kind == AT_TLD_TICK)
-      agenda_add(&ideal->agenda, ideal->now + HOUR * 12, AT_TLD_TICK, who, NULL);
+      agenda_add(&ideal->agenda, ideal->now + HOUR * 12, AT_TLD_TICK, who, NULL, NULL);
     break;
-  default: day(ideal, who); agenda_add(&ideal->agenda, ideal->now + DAY, AT_DAY, who + 1, NULL);
+  default:
+    day(ideal, who);
+    agenda_add(&ideal->agenda, ideal->now + DAY, AT_DAY, who + 1, NULL, NULL);
   }
 }
 
@@ -446,18 +448,18 @@ static void set_up(Ideal *ideal)
     domain_init(&tld->self, MASC_PLAN_PARENT, &ideal->top, dice_roll(&dice));
     tld->first = leaf;
     tld->n = tree_children(options, i);
-    agenda_add(&ideal->agenda, EPOCH, AT_TLD_TICK, i, NULL);
+    agenda_add(&ideal->agenda, EPOCH, AT_TLD_TICK, i, NULL, NULL);
     for (; leaf < tld->first + tld->n; leaf++) {
       Leaf *l = &ideal->leaves[leaf];
       domain_init(&l->self, MASC_PLAN_LEAF, &ideal->params, dice_roll(&dice));
       demand_init(&l->demand, dice_roll(&dice), tree_gap(options, leaf));
       l->tld = i;
-      agenda_add(&ideal->agenda, demand_due(&l->demand), AT_REQUEST, leaf, ideal);
+      agenda_add(&ideal->agenda, demand_due(&l->demand), AT_REQUEST, leaf, ideal, NULL);
       agenda_add(&ideal->agenda, EPOCH + (MalTime)dice_between(&dice, 0, 12 * HOUR), AT_TICK, leaf,
-                 NULL);
+                 NULL, NULL);
     }
   }
-  agenda_add(&ideal->agenda, EPOCH + DAY, AT_DAY, 1, NULL);
+  agenda_add(&ideal->agenda, EPOCH + DAY, AT_DAY, 1, NULL, NULL);
 }
 
 static void domain_clear(Domain *domain)

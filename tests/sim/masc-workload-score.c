@@ -70,9 +70,10 @@ void score_print(const Score *score)
   g_print("Upd per day, leaf / TLD     %8.2f / %.2f\n", sum.updates_leaf, sum.updates_tld);
   g_print("claims                      %8" G_GUINT64_FORMAT " (%.4f per domain and day)\n",
           score->claims, (double)score->claims / days / (score->n_leaves + o->tlds));
-  g_print("collisions                  %8" G_GUINT64_FORMAT "\n", score->collisions);
-  g_print("hints, drains               %8" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "\n",
-          score->hints, score->drains);
+  g_print("collisions, clashes         %8" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "\n",
+          score->collisions, score->clashes);
+  g_print("hints, refused attributes   %8" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "\n",
+          score->hints, score->refused);
   g_print("messages per domain and day %8.2f\n",
           (double)score->messages / days / (score->n_leaves + o->tlds));
   g_print("overlaps, blocks cut short  %8" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT "\n",

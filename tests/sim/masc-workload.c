@@ -52,7 +52,10 @@ int main(int argc, char **argv)
     leaves += tree_children(&options, i);
   Score score;
   score_init(&score, &options, leaves);
-  ideal_run(&score);
+  if (options.ideal)
+    ideal_run(&score);
+  else
+    real_run(&score);
   score_print(&score);
   if (!options.quiet)
     score_plot(&score);

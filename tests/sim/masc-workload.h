@@ -39,14 +39,14 @@ typedef struct {
   int64_t time;
   uint64_t serial;
   uint32_t kind, who;
-  void *data;
+  void *data, *more;
 } Event;
 typedef struct {
   Event *events;
   size_t n, room;
   uint64_t serial;
 } Agenda;
-void agenda_add(Agenda *agenda, int64_t time, uint32_t kind, uint32_t who, void *data);
+void agenda_add(Agenda *agenda, int64_t time, uint32_t kind, uint32_t who, void *data, void *more);
 bool agenda_next(Agenda *agenda, Event *out);
 void agenda_clear(Agenda *agenda);
 
@@ -95,7 +95,7 @@ typedef struct {
   GArray *days;                         /* Day */
   uint64_t requests, waited;            /* in the days that are scored, as all that follows */
   uint64_t updates_leaf, updates_tld;   /* claim attributes that were originated */
-  uint64_t messages, claims, collisions, hints, drains;
+  uint64_t messages, claims, collisions, hints, refused, clashes;
   uint64_t overlaps, cut;               /* of all days */
   double prefixes_leaf, prefixes_tld;
   unsigned n_leaves, n_samples;
