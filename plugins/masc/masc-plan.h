@@ -28,7 +28,7 @@ typedef struct {
   bool pending;       /* not ours yet */
   bool grows;         /* pending: it would take the place of FROM, which is ours meanwhile */
   MalPrefix from;
-  bool draining;      /* ours, deprecated by an earlier MASC_WISH_DRAIN; MASC_WISH_KEEP ends it */
+  bool draining;      /* ours, deprecated by a MASC_WISH_DRAIN; MASC_WISH_KEEP ends it */
 } MascHolding;
 
 /* What is in use in our holdings: a leaf's blocks, a parent's children's claims (one prefix each;

@@ -74,7 +74,7 @@ void real_arm(Node *node);
 
 /* ---- masc-workload-check.c ------------------------------------------------------------------- */
 
-/* Pairs of prefixes in use that overlap between siblings, and children's outside of their parent's. */
+/* Pairs of prefixes in use that overlap between siblings; children's outside of their parent's. */
 uint64_t real_overlaps(const Real *real);
 
 G_END_DECLS
