@@ -31,8 +31,8 @@ typedef struct {
   bool draining;      /* ours, deprecated by a MASC_WISH_DRAIN; MASC_WISH_KEEP ends it */
 } MascHolding;
 
-/* What is in use in our holdings: a leaf's blocks, a parent's children's claims (one prefix each;
-   of a child's claim to grow and what it would replace only the former). */
+/* What is in use in our holdings: a leaf's blocks, a parent's children's claims (prefixes; what a
+   child's claim to grow would replace is not counted twice). */
 typedef struct {
   MalSpan span;
   MalTime until;

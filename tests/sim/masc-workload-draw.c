@@ -1,6 +1,6 @@
 /* Utilisation and G-RIB over the days: in the terminal, as CSV, as SVG. */
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "masc-workload.h"
 
@@ -55,16 +55,16 @@ static void plot(const Score *score, const char *title, Curve curve, double top)
     for (guint i = from; i < to; i++)
       heights[c] += curve(day_of(score, i)) / (to - from) / top * ROWS * 8;
   }
-  g_print("\n%s\n", title);
+  printf("\n%s\n", title);
   for (unsigned row = ROWS; row-- > 0;) {
-    g_print("%8.*f |", top > 10 ? 0 : 2, top * (row + 1) / ROWS);
+    printf("%8.*f |", top > 10 ? 0 : 2, top * (row + 1) / ROWS);
     for (unsigned c = 0; c < COLUMNS; c++)
-      g_print("%s", eighths[(unsigned)CLAMP(heights[c] - row * 8, 0, 8)]);
-    g_print("\n");
+      printf("%s", eighths[(unsigned)CLAMP(heights[c] - row * 8, 0, 8)]);
+    printf("\n");
   }
-  g_print("%8s +%.*s\n%10s%-*s%s %u\n", "", COLUMNS,
-          "------------------------------------------------------------------------", "",
-          COLUMNS - 8, "day 1", "day", n);
+  printf("%8s +%.*s\n%10s%-*s%s %u\n", "", COLUMNS,
+         "------------------------------------------------------------------------", "",
+         COLUMNS - 8, "day 1", "day", n);
 }
 
 void score_plot(const Score *score)

@@ -1,6 +1,4 @@
 /* masc-workload: see masc-workload.h. */
-#include <locale.h>
-
 #include "masc-workload.h"
 
 static bool parse(Options *options, int *argc, char ***argv, GError **error)
@@ -42,7 +40,6 @@ int main(int argc, char **argv)
 {
   Options options = { 0 };
   g_autoptr(GError) error = NULL;
-  setlocale(LC_NUMERIC, "C");
   if (!parse(&options, &argc, &argv, &error)) {
     g_printerr("%s\n", error->message);
     return 2;

@@ -77,7 +77,7 @@ static GArray *parse_grounds(const char *text)
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MascGround));
   g_auto(GStrv) words = g_strsplit(text, " ", -1);
   for (unsigned i = 0; words[i] != NULL && *words[i] != '\0'; i++) {
-    MascGround ground = { .until = NOW + LIFE, .deprecated = strchr(words[i], 'D') != NULL };
+    MascGround ground = { .until = NOW + 2 * LIFE, .deprecated = strchr(words[i], 'D') != NULL };
     words[i][strcspn(words[i], "D")] = '\0';
     cr_assert(mal_prefix_parse(words[i], &ground.prefix, NULL), "%s", words[i]);
     g_array_append_val(out, ground);
@@ -218,15 +218,54 @@ Test(masc_plan, parent)
 {
   static const Case cases[] = {
     /* Room for children before the first one asks; all of a small ground is not for one domain. */
-    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "", "", 0, "claim 233.0.0.0/20" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "", "", 0, "claim 233.0.0.0/21" },
     { MASC_PLAN_PARENT, "233.252.0.0/20", "", "", "", 0, "claim 233.252.0.0/24" },
     { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/20P", "", 0, "" },
     { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/20", "233.0.0.0/24*14", 0,
       "grow 233.0.0.0/19" },
     { MASC_PLAN_PARENT, "233.0.0.0/8", "233.0.16.0/20", "233.0.0.0/20", "233.0.0.0/24*14", 0,
-      "claim 233.128.0.0/19" },
+      "claim 233.0.32.0/19" },
+    /* In the buddy, so that both are one some day. */
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18", "233.0.0.0/19 233.0.32.0/19", 0,
+      "claim 233.0.64.0/19" },
+    /* Children's hints (11.5) count. */
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18", "233.0.0.0/19", 40,
+      "claim 233.0.64.0/19" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18", "233.0.0.0/19", 70,
+      "grow 233.0.0.0/17" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18 233.0.64.0/19D",
+      "233.0.0.0/19 233.0.32.0/19", 0, "keep 233.0.64.0/19" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18 233.0.64.0/19D", "233.0.0.0/19", 0,
+      "give 233.0.64.0/19" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18 233.0.0.0/17<", "233.0.0.0/18", 0, "" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "233.0.0.0/8", "", "233.0.0.0/24", 0, "hint 0.0.0.0/20" },
   };
   judge(cases, G_N_ELEMENTS(cases), 0);
+}
+
+/* What could be spared for ten days goes, if the children in it find room in the rest. */
+Test(masc_plan, parent_has_patience)
+{
+  static const struct {
+    const char *uses, *wishes;
+  } rows[] = {
+    { "233.0.0.0/24*4", "give 233.0.32.0/19" },
+    { "233.0.0.0/24*4 233.0.16.0/24 233.0.32.0/23 233.0.48.0/24*3", "drain 233.0.16.0/20" },
+    { "233.0.0.0/19 233.0.32.0/21", "" },
+  };
+  MascParams params;
+  masc_params_init(&params);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Case c = { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18", rows[i].uses, 0, "" };
+    MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
+    for (unsigned half = 0; half < 20; half++) {
+      g_autofree char *early = plan_once(f, &c, NOW + half * 12 * HOUR);
+      cr_expect_str_eq(early, "", "row %zu, half day %u: %s", i, half, early);
+    }
+    g_autofree char *text = plan_once(f, &c, NOW + 240 * HOUR);
+    cr_expect_str_eq(text, rows[i].wishes, "row %zu: %s", i, text);
+    masc_forecast_free(f);
+  }
 }
 
 /* ---- forecast -------------------------------------------------------------------------------- */
