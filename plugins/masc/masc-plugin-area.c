@@ -90,6 +90,7 @@ MascArea *masc_area_new(Masc *masc, guint place, const MalScope *scope)
   area->span = scope->span;
   area->local = g_array_new(FALSE, FALSE, sizeof(MascGrant));
   area->managed = g_array_new(FALSE, FALSE, sizeof(MascGrant));
+  area->less_at = MASC_NEVER;
   area->asked = g_array_new(FALSE, FALSE, sizeof(MascAsked));
   area->stored =
       g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, g_free);

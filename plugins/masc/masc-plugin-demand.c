@@ -2,20 +2,22 @@
 
    - what waits: requests that nothing could serve. Without a layer 2 that chooses for itself each
      of them comes to `demand` every half minute as long as it waits, so the sum over that time is
-     what waits; with one (AAP), each call has the sum already.
+     what waits; with one (AAP), each call has the sum already. Less of it counts a while later:
+     the half minutes are not that exact.
    - what arrives, for the forecast: what begins to wait, and by how much the addresses in use in
      the whole domain have grown since the last look, less what was counted when it began to wait. A
      grant that takes the place of one that ended meanwhile is not seen, and needs nothing new
      either. What became known after the start only is not new. */
 #include "masc-plugin.h"
 
-#define ASKED_FOR (35 * MASC_SECOND) /* the core asks again every 30 s */
+#define AGAIN (29 * MASC_SECOND) /* the core asks again after 30 s, never sooner */
+#define LESS_AFTER (6 * MASC_SECOND)
 #define ASKED_MOST 4096
 #define LOOK_LEAST (1 * MASC_SECOND)
 #define LOOK_MOST (60 * MASC_SECOND)
 #define LOOKS 50 /* in a waiting period, at least */
 #define LEARNING (300 * MASC_SECOND)
-#define CREDIT_FOR (2 * ASKED_FOR)      /* who stopped waiting either got it or gave up */
+#define CREDIT_FOR (2 * AGAIN) /* who stopped waiting either got it or gave up */
 
 static int64_t look_interval(const Masc *masc)
 {
@@ -41,11 +43,12 @@ void masc_demand_asked(Masc *masc, const MalScope *scope, uint64_t count, MalTim
 static void forget_old(MascArea *area, int64_t now)
 {
   guint n = 0;
-  while (n < area->asked->len && g_array_index(area->asked, MascAsked, n).at + ASKED_FOR <= now)
+  while (n < area->asked->len && g_array_index(area->asked, MascAsked, n).at + AGAIN <= now)
     n++;
   if (n > 0)
     g_array_remove_range(area->asked, 0, n);
-  area->asked_changed = area->asked_changed || n > 0;
+  if (n > 0 && area->less_at == MASC_NEVER)
+    area->less_at = now + LESS_AFTER;
 }
 
 static uint64_t add(uint64_t a, uint64_t b)
@@ -63,22 +66,33 @@ static void arrived(MascArea *area, uint64_t count)
 /* More space came: who still waits asks again. */
 void masc_demand_served(MascArea *area)
 {
-  area->asked_changed = area->asked_changed || area->asked->len > 0;
   g_array_set_size(area->asked, 0);
+  area->less_at = area->masc->now.mono;
+}
+
+static uint64_t sum_asked(const MascArea *area, MalTime *until)
+{
+  bool sums = !mal_space_acquires(area->masc->host.space);
+  uint64_t waiting = 0;
+  *until = MAL_BEGINNING;
+  for (guint i = 0; i < area->asked->len; i++) {
+    const MascAsked *asked = &g_array_index(area->asked, MascAsked, i);
+    waiting = sums ? add(waiting, asked->count) : asked->count;
+    *until = MAX(*until, asked->until);
+  }
+  return waiting;
 }
 
 static void tell_waiting(MascArea *area)
 {
-  bool sums = !mal_space_acquires(area->masc->host.space);
-  uint64_t waiting = 0;
-  MalTime until = MAL_BEGINNING;
-  for (guint i = 0; i < area->asked->len; i++) {
-    const MascAsked *asked = &g_array_index(area->asked, MascAsked, i);
-    waiting = sums ? add(waiting, asked->count) : asked->count;
-    until = MAX(until, asked->until);
-  }
+  int64_t now = area->masc->now.mono;
+  MalTime until;
+  uint64_t waiting = sum_asked(area, &until);
+  bool late = area->less_at <= now;
   area->asked_changed = false;
-  if (waiting == area->waiting && waiting == 0)
+  if (late)
+    area->less_at = MASC_NEVER;
+  if (waiting == area->waiting || (waiting < area->waiting && !late))
     return;
   area->waiting = waiting;
   if (waiting > area->credit) {
@@ -118,7 +132,7 @@ void masc_demand_run(Masc *masc)
   for (guint i = 0; i < masc->areas->len; i++) {
     MascArea *area = masc_area_at(masc, i);
     forget_old(area, masc->now.mono);
-    if (area->asked_changed)
+    if (area->asked_changed || area->less_at <= masc->now.mono)
       tell_waiting(area);
     if (due)
       look(area);
@@ -131,9 +145,10 @@ int64_t masc_demand_due(const Masc *masc)
 {
   int64_t due = masc->looked + look_interval(masc);
   for (guint i = 0; i < masc->areas->len; i++) {
-    const GArray *asked = masc_area_at(masc, i)->asked;
-    if (asked->len > 0)
-      due = MIN(due, g_array_index(asked, MascAsked, 0).at + ASKED_FOR);
+    const MascArea *area = masc_area_at(masc, i);
+    due = MIN(due, area->less_at);
+    if (area->asked->len > 0)
+      due = MIN(due, g_array_index(area->asked, MascAsked, 0).at + AGAIN);
   }
   return due;
 }

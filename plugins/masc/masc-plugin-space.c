@@ -136,8 +136,8 @@ static bool add_range(MascArea *area, MalSpan span, const MascGrant *grant)
     masc_prefix_format(prefix, name);
   else
     mal_span_format(span, name);
-  if (mal_space_add(area->masc->host.space, MAL_LEVEL_AVAILABLE, area->scope, span, grant->until,
-                    name, area->masc->host.name, &error)) {
+  if (mal_space_add_stand_in(area->masc->host.space, area->scope, span, grant->until, name,
+                             area->masc->host.name, &error)) {
     masc_demand_served(area);
     return true;
   }
@@ -229,6 +229,22 @@ void masc_space_fit(MascArea *area)
   }
   for (guint i = 0; i < wanted->len; i++)
     add_missing(area, &g_array_index(wanted, MascGrant, i));
+}
+
+/* Of scopes that are claimed in no longer. */
+void masc_space_forget(Masc *masc)
+{
+  g_autoptr(GPtrArray) all = mal_space_ranges(masc->host.space, MAL_LEVEL_AVAILABLE);
+  g_autoptr(GArray) gone = g_array_new(FALSE, FALSE, sizeof(MalAddress));
+  for (guint i = 0; i < all->len; i++) {
+    const MalRange *range = g_ptr_array_index(all, i);
+    if (strcmp(range->source, masc->host.name) == 0 &&
+        masc_area_find(masc, range->scope->id) == NULL)
+      g_array_append_val(gone, range->span.first);
+  }
+  for (guint i = 0; i < gone->len; i++)
+    mal_space_remove(masc->host.space, MAL_LEVEL_AVAILABLE, g_array_index(gone, MalAddress, i),
+                     NULL);
 }
 
 void masc_space_restore(MascArea *area, const MascGrant *grant)

@@ -187,6 +187,7 @@ bool masc_plugin_start(Masc *masc, GError **error)
   masc->started = masc->now.mono;
   masc->timer = mal_timer_new(masc->host.runtime, tick, masc);
   masc_store_start(masc);
+  masc_space_forget(masc);
   for (guint i = 0; i < masc->areas->len; i++)
     masc_area_make_zone(masc_area_at(masc, i));
   g_ptr_array_set_size(masc->restored, 0);

@@ -58,6 +58,7 @@ typedef struct {
   uint64_t waiting;         /* as the zone was told */
   uint64_t credit;          /* told as arrivals when they began to wait, and not in use yet */
   int64_t asked_at;         /* monotonic */
+  int64_t less_at;          /* monotonic: from then on it may be less; MASC_NEVER: it is not */
   bool asked_changed;
 } MascArea;
 
@@ -166,6 +167,7 @@ void masc_space_set_exact(GArray *grants, MalPrefix prefix, MalTime until, bool 
 bool masc_space_unset_exact(GArray *grants, MalPrefix prefix);
 /* The core's space is made what the zone said. */
 void masc_space_fit(MascArea *area);
+void masc_space_forget(Masc *masc);
 void masc_space_fit_routes(MascArea *area);
 /* FUNC for what is in use of PREFIX. */
 void masc_space_uses(MascArea *area, MalPrefix prefix,

@@ -116,7 +116,7 @@ void masc_world_run(MascWorld *w, int64_t seconds)
   cr_assert(mal_sim_run_for(w->sim, seconds * MAL_US), "%s", mal_sim_failure(w->sim));
 }
 
-static void answered(json_object *result, const GError *error, void *data)
+void masc_world_answered(json_object *result, const GError *error, void *data)
 {
   MascWorld *w = data;
   json_object_put(w->result);
@@ -131,7 +131,7 @@ json_object *masc_world_call(MascWorld *w, unsigned i, const char *method, const
 {
   json_object *p = json_tokener_parse(params);
   w->answered = false;
-  mal_control_call(mal_core_control(w->host[i].core), method, p, true, answered, NULL, w);
+  mal_control_call(mal_core_control(w->host[i].core), method, p, true, masc_world_answered, NULL, w);
   json_object_put(p);
   for (int64_t t = 0; t < wait && !w->answered; t++)
     masc_world_run(w, 1);

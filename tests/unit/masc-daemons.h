@@ -45,6 +45,8 @@ void masc_world_run(MascWorld *w, int64_t seconds);
 /* The result (NULL with w->error). */
 json_object *masc_world_call(MascWorld *w, unsigned i, const char *method, const char *params,
                              int64_t wait);
+/* DATA: the world. */
+void masc_world_answered(json_object *result, const GError *error, void *data);
 json_object *masc_at(json_object *o, const char *key);
 uint64_t masc_metric(MascWorld *w, unsigned i, const char *name);
 /* Of masc.peers: that peer; its state. */

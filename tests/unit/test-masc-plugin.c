@@ -474,6 +474,36 @@ Test(masc_plugin, the_first_child_makes_a_parent_of_it_without_loss_12_2)
   masc_world_clear(&w);
 }
 
+Test(masc_plugin, a_scope_that_is_claimed_in_no_longer_takes_its_space_along)
+{
+  MascWorld w = settled();
+  g_autoptr(GError) error = NULL;
+#define OTHER_SCOPE                                                                                \
+  "[scope region]\nfamily=ipv4\nfirst=239.128.0.0\nlast=239.131.255.255\nttl=63\ndivisible=yes\n"
+  cr_assert(masc_world_reload(&w, 1, OTHER_SCOPE CHILD0 "scopes=region\n" UP, &error), "%s",
+            error ? error->message : "");
+  g_autofree char *ranges = masc_ranges(&w, 1, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(ranges, "");
+  cr_assert(masc_world_reload(&w, 1, CHILD0 UP, &error), "%s", error ? error->message : "");
+  g_autofree char *again = masc_ranges(&w, 1, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(again, "239.193.4.0-239.193.4.255", "its records were kept");
+  masc_world_clear(&w);
+}
+
+Test(masc_plugin, a_range_in_the_file_takes_the_place_of_what_was_won)
+{
+  MascWorld w = settled();
+  g_autoptr(GError) error = NULL;
+#define PART "[range part]\nscope=global\nfirst=239.193.4.128\nlast=239.193.4.255\n"
+  cr_assert(masc_world_reload(&w, 1, PART CHILD0 UP, &error), "%s", error ? error->message : "");
+  g_autofree char *ranges = masc_ranges(&w, 1, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(ranges, "239.193.4.0-239.193.4.127");
+  cr_assert(masc_world_reload(&w, 1, CHILD0 UP, &error), "%s", error ? error->message : "");
+  g_autofree char *again = masc_ranges(&w, 1, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(again, "239.193.4.0-239.193.4.127 239.193.4.128-239.193.4.255");
+  masc_world_clear(&w);
+}
+
 Test(masc_plugin, an_address_that_is_not_ours_can_t_be_listened_on)
 {
   MascWorld w = masc_world(1);

@@ -1,0 +1,256 @@
+/* The MASC plugin in whole daemons: scopes, internal peers, IPv6, bounds, a failing disk, clashes.
+   Sections are RFC 2909's. */
+#include "tests/unit/masc-daemons.h"
+
+#define SCOPE                                                                                      \
+  "[scope global]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=127\ndivisible=yes\n"
+#define REGION                                                                                     \
+  "[scope region]\nfamily=ipv4\nfirst=239.128.0.0\nlast=239.131.255.255\nttl=63\ndivisible=yes\n"
+#define SIX                                                                                        \
+  "[scope six]\nfamily=ipv6\nfirst=ff1e::8000:0\nlast=ff1e::8fff:ffff\nttl=127\ndivisible=yes\n"
+#define TIMES                                                                                      \
+  "waiting-period=60\ninitiate-claim-delay=4\nprefix-lifetime=1h\nrenew-interval=10m\n"           \
+  "plan-interval=5m\nextra-holding-time=10\nholdtime=30\nconnect-retry=4\nbackoff=5\n"            \
+  "backoff-most=20\n"
+#define MASC(domain, node) "[masc]\ndomain-id=" domain "\nnode-id=" node "\n" TIMES "claim=no\n"
+#define TOP SCOPE MASC("64496", "192.0.2.1")
+#define CHILD SCOPE MASC("64501", "192.0.2.2")
+#define KID "[masc-peer kid]\naddress=192.0.2.2\nrole=child\ndomain-id=64501\n"
+#define UP "[masc-peer up]\naddress=192.0.2.1\nrole=parent\ndomain-id=64496\n"
+
+static void ok(MascWorld *w, unsigned i, const char *method, const char *params)
+{
+  masc_world_call(w, i, method, params, 5);
+  cr_assert_null(w->error, "%s: %s", method, w->error);
+}
+
+static void expect_routes(MascWorld *w, unsigned i, const char *expected)
+{
+  g_autofree char *routes = masc_routes(w, i);
+  cr_assert_str_eq(routes, expected, "host %u: %s instead of %s", i, routes, expected);
+}
+
+static void expect_ranges(MascWorld *w, unsigned i, const char *expected)
+{
+  g_autofree char *ranges = masc_ranges(w, i, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(ranges, expected, "host %u: %s instead of %s", i, ranges, expected);
+}
+
+/* ---- bounds ---------------------------------------------------------------------------------- */
+
+Test(masc_more, a_child_gets_no_larger_prefix_than_it_may_8_3)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, TOP KID "largest-prefix=20\n");
+  masc_world_start(&w, 1, CHILD UP);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.0.0/17\"}");
+  masc_world_run(&w, 30);
+  cr_assert_geq(masc_metric(&w, 0, "too-large"), 1);
+  json_object *up = masc_world_peer(&w, 1, "up");
+  const char *error = json_object_get_string(masc_at(up, "error_received"));
+  cr_assert(error && strstr(error, "session kept"), "%s", error);
+  cr_assert_str_eq(json_object_get_string(masc_at(up, "state")), "Established");
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.128.0/20\"}");
+  masc_world_run(&w, 100);
+  g_autofree char *routes = masc_routes(&w, 1);
+  cr_assert_not_null(strstr(routes, "239.193.128.0/20"), "%s", routes);
+  masc_world_clear(&w);
+}
+
+/* ---- scopes (4.5) ---------------------------------------------------------------------------- */
+
+Test(masc_more, what_a_session_is_not_about_does_not_cross_it_4_5)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, REGION TOP KID "scopes=global\n");
+  masc_world_start(&w, 1, REGION CHILD UP "scopes=global\n");
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.129.0.0/16\"}");
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.129.0.0/16\"}");
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 0, "239.129.0.0/16 239.193.0.0/16");
+  expect_routes(&w, 1, "239.129.0.0/16");
+  cr_assert_eq(masc_metric(&w, 0, "no-scope") + masc_metric(&w, 1, "no-scope"), 0);
+  masc_world_clear(&w);
+}
+
+Test(masc_more, a_claim_of_a_scope_that_this_end_does_not_share_is_refused_8_3)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, REGION TOP KID "scopes=global\n");
+  masc_world_start(&w, 1, REGION CHILD UP);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  masc_world_call(&w, 1, "masc.claim", "{\"prefix\":\"239.129.0.0/24\"}", 5);
+  cr_assert_not_null(w.error, "the parent has nothing there");
+  masc_world_clear(&w);
+}
+
+/* ---- internal peers -------------------------------------------------------------------------- */
+
+Test(masc_more, two_nodes_of_a_domain_share_what_one_of_them_won_5_1)
+{
+  MascWorld w = masc_world(3);
+  masc_world_start(&w, 0, TOP KID);
+  masc_world_start(&w, 1, CHILD UP "[masc-peer other]\naddress=192.0.2.3\nrole=internal\n");
+  masc_world_start(&w, 2, SCOPE MASC("64501", "192.0.2.3")
+                   "parents=64496\n[masc-peer other]\naddress=192.0.2.2\nrole=internal\n");
+  masc_world_run(&w, 20);
+  cr_assert_str_eq(masc_world_state(&w, 2, "other"), "Established");
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.4.0/24\"}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 1, "239.193.4.0/24");
+  expect_routes(&w, 2, "239.193.4.0/24");
+  expect_ranges(&w, 2, "239.193.4.0-239.193.4.255");
+  masc_world_clear(&w);
+}
+
+/* ---- IPv6 ------------------------------------------------------------------------------------ */
+
+static void add_six(MascWorld *w, unsigned i, const char *text)
+{
+  MalAddress address;
+  cr_assert(mal_address_parse(text, &address, NULL));
+  mal_sim_iface_add_address(w->host[i].iface, address);
+}
+
+Test(masc_more, prefixes_of_ipv6_over_ipv6_between_domains_with_ipv6_identifiers_7_2)
+{
+  MascWorld w = masc_world(2);
+  add_six(&w, 0, "2001:db8::1");
+  add_six(&w, 1, "2001:db8::2");
+  masc_world_start(&w, 0, SIX MASC("2001:db8:1::", "2001:db8::1")
+                   "[masc-peer kid]\naddress=2001:db8::2\nrole=child\ndomain-id=2001:db8:2::\n");
+  masc_world_start(&w, 1, SIX MASC("2001:db8:2::", "2001:db8::2")
+                   "[masc-peer up]\naddress=2001:db8::1\nrole=parent\ndomain-id=2001:db8:1::\n");
+  masc_world_run(&w, 15);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Established");
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"ff1e::8000:0/108\"}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"ff1e::8000:100/120\"}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 0, "ff1e::8000:0/108");
+  expect_routes(&w, 1, "ff1e::8000:100/120");
+  expect_ranges(&w, 1, "ff1e::8000:100-ff1e::8000:1ff");
+  ok(&w, 1, "lease.request", "{\"scope\":\"six\",\"lifetime\":60}");
+  masc_world_clear(&w);
+}
+
+/* ---- protection ------------------------------------------------------------------------------ */
+
+Test(masc_more, sessions_with_the_same_key_are_established_and_others_not_rfc2385)
+{
+  MascWorld w = masc_world(2);
+  g_autofree char *key = g_build_filename(w.dir, "key", NULL);
+  g_autofree char *top = g_strdup_printf("%skey-file=%s\nttl-security=1\n", TOP KID, key);
+  g_autofree char *child = g_strdup_printf("%skey-file=%s\nttl-security=1\n", CHILD UP, key);
+  g_autoptr(GError) error = NULL;
+  cr_assert(g_file_set_contents_full(key, "secret\n", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  masc_world_start(&w, 0, top);
+  masc_world_start(&w, 1, child);
+  masc_world_run(&w, 15);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Established");
+  cr_assert(g_file_set_contents_full(key, "another\n", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  cr_assert(masc_world_reload(&w, 0, top, &error), "%s", error ? error->message : "");
+  masc_world_run(&w, 60);
+  cr_assert_str_neq(masc_world_state(&w, 0, "kid"), "Established", "the key changed at one end");
+  cr_assert(masc_world_reload(&w, 1, child, &error), "%s", error ? error->message : "");
+  masc_world_run(&w, 60);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Established", "and at the other one");
+  remove(key);
+  masc_world_clear(&w);
+}
+
+/* ---- the store ------------------------------------------------------------------------------- */
+
+Test(masc_more, what_can_t_be_written_is_not_used_13)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, TOP);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 30);
+  mal_sim_disk_set_fault(mal_sim_node_disk(w.host[0].node, "journal"), MAL_SIM_DISK_IO_ERROR);
+  masc_world_run(&w, 100);
+  expect_routes(&w, 0, "");
+  cr_assert_geq(masc_metric(&w, 0, "not-kept"), 1);
+  mal_sim_disk_set_fault(mal_sim_node_disk(w.host[0].node, "journal"), MAL_SIM_DISK_OK);
+  masc_world_run(&w, 200);
+  expect_routes(&w, 0, "239.193.0.0/16");
+  masc_world_clear(&w);
+}
+
+/* ---- clashes (12.4) -------------------------------------------------------------------------- */
+
+#define TWIN(n) "[masc-peer twin]\naddress=192.0.2." n "\nrole=sibling\ndomain-id="
+#define LEFT TOP "clash-resolution=manual\n" TWIN("2") "64497\n"
+#define RIGHT SCOPE MASC("64497", "192.0.2.2") "clash-resolution=manual\n" TWIN("1") "64496\n"
+
+/* Both won the same while they were apart, for long enough: at first a claim waits for somebody
+   who could object. */
+static MascWorld clashed(void)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, LEFT);
+  masc_world_start(&w, 1, RIGHT);
+  masc_world_run(&w, 20);
+  MalSimCut *cut = mal_sim_partition(w.sim, &w.host[0].node, 1, &w.host[1].node, 1);
+  masc_world_run(&w, 60);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/24\"}");
+  masc_world_run(&w, 5);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.0.0/24\"}");
+  masc_world_run(&w, 200);
+  expect_routes(&w, 0, "239.193.0.0/24");
+  expect_routes(&w, 1, "239.193.0.0/24");
+  mal_sim_heal(w.sim, cut);
+  masc_world_run(&w, 120);
+  cr_assert_str_eq(masc_world_state(&w, 0, "twin"), "Established");
+  return w;
+}
+
+Test(masc_more, a_clash_is_resolved_by_hand_12_4)
+{
+  MascWorld w = clashed();
+  cr_assert_geq(masc_told(&w, 0, "masc.clash"), 1);
+  cr_assert_geq(masc_told(&w, 1, "masc.clash"), 1);
+  expect_ranges(&w, 0, "");
+  expect_ranges(&w, 1, "");
+  masc_world_call(&w, 1, "lease.request", "{\"scope\":\"global\",\"lifetime\":60}", 5);
+  cr_assert_not_null(w.error, "not used until somebody has decided");
+  ok(&w, 0, "masc.resolve", "{\"prefix\":\"239.193.0.0/24\",\"how\":\"yield\"}");
+  ok(&w, 1, "masc.resolve", "{\"prefix\":\"239.193.0.0/24\",\"how\":\"keep\"}");
+  masc_world_run(&w, 30);
+  expect_routes(&w, 0, "");
+  expect_routes(&w, 1, "239.193.0.0/24");
+  expect_ranges(&w, 1, "239.193.0.0-239.193.0.255");
+  ok(&w, 1, "lease.request", "{\"scope\":\"global\",\"lifetime\":60}");
+  masc_world_clear(&w);
+}
+
+/* ---- demand ---------------------------------------------------------------------------------- */
+
+Test(masc_more, what_waits_arrives_once)
+{
+  MascWorld w = masc_world(1);
+  json_object *p = json_tokener_parse("{\"scope\":\"global\",\"count\":10,\"lifetime\":300,"
+                                      "\"wait\":true}");
+  masc_world_start(&w, 0, TOP);
+  masc_world_call(&w, 0, "status", "{}", 2);
+  mal_control_call(mal_core_control(w.host[0].core), "lease.request", p, true,
+                   masc_world_answered, NULL, &w);
+  json_object_put(p);
+  w.answered = false;
+  masc_world_run(&w, 100);
+  cr_assert_eq(masc_metric(&w, 0, "arrivals"), 10, "%d", (int)masc_metric(&w, 0, "arrivals"));
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/24\"}");
+  masc_world_run(&w, 200);
+  cr_assert_eq(masc_metric(&w, 0, "arrivals"), 10, "nor again when it is in use");
+  cr_assert_eq(masc_metric(&w, 0, "waiting-addresses"), 0);
+  masc_world_clear(&w);
+}
