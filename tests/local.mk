@@ -391,6 +391,8 @@ unit_tests += tests/unit/test-masc-plugin
 tests_unit_test_masc_plugin_SOURCES = tests/unit/test-masc-plugin.c tests/unit/masc-daemons.c \
   tests/unit/masc-daemons.h $(sim_store)
 tests_unit_test_masc_plugin_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
+unit_tests += tests/unit/test-masc-space
+tests_unit_test_masc_space_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-more
 tests_unit_test_masc_plugin_more_SOURCES = tests/unit/test-masc-plugin-more.c \
   tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)

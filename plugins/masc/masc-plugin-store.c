@@ -134,7 +134,8 @@ static bool read_grant(const MalRecord *record, const uint8_t *rest, size_t leng
   out->prefix.length = prefix_length;
   out->deprecated = mal_read_u8(&r) != 0;
   out->until = (MalTime)mal_read_u64(&r);
-  return mal_reader_ok(&r) && out->prefix.address.family != MAL_FAMILY_NONE;
+  return mal_reader_ok(&r) && out->prefix.address.family != MAL_FAMILY_NONE &&
+         (out->prefix.address.value & ~masc_mask(family, prefix_length)) == 0;
 }
 
 static void restore_space(Masc *masc, const MalRecord *record)
@@ -207,8 +208,8 @@ void masc_store_start(Masc *masc)
     mal_event(masc->host.events, &masc_event_recovering, NULL, 0,
               "the store is empty: for one waiting period parents and internal peers are believed "
               "what this domain has");
-  if (masc->forgets)
-    masc->recovering_until = MAL_BEGINNING;
+  MalTime most = mal_time_add(masc->now.wall, masc->params.waiting_period);
+  masc->recovering_until = masc->forgets ? MAL_BEGINNING : MIN(masc->recovering_until, most);
   if (!masc->had_identity || masc->forgets)
     write_identity(masc);
 }

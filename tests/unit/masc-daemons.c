@@ -131,7 +131,8 @@ json_object *masc_world_call(MascWorld *w, unsigned i, const char *method, const
 {
   json_object *p = json_tokener_parse(params);
   w->answered = false;
-  mal_control_call(mal_core_control(w->host[i].core), method, p, true, masc_world_answered, NULL, w);
+  mal_control_call(mal_core_control(w->host[i].core), method, p, true, masc_world_answered, NULL,
+                   w);
   json_object_put(p);
   for (int64_t t = 0; t < wait && !w->answered; t++)
     masc_world_run(w, 1);

@@ -186,6 +186,48 @@ Test(masc_more, what_can_t_be_written_is_not_used_13)
   masc_world_clear(&w);
 }
 
+static void put(MascWorld *w, const char *kind, const char *key, size_t key_length,
+                const char *value, size_t length)
+{
+  MalRecord record = { "masc", kind, (const uint8_t *)key, key_length, (const uint8_t *)value,
+                       length };
+  mal_store_put_record(mal_core_store(w->host[0].core), &record);
+}
+
+Test(masc_more, garbage_in_the_store_is_dropped)
+{
+#define PUT(kind, key, value) put(&w, kind, key, sizeof key - 1, value, sizeof value - 1)
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, TOP);
+  PUT("space", "", "");
+  PUT("space", "global", "x");
+  PUT("space", "global\0", "x");
+  PUT("space", "global\0\x18\xef\xc1\x04", "\0\0\0\0\0\0\0\0\0");
+  PUT("space", "global\0\x18\xef\xc1\x04\x01", "\0\x7f\0\0\0\0\0\0\0");
+  PUT("space", "global\0\xff\xef\xc1\x04\0", "\0\x7f\0\0\0\0\0\0\0");
+  PUT("space", "global\0\x04\xe0\0\0\0", "\0\x7f\0\0\0\0\0\0\0");
+  PUT("space", "nosuch\0\x18\xef\xc1\x04\0", "\0\x7f\0\0\0\0\0\0\0");
+  PUT("zone", "", "");
+  PUT("zone", "global", "");
+  PUT("zone", "global\0", "");
+  PUT("zone", "global\0\1\2\3", "\4\5\6");
+  PUT("zone", "nosuch\0\1\2\3", "kept");
+  PUT("something", "else", "entirely");
+  masc_world_run(&w, 5);
+  masc_world_crash(&w, 0, MAL_SIM_DISK_KEPT);
+  masc_world_return(&w, 0);
+  expect_ranges(&w, 0, "");
+  cr_assert_geq(masc_told(&w, 0, "masc.record-dropped"), 2);
+  masc_world_run(&w, 5);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 0, "239.193.0.0/16");
+  masc_world_crash(&w, 0, MAL_SIM_DISK_KEPT);
+  masc_world_return(&w, 0);
+  cr_assert_eq(masc_told(&w, 0, "masc.record-dropped"), 2, "only once");
+  masc_world_clear(&w);
+}
+
 /* ---- clashes (12.4) -------------------------------------------------------------------------- */
 
 #define TWIN(n) "[masc-peer twin]\naddress=192.0.2." n "\nrole=sibling\ndomain-id="
