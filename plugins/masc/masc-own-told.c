@@ -171,10 +171,11 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
 bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
 {
   GArray *pends = zone->owns->pends;
+  bool lower = denial->role != MASC_PARENT;   /* we deny ourselves as our own child */
 
   for (guint i = 0; i < pends->len; i++) {
     MascPend *p = &g_array_index(pends, MascPend, i);
-    if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT ||
+    if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT || p->lower != lower ||
         !masc_claim_about(&p->claim, denial))
       continue;
     MascPend was = *p;

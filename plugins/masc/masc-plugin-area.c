@@ -213,3 +213,12 @@ uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *c
   mal_count(masc->host.metrics, MASC_M_NO_ZONE, some ? 0 : 1);
   return taken ? 0 : answer;
 }
+
+void masc_areas_refused(Masc *masc, const MascPeering *peer, const MascClaim *claim)
+{
+  for (guint i = 0; i < masc->areas->len; i++) {
+    const MascArea *area = masc_area_at(masc, i);
+    if (masc_area_shares(area, peer) && is_about(area, claim))
+      masc_zone_refused(area->zone, peer->id, claim, masc->now);
+  }
+}

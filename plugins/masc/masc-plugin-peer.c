@@ -75,8 +75,11 @@ static uint64_t on_random(void *user, uint64_t low, uint64_t high)
 static void on_note(void *user, MascSession *session, MascSessionNote note,
                     const MascSessionDetail *detail)
 {
+  MascPeering *peer = user;
   (void)session;
-  masc_news_session(user, note, detail);
+  masc_news_session(peer, note, detail);
+  if (note == MASC_SESSION_RECEIVED && detail->open && detail->claim != NULL)
+    masc_areas_refused(peer->masc, peer, detail->claim);
 }
 
 static const MascSessionOps ops = {
@@ -118,11 +121,11 @@ static MascSessionConfig config_of(const MascPeering *peer)
     .parents = parents ? (const MascId *)(const void *)settings->parents->data : NULL,
     .n_parents = n,
   };
-  /* 7.2: an internal peer's is any of ours. */
+  /* 7.2: to all but siblings any of ours; who is a child or a parent doesn't look at it. */
   config.parent = s->role == MASC_SIBLING ? s->parent
-                  : s->role == MASC_INTERNAL && parents
-                      ? g_array_index(settings->parents, MascId, 0)
-                      : MASC_TLD_ID;
+                  : s->role == MASC_CHILD ? s->domain
+                  : parents               ? g_array_index(settings->parents, MascId, 0)
+                                          : MASC_TLD_ID;
   config.family = masc_settings_family(settings, s);
   config.hold_time = s->hold_time;
   config.passive = s->passive;

@@ -153,6 +153,8 @@ void masc_area_add_peer(MascArea *area, const MascPeering *peer);
 bool masc_area_shares(const MascArea *area, const MascPeering *peer);
 /* To the zones that it is about. 0, or a MascUpdateError. */
 uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *claim);
+/* Of ours, the peer refused CLAIM. */
+void masc_areas_refused(Masc *masc, const MascPeering *peer, const MascClaim *claim);
 
 /* ---- masc-plugin-space.c --------------------------------------------------------------------- */
 

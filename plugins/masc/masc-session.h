@@ -76,7 +76,8 @@ typedef struct {
 } MascSessionDetail;
 
 /* Called from within masc_session_* calls. They must not call back into the session, but for
-   masc_session_send and the getters from up, claim and update_end. */
+   masc_session_send and the getters from up, claim, update_end, and note of a NOTIFICATION that
+   came. */
 typedef struct {
   /* Connect to the peer: a new link; masc_session_connected or _failed follow. 0: can't. */
   MascLink (*connect)(void *user, MascSession *session);

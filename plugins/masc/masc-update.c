@@ -41,7 +41,8 @@ static uint8_t update_role(MascHeard *h)
     c->role = MASC_INTERNAL;
   else if (!masc_role_updated(said, h->peer->role, &c->role))
     return MASC_UPDATE_ORIGIN_ROLE;
-  if (c->role == MASC_SIBLING && masc_update_own(h))
+  /* Of a CLAIM_DENIED, ours is who claimed, and not who denies (11.3.1). */
+  if (c->role == MASC_SIBLING && masc_update_own(h) && c->type != MASC_CLAIM_DENIED)
     c->role = MASC_INTERNAL;
   if (c->role == MASC_INTERNAL && !masc_update_own(h) && c->type != MASC_CLAIM_DENIED)
     return MASC_UPDATE_ORIGIN_ROLE;
@@ -147,4 +148,20 @@ uint8_t masc_zone_heard(MascZone *zone, unsigned peer, const MascClaim *claim, M
   if (subcode != 0)
     masc_note(zone, MASC_NOTE_REFUSED, claim->prefix, claim->domain, subcode);
   return subcode;
+}
+
+/* A parent's node that refuses a claim tells nobody of it, and may give the prefix to others: to go
+   on waiting would be to win what nobody else knows of. */
+void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, MascNow now)
+{
+  const MascPeer *by = masc_peer(zone, peer);
+  MascClaim denial = *claim;
+  zone->at = now;
+  if (by == NULL || by->role != MASC_CHILD || !masc_is_pending(claim) ||
+      claim->domain != zone->config.domain || masc_claim_is_hint(claim))
+    return;
+  denial.type = MASC_CLAIM_DENIED;
+  denial.role = MASC_PARENT;
+  denial.lifetime = 0;
+  masc_own_denied(zone, &denial, now);
 }

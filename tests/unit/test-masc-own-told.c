@@ -204,6 +204,60 @@ Test(masc_own_told, s11_3_3_nothing_of_ours_is_denied)
   cr_expect_eq(deny(own, claim, 100), MASC_UPDATE_NO_INTERNAL_PREFIX);
 }
 
+/* Of what we ask of our parents nobody but they may deny us anything. */
+Test(masc_own_told, s11_3_2_what_an_internal_peer_denies_is_local_use)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned internal = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 30, 0);
+  MascClaim denial;
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 20);
+  denial = pending(own);
+  denial.type = MASC_CLAIM_DENIED;
+  denial.role = MASC_INTERNAL;
+  cr_expect_eq(masc_bed_say(own->bed, 0, internal, &denial), 0);
+  denial.role = MASC_PARENT;
+  cr_expect_eq(masc_bed_say(own->bed, 0, child, &denial), 0);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DENIED), 0);
+}
+
+/* A parent's node that answers a claim with an error has not taken it. */
+Test(masc_own_told, s8_3_what_a_parent_refuses_is_not_won)
+{
+  static const struct {
+    unsigned by;
+    bool other, gone;
+    MascClaimType type;
+  } rows[] = {
+    { OWN_PARENT, false, true, MASC_NEW_CLAIM },
+    { OWN_PARENT, true, false, MASC_NEW_CLAIM },
+    { OWN_PARENT, false, false, MASC_PREFIX_IN_USE },
+    { OWN_PARENT, false, false, MASC_WITHDRAW },
+    { OWN_SIBLING, false, false, MASC_NEW_CLAIM },
+    { 99, false, false, MASC_NEW_CLAIM },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    MascClaim claim;
+
+    own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+    own_bed_pass(own, 20);
+    claim = pending(own);
+    claim.type = rows[i].type;
+    claim.timestamp -= rows[i].other;
+    masc_zone_refused(own->bed->nodes[0].zone, rows[i].by, &claim, masc_bed_now(own->bed, 0));
+    own_bed_pass(own, 1);
+    own_expect(own_bed_pending(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
+    own_bed_pass(own, 1100);
+    own_expect(own_bed_local(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
+  }
+}
+
 /* ---- parents (11.7.4, 12.5) ------------------------------------------------------------------ */
 
 Test(masc_own_told, s11_7_4_a_parents_withdraw_takes_what_we_have_in_it)

@@ -126,6 +126,9 @@ Test(rfc2909_11_1, internal_means_our_domain)
     { 'c', MASC_NEW_CLAIM, MASC_INTERNAL, 10, MASC_UPDATE_ORIGIN_DOMAIN },
     { 'a', MASC_PREFIX_MANAGED, MASC_INTERNAL, 2, MASC_UPDATE_ORIGIN_DOMAIN },
     { 's', MASC_PREFIX_MANAGED, MASC_PARENT, 10, MASC_UPDATE_ORIGIN_DOMAIN },
+    /* 11.3.1: of a denial it is the claimant's, so it proves nothing */
+    { 's', MASC_CLAIM_DENIED, MASC_INTERNAL, 10, MASC_UPDATE_ORIGIN_ROLE },
+    { 's', MASC_CLAIM_DENIED, MASC_INTERNAL, 20, MASC_UPDATE_ORIGIN_ROLE },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_auto(MascRig) rig = masc_rig_new();
