@@ -114,8 +114,8 @@ void masc_zone_up(MascZone *zone, unsigned id, MascId domain, MascId node, MascN
 void masc_zone_down(MascZone *zone, unsigned id, MascNow now);
 /* An attribute that PEER sent, and that the codec took. 0, or the MascUpdateError to answer. */
 uint8_t masc_zone_heard(MascZone *zone, unsigned peer, const MascClaim *claim, MascNow now);
-/* PEER answered CLAIM of ours, as it shows it, with an UPDATE Message Error that kept the connection
-   open. */
+/* PEER answered CLAIM of ours, as it shows it, with an UPDATE Message Error that kept the
+   connection open. */
 void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, MascNow now);
 
 /* ---- life ------------------------------------------------------------------------------------ */
