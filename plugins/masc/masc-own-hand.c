@@ -230,10 +230,10 @@ void masc_owns_check(const MascZone *zone, MascNow now)
   check_disjoint(owns->held[MASC_LOWER], sizeof(MascHeld));
   check_disjoint(owns->shown, sizeof(MascShown));
   check_disjoint(owns->routes, sizeof(MascShown));
-  g_assert(!owns->leaf || owns->held[MASC_LOWER]->len == 0);
   /* What happened just now is seen to by the next run. */
   if (owns->dirty || now.mono >= owns->due)
     return;
+  g_assert(!owns->leaf || owns->held[MASC_LOWER]->len == 0);
   for (guint i = 0; i < owns->shown->len; i++) {
     const MascShown *s = &g_array_index(owns->shown, MascShown, i);
     const MascHeld *h = masc_own_covering(zone, s->prefix, !owns->leaf);

@@ -135,6 +135,23 @@ static int64_t due_again(const MascZone *zone, int64_t left, MalTime said, MascN
   return masc_own_after(now, MAX(left - MIN(gone, left), masc_own_settle(zone)));
 }
 
+/* One of ours that could have been said. */
+static bool is_ours(const MascZone *zone, const MascPend *p)
+{
+  const MascClaim *c = &p->claim;
+  bool kept = p->state == MASC_PEND_KEEPING, in_use = c->type == MASC_PREFIX_IN_USE;
+  bool pending = c->type == MASC_NEW_CLAIM || c->type == MASC_CLAIM_TO_EXPAND;
+
+  if (!mal_span_contains(zone->config.span, mal_span_of_prefix(p->prefix)))
+    return false;
+  if (p->state == MASC_PEND_DELAYED)
+    return true;
+  return (kept ? in_use : pending) && c->domain == zone->config.domain &&
+         c->role == (p->lower ? MASC_CHILD : MASC_INTERNAL) &&
+         masc_prefix_equal(c->prefix, p->prefix) && masc_claim_check(c) == 0 &&
+         (c->prefix.address.family != MAL_IPV4 || c->node <= UINT32_MAX);
+}
+
 static bool restore_pend(MascZone *zone, uint32_t id, MalReader *r, MascNow now)
 {
   MalFamily family = zone->config.span.first.family;
@@ -156,6 +173,8 @@ static bool restore_pend(MascZone *zone, uint32_t id, MalReader *r, MascNow now)
   p.lower = flags & 1;
   p.hand = flags & 2;
   p.renews = flags & 4;
+  if (!is_ours(zone, &p))
+    return false;
   p.due = due_again(zone, left, said, now);
   p.claimed = now.mono;
   owns->next_id = MAX(owns->next_id, id + 1);

@@ -126,8 +126,9 @@ static bool fits(const MascZone *zone, const MascRecord *record)
     return false;
   if (c->role == MASC_INTERNAL && c->domain != zone->config.domain && !denial_inside)
     return false;
-  return masc_claim_is_hint(c) || mal_span_overlaps(mal_span_of_prefix(c->prefix),
-                                                    zone->config.span);
+  if (c->prefix.address.family == MAL_IPV4 && (c->domain > UINT32_MAX || c->node > UINT32_MAX))
+    return false;             /* no message has such identifiers (7.2) */
+  return masc_update_in_scope(zone, c);
 }
 
 bool masc_record_restore(MascZone *zone, const uint8_t *key, size_t key_length,

@@ -77,6 +77,17 @@ uint8_t masc_update_associate(MascHeard *h)
              : MASC_UPDATE_NO_PARENT_PREFIX;
 }
 
+bool masc_update_in_scope(const MascZone *zone, const MascClaim *claim)
+{
+  MalSpan span = mal_span_of_prefix(claim->prefix);
+  if (masc_claim_is_hint(claim))
+    return true;
+  /* What a parent has may reach farther. */
+  return claim->role == MASC_PARENT || claim->type == MASC_WITHDRAW
+             ? mal_span_overlaps(span, zone->config.span)
+             : mal_span_contains(zone->config.span, span);
+}
+
 /* ---- the way in ------------------------------------------------------------------------------ */
 
 static uint8_t dispatch(MascHeard *h)
@@ -124,8 +135,7 @@ static uint8_t judge(MascHeard *h)
     masc_note(h->zone, note, c->prefix, c->domain, 0);
     return 0;
   }
-  if (!masc_claim_is_hint(c) &&
-      !mal_span_overlaps(mal_span_of_prefix(c->prefix), h->zone->config.span))
+  if (!masc_update_in_scope(h->zone, c))
     return MASC_UPDATE_NO_PARENT_PREFIX;
   h->record.forget_at = masc_claim_forget_at(c, h->zone->config.params->extra_holding);
   return dispatch(h);

@@ -49,6 +49,8 @@ uint8_t masc_update_withdraw(MascHeard *h);
 /* 0 where PREFIX lies in a parent's prefix, which is RECORD.parent then; else No Appropriate Parent
    Prefix. */
 uint8_t masc_update_associate(MascHeard *h);
+/* Is it about this zone's scope? */
+bool masc_update_in_scope(const MascZone *zone, const MascClaim *claim);
 bool masc_update_own(const MascHeard *h);       /* its origin is our own domain */
 
 /* ---- records --------------------------------------------------------------------------------- */
