@@ -76,9 +76,8 @@ GArray *masc_clash_spots(const MascZone *zone, bool lower)
 
   for (guint i = 0; i < clashes->len; i++) {
     const MascClash *c = &g_array_index(clashes, MascClash, i);
-    g_autoptr(GArray) before = g_array_copy(out);
     if (c->withheld && c->lower == lower)
-      masc_prefix_minus(c->prefix, (const MalPrefix *)(void *)before->data, before->len, out);
+      g_array_append_val(out, c->prefix);
   }
   return out;
 }

@@ -307,6 +307,7 @@ static bool refresh_once(MascZone *zone, bool lower, uint64_t *newest, MascNow n
     bool returns = serial <= owns->seen && !was_held(before, h->prefix);
 
     *newest = MAX(*newest, serial);
+    again = (!lower && masc_own_cut_lost(zone, h, now)) || again;
     again = masc_clash_check(zone, h, lower, returns, now) || again;
   }
   return again;

@@ -253,7 +253,7 @@ static bool find_cut(MascRecord *record, void *data)
 }
 
 /* 11.7.4, for one of our PREFIX_IN_USE: Holdtime so that neither comes back before the other. */
-static void cut(MascZone *zone, const MascRecord *record, const MascClaim *by, MascNow now)
+static bool cut(MascZone *zone, const MascRecord *record, const MascClaim *by, MascNow now)
 {
   MascClaim claim = record->claim;
   MalTime end = MAX(masc_claim_free_at(&record->claim), masc_claim_forget_at(by, 0));
@@ -265,10 +265,11 @@ static void cut(MascZone *zone, const MascRecord *record, const MascClaim *by, M
     claim.prefix = by->prefix;
   claim.lifetime = claim.holdtime = masc_seconds_to_wire(end - (MalTime)claim.timestamp);
   if (masc_cache_same(zone->cache, &claim) != NULL)
-    return;
+    return false;
   masc_note(zone, MASC_NOTE_PARENT_WITHDREW, claim.prefix, by->domain, 0);
   masc_originate(zone, &claim, record->parent, false, &ticket, now);
   masc_own_spread_later(zone, &claim, ticket);
+  return true;
 }
 
 static void cut_arena(MascZone *zone, const MascClaim *by, bool lower, MascNow now)
@@ -279,6 +280,47 @@ static void cut_arena(MascZone *zone, const MascClaim *by, bool lower, MascNow n
   masc_cache_each_of(zone->cache, zone->config.domain, find_cut, &c);
   for (guint i = 0; i < found->len; i++)
     cut(zone, &g_array_index(found, MascRecord, i), by, now);
+}
+
+typedef struct {
+  const MascZone *zone;
+  const MascHeld *held;
+  GArray *grounds;        /* MalPrefix; NULL: not looked at yet */
+  MascNow now;
+  MascClaim by;
+  bool lost;
+} Lost;
+
+static bool find_lost(MascRecord *record, void *data)
+{
+  Lost *l = data;
+  MalPrefix held = l->held->prefix, p = record->claim.prefix;
+  g_autoptr(GArray) left = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+
+  if (record->claim.type != MASC_WITHDRAW || record->claim.role != MASC_PARENT || record->names)
+    return true;
+  if (l->grounds == NULL) {
+    g_autoptr(GArray) grounds = masc_grounds(l->zone, false, l->now);
+    l->grounds = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+    for (guint i = 0; i < grounds->len; i++)
+      g_array_append_val(l->grounds, g_array_index(grounds, MascGround, i).prefix);
+  }
+  masc_prefix_minus(p.length > held.length ? p : held,
+                    (const MalPrefix *)(void *)l->grounds->data, l->grounds->len, left);
+  l->by = record->claim;
+  l->lost = left->len > 0;
+  return !l->lost;
+}
+
+/* The WITHDRAW came first: we were away when it was sent, or hear only now what we have. */
+bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now)
+{
+  Lost l = { .zone = zone, .held = held, .now = now };
+  MascRecord record = { .claim = held->claim, .parent = held->parent };
+
+  masc_cache_overlapping(zone->cache, held->prefix, find_lost, &l);
+  g_clear_pointer(&l.grounds, g_array_unref);
+  return l.lost && cut(zone, &record, &l.by, now);
 }
 
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now)

@@ -156,7 +156,7 @@ bool masc_own_is(const MascZone *zone, const MascClaim *claim, bool lower);
 bool masc_own_in_use(const MascZone *zone, const MascClaim *claim, bool lower, MascNow now);
 /* Derives what is held. The caller frees with g_array_unref. */
 GArray *masc_own_derive(const MascZone *zone, bool lower, MascNow now);
-/* Appends PREFIX without what of it is in TAKEN (disjoint MalPrefix). */
+/* Appends PREFIX without what of it is in TAKEN, which OUT must not be. */
 void masc_prefix_minus(MalPrefix prefix, const MalPrefix *taken, size_t n, GArray *out);
 const MascHeld *masc_own_find(const MascZone *zone, MalPrefix prefix, bool lower);
 /* The one that covers PREFIX. */
@@ -202,6 +202,12 @@ MalTime masc_own_ground(const MascZone *zone, MalPrefix prefix, bool lower, bool
 /* A claim of our domain that an internal peer waits with: NEW_CLAIM or CLAIM_TO_EXPAND. */
 bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool lower, MascNow now);
 
+/* ---- masc-own-told.c ------------------------------------------------------------------------- */
+
+/* 11.7.4: HELD lies in what a parent withdrew, and in no other prefix of a parent. True where that
+   was not known. */
+bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now);
+
 /* ---- masc-own-plan.c ------------------------------------------------------------------------- */
 
 void masc_own_plan(MascZone *zone, MascNow now);
@@ -231,7 +237,7 @@ void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now);
 void masc_clash_tidy(MascZone *zone, MascNow now);
 /* Something of PREFIX is withheld from use. */
 bool masc_clash_withheld(const MascZone *zone, MalPrefix prefix, bool lower);
-/* What is withheld, disjoint: MalPrefix. The caller frees with g_array_unref. */
+/* What is withheld: MalPrefix. The caller frees with g_array_unref. */
 GArray *masc_clash_spots(const MascZone *zone, bool lower);
 /* 11.7.3: a WITHDRAW of ours that settled a clash inside of PREFIX, and ends before LAST. */
 bool masc_clash_passing(const MascZone *zone, MalPrefix prefix, bool lower, MalTime last);
