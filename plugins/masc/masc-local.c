@@ -224,8 +224,27 @@ static void merge_buddies(GArray *cover, unsigned shortest)
   }
 }
 
+typedef struct {
+  MascClaim *claim;
+  MascNow now;
+} Newer;
+
+static bool make_newer(MascRecord *record, void *data)
+{
+  Newer *n = data;
+  const MascClaim *w = &record->claim;
+
+  if (w->type != MASC_WITHDRAW || w->domain != n->claim->domain || w->role != n->claim->role ||
+      w->timestamp < n->claim->timestamp || (MalTime)w->timestamp >= n->now.wall)
+    return true;
+  n->claim->lifetime -= MIN(n->claim->lifetime, w->timestamp + 1 - n->claim->timestamp);
+  n->claim->holdtime = n->claim->lifetime;
+  n->claim->timestamp = w->timestamp + 1;
+  return true;
+}
+
 /* What our MAASs use of HELD stays theirs: in use at once, and as old as the holding, so that it
-   wins against whatever a child may say. */
+   wins against whatever a child may say; but newer than what we gave up there before. */
 static void claim_used(MascZone *zone, const MascHeld *held, MascNow now)
 {
   const MascParams *params = zone->config.params;
@@ -245,6 +264,7 @@ static void claim_used(MascZone *zone, const MascHeld *held, MascNow now)
     claim.deprecated = false;
     claim.node = zone->config.node;
     claim.prefix = g_array_index(cover, MalPrefix, i);
+    masc_cache_overlapping(zone->cache, claim.prefix, make_newer, &(Newer){ &claim, now });
     masc_originate(zone, &claim, zone->config.domain, false, &ticket, now);
     masc_own_spread_later(zone, &claim, ticket);
   }
@@ -254,7 +274,7 @@ static bool find_lower(MascRecord *record, void *data)
 {
   GPtrArray *found = data;
 
-  if (record->claim.role == MASC_CHILD)
+  if (record->claim.role == MASC_CHILD && record->claim.type != MASC_WITHDRAW)
     g_ptr_array_add(found, record);
   return true;
 }

@@ -205,14 +205,42 @@ static bool find_withdrawn(MascRecord *record, void *data)
   return !w->found;
 }
 
+/* Whoever told it takes what we have for withdrawn, perhaps by ourselves, before we lost our disk:
+   what we have is said again, newer than that. */
+static void refute(MascZone *zone, const MascClaim *withdraw, MascNow now)
+{
+  GArray *held = zone->owns->held[withdraw->role == MASC_CHILD];
+  uint64_t ticket = 0;
+
+  if ((MalTime)withdraw->timestamp >= now.wall)
+    return;
+  for (guint i = 0; i < held->len; i++) {
+    const MascHeld *h = &g_array_index(held, MascHeld, i);
+    MascClaim claim = h->claim;
+    if (!masc_prefix_meets(h->prefix, withdraw->prefix) ||
+        claim.timestamp > withdraw->timestamp ||
+        h->until <= (MalTime)withdraw->timestamp + 1)
+      continue;
+    claim.prefix = h->prefix;
+    claim.node = zone->config.node;
+    claim.timestamp = withdraw->timestamp + 1;
+    claim.lifetime = masc_seconds_to_wire(h->until - (MalTime)claim.timestamp);
+    claim.holdtime = claim.lifetime;
+    masc_originate(zone, &claim, h->parent, true, &ticket, now);
+    masc_own_dirty(zone);
+  }
+}
+
 bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
                         MascNow now)
 {
   GArray *pends = zone->owns->pends;
   Withdrawn w = { zone, withdraw, false };
 
-  if (!trusted(zone, peer))
+  if (!trusted(zone, peer)) {
+    refute(zone, withdraw, now);
     return false;
+  }
   masc_cache_each_of(zone->cache, zone->config.domain, find_withdrawn, &w);
   for (guint i = 0; i < pends->len; i++) {
     MascPend *p = &g_array_index(pends, MascPend, i);
@@ -224,7 +252,7 @@ bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPee
     w.found = true;
     break;
   }
-  if (!w.found)
+  if (!w.found && !recovering(zone, now))
     return false;
   masc_own_dirty(zone);
   masc_own_plan_soon(zone, now);
@@ -232,25 +260,6 @@ bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPee
 }
 
 /* ---- parents --------------------------------------------------------------------------------- */
-
-typedef struct {
-  const MascZone *zone;
-  MalPrefix prefix;
-  bool lower;
-  MascNow now;
-  GArray *found;          /* MascRecord, copies */
-} Cut;
-
-static bool find_cut(MascRecord *record, void *data)
-{
-  Cut *c = data;
-
-  if (masc_own_in_use(c->zone, &record->claim, c->lower, c->now) &&
-      masc_prefix_meets(record->claim.prefix, c->prefix) &&
-      !masc_cache_withdrawn(c->zone->cache, record))
-    g_array_append_val(c->found, *record);
-  return true;
-}
 
 /* 11.7.4, for one of our PREFIX_IN_USE: Holdtime so that neither comes back before the other. */
 static bool cut(MascZone *zone, const MascRecord *record, const MascClaim *by, MascNow now)
@@ -270,16 +279,6 @@ static bool cut(MascZone *zone, const MascRecord *record, const MascClaim *by, M
   masc_originate(zone, &claim, record->parent, false, &ticket, now);
   masc_own_spread_later(zone, &claim, ticket);
   return true;
-}
-
-static void cut_arena(MascZone *zone, const MascClaim *by, bool lower, MascNow now)
-{
-  g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Cut c = { zone, by->prefix, lower, now, found };
-
-  masc_cache_each_of(zone->cache, zone->config.domain, find_cut, &c);
-  for (guint i = 0; i < found->len; i++)
-    cut(zone, &g_array_index(found, MascRecord, i), by, now);
 }
 
 typedef struct {
@@ -312,7 +311,6 @@ static bool find_lost(MascRecord *record, void *data)
   return !l->lost;
 }
 
-/* The WITHDRAW came first: we were away when it was sent, or hear only now what we have. */
 bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now)
 {
   Lost l = { .zone = zone, .held = held, .now = now };
@@ -321,6 +319,23 @@ bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now)
   masc_cache_overlapping(zone->cache, held->prefix, find_lost, &l);
   g_clear_pointer(&l.grounds, g_array_unref);
   return l.lost && cut(zone, &record, &l.by, now);
+}
+
+/* Claims in PREFIX for which there is no ground any more. */
+static void cancel_lost(MascZone *zone, MalPrefix prefix, bool lower, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = 0; i < pends->len;) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->lower != lower || p->state == MASC_PEND_KEPT || !masc_prefix_meets(p->prefix, prefix) ||
+        (!lower && masc_own_ground(zone, p->prefix, false, true, now) != MAL_BEGINNING)) {
+      i++;
+      continue;
+    }
+    masc_pend_cancel(zone, p, now);
+    i = 0;
+  }
 }
 
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now)
@@ -332,12 +347,57 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
   owns->renew_at = MIN(owns->renew_at, now.mono + 1);
   masc_own_plan_soon(zone, now);
   masc_own_dirty(zone);
-  if (withdraw == NULL)
+  if (withdraw != NULL) {
+    cancel_lost(zone, withdraw->prefix, false, now);
+    cancel_lost(zone, withdraw->prefix, true, now);
+  }
+}
+
+/* ---- children that we don't know the space of ------------------------------------------------ */
+
+#define MASC_STRAYS_MAX 256
+
+/* As if we withdrew it just now: we did, and forgot it, or never had it. */
+static void tell_stray(MascZone *zone, const MascStray *stray)
+{
+  MascClaim claim = stray->claim;
+
+  claim.type = MASC_WITHDRAW;
+  claim.role = MASC_INTERNAL;
+  claim.deprecated = false;
+  claim.domain = zone->config.domain;
+  claim.node = zone->config.node;
+  if (masc_own_covers(zone, claim.prefix, NULL, NULL))
     return;
-  for (MascPend *p; (p = masc_pend_meeting(zone, withdraw->prefix, false)) != NULL;)
-    masc_pend_cancel(zone, p, now);
-  for (MascPend *p; (p = masc_pend_meeting(zone, withdraw->prefix, true)) != NULL;)
-    masc_pend_cancel(zone, p, now);
-  cut_arena(zone, withdraw, false, now);
-  cut_arena(zone, withdraw, true, now);
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->id == stray->peer && peer->up && peer->role == MASC_PARENT)
+      zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
+  }
+}
+
+void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
+{
+  GArray *strays = zone->owns->strays;
+  MascStray stray = { *claim, peer->id };
+
+  if (claim->type != MASC_PREFIX_IN_USE || claim->domain == zone->config.domain)
+    return;
+  if (!recovering(zone, now)) {
+    tell_stray(zone, &stray);
+  } else if (strays->len < MASC_STRAYS_MAX) {
+    g_array_append_val(strays, stray);
+    zone->owns->due = MIN(zone->owns->due, zone->owns->recovering_until);
+  }
+}
+
+void masc_own_strays_run(MascZone *zone, MascNow now)
+{
+  GArray *strays = zone->owns->strays;
+
+  if (strays->len == 0 || recovering(zone, now))
+    return;
+  for (guint i = 0; i < strays->len; i++)
+    tell_stray(zone, &g_array_index(strays, MascStray, i));
+  g_array_set_size(strays, 0);
 }

@@ -16,6 +16,7 @@ MascOwns *masc_owns_new(MascZone *zone)
   owns->later = g_array_new(FALSE, TRUE, sizeof(MascLater));
   owns->defended = g_array_new(FALSE, TRUE, sizeof(MascDefended));
   owns->avoid = g_array_new(FALSE, TRUE, sizeof(MascAvoid));
+  owns->strays = g_array_new(FALSE, TRUE, sizeof(MascStray));
   owns->touch = g_array_new(FALSE, TRUE, sizeof(MascTouch));
   owns->uses = masc_forecast_new(MASC_PLAN_LEAF, family, zone->config.params);
   owns->children = masc_forecast_new(MASC_PLAN_PARENT, family, zone->config.params);
@@ -42,6 +43,7 @@ void masc_owns_free(MascOwns *owns)
   g_array_unref(owns->later);
   g_array_unref(owns->defended);
   g_array_unref(owns->avoid);
+  g_array_unref(owns->strays);
   g_array_unref(owns->touch);
   masc_forecast_free(owns->uses);
   masc_forecast_free(owns->children);
@@ -227,6 +229,8 @@ static void schedule(MascZone *zone, MascNow now)
   MascOwns *owns = zone->owns;
   int64_t due = MIN(owns->plan_at, MIN(owns->renew_at, owns->end_at));
 
+  if (owns->strays->len > 0)
+    due = MIN(due, owns->recovering_until);
   for (guint i = 0; i < owns->pends->len; i++)
     due = MIN(due, g_array_index(owns->pends, MascPend, i).due);
   /* What is due already was looked at just now. */
@@ -269,6 +273,7 @@ void masc_owns_run(MascZone *zone, MascNow now)
   if (masc_local_leaf(zone, now) || owns->dirty || now.mono >= owns->end_at)
     masc_own_refresh(zone, now);
   masc_pends_run(zone, now);
+  masc_own_strays_run(zone, now);
   if (owns->dirty)
     masc_own_refresh(zone, now);
   if (now.mono >= owns->renew_at)

@@ -72,6 +72,12 @@ typedef struct {
   uint64_t ticket;
 } MascLater;
 
+/* A child's claim of what we don't manage. */
+typedef struct {
+  MascClaim claim;
+  unsigned peer;
+} MascStray;
+
 /* Since when a node of PARENT is in touch. */
 typedef struct {
   MascId parent;
@@ -111,6 +117,7 @@ struct MascOwns {
   GArray *later;          /* what is spread once it is durable */
   GArray *defended;       /* who was answered when */
   GArray *avoid;          /* prefixes that a parent denied */
+  GArray *strays;         /* while we recover: children's claims that may be outside of ours */
   GArray *touch;          /* since when each parent domain is in touch */
   MascForecast *uses;     /* what the MAASs of the domain ask for */
   MascForecast *children; /* what children claim */
@@ -207,6 +214,7 @@ bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool l
 /* 11.7.4: HELD lies in what a parent withdrew, and in no other prefix of a parent. True where that
    was not known. */
 bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now);
+void masc_own_strays_run(MascZone *zone, MascNow now);
 
 /* ---- masc-own-plan.c ------------------------------------------------------------------------- */
 

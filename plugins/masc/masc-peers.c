@@ -97,7 +97,9 @@ typedef struct {
 static bool stands(MascRecord *record, void *data)
 {
   const MascRecord **withdraw = data;
-  if (!masc_withdraw_counts(*withdraw, record))
+  bool below = (*withdraw)->claim.role == MASC_INTERNAL && record->claim.role == MASC_CHILD &&
+               record->claim.type == MASC_PREFIX_IN_USE && !(*withdraw)->names;
+  if (!below && !masc_withdraw_counts(*withdraw, record))
     return true;
   *withdraw = NULL;
   return false;
@@ -105,13 +107,16 @@ static bool stands(MascRecord *record, void *data)
 
 /* Of WITHDRAWs, only those that take something from what is sent with them: who has what others
    took away hears of it when he tells it (masc_record_stale). */
-static bool worth_sending(const MascZone *zone, const MascRecord *record)
+static bool worth_sending(const MascZone *zone, const MascRecord *record, const MascPeer *peer)
 {
   const MascRecord *withdraw = record;
   if (record->claim.type != MASC_WITHDRAW)
     return true;
   if (masc_claim_is_hint(&record->claim))
     return false;
+  /* The peer's own: it may have lost its disk (14). */
+  if (record->claim.domain == peer->domain)
+    return true;
   masc_cache_look(zone->cache, record->claim.prefix, stands, &withdraw);
   return withdraw == NULL;
 }
@@ -130,7 +135,7 @@ static bool add_item(MascRecord *record, void *data)
   const All *all = data;
   Item item = { .serial = record->serial };
   unsigned step = masc_goes_to(all->zone, record, all->peer, &item.claim);
-  if (step == 0 || !worth_sending(all->zone, record))
+  if (step == 0 || !worth_sending(all->zone, record, all->peer))
     return true;
   item.order = step * 8 + within_step(record->claim.type);
   g_array_append_val(all->items, item);

@@ -116,6 +116,16 @@ static uint8_t nothing_there(const MascHeard *h)
   }
 }
 
+/* 11.7.4: of a parent, what no parent manages as far as we know. What we hold may lie in it, or be
+   told next: we were away when it was sent (14). */
+static bool forgotten_parents(const MascHeard *h)
+{
+  const MascClaim *c = &h->record.claim;
+  MascId parent;
+  return c->role == MASC_PARENT && !masc_claim_is_hint(c) && masc_is_parent(h->zone, c->domain) &&
+         !masc_parent_of(h->zone, c->prefix, h->now, &parent);
+}
+
 uint8_t masc_update_withdraw(MascHeard *h)
 {
   MascZone *zone = h->zone;
@@ -126,6 +136,7 @@ uint8_t masc_update_withdraw(MascHeard *h)
     return subcode;
   if (masc_record_stale(h))
     return silently(h, MASC_NOTE_DUPLICATE);
+  found = found || forgotten_parents(h);
   if (masc_update_own(h))
     found = masc_own_withdrawn(zone, &h->record.claim, h->peer, h->now);
   if (!found)

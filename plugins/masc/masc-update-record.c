@@ -120,7 +120,9 @@ bool masc_record_is_stale(const MascHeard *h, bool superseded)
   if (!l.found)
     l.found = masc_is_holding(&h->record.claim) &&
               masc_cache_withdrawn(h->zone->cache, &h->record);
-  if (l.found && masc_cache_withdraws(h->zone->cache, h->record.claim.domain) > 0)
+  /* Never one WITHDRAW by another: who has newer ones would be answered in turn. */
+  if (l.found && h->record.claim.type != MASC_WITHDRAW &&
+      masc_cache_withdraws(h->zone->cache, h->record.claim.domain) > 0)
     look_among(h->zone, &h->record, answer, &l);
   return l.found;
 }
