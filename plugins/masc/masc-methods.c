@@ -148,6 +148,9 @@ static void forgive(MalCall *call, json_object *params, void *user)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
+static const MalParam peers_params[] = {
+  { "peer", MAL_PARAM_STRING, false, "only this one, with messages and claims by type" },
+};
 static const MalParam scope_param[] = {
   { "scope", MAL_PARAM_STRING, false, "only this scope" },
 };
@@ -182,9 +185,10 @@ const MalMethod masc_methods[MASC_N_METHODS] = {
   { .name = "masc.peers",
     .access = MAL_ACCESS_READ,
     .handle = masc_show_peers,
+    PARAMS(peers_params),
     .help = "The configured peers: role, state of the session (section 10), how long it is "
-            "established (\"uptime_s\") or waits after an error (\"retry_s\"), the last errors, "
-            "messages and claims by type." },
+            "established (\"uptime_s\") or waits after an error (\"retry_s\"), how often it was "
+            "established (\"sessions\"), the last errors, and how many messages and claims." },
   { .name = "masc.prefixes",
     .access = MAL_ACCESS_READ,
     .handle = masc_show_prefixes,

@@ -104,7 +104,23 @@ static void add_session(json_object *one, const MascPeering *peer, const MascSes
                          peer->was_down ? masc_json_text(masc_down_name(peer->last_down)) : NULL);
 }
 
-static json_object *peer_json(const MascPeering *peer)
+static uint64_t sum(const uint64_t *counts, size_t n)
+{
+  uint64_t out = 0;
+  for (size_t i = 0; i < n; i++)
+    out += counts[i];
+  return out;
+}
+
+static void add_types(json_object *one, const MascSessionStatus *s)
+{
+  json_object_object_add(one, "sent_by_type", messages_json(s->messages_out));
+  json_object_object_add(one, "received_by_type", messages_json(s->messages_in));
+  json_object_object_add(one, "claims_sent_by_type", claims_json(s->claims_out));
+  json_object_object_add(one, "claims_received_by_type", claims_json(s->claims_in));
+}
+
+static json_object *peer_json(const MascPeering *peer, bool types)
 {
   const MascPeerSettings *settings = peer->settings;
   char address[MAL_ENDPOINT_STRLEN];
@@ -124,22 +140,38 @@ static json_object *peer_json(const MascPeering *peer)
                                                  : masc_json_text("none"));
   add_session(one, peer, &s);
   json_object_object_add(one, "scopes", scopes_json(peer));
-  json_object_object_add(one, "sent", messages_json(s.messages_out));
-  json_object_object_add(one, "received", messages_json(s.messages_in));
-  json_object_object_add(one, "claims_sent", claims_json(s.claims_out));
-  json_object_object_add(one, "claims_received", claims_json(s.claims_in));
+  json_object_object_add(one, "sent", number(sum(s.messages_out, MASC_KEEPALIVE + 1)));
+  json_object_object_add(one, "received", number(sum(s.messages_in, MASC_KEEPALIVE + 1)));
+  json_object_object_add(one, "claims_sent", number(sum(s.claims_out, MASC_N_CLAIM_TYPES)));
+  json_object_object_add(one, "claims_received", number(sum(s.claims_in, MASC_N_CLAIM_TYPES)));
+  if (types)
+    add_types(one, &s);
   return one;
+}
+
+static void show_peer(MalCall *call, const Masc *masc, const char *name)
+{
+  const MascPeering *peer = masc_peer_named(masc, name);
+  g_autofree char *why = g_strdup_printf("there is no [masc-peer %s]", name);
+  if (peer != NULL)
+    mal_call_reply(call, peer_json(peer, true));
+  else
+    mal_call_fail_literal(call, MAL_ERROR_NOT_FOUND, why);
 }
 
 void masc_show_peers(MalCall *call, json_object *params, void *user)
 {
   Masc *masc = user;
-  json_object *out = json_object_new_object(), *list = json_object_new_array();
-  (void)params;
+  const char *only = mal_param_string(params, "peer", NULL);
   masc_step(masc);
+  if (only != NULL) {
+    show_peer(call, masc, only);
+    return;
+  }
+  json_object *out = json_object_new_object(), *list = json_object_new_array();
   for (unsigned i = 0; i < MASC_PEERS_MAX; i++)
     if (masc->peers[i] != NULL)
-      json_object_array_add(list, peer_json(masc->peers[i]));
+      json_object_array_add(list, peer_json(masc->peers[i], false));
   json_object_object_add(out, "domain", masc_json_id(masc->settings->domain));
   json_object_object_add(out, "node", masc_json_id(masc->settings->node));
   json_object_object_add(out, "peers", list);
@@ -169,23 +201,30 @@ typedef struct {
   bool more;
 } Page;
 
+/* One of ours that was told to nobody yet has no times. */
+static void add_claim(json_object *one, const MascEntry *entry)
+{
+  bool pending = entry->kind == MASC_ENTRY_PENDING || entry->kind == MASC_ENTRY_PENDING_LOCAL;
+  bool told = entry->claim.timestamp != 0;
+  const char *type = told ? masc_claim_type_name(entry->claim.type) : "not sent yet";
+  json_object_object_add(one, "type", masc_json_text(type));
+  json_object_object_add(one, "node", masc_json_id(entry->claim.node));
+  json_object_object_add(one, "made", told ? mal_json_time((MalTime)entry->claim.timestamp) : NULL);
+  if (pending)
+    json_object_object_add(one, "due", mal_json_time(entry->due));
+}
+
 static json_object *entry_json(const MascArea *area, const MascEntry *entry, bool claims)
 {
   json_object *one = json_object_new_object();
   json_object_object_add(one, "scope", masc_json_text(area->scope));
   json_object_object_add(one, "prefix", masc_json_prefix(entry->claim.prefix));
   json_object_object_add(one, "kind", masc_json_text(kind_name(entry->kind)));
-  if (claims)
-    json_object_object_add(one, "type", masc_json_text(masc_claim_type_name(entry->claim.type)));
   json_object_object_add(one, "domain", masc_json_id(entry->claim.domain));
-  if (claims)
-    json_object_object_add(one, "node", masc_json_id(entry->claim.node));
   json_object_object_add(one, "parent", masc_json_id(entry->parent));
-  json_object_object_add(one, "until", mal_json_time(entry->until));
+  json_object_object_add(one, "until", entry->until > 0 ? mal_json_time(entry->until) : NULL);
   if (claims)
-    json_object_object_add(one, "made", mal_json_time((MalTime)entry->claim.timestamp));
-  if (entry->kind == MASC_ENTRY_PENDING || entry->kind == MASC_ENTRY_PENDING_LOCAL)
-    json_object_object_add(one, "due", mal_json_time(entry->due));
+    add_claim(one, entry);
   if (entry->claim.deprecated)
     json_object_object_add(one, "deprecated", boolean(true));
   if (entry->clash)

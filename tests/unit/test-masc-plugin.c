@@ -60,6 +60,8 @@ Test(masc_plugin, configured_peers_find_each_other_10_1)
   cr_assert_str_eq(json_object_get_string(masc_at(up, "node")), "192.0.2.1");
   cr_assert_geq(json_object_get_int(masc_at(up, "uptime_s")), 1);
   cr_assert_eq(json_object_get_int(masc_at(up, "hold_time_s")), 30);
+  json_object *one = masc_world_call(&w, 1, "masc.peers", "{\"peer\":\"up\"}", 2);
+  cr_assert_geq(json_object_get_int(masc_at(masc_at(one, "sent_by_type"), "KEEPALIVE")), 1);
   cr_assert_eq(masc_told(&w, 0, "masc.session-up"), 1);
   cr_assert_geq(masc_metric(&w, 0, "open-sent"), 1);
   cr_assert_geq(masc_metric(&w, 0, "keepalive-received"), 1);
@@ -172,6 +174,11 @@ Test(masc_plugin, a_claim_is_ours_after_the_waiting_period_5_1)
   ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
   masc_world_run(&w, 20);
   cr_assert_eq(count(&w, 0, "masc.claims", "claims", "{}"), 1);
+  json_object *claims = masc_at(masc_world_call(&w, 0, "masc.claims", "{}", 2), "claims");
+  json_object *claim = json_object_array_get_idx(claims, 0);
+  cr_assert_str_eq(json_object_get_string(masc_at(claim, "type")), "NEW_CLAIM");
+  cr_assert_str_eq(json_object_get_string(masc_at(claim, "kind")), "ours");
+  cr_assert_not_null(masc_at(claim, "due"));
   g_autofree char *early = masc_routes(&w, 0);
   cr_assert_str_eq(early, "");
   masc_world_run(&w, 80);
@@ -194,6 +201,27 @@ Test(masc_plugin, a_child_wins_a_prefix_and_leases_from_it_5_1_12_2)
   ok(&w, 1, "lease.request", "{\"scope\":\"global\",\"lifetime\":60}");
   json_object *prefixes = masc_at(masc_world_call(&w, 1, "masc.prefixes", "{}", 2), "prefixes");
   cr_assert_geq(json_object_array_length(prefixes), 2, "%s", json_object_to_json_string(prefixes));
+  masc_world_clear(&w);
+}
+
+Test(masc_plugin, claims_of_others_a_page_at_a_time)
+{
+  MascWorld w = settled();
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.8.0/24\"}");
+  masc_world_run(&w, 100);
+  cr_assert_eq(count(&w, 0, "masc.claims", "claims", "{}"), 0);
+  size_t all = count(&w, 0, "masc.claims", "claims", "{\"all\":true}"), seen = 0;
+  cr_assert_geq(all, 2);
+  for (json_object *next = json_object_new_int(0); next != NULL; seen++) {
+    g_autofree char *params = g_strdup_printf("{\"all\":true,\"limit\":1,\"cursor\":%d}",
+                                              json_object_get_int(next));
+    json_object *page = masc_world_call(&w, 0, "masc.claims", params, 2);
+    cr_assert_eq(json_object_array_length(masc_at(page, "claims")), 1);
+    if (seen == 0)
+      json_object_put(next);
+    next = masc_at(page, "next");
+  }
+  cr_assert_eq(seen, all);
   masc_world_clear(&w);
 }
 
@@ -419,6 +447,7 @@ Test(masc_plugin, calls_that_ask_for_nonsense_are_told_so)
     { "masc.resolve", "{\"prefix\":\"239.193.0.0/16\",\"how\":\"keep\"}", "" },
     { "masc.forgive", "{\"domain\":\"7\"}", "not ignored" },
     { "masc.forgive", "{\"domain\":\"x\"}", "no identifier" },
+    { "masc.peers", "{\"peer\":\"nosuch\"}", "no [masc-peer nosuch]" },
     { "masc.tree", "{\"scope\":\"nosuch\"}", "no scope called nosuch" },
     { "masc.prefixes", "{\"scope\":\"nosuch\"}", "no scope called nosuch" },
     { "masc.claims", "{\"scope\":\"nosuch\"}", "no scope called nosuch" },
