@@ -225,6 +225,18 @@ static bool is_table(json_object *value)
          json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
 }
 
+/* An object in a row's cell, most often counters by name: those that are 0 say nothing. */
+static char *members(json_object *o)
+{
+  GString *out = g_string_new(NULL);
+  json_object_object_foreach(o, key, value) {
+    g_autofree char *text = plain(value);
+    if (text && strcmp(text, "0") != 0)
+      g_string_append_printf(out, "%s%s %s", out->len ? ", " : "", key, text);
+  }
+  return g_string_free(out, FALSE);
+}
+
 static char *any_text(const MalCtlTerm *term, json_object *value)
 {
   MalTime t;
@@ -274,8 +286,11 @@ static void walk_table(const MalCtlTerm *term, json_object *list)
   g_autoptr(MalCtlTable) table = mal_ctl_table_new(columns, keys->len);
   for (size_t r = 0; r < mal_ctl_length(list); r++)
     for (unsigned c = 0; c < keys->len; c++) {
-      g_autofree char *text = any_text(
-          term, mal_ctl_member(json_object_array_get_idx(list, r), keys->pdata[c]));
+      json_object *value =
+          mal_ctl_member(json_object_array_get_idx(list, r), keys->pdata[c]);
+      g_autofree char *text = json_object_is_type(value, json_type_object)
+                                  ? members(value)
+                                  : any_text(term, value);
       mal_ctl_table_add(table, text);
     }
   mal_ctl_table_print(table, term);

@@ -399,6 +399,18 @@ Test(ctl_views, answers_of_plugins_say_units_and_what_is_none)
   json_object_put(v.answer);
 }
 
+Test(ctl_views, counters_in_a_row_are_said_by_name)
+{
+  View v = { "x.peers", from_text("{'peers':[{'peer':'a','sent':{'OPEN':1,'UPDATE':0,"
+                                  "'KEEPALIVE':2}},{'peer':'b','sent':{}}]}") };
+  g_autofree char *shown = printed(0, 0, true, draw_view, &v);
+  cr_expect_str_eq(shown, "peers:\n"
+                          "PEER  SENT\n"
+                          "a     OPEN 1, KEEPALIVE 2\n"
+                          "b\n");
+  json_object_put(v.answer);
+}
+
 Test(ctl_views, lease)
 {
   View v = { "lease.request", from_text("{'lease':'00ff','scope':'local','count':2,'via':'x',"
