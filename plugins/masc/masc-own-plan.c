@@ -205,8 +205,11 @@ static GArray *busy(MascZone *zone, bool lower, MascNow now)
 
 static void wish_claim(MascZone *zone, const MascWish *wish, bool lower, MascNow now)
 {
+  const MascOwns *owns = zone->owns;
   MascPend pend = { .lower = lower, .prefix = wish->prefix };
 
+  if (!lower && pend.prefix.length <= owns->too_large && now.mono < owns->too_large_until)
+    pend.prefix = masc_prefix_part(pend.prefix, owns->too_large + 1, 0);
   if (masc_pend_meeting(zone, wish->prefix, lower) != NULL ||
       masc_own_meeting(zone, wish->prefix, lower) != NULL)
     return;

@@ -144,6 +144,26 @@ static void avoid(MascZone *zone, MalPrefix prefix, MascNow now)
   g_array_append_val(zone->owns->avoid, a);
 }
 
+/* Too large however short (8.3): half of it may be not; and nothing as large is claimed for a
+   while. False: there is no half. */
+static bool claim_half(MascZone *zone, const MascPend *denied, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+  unsigned length = denied->prefix.length;
+  MascPend half = { .lower = denied->lower,
+                    .prefix = masc_prefix_part(denied->prefix, length + 1, 0),
+                    .lifetime = denied->lifetime };
+
+  if (denied->hand || denied->renews || length >= masc_own_unit(zone))
+    return false;
+  owns->too_large = length;
+  owns->too_large_until = masc_own_after(now, zone->config.params->waiting_period);
+  if (denied->from.address.family != MAL_FAMILY_NONE)
+    return false;
+  masc_pend_add(zone, &half, now);
+  return true;
+}
+
 /* The parent says how long it may last; else that it is not to be at all. */
 static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim *denial,
                         MascNow now)
@@ -162,6 +182,8 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
     masc_pend_add(zone, &again, now);
     return;
   }
+  if (denial->lifetime == 0 && claim_half(zone, denied, now))
+    return;
   avoid(zone, denied->prefix, now);
   zone->owns->denials++;
   if (zone->owns->denials <= MASC_DENIALS_MAX)

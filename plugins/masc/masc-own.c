@@ -78,6 +78,13 @@ int64_t masc_own_settle(const MascZone *zone)
   return MAX(params->initiate_claim_delay, params->waiting_period / 16);
 }
 
+unsigned masc_own_unit(const MascZone *zone)
+{
+  const MascParams *params = zone->config.params;
+
+  return zone->config.span.first.family == MAL_IPV4 ? params->unit4 : params->unit6;
+}
+
 /* In (0, SECONDS), and never right now. */
 int64_t masc_own_draw(MascZone *zone, MascNow now, int64_t seconds)
 {

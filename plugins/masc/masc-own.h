@@ -132,6 +132,8 @@ struct MascOwns {
   int64_t hinted_at;
   unsigned hinted;        /* the length of the last hint; 0: none */
   unsigned denials;       /* in a row */
+  unsigned too_large;     /* of that length and shorter a parent denies us all; 0: nothing known */
+  int64_t too_large_until;
   uint64_t waiting;
   MalTime waiting_until;
   uint64_t short_of;      /* addresses that local use couldn't claim of what we hold */
@@ -154,6 +156,8 @@ int64_t masc_own_after(MascNow now, int64_t seconds);
 int64_t masc_own_settle(const MascZone *zone);
 /* Since when a node of that parent domain is in touch; MASC_NEVER: none is. */
 int64_t masc_own_touch_since(const MascZone *zone, MascId parent, bool lower);
+/* Length of the smallest prefix that is claimed. */
+unsigned masc_own_unit(const MascZone *zone);
 int64_t masc_own_draw(MascZone *zone, MascNow now, int64_t seconds);
 
 /* ---- masc-own-held.c: what is ours ----------------------------------------------------------- */

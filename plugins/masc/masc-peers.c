@@ -208,6 +208,13 @@ void masc_zone_add_peer(MascZone *zone, unsigned id, MascRole role, MascId domai
   zone->peer_at[id] = (uint16_t)zone->peers->len;
 }
 
+void masc_zone_bound_peer(MascZone *zone, unsigned id, unsigned shortest)
+{
+  MascPeer *peer = masc_peer(zone, id);
+  g_return_if_fail(peer != NULL);
+  peer->shortest = shortest;
+}
+
 static bool add_of_parent(MascRecord *record, void *data)
 {
   GPtrArray *gone = data;

@@ -168,20 +168,18 @@ bool masc_area_shares(const MascArea *area, const MascPeering *peer)
   return (peer->settings->scopes >> area->place & 1) != 0;
 }
 
+void masc_area_bound_peer(MascArea *area, const MascPeering *peer)
+{
+  const MascPeerSettings *s = peer->settings;
+  masc_zone_bound_peer(area->zone, peer->id,
+                       area->span.first.family == MAL_IPV6 ? s->largest6 : s->largest4);
+}
+
 void masc_area_add_peer(MascArea *area, const MascPeering *peer)
 {
   const MascPeerSettings *s = peer->settings;
   masc_zone_add_peer(area->zone, peer->id, s->role, s->domain, s->parent);
-}
-
-/* A child's claim that is larger than its parent lets it be. */
-static bool is_too_large(const MascPeering *peer, const MascClaim *claim)
-{
-  const MascPeerSettings *s = peer->settings;
-  unsigned most = claim->prefix.address.family == MAL_IPV6 ? s->largest6 : s->largest4;
-  bool claims = claim->type == MASC_NEW_CLAIM || claim->type == MASC_CLAIM_TO_EXPAND ||
-                claim->type == MASC_PREFIX_IN_USE;
-  return s->role == MASC_PARENT && claims && claim->prefix.length < most;
+  masc_area_bound_peer(area, peer);
 }
 
 /* A hint has no address: it is about every scope of its family. */
@@ -197,10 +195,6 @@ uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *c
 {
   uint8_t answer = MASC_UPDATE_NO_PARENT_PREFIX;
   bool some = false, taken = false;
-  if (is_too_large(peer, claim)) {
-    mal_count(masc->host.metrics, MASC_M_TOO_LARGE, 1);
-    return MASC_UPDATE_PREFIX_LARGE;
-  }
   for (guint i = 0; i < masc->areas->len; i++) {
     const MascArea *area = masc_area_at(masc, i);
     if (!masc_area_shares(area, peer) || !is_about(area, claim))
@@ -214,11 +208,12 @@ uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *c
   return taken ? 0 : answer;
 }
 
-void masc_areas_refused(Masc *masc, const MascPeering *peer, const MascClaim *claim)
+void masc_areas_refused(Masc *masc, const MascPeering *peer, const MascClaim *claim,
+                        uint8_t subcode)
 {
   for (guint i = 0; i < masc->areas->len; i++) {
     const MascArea *area = masc_area_at(masc, i);
     if (masc_area_shares(area, peer) && is_about(area, claim))
-      masc_zone_refused(area->zone, peer->id, claim, masc->now);
+      masc_zone_refused(area->zone, peer->id, claim, subcode, masc->now);
   }
 }

@@ -17,6 +17,8 @@ void masc_news_zone(MascArea *area, MascNote note, MalPrefix prefix, MascId doma
   const MascNews *news = &masc_zone_news[note];
   char where[MAL_SPAN_STRLEN] = "", who[MAL_ADDRESS_STRLEN] = "";
   mal_count(host->metrics, MASC_M_NOTE + note, 1);
+  if ((note == MASC_NOTE_DENIES || note == MASC_NOTE_REFUSED) && n == MASC_UPDATE_PREFIX_LARGE)
+    mal_count(host->metrics, MASC_M_TOO_LARGE, 1);
   if (!mal_event_wanted(host->events, news->event))
     return;
   if (prefix.address.family != MAL_FAMILY_NONE)

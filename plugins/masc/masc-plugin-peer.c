@@ -79,7 +79,7 @@ static void on_note(void *user, MascSession *session, MascSessionNote note,
   (void)session;
   masc_news_session(peer, note, detail);
   if (note == MASC_SESSION_RECEIVED && detail->open && detail->claim != NULL)
-    masc_areas_refused(peer->masc, peer, detail->claim);
+    masc_areas_refused(peer->masc, peer, detail->claim, detail->subcode);
 }
 
 static const MascSessionOps ops = {
@@ -163,6 +163,9 @@ void masc_peer_configure(MascPeering *peer)
 {
   MascSessionConfig config = config_of(peer);
   masc_session_configure(peer->session, &config);
+  for (guint i = 0; i < peer->masc->areas->len; i++)
+    if (masc_area_shares(masc_area_at(peer->masc, i), peer))
+      masc_area_bound_peer(masc_area_at(peer->masc, i), peer);
 }
 
 void masc_peer_start(MascPeering *peer)

@@ -150,11 +150,13 @@ MascArea *masc_area_find(const Masc *masc, const char *scope);  /* NULL: none */
 void masc_area_make_zone(MascArea *area);
 void masc_area_start(MascArea *area);
 void masc_area_add_peer(MascArea *area, const MascPeering *peer);
+void masc_area_bound_peer(MascArea *area, const MascPeering *peer); /* as its settings say now */
 bool masc_area_shares(const MascArea *area, const MascPeering *peer);
 /* To the zones that it is about. 0, or a MascUpdateError. */
 uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *claim);
 /* Of ours, the peer refused CLAIM. */
-void masc_areas_refused(Masc *masc, const MascPeering *peer, const MascClaim *claim);
+void masc_areas_refused(Masc *masc, const MascPeering *peer, const MascClaim *claim,
+                        uint8_t subcode);
 
 /* ---- masc-plugin-space.c --------------------------------------------------------------------- */
 

@@ -199,23 +199,43 @@ static uint8_t by_sibling(MascHeard *h)
 
 /* ---- children (11.2.3, 11.4.3) --------------------------------------------------------------- */
 
+typedef struct {
+  const MascClaim *claim;
+  uint8_t why;
+  bool found;
+} Earlier;
+
+/* Who claims less than what was too large for him has understood, if not how much less. */
 static bool earlier_denial(MascRecord *record, void *data)
 {
-  const MascClaim **claim = data;
+  Earlier *e = data;
   const MascClaim *d = &record->claim;
-  if (d->type != MASC_CLAIM_DENIED || d->role != MASC_INTERNAL || d->domain != (*claim)->domain ||
-      d->timestamp >= (*claim)->timestamp)
+  if (d->type != MASC_CLAIM_DENIED || d->role != MASC_INTERNAL || d->domain != e->claim->domain ||
+      d->timestamp >= e->claim->timestamp ||
+      (e->why == MASC_UPDATE_PREFIX_LARGE && e->claim->prefix.length > d->prefix.length))
     return true;
-  *claim = NULL;
+  e->found = true;
   return false;
 }
 
 /* It was told what it can have, and asks again (8.3). */
-static bool insists(const MascHeard *h)
+static bool insists(const MascHeard *h, uint8_t why)
 {
-  const MascClaim *claim = &h->record.claim;
-  masc_cache_look(h->zone->cache, claim->prefix, earlier_denial, &claim);
-  return claim == NULL;
+  Earlier e = { &h->record.claim, why, false };
+  masc_cache_look(h->zone->cache, e.claim->prefix, earlier_denial, &e);
+  return e.found;
+}
+
+/* Whoever tells it: the bound is the domain's. */
+static bool is_too_large(const MascHeard *h)
+{
+  const MascClaim *c = &h->record.claim;
+  for (guint i = 0; i < h->zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(h->zone->peers, MascPeer, i);
+    if (peer->role == MASC_PARENT && peer->domain == c->domain && c->prefix.length < peer->shortest)
+      return true;
+  }
+  return false;
 }
 
 static uint32_t longest(const MascHeard *h, MalTime until, uint8_t why)
@@ -234,7 +254,7 @@ static uint8_t deny(MascHeard *h, MalTime until, uint8_t why)
 {
   MascZone *zone = h->zone;
   MascRecord denial = h->record;
-  if (insists(h))
+  if (insists(h, why))
     return refuse(h, why);
   masc_spread_inside(zone, &h->record, h->peer->id);
   denial.claim.type = MASC_CLAIM_DENIED;
@@ -268,6 +288,8 @@ static uint8_t by_child(MascHeard *h)
   subcode = masc_update_limits(h);
   if (subcode == 0 && masc_is_pending(c) && masc_claim_free_at(c) > until)
     subcode = MASC_UPDATE_LIFETIME_LONG;
+  if (subcode == 0 && is_too_large(h))
+    subcode = MASC_UPDATE_PREFIX_LARGE;
   if (masc_is_pending(c) &&
       (subcode == MASC_UPDATE_LIFETIME_LONG || subcode == MASC_UPDATE_PREFIX_LARGE))
     return deny(h, until, subcode);

@@ -161,8 +161,10 @@ uint8_t masc_zone_heard(MascZone *zone, unsigned peer, const MascClaim *claim, M
 }
 
 /* A parent's node that refuses a claim tells nobody of it, and may give the prefix to others: to go
-   on waiting would be to win what nobody else knows of. */
-void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, MascNow now)
+   on waiting would be to win what nobody else knows of. As a denial says it, a Lifetime of 0 is for
+   what is too large however short. */
+void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, uint8_t subcode,
+                       MascNow now)
 {
   const MascPeer *by = masc_peer(zone, peer);
   MascClaim denial = *claim;
@@ -172,6 +174,6 @@ void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, Ma
     return;
   denial.type = MASC_CLAIM_DENIED;
   denial.role = MASC_PARENT;
-  denial.lifetime = 0;
+  denial.lifetime = subcode == MASC_UPDATE_PREFIX_LARGE ? 0 : 1;
   masc_own_denied(zone, &denial, now);
 }

@@ -13,6 +13,7 @@ typedef struct {
   MascRole role;          /* what we are to it: the "Locally-Configured Role" of Table 1 */
   MascId domain, node;    /* its; 0 while unknown */
   MascId parent;          /* siblings: the common one */
+  unsigned shortest;      /* children: what is shorter is denied them; 0: nothing is */
   bool up;
   bool was_up;            /* it was, and came back: it is also sent what came from it (11) */
 } MascPeer;

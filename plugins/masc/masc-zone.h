@@ -107,6 +107,8 @@ bool masc_zone_is_leaf(const MascZone *zone);
    common one (MASC_TLD_ID among top-level domains). ID is the caller's, below MASC_PEERS_MAX. */
 #define MASC_PEERS_MAX 1024
 void masc_zone_add_peer(MascZone *zone, unsigned id, MascRole role, MascId domain, MascId parent);
+/* A child's domain may claim no larger prefixes than those of length SHORTEST; 0: any. */
+void masc_zone_bound_peer(MascZone *zone, unsigned id, unsigned shortest);
 /* Configured no more. The last one of a parent domain takes its prefixes along (12.5). */
 void masc_zone_remove_peer(MascZone *zone, unsigned id, MascNow now);
 /* Its session is established: it is sent all that concerns it, in the order of 11.8. */
@@ -114,9 +116,10 @@ void masc_zone_up(MascZone *zone, unsigned id, MascId domain, MascId node, MascN
 void masc_zone_down(MascZone *zone, unsigned id, MascNow now);
 /* An attribute that PEER sent, and that the codec took. 0, or the MascUpdateError to answer. */
 uint8_t masc_zone_heard(MascZone *zone, unsigned peer, const MascClaim *claim, MascNow now);
-/* PEER answered CLAIM of ours, as it shows it, with an UPDATE Message Error that kept the
+/* PEER answered CLAIM of ours, as it shows it, with the UPDATE Message Error SUBCODE that kept the
    connection open. */
-void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, MascNow now);
+void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, uint8_t subcode,
+                       MascNow now);
 
 /* ---- life ------------------------------------------------------------------------------------ */
 

@@ -250,12 +250,41 @@ Test(masc_own_told, s8_3_what_a_parent_refuses_is_not_won)
     claim = pending(own);
     claim.type = rows[i].type;
     claim.timestamp -= rows[i].other;
-    masc_zone_refused(own->bed->nodes[0].zone, rows[i].by, &claim, masc_bed_now(own->bed, 0));
+    masc_zone_refused(own->bed->nodes[0].zone, rows[i].by, &claim, MASC_UPDATE_NO_PARENT_PREFIX,
+                      masc_bed_now(own->bed, 0));
     own_bed_pass(own, 1);
     own_expect(own_bed_pending(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
     own_bed_pass(own, 1100);
     own_expect(own_bed_local(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
   }
+}
+
+/* Too large however short: half of it, and again, down to the unit; not at all what the operator
+   wants, and later nothing as large. */
+Test(masc_own_told, s8_3_what_is_too_large_is_claimed_smaller)
+{
+  static const char *const smaller[] = { "233.252.16.0/21", "233.252.16.0/22", "233.252.16.0/23",
+                                         "233.252.16.0/24", "" };
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.16.0/20", NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(smaller); i++) {
+    own_bed_pass(own, 20);
+    if (i % 2 == 0) {
+      cr_expect_eq(deny(own, pending(own), 0), 0);
+    } else {
+      MascClaim claim = pending(own);
+      masc_zone_refused(own->bed->nodes[0].zone, OWN_PARENT, &claim, MASC_UPDATE_PREFIX_LARGE,
+                        masc_bed_now(own->bed, 0));
+    }
+    own_expect(own_bed_pending(own, 0), smaller[i]);
+  }
+  own_bed_owns(own, 0)->too_large = 21;
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.32.0/20", NULL);
+  own_expect(own_bed_pending(own, 0), "233.252.32.0/22");
+  own_bed_pass(own, 1100);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.64.0/20", NULL);
+  own_expect(own_bed_pending(own, 0), "233.252.64.0/20");
 }
 
 /* ---- parents (11.7.4, 12.5) ------------------------------------------------------------------ */

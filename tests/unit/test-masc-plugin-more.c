@@ -48,15 +48,50 @@ Test(masc_more, a_child_gets_no_larger_prefix_than_it_may_8_3)
   masc_world_run(&w, 100);
   ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.0.0/17\"}");
   masc_world_run(&w, 30);
-  cr_assert_geq(masc_metric(&w, 0, "too-large"), 1);
+  cr_assert_eq(masc_metric(&w, 0, "too-large"), 1);
+  cr_assert_eq(masc_told(&w, 1, "masc.denied"), 1, "11.4.3: first it is denied");
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.128.0/20\"}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 1, "239.193.128.0/20");
+  masc_world_clear(&w);
+}
+
+/* What a parent answers with an error it has not taken: it is not won, and can be claimed again. */
+Test(masc_more, what_a_parent_refuses_is_not_won_8_3)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, TOP "least-lifetime=2h\n" KID);
+  masc_world_start(&w, 1, CHILD UP);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\",\"lifetime\":100000}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.4.0/24\",\"lifetime\":3600}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 1, "");
   json_object *up = masc_world_peer(&w, 1, "up");
   const char *error = json_object_get_string(masc_at(up, "error_received"));
   cr_assert(error && strstr(error, "session kept"), "%s", error);
   cr_assert_str_eq(json_object_get_string(masc_at(up, "state")), "Established");
-  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.128.0/20\"}");
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.5.0/24\",\"lifetime\":8000}");
   masc_world_run(&w, 100);
-  g_autofree char *routes = masc_routes(&w, 1);
-  cr_assert_not_null(strstr(routes, "239.193.128.0/20"), "%s", routes);
+  expect_routes(&w, 1, "239.193.5.0/24");
+  masc_world_clear(&w);
+}
+
+/* What it claims by itself it claims smaller until it may. */
+Test(masc_more, a_child_shrinks_its_claims_until_they_are_granted_8_3)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, TOP KID "largest-prefix=24\n");
+  masc_world_start(&w, 1, SCOPE "[masc]\ndomain-id=64501\nnode-id=192.0.2.2\n" TIMES UP);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  masc_world_call(&w, 1, "lease.request",
+                  "{\"scope\":\"global\",\"count\":700,\"lifetime\":600,\"wait\":true}", 1200);
+  cr_assert_null(w.error, "%s", w.error);
+  cr_assert_geq(masc_metric(&w, 0, "too-large"), 1);
+  cr_assert_eq(masc_told(&w, 0, "masc.flood"), 0);
   masc_world_clear(&w);
 }
 

@@ -65,6 +65,39 @@ Test(rfc2909_8_3, too_large_is_denied_whatever_its_lifetime)
   cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
 }
 
+/* A bound of one child's, whoever tells its claim; who shrinks it too little doesn't insist. */
+Test(rfc2909_8_3, a_childs_own_bound)
+{
+  static const struct {
+    char by;
+    MascClaimType type;
+    MascRole role;
+    MascId domain;
+    const char *prefix;
+    uint8_t answer;
+    bool denied;
+  } rows[] = {
+    { 'c', NEW, MASC_INTERNAL, 30, "233.252.4.0/22", 0, true },
+    { 'c', NEW, MASC_INTERNAL, 30, "233.252.4.0/23", 0, true },
+    { 'c', NEW, MASC_INTERNAL, 30, "233.252.4.0/23", MASC_UPDATE_PREFIX_LARGE, false },
+    { 'c', NEW, MASC_INTERNAL, 30, "233.252.4.0/24", 0, false },
+    { 'i', NEW, MASC_CHILD, 30, "233.252.6.0/23", 0, true },
+    { 'e', NEW, MASC_SIBLING, 30, "233.252.6.0/23", MASC_UPDATE_PREFIX_LARGE, false },
+    { 'c', IN_USE, MASC_INTERNAL, 30, "233.252.6.0/23", MASC_UPDATE_PREFIX_LARGE, false },
+    { 'e', NEW, MASC_INTERNAL, 31, "233.252.6.0/23", 0, false },
+  };
+  g_auto(MascRig) rig = masc_rig_new();
+  masc_zone_bound_peer(rig.zone, masc_rig_peer('d'), 24);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MascClaim c = masc_rig_claim(&rig, rows[i].type, rows[i].role, rows[i].domain, rows[i].prefix);
+    unsigned before = rig.bed->nodes[0].notes[MASC_NOTE_DENIES];
+    c.timestamp += (uint32_t)i;
+    uint8_t answer = masc_rig_say(&rig, rows[i].by, &c);
+    cr_expect_eq(answer, rows[i].answer, "row %zu: %u", i, answer);
+    cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_DENIES] - before, rows[i].denied, "row %zu", i);
+  }
+}
+
 Test(rfc2909_8_3, limits)
 {
   static const struct {
