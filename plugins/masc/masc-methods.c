@@ -146,6 +146,41 @@ static void forgive(MalCall *call, json_object *params, void *user)
   answer(masc, call, some, error);
 }
 
+/* ---- sessions (10.1) ------------------------------------------------------------------------- */
+
+static void event_for(MalCall *call, json_object *params, Masc *masc, bool start)
+{
+  const char *name = mal_param_string(params, "peer", "");
+  masc_step(masc);
+  MascPeering *peer = masc_peer_named(masc, name);
+  if (peer == NULL) {
+    g_autofree char *why = g_strdup_printf("there is no [masc-peer %s]", name);
+    mal_call_fail_literal(call, MAL_ERROR_NOT_FOUND, why);
+    return;
+  }
+  if (start)
+    masc_session_start(peer->session, 0, masc->now);
+  else
+    masc_session_stop(peer->session, masc->now);
+  masc_news_count(peer);
+  masc_settle(masc);
+  json_object *out = json_object_new_object();
+  json_object_object_add(out, "peer", masc_json_text(name));
+  json_object_object_add(out, "state",
+                         masc_json_text(masc_state_name(masc_session_state(peer->session))));
+  mal_call_reply(call, out);
+}
+
+static void start(MalCall *call, json_object *params, void *user)
+{
+  event_for(call, params, user, true);
+}
+
+static void stop(MalCall *call, json_object *params, void *user)
+{
+  event_for(call, params, user, false);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static const MalParam peers_params[] = {
@@ -174,6 +209,9 @@ static const MalParam resolve_params[] = {
   { "prefix", MAL_PARAM_STRING, true, "\"A/length\", a prefix of ours that clashes" },
   { "how", MAL_PARAM_STRING, true, "keep: go on using it; yield: withdraw it" },
   { "scope", MAL_PARAM_STRING, false, "in this scope" },
+};
+static const MalParam peer_params[] = {
+  { "peer", MAL_PARAM_STRING, true, "the name of a [masc-peer]" },
 };
 static const MalParam forgive_params[] = {
   { "domain", MAL_PARAM_STRING, true, "the domain's identifier" },
@@ -229,4 +267,16 @@ const MalMethod masc_methods[MASC_N_METHODS] = {
     .handle = forgive,
     PARAMS(forgive_params),
     .help = "A domain that was ignored for too many colliding claims is heard again." },
+  { .name = "masc.start",
+    .access = MAL_ACCESS_WRITE,
+    .handle = start,
+    PARAMS(peer_params),
+    .help = "Connects to a peer at once that waits after an error or was stopped (10.1); does "
+            "nothing where the session is not Idle." },
+  { .name = "masc.stop",
+    .access = MAL_ACCESS_WRITE,
+    .handle = stop,
+    PARAMS(peer_params),
+    .help = "Ends the session with a peer (Cease) until masc.start or the next start of the "
+            "daemon; what was learnt by it stays." },
 };

@@ -17,7 +17,7 @@ json_object *masc_json_prefix(MalPrefix prefix);
 /* Does the parameter `scope` name one that is claimed in, or nothing? Else the call is answered. */
 bool masc_check_scope(Masc *masc, MalCall *call, json_object *params, MascArea **only);
 
-#define MASC_N_METHODS 8
+#define MASC_N_METHODS 10
 extern const MalMethod masc_methods[MASC_N_METHODS];
 
 G_END_DECLS

@@ -331,3 +331,49 @@ Test(masc_more, what_waits_arrives_once)
   cr_assert_eq(masc_metric(&w, 0, "waiting-addresses"), 0);
   masc_world_clear(&w);
 }
+
+/* ---- Start and Stop (10.1) ------------------------------------------------------------------- */
+
+Test(masc_more, an_operator_starts_and_stops_sessions_10_1)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, TOP KID);
+  masc_world_start(&w, 1, CHILD UP);
+  masc_world_run(&w, 15);
+  json_object *answer = masc_world_call(&w, 1, "masc.stop", "{\"peer\":\"up\"}", 2);
+  cr_assert_str_eq(json_object_get_string(masc_at(answer, "state")), "Idle");
+  cr_assert_eq(masc_metric(&w, 1, "error-cease-sent"), 1);
+  masc_world_run(&w, 300);
+  cr_assert_str_eq(masc_world_state(&w, 1, "up"), "Idle", "no Start comes by itself");
+  answer = masc_world_call(&w, 1, "masc.start", "{\"peer\":\"up\"}", 2);
+  cr_assert_str_neq(json_object_get_string(masc_at(answer, "state")), "Idle");
+  masc_world_run(&w, 30);
+  cr_assert_str_eq(masc_world_state(&w, 1, "up"), "Established");
+  answer = masc_world_call(&w, 1, "masc.start", "{\"peer\":\"up\"}", 2);
+  cr_assert_str_eq(json_object_get_string(masc_at(answer, "state")), "Established", "ignored");
+  cr_assert_eq(masc_metric(&w, 1, "sessions-down"), 1);
+  masc_world_call(&w, 1, "masc.start", "{\"peer\":\"down\"}", 2);
+  cr_assert_not_null(strstr(w.error, "no [masc-peer down]"), "%s", w.error);
+  masc_world_clear(&w);
+}
+
+Test(masc_more, an_operator_ends_the_wait_after_an_error_10_1)
+{
+  MascWorld w = masc_world(2);
+#define SLOW(domain, node)                                                                         \
+  SCOPE "[masc]\ndomain-id=" domain "\nnode-id=" node "\nbackoff=1d\nconnect-retry=4\n"
+  masc_world_start(&w, 0, SLOW("64496", "192.0.2.1") KID);
+  masc_world_start(&w, 1, SLOW("64501", "192.0.2.2")
+                   "[masc-peer up]\naddress=192.0.2.1\nrole=child\ndomain-id=64496\n");
+  masc_world_run(&w, 30);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Idle");
+  g_autoptr(GError) error = NULL;
+  cr_assert(masc_world_reload(&w, 1, SLOW("64501", "192.0.2.2") UP, &error), "%s",
+            error ? error->message : "");
+  masc_world_run(&w, 300);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Idle");
+  ok(&w, 0, "masc.start", "{\"peer\":\"kid\"}");
+  masc_world_run(&w, 30);
+  cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Established");
+  masc_world_clear(&w);
+}
