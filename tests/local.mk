@@ -394,6 +394,10 @@ unit_tests += tests/unit/test-masc-plugin
 tests_unit_test_masc_plugin_SOURCES = tests/unit/test-masc-plugin.c tests/unit/masc-daemons.c \
   tests/unit/masc-daemons.h $(sim_store)
 tests_unit_test_masc_plugin_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
+unit_tests += tests/unit/test-masc-plugin-chaos
+tests_unit_test_masc_plugin_chaos_SOURCES = tests/unit/test-masc-plugin-chaos.c \
+  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_chaos_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-space
 tests_unit_test_masc_space_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-more

@@ -54,7 +54,12 @@ void masc_world_start(MascWorld *w, unsigned i, const char *text)
 
 MascWorld masc_world(unsigned n)
 {
-  MascWorld w = { .sim = mal_sim_new(7), .n = n };
+  return masc_world_seeded(n, 7);
+}
+
+MascWorld masc_world_seeded(unsigned n, uint64_t seed)
+{
+  MascWorld w = { .sim = mal_sim_new(seed), .n = n };
   w.dir = g_dir_make_tmp("masc-world-XXXXXX", NULL);
   w.link = mal_sim_link_new(w.sim, "lan");
   for (unsigned i = 0; i < n; i++) {

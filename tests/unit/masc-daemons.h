@@ -32,6 +32,7 @@ typedef struct {
 } MascWorld;
 
 MascWorld masc_world(unsigned n);
+MascWorld masc_world_seeded(unsigned n, uint64_t seed);
 void masc_world_clear(MascWorld *w);
 bool masc_world_try(MascWorld *w, unsigned i, const char *text, GError **error);
 void masc_world_start(MascWorld *w, unsigned i, const char *text);
