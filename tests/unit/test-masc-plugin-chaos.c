@@ -91,11 +91,30 @@ static void check_apart(const Chaos *c, unsigned i, unsigned k)
     }
 }
 
+static void check_inside(const Chaos *c, unsigned child)
+{
+  const GArray *inner = masc_area_at(instance(c, child), 0)->managed;
+  const GArray *outer = masc_area_at(instance(c, 0), 0)->managed;
+  char text[MAL_SPAN_STRLEN];
+  for (guint m = 0; m < inner->len; m++) {
+    MalPrefix prefix = g_array_index(inner, MascGrant, m).prefix;
+    bool in = false;
+    for (guint n = 0; n < outer->len; n++)
+      in = in ||
+           mal_span_contains(mal_span_of_prefix(g_array_index(outer, MascGrant, n).prefix),
+                             mal_span_of_prefix(prefix));
+    cr_assert(in, "seed %lu: %s of host %u is not in the parent's", (unsigned long)c->seed,
+              masc_prefix_format(prefix, text), child);
+  }
+}
+
 static void check_world(const Chaos *c)
 {
   for (unsigned i = 0; i < HOSTS; i++) {
     check_host(c, i);
     check_space(c, i);
+    if (i > 0)
+      check_inside(c, i);
     for (unsigned k = 1; k < i; k++)
       if (domains[i] != domains[k])
         check_apart(c, i, k);
@@ -189,7 +208,7 @@ static void step(Chaos *c)
     boot(c, i);
   else
     act(c, i);
-  masc_world_run(&c->w, 1 + (int64_t)below(c, 40));
+  masc_world_run(&c->w, below(c, 12) == 0 ? 5 * WAITING / 2 : 1 + (int64_t)below(c, 40));
   for (unsigned k = 0; k < HOSTS; k++)
     if (!c->down[k])
       check_host(c, k);
