@@ -182,7 +182,7 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
     masc_pend_add(zone, &again, now);
     return;
   }
-  if (denial->lifetime == 0 && claim_half(zone, denied, now))
+  if (denied->renews || (denial->lifetime == 0 && claim_half(zone, denied, now)))
     return;
   avoid(zone, denied->prefix, now);
   zone->owns->denials++;
@@ -193,6 +193,7 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
 bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
 {
   GArray *pends = zone->owns->pends;
+  const MascHeld *held;
   bool lower = denial->role != MASC_PARENT;   /* we deny ourselves as our own child */
 
   for (guint i = 0; i < pends->len; i++) {
@@ -204,6 +205,10 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
     masc_note(zone, MASC_NOTE_DENIED, p->prefix, denial->domain, denial->lifetime);
     masc_pend_cancel(zone, p, now);
     claim_again(zone, &was, denial, now);
+    /* Who refuses that we expand what we have may not know that we have it (11.4.3). */
+    held = masc_own_meeting(zone, was.prefix, was.lower);
+    if (held != NULL)
+      masc_clash_defend(zone, &held->claim, was.parent, now);
     return true;
   }
   return false;
@@ -398,28 +403,52 @@ static void tell_stray(MascZone *zone, const MascStray *stray)
   }
 }
 
-void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
+/* As PEER said it. */
+static void hear_again(MascZone *zone, const MascStray *stray, MascNow now)
+{
+  MascClaim claim = stray->claim;
+
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->id != stray->peer)
+      continue;
+    if (peer->role == MASC_PARENT)
+      claim.role = claim.domain == peer->domain ? MASC_INTERNAL : MASC_SIBLING;
+    masc_zone_heard(zone, stray->peer, &claim, now);
+    return;
+  }
+}
+
+bool masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
 {
   GArray *strays = zone->owns->strays;
   MascStray stray = { *claim, peer->id };
 
   if (claim->type != MASC_PREFIX_IN_USE || claim->domain == zone->config.domain)
-    return;
+    return false;
   if (!recovering(zone, now)) {
     tell_stray(zone, &stray);
-  } else if (strays->len < MASC_STRAYS_MAX) {
-    g_array_append_val(strays, stray);
-    zone->owns->due = MIN(zone->owns->due, zone->owns->recovering_until);
+    return false;
   }
+  if (strays->len >= MASC_STRAYS_MAX)
+    return false;
+  g_array_append_val(strays, stray);
+  zone->owns->due = MIN(zone->owns->due, zone->owns->recovering_until);
+  return true;
 }
 
 void masc_own_strays_run(MascZone *zone, MascNow now)
 {
-  GArray *strays = zone->owns->strays;
+  g_autoptr(GArray) strays = zone->owns->strays;
 
-  if (strays->len == 0 || recovering(zone, now))
-    return;
-  for (guint i = 0; i < strays->len; i++)
-    tell_stray(zone, &g_array_index(strays, MascStray, i));
-  g_array_set_size(strays, 0);
+  zone->owns->strays = g_array_new(FALSE, TRUE, sizeof(MascStray));
+  for (guint i = 0; i < strays->len; i++) {
+    const MascStray *stray = &g_array_index(strays, MascStray, i);
+    if (masc_own_covers(zone, stray->claim.prefix, NULL, NULL))
+      hear_again(zone, stray, now);
+    else if (recovering(zone, now))
+      g_array_append_val(zone->owns->strays, *stray);
+    else
+      tell_stray(zone, stray);
+  }
 }

@@ -61,12 +61,13 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
   zone->owns->n_withdrew += withdraw != NULL;
 }
 
-void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
+bool masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
 {
   (void)zone;
   (void)claim;
   (void)peer;
   (void)now;
+  return false;
 }
 
 void masc_own_children_changed(MascZone *zone, MascNow now)

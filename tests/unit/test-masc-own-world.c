@@ -124,7 +124,7 @@ static void trouble(World *w)
     own_bed_owns(w->own, node)->planner = masc_plan;
     break;
   case 7: {
-    int64_t step = (int64_t)draw(w, 400) - 200;
+    int64_t step = (int64_t)draw(w, 600) - 300 - bed->nodes[node].skew;
     bed->nodes[node].skew += step;
     masc_zone_clock_stepped(bed->nodes[node].zone, step, masc_bed_now(bed, node));
     break;
@@ -220,7 +220,7 @@ static void run(uint64_t seed)
       own_bed_pass(w.own, 1 + (int64_t)draw(&w, 120));
     }
     heal(&w);
-    own_bed_pass(w.own, 3000);
+    own_bed_pass(w.own, w.own->bed->params.waiting_period);
     if (g_getenv("SEED_DUMP") != NULL)
       dump(&w);
     check(&w, seed);
