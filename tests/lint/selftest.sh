@@ -218,37 +218,46 @@ globals "a table of pointers, not const" 1 $o "const char *names[] = { \"a\" };"
 globals "per thread" 1 $o "_Thread_local int hits; int *f(void) { return &hits; }" hits
 globals "core too" 1 core/.libs/model.o "int hits;" hits
 
-# ---- aap-conformance.py --------------------------------------------------------------------------
+# ---- conformance.py ------------------------------------------------------------------------------
 
 conformance()  # NAME EXPECTED EDIT TEXT
 {
   local out
   rm -rf "$tmp/a"
-  mkdir -p "$tmp/a/doc" "$tmp/a/plugins/aap" "$tmp/a/tests/unit"
+  mkdir -p "$tmp/a/doc" "$tmp/a/plugins/aap" "$tmp/a/plugins/masc" "$tmp/a/tests/unit"
   cd "$tmp/a" || exit 99
-  echo 'static void f(void)' >plugins/aap/x.c
-  echo 'Test(aap_x, aap_1_3_to_168_all_but_two)' >tests/unit/test-aap-x.c
-  for i in $(seq 169); do
-    case $i in 2 | 169) shown='none: for a reason' ;; *) shown='`x`' ;; esac
-    echo "| $i | MUST | 1 | so it is | \`x.c: f\` | $shown |"
-  done >doc/aap-conformance.md
+  echo 'static void f(void)' | tee plugins/masc/y.c >plugins/aap/x.c
+  echo 'Test(aap_x, aap_1_3_to_8_all_but_two)' >tests/unit/test-aap-x.c
+  echo 'Test(rfc2909_1, as_it_is)' >tests/unit/test-masc-y.c
+  echo 'a list of 9 statements' | tee doc/masc-conformance.md >doc/aap-conformance.md
+  for i in $(seq 9); do
+    case $i in 2 | 9) shown='none: for a reason' ;; *) shown='`x`' ;; esac
+    echo "| $i | MUST | 1 | so it is | \`x.c: f\` | $shown |" >>doc/aap-conformance.md
+    echo "| $i | MUST | 1 | so it is | \`y.c: f\` | \`y: as_it_is\` |" >>doc/masc-conformance.md
+  done
   eval "$3"
-  out=$(python3 "$here/aap-conformance.py" "$tmp/a" 2>&1)
-  verdict "aap-conformance: $1" "$2" $? "$out" "$4"
+  out=$(python3 "$here/conformance.py" "$tmp/a" 2>&1)
+  verdict "conformance: $1" "$2" $? "$out" "$4"
 }
 
 if command -v python3 >/dev/null; then
   conformance "nothing wrong" 0 : ""
   conformance "a row is missing" 1 "sed -i '/^| 7 /d' doc/aap-conformance.md" \
     "row 8 where 7 is expected"
-  conformance "the end is missing" 1 "sed -i '/^| 169 /d' doc/aap-conformance.md" \
-    "the table ends at 168"
+  conformance "the end is missing" 1 "sed -i '/^| 9 /d' doc/masc-conformance.md" \
+    "masc-conformance.md: the table ends at 8"
+  conformance "no number of statements" 1 "sed -i '/a list of/d' doc/aap-conformance.md" \
+    "does not say how many"
   conformance "a test that doesn't carry the number" 1 \
     "sed -i 's/aap_1_3_/aap_1_4_/' tests/unit/test-aap-x.c" "3: x does not carry"
+  conformance "a test that went" 1 "sed -i 's/as_it_is/as_it_was/' tests/unit/test-masc-y.c" \
+    "no as_it_is in y"
+  conformance "a file of tests that went" 1 "rm tests/unit/test-masc-y.c" "no file y"
   conformance "no reason" 1 \
     "sed -i 's/none: for a reason/none/' doc/aap-conformance.md" "2: neither a test nor a reason"
   conformance "a function that went" 1 "sed -i 's/f(/g(/' plugins/aap/x.c" "no f in x.c"
-  conformance "a file that went" 1 "rm plugins/aap/x.c" "no file x.c"
+  conformance "a file that went" 1 "rm plugins/masc/y.c" "no file y.c"
+  conformance "no table at all" 1 "rm doc/*.md" "no doc/"
 fi
 
 echo "$cases cases"
