@@ -259,6 +259,28 @@ void masc_clash_tidy(MascZone *zone, MascNow now)
 
 typedef struct {
   const MascZone *zone;
+  bool lower;
+  GArray *out;
+} Lost;
+
+static bool find_given_way(MascRecord *record, void *data)
+{
+  Lost *l = data;
+
+  if (record->clash && masc_own_is(l->zone, &record->claim, l->lower))
+    g_array_append_val(l->out, record->claim.prefix);
+  return true;
+}
+
+void masc_clash_lost(const MascZone *zone, bool lower, GArray *out)
+{
+  Lost l = { zone, lower, out };
+
+  masc_cache_each_of(zone->cache, zone->config.domain, find_given_way, &l);
+}
+
+typedef struct {
+  const MascZone *zone;
   MalPrefix prefix;
   bool lower, found;
   MalTime last;

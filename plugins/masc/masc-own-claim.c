@@ -151,7 +151,8 @@ static void withdraw_claim(MascZone *zone, const MascPend *pend, MascNow now)
   uint64_t ticket = 0;
 
   claim.type = MASC_WITHDRAW;
-  claim.lifetime = claim.holdtime = masc_seconds_to_wire(zone->config.params->waiting_period);
+  claim.lifetime = 0;
+  claim.holdtime = masc_seconds_to_wire(zone->config.params->waiting_period);
   masc_originate(zone, &claim, pend->parent, true, &ticket, now);
 }
 

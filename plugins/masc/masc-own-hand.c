@@ -25,6 +25,7 @@ static GArray *taken(MascZone *zone, bool lower, MascNow now)
   for (guint i = 0; i < owns->pends->len; i++)
     if (g_array_index(owns->pends, MascPend, i).lower == lower)
       g_array_append_val(out, g_array_index(owns->pends, MascPend, i).prefix);
+  masc_clash_lost(zone, lower, out);
   g_array_sort(out, by_prefix);
   return out;
 }
@@ -48,6 +49,7 @@ static bool is_busy(MascZone *zone, MalPrefix prefix, bool lower, MascNow now)
 {
   g_autoptr(GArray) busy = masc_busy(zone, lower, now);
 
+  masc_clash_lost(zone, lower, busy);
   for (guint i = 0; i < busy->len; i++)
     if (masc_prefix_meets(g_array_index(busy, MalPrefix, i), prefix))
       return true;

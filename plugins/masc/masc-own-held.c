@@ -444,8 +444,9 @@ void masc_own_withdraw(MascZone *zone, const MascHeld *held, MalPrefix prefix, M
   claim.type = MASC_WITHDRAW;
   claim.prefix = prefix;
   claim.deprecated = false;
-  claim.lifetime = masc_seconds_to_wire(last - (MalTime)claim.timestamp);
-  claim.holdtime = claim.lifetime;
+  /* Free at once: so it can't be taken for one that settles a clash, which has the winner's. */
+  claim.lifetime = 0;
+  claim.holdtime = masc_seconds_to_wire(last - (MalTime)claim.timestamp);
   masc_originate(zone, &claim, parent, false, &ticket, now);
   masc_own_spread_later(zone, &claim, ticket);
   masc_own_dirty(zone);

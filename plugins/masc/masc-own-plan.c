@@ -187,7 +187,7 @@ static int by_prefix(const void *a, const void *b)
   return masc_prefix_compare(a, b);
 }
 
-/* What others have, and what a parent denied us lately. */
+/* What others have, what we lost to them, and what a parent denied us lately. */
 static GArray *busy(MascZone *zone, bool lower, MascNow now)
 {
   GArray *out = masc_busy(zone, lower, now), *avoid = zone->owns->avoid;
@@ -197,6 +197,7 @@ static GArray *busy(MascZone *zone, bool lower, MascNow now)
       g_array_remove_index(avoid, i);
     else
       g_array_append_val(out, g_array_index(avoid, MascAvoid, i).prefix);
+  masc_clash_lost(zone, lower, out);
   g_array_sort(out, by_prefix);
   return out;
 }

@@ -63,7 +63,8 @@ static void disown(MascZone *zone, const MascClaim *claim, MascNow now)
     return;
   withdraw.type = MASC_WITHDRAW;
   withdraw.deprecated = false;
-  withdraw.holdtime = withdraw.lifetime = MAX(claim->lifetime, claim->holdtime);
+  withdraw.holdtime = MAX(claim->lifetime, claim->holdtime);
+  withdraw.lifetime = 0;
   masc_note(zone, MASC_NOTE_DISOWNED, claim->prefix, claim->domain, 0);
   masc_originate(zone, &withdraw, parent, true, &ticket, now);
 }
@@ -299,7 +300,8 @@ static bool cut(MascZone *zone, const MascRecord *record, const MascClaim *by, M
   claim.deprecated = false;
   if (by->prefix.length > claim.prefix.length)
     claim.prefix = by->prefix;
-  claim.lifetime = claim.holdtime = masc_seconds_to_wire(end - (MalTime)claim.timestamp);
+  claim.lifetime = 0;
+  claim.holdtime = masc_seconds_to_wire(end - (MalTime)claim.timestamp);
   if (masc_cache_same(zone->cache, &claim) != NULL)
     return false;
   masc_note(zone, MASC_NOTE_PARENT_WITHDREW, claim.prefix, by->domain, 0);
@@ -392,6 +394,7 @@ static void tell_stray(MascZone *zone, const MascStray *stray)
   claim.type = MASC_WITHDRAW;
   claim.role = MASC_INTERNAL;
   claim.deprecated = false;
+  claim.lifetime = 0;
   claim.domain = zone->config.domain;
   claim.node = zone->config.node;
   if (masc_own_covers(zone, claim.prefix, NULL, NULL))

@@ -251,6 +251,8 @@ void masc_clash_tidy(MascZone *zone, MascNow now);
 bool masc_clash_withheld(const MascZone *zone, MalPrefix prefix, bool lower);
 /* What is withheld: MalPrefix. The caller frees with g_array_unref. */
 GArray *masc_clash_spots(const MascZone *zone, bool lower);
+/* Appends where we gave way to OUT: nothing that we claim there would count. */
+void masc_clash_lost(const MascZone *zone, bool lower, GArray *out);
 /* 11.7.3: a WITHDRAW of ours that settled a clash inside of PREFIX, and ends before LAST. */
 bool masc_clash_passing(const MascZone *zone, MalPrefix prefix, bool lower, MalTime last);
 /* Answers a rival's claim of what is ours with ours, but not too often. */

@@ -225,7 +225,8 @@ static bool find_about(MascRecord *record, void *data)
   } else if (masc_is_holding(c)) {
     a->holding = true;
     a->covering |= masc_claim_covers(c, w);
-    a->older |= w->timestamp < c->timestamp;
+    /* Without a Lifetime it gives back, and has no winner. */
+    a->older |= w->timestamp < c->timestamp && w->lifetime > 0;
   }
   return true;
 }
@@ -277,7 +278,7 @@ static bool was_clash(MascRecord *record, void *data)
   const MascClaim *w = &record->claim, *c = &((const MascRecord *)data)->claim;
   if (w->type == MASC_WITHDRAW && w->domain != c->domain && !record->names && !record->clash &&
       (c->role == MASC_CHILD) == (w->role == MASC_CHILD) && w->role != MASC_PARENT &&
-      same_prefix(w, c) && w->timestamp == c->timestamp)
+      masc_claim_covers(c, w) && c->timestamp >= w->timestamp && w->lifetime > 0)
     record->clash = true;
   return true;
 }

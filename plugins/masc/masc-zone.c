@@ -186,9 +186,10 @@ static bool each(MascRecord *record, void *data)
                       .parent = record->parent,
                       .until = masc_claim_free_at(c),
                       .due = MAL_FOREVER };
-  if (c->type == MASC_WITHDRAW)
+  if (c->type == MASC_WITHDRAW) {
     entry.kind = MASC_ENTRY_WITHDRAWN;
-  else if (c->type == MASC_CLAIM_DENIED)
+    entry.until = masc_claim_forget_at(c, 0);
+  } else if (c->type == MASC_CLAIM_DENIED)
     entry.kind = MASC_ENTRY_DENIED;
   else if (own)
     return true;              /* OWN shows it */
