@@ -446,8 +446,9 @@ class Guide(MascCase):
         return "\n".join(line[4:] for line in lines) + "\n"
 
     def shape(self, tree):
-        """Sizes, places and times are chance."""
-        return re.sub(r"\d[\d.]*/\d+, until .*", "PREFIX", tree)
+        """How many prefixes, where, how large and until when is chance."""
+        lines = re.sub(r"\d[\d.]*/\d+, until .*", "PREFIX", tree).splitlines()
+        return list(dict.fromkeys(line.strip("├└│─ ") for line in lines))
 
     def test_the_domains_of_the_guide(self):
         top, kid = self.configurations()
