@@ -15,10 +15,13 @@ typedef struct {
   size_t n, n_withdraws;
 } MascOrigin;
 
+/* What a walk through the tree reads comes first, and fits one line of the processor's cache. */
 struct MascNode {
-  MascRecord record;          /* first: a record is its node */
-  MalU128 last, below;        /* last address; the greatest one of the subtree */
+  _Alignas(64) MalU128 first; /* address */
+  MalU128 last;
+  MalU128 below;              /* the greatest last one of the subtree */
   MascNode *left, *right;
+  MascRecord record;
   MascNode *chain;
   MascNode *older, *newer;
   MascOrigin *origin;
@@ -26,6 +29,16 @@ struct MascNode {
   uint32_t rank;              /* a node's is above those of its children */
   uint32_t hash;
 };
+
+static inline MascNode *masc_node(const MascRecord *record)
+{
+  return (MascNode *)(void *)((char *)record - G_STRUCT_OFFSET(MascNode, record));
+}
+
+typedef struct {
+  MalTime at;
+  MascNode *node;
+} MascDue;
 
 struct MascCache {
   MascId own;
@@ -35,7 +48,8 @@ struct MascCache {
   MascNode **buckets;
   size_t n_buckets;           /* a power of two */
   GPtrArray *origins;         /* MascOrigin, by domain */
-  GPtrArray *heap;            /* MascNode */
+  GArray *heap;               /* MascDue */
+  GPtrArray *grounds;         /* MascRecord: PREFIX_MANAGED of parents, by arrival */
   size_t n_children, n_withdraws;
 };
 
@@ -56,8 +70,8 @@ bool masc_tree_walk(MascNode *root, const MalSpan *span, MascRecordFunc func, vo
 /* How many; aborts where the order is wrong. */
 size_t masc_tree_check(const MascNode *root);
 
-void masc_heap_add(GPtrArray *heap, MascNode *node);
-void masc_heap_remove(GPtrArray *heap, MascNode *node);
+void masc_heap_add(GArray *heap, MascNode *node);
+void masc_heap_remove(GArray *heap, MascNode *node);
 
 G_END_DECLS
 #endif

@@ -9,18 +9,19 @@ MascTreeKey masc_tree_key(const MascRecord *record)
 }
 
 /* A cache holds one family. */
-static int compare_key(const MascRecord *a, const MascTreeKey *b)
+static int compare_key(const MascNode *a, const MascTreeKey *b)
 {
-  if (a->claim.prefix.address.value != b->first)
-    return a->claim.prefix.address.value < b->first ? -1 : 1;
-  if (a->claim.prefix.length != b->length)
-    return a->claim.prefix.length < b->length ? -1 : 1;
-  return a->serial < b->serial ? -1 : a->serial > b->serial;
+  const MascRecord *r = &a->record;
+  if (a->first != b->first)
+    return a->first < b->first ? -1 : 1;
+  if (r->claim.prefix.length != b->length)
+    return r->claim.prefix.length < b->length ? -1 : 1;
+  return r->serial < b->serial ? -1 : r->serial > b->serial;
 }
 
-static int compare(const MascRecord *a, const MascRecord *b)
+static int compare(const MascNode *a, const MascNode *b)
 {
-  MascTreeKey key = masc_tree_key(b);
+  MascTreeKey key = { b->first, b->record.claim.prefix.length, b->record.serial };
   return compare_key(a, &key);
 }
 
@@ -37,7 +38,7 @@ static void split(MascNode *tree, const MascNode *at, MascNode **less, MascNode 
 {
   if (tree == NULL) {
     *less = *more = NULL;
-  } else if (compare(&tree->record, &at->record) < 0) {
+  } else if (compare(tree, at) < 0) {
     split(tree->right, at, &tree->right, more);
     *less = tree;
     sum(tree);
@@ -71,7 +72,7 @@ void masc_tree_add(MascNode **root, MascNode *node)
     sum(node);
     return;
   }
-  masc_tree_add(compare(&node->record, &top->record) < 0 ? &top->left : &top->right, node);
+  masc_tree_add(compare(node, top) < 0 ? &top->left : &top->right, node);
   sum(top);
 }
 
@@ -84,18 +85,18 @@ void masc_tree_remove(MascNode **root, MascNode *node)
     node->left = node->right = NULL;
     return;
   }
-  masc_tree_remove(compare(&node->record, &top->record) < 0 ? &top->left : &top->right, node);
+  masc_tree_remove(compare(node, top) < 0 ? &top->left : &top->right, node);
   sum(top);
 }
 
 MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascTreeKey *after)
 {
   while (root != NULL && root->below >= span.first.value) {
-    if (after == NULL || compare_key(&root->record, after) > 0) {
+    if (after == NULL || compare_key(root, after) > 0) {
       MascNode *found = masc_tree_next(root->left, span, after);
       if (found != NULL)
         return found;
-      if (root->record.claim.prefix.address.value > span.last.value)
+      if (root->first > span.last.value)
         return NULL;
       if (root->last >= span.first.value)
         return root;
@@ -110,7 +111,7 @@ bool masc_tree_walk(MascNode *root, const MalSpan *span, MascRecordFunc func, vo
   for (; root != NULL && root->below >= span->first.value; root = root->right) {
     if (!masc_tree_walk(root->left, span, func, data))
       return false;
-    if (root->record.claim.prefix.address.value > span->last.value)
+    if (root->first > span->last.value)
       return true;
     if (root->last >= span->first.value && !func(&root->record, data))
       return false;
@@ -125,11 +126,11 @@ size_t masc_tree_check(const MascNode *root)
     return 0;
   below = root->last;
   if (root->left != NULL) {
-    g_assert(root->left->rank <= root->rank && compare(&root->left->record, &root->record) < 0);
+    g_assert(root->left->rank <= root->rank && compare(root->left, root) < 0);
     below = MAX(below, root->left->below);
   }
   if (root->right != NULL) {
-    g_assert(root->right->rank <= root->rank && compare(&root->right->record, &root->record) > 0);
+    g_assert(root->right->rank <= root->rank && compare(root->right, root) > 0);
     below = MAX(below, root->right->below);
   }
   g_assert(below == root->below);
@@ -138,61 +139,55 @@ size_t masc_tree_check(const MascNode *root)
 
 /* ---- by when they are forgotten -------------------------------------------------------------- */
 
-static MascNode *at(const GPtrArray *heap, size_t i)
+static MascDue *at(const GArray *heap, size_t i)
 {
-  return g_ptr_array_index(heap, i);
+  return &g_array_index(heap, MascDue, i);
 }
 
-static bool earlier(const MascNode *a, const MascNode *b)
+static void put(const GArray *heap, size_t i, MascDue due)
 {
-  if (a->record.forget_at != b->record.forget_at)
-    return a->record.forget_at < b->record.forget_at;
-  return a->record.serial < b->record.serial;
+  *at(heap, i) = due;
+  due.node->heap = i;
 }
 
-static void put(GPtrArray *heap, size_t i, MascNode *node)
+static void up(const GArray *heap, size_t i, MascDue due)
 {
-  g_ptr_array_index(heap, i) = node;
-  node->heap = i;
+  for (; i > 0 && due.at < at(heap, (i - 1) / 2)->at; i = (i - 1) / 2)
+    put(heap, i, *at(heap, (i - 1) / 2));
+  put(heap, i, due);
 }
 
-static void up(GPtrArray *heap, size_t i, MascNode *node)
-{
-  for (; i > 0 && earlier(node, at(heap, (i - 1) / 2)); i = (i - 1) / 2)
-    put(heap, i, at(heap, (i - 1) / 2));
-  put(heap, i, node);
-}
-
-static void down(GPtrArray *heap, size_t i, MascNode *node)
+static void down(const GArray *heap, size_t i, MascDue due)
 {
   for (;;) {
     size_t child = 2 * i + 1;
     if (child >= heap->len)
       break;
-    if (child + 1 < heap->len && earlier(at(heap, child + 1), at(heap, child)))
+    if (child + 1 < heap->len && at(heap, child + 1)->at < at(heap, child)->at)
       child++;
-    if (!earlier(at(heap, child), node))
+    if (at(heap, child)->at >= due.at)
       break;
-    put(heap, i, at(heap, child));
+    put(heap, i, *at(heap, child));
     i = child;
   }
-  put(heap, i, node);
+  put(heap, i, due);
 }
 
-void masc_heap_add(GPtrArray *heap, MascNode *node)
+void masc_heap_add(GArray *heap, MascNode *node)
 {
-  g_ptr_array_add(heap, node);
-  up(heap, heap->len - 1, node);
+  MascDue due = { node->record.forget_at, node };
+  g_array_append_val(heap, due);
+  up(heap, heap->len - 1, due);
 }
 
-void masc_heap_remove(GPtrArray *heap, MascNode *node)
+void masc_heap_remove(GArray *heap, MascNode *node)
 {
   size_t i = node->heap;
-  MascNode *moved = at(heap, heap->len - 1);
-  g_ptr_array_set_size(heap, (int)heap->len - 1);
-  if (moved == node)
+  MascDue moved = *at(heap, heap->len - 1);
+  g_array_set_size(heap, heap->len - 1);
+  if (moved.node == node)
     return;
-  if (i > 0 && earlier(moved, at(heap, (i - 1) / 2)))
+  if (i > 0 && moved.at < at(heap, (i - 1) / 2)->at)
     up(heap, i, moved);
   else
     down(heap, i, moved);

@@ -1,3 +1,6 @@
+#include <stdlib.h>
+#include <string.h>
+
 #include "masc-cache-private.h"
 
 /* Fewest buckets: a leaf that hears of some dozen prefixes stays small. */
@@ -11,7 +14,8 @@ MascCache *masc_cache_new(MascId own, const MalHashKey *key)
   cache->n_buckets = BUCKETS_MIN;
   cache->buckets = g_new0(MascNode *, BUCKETS_MIN);
   cache->origins = g_ptr_array_new_with_free_func(g_free);
-  cache->heap = g_ptr_array_new();
+  cache->heap = g_array_new(FALSE, FALSE, sizeof(MascDue));
+  cache->grounds = g_ptr_array_new();
   return cache;
 }
 
@@ -19,8 +23,10 @@ void masc_cache_free(MascCache *cache)
 {
   if (cache == NULL)
     return;
-  g_ptr_array_set_free_func(cache->heap, g_free);
-  g_ptr_array_unref(cache->heap);
+  for (guint i = 0; i < cache->heap->len; i++)
+    free(g_array_index(cache->heap, MascDue, i).node);
+  g_array_unref(cache->heap);
+  g_ptr_array_unref(cache->grounds);
   g_ptr_array_unref(cache->origins);
   g_free(cache->buckets);
   g_free(cache);
@@ -79,7 +85,7 @@ static void hash_resize(MascCache *cache, size_t n_buckets)
   cache->n_buckets = n_buckets;
   cache->buckets = g_new0(MascNode *, n_buckets);
   for (guint i = 0; i < cache->heap->len; i++)
-    hash_add(cache, g_ptr_array_index(cache->heap, i));
+    hash_add(cache, g_array_index(cache->heap, MascDue, i).node);
 }
 
 /* ---- by domain ------------------------------------------------------------------------------- */
@@ -134,6 +140,16 @@ size_t masc_cache_withdraws(const MascCache *cache, MascId domain)
     return cache->n_withdraws;
   origin_place(cache, domain, &o);
   return o != NULL ? o->n_withdraws : 0;
+}
+
+bool masc_record_untouched(const MascRecord *record)
+{
+  return masc_node(record)->origin->n_withdraws == 0;
+}
+
+const GPtrArray *masc_cache_grounds(const MascCache *cache)
+{
+  return cache->grounds;
 }
 
 static void origin_add(MascCache *cache, MascNode *node)
@@ -206,9 +222,23 @@ void masc_cache_each_of(const MascCache *cache, MascId domain, MascRecordFunc fu
 
 /* ---- all together ---------------------------------------------------------------------------- */
 
+static bool is_ground(const MascClaim *claim)
+{
+  return claim->role == MASC_PARENT && claim->type == MASC_PREFIX_MANAGED;
+}
+
 static bool in_tree(const MascClaim *claim)
 {
   return !masc_claim_is_hint(claim);
+}
+
+static MascNode *new_node(void)
+{
+  MascNode *node = aligned_alloc(_Alignof(MascNode), sizeof *node);
+  if (node == NULL)
+    g_error("no memory for a claim");
+  memset(node, 0, sizeof *node);
+  return node;
 }
 
 MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
@@ -218,29 +248,34 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
     return NULL;
   if (cache->heap->len >= cache->n_buckets)
     hash_resize(cache, cache->n_buckets * 2);
-  node = g_new0(MascNode, 1);
+  node = new_node();
   node->record = *record;
   node->record.serial = ++cache->serial;
   node->hash = hash_of(cache, &record->claim);
   node->rank = (uint32_t)mal_hash_keyed(&cache->key, &cache->serial, sizeof cache->serial);
+  node->first = record->claim.prefix.address.value;
   node->last = mal_span_of_prefix(record->claim.prefix).last.value;
   hash_add(cache, node);
   origin_add(cache, node);
   masc_heap_add(cache->heap, node);
   if (in_tree(&record->claim))
     masc_tree_add(&cache->root, node);
+  if (is_ground(&record->claim))
+    g_ptr_array_add(cache->grounds, &node->record);
   return &node->record;
 }
 
 void masc_cache_remove(MascCache *cache, MascRecord *record)
 {
-  MascNode *node = (MascNode *)record;
+  MascNode *node = masc_node(record);
   hash_remove(cache, node);
   origin_remove(cache, node);
   masc_heap_remove(cache->heap, node);
   if (in_tree(&record->claim))
     masc_tree_remove(&cache->root, node);
-  g_free(node);
+  if (is_ground(&record->claim))
+    g_ptr_array_remove(cache->grounds, record);
+  free(node);
 }
 
 void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecordFunc func,
@@ -265,7 +300,7 @@ void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc fu
 
 MascRecord *masc_cache_first(const MascCache *cache)
 {
-  return cache->heap->len > 0 ? &((MascNode *)g_ptr_array_index(cache->heap, 0))->record : NULL;
+  return cache->heap->len > 0 ? &g_array_index(cache->heap, MascDue, 0).node->record : NULL;
 }
 
 MalTime masc_cache_due(const MascCache *cache)
@@ -278,12 +313,12 @@ static bool check_one(MascRecord *record, void *data)
 {
   const MascCache *cache = ((void **)data)[0];
   size_t *hints = ((void **)data)[1];
-  const MascNode *node = (const MascNode *)record;
+  const MascNode *node = masc_node(record);
   g_assert(masc_cache_same(cache, &record->claim) == record);
-  g_assert(g_ptr_array_index(cache->heap, node->heap) == node);
-  g_assert(node->heap == 0 || ((const MascNode *)g_ptr_array_index(
-                                   cache->heap, (node->heap - 1) / 2))->record.forget_at <=
-                                  record->forget_at);
+  const MascDue *due = &g_array_index(cache->heap, MascDue, node->heap);
+  const MascDue *above = due->node->heap > 0 ? due - (node->heap / 2 + 1) : due;
+  g_assert(due->node == node && due->at == record->forget_at && above->at <= due->at);
+  g_assert(is_ground(&record->claim) == g_ptr_array_find(cache->grounds, record, NULL));
   *hints += !in_tree(&record->claim);
   return true;
 }

@@ -50,6 +50,10 @@ void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecord
                             void *data);
 /* The same, faster: FUNC must not change the cache. */
 void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc func, void *data);
+/* The PREFIX_MANAGED of parents (MascRecord), by arrival. A view. */
+const GPtrArray *masc_cache_grounds(const MascCache *cache);
+/* Of one in the cache: its domain has withdrawn nothing at all. */
+bool masc_record_untouched(const MascRecord *record);
 /* How many WITHDRAWs of that domain there are; 0: of all. */
 size_t masc_cache_withdraws(const MascCache *cache, MascId domain);
 /* How many are of CHILD origin, and not OWN's. */

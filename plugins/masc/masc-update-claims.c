@@ -5,6 +5,7 @@
 /* What was claimed so much later than what it collides with, in parts of the waiting period, was
    claimed by somebody who knew. */
 #define KNEW 4
+#define OLD_MAX 8
 
 /* ---- what is there already ------------------------------------------------------------------- */
 
@@ -13,16 +14,19 @@ typedef struct {
   /* of the same origin */
   bool holding, pending;      /* pending: that this would complete */
   bool suspect;               /* one of those was counted as a collision */
-  bool superseded, supersedes;
+  bool superseded;
+  MascRecord *old[OLD_MAX];   /* what this supersedes */
+  size_t n_old;               /* above OLD_MAX: and more */
   /* of others in the same arena */
   bool meets, beats, late;
 } Survey;
 
-static void survey_own(Survey *s, const MascRecord *record)
+static void survey_own(Survey *s, MascRecord *record)
 {
   const MascRecord *new = &s->h->record;
   s->superseded = s->superseded || masc_supersedes(record, new);
-  s->supersedes = s->supersedes || masc_supersedes(new, record);
+  if (masc_supersedes(new, record) && s->n_old++ < OLD_MAX)
+    s->old[s->n_old - 1] = record;
   if (record->claim.role != new->claim.role)
     return;
   s->holding = s->holding || record->claim.type == MASC_PREFIX_IN_USE;
@@ -43,7 +47,8 @@ static void survey_other(Survey *s, const MascRecord *record)
   int64_t knew = s->h->zone->config.params->waiting_period / KNEW;
   if (!same_arena(c, other) || !masc_claims_collide(c, other) || other->type == MASC_CLAIM_DENIED)
     return;
-  if (other->type == MASC_PREFIX_IN_USE && masc_cache_withdrawn(s->h->zone->cache, record))
+  if (other->type == MASC_PREFIX_IN_USE && !masc_record_untouched(record) &&
+      masc_cache_withdrawn(s->h->zone->cache, record))
     return;
   s->meets = true;
   if (masc_claim_compare(c, other) > 0)
@@ -124,11 +129,14 @@ static bool children_clash(MascRecord *record, void *data)
   return false;
 }
 
-static void take(MascHeard *h, const Survey *s)
+static void take(MascHeard *h, Survey *s)
 {
   MascZone *zone = h->zone;
   bool own = masc_update_own(h), in_use = h->record.claim.type == MASC_PREFIX_IN_USE;
-  const MascRecord *taken = masc_record_put(zone, &h->record, s->supersedes, NULL);
+  /* What the survey saw of ours may have gone since. */
+  const MascRecord *taken = own || s->n_old > OLD_MAX
+                                ? masc_record_take(zone, &h->record, NULL)
+                                : masc_record_put(zone, &h->record, s->old, s->n_old, NULL);
   if (taken == NULL)
     return;
   /* OWN may originate, and what the cache can't hold then goes. */
@@ -154,7 +162,7 @@ static uint8_t silently(const MascHeard *h, MascNote note)
 }
 
 /* 11.2.4, 11.4.4, and the same of ours as a child of ourselves. */
-static uint8_t own_claim(MascHeard *h, const Survey *s)
+static uint8_t own_claim(MascHeard *h, Survey *s)
 {
   if (masc_record_is_stale(h, s->superseded))
     return silently(h, MASC_NOTE_DUPLICATE);

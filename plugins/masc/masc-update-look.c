@@ -25,37 +25,26 @@ bool masc_parent_in_touch(const MascZone *zone, MascId parent)
   return zone->config.top;
 }
 
-static bool is_ground(const MascRecord *record)
-{
-  return record->claim.role == MASC_PARENT && record->claim.type == MASC_PREFIX_MANAGED;
-}
-
-typedef struct {
-  MalSpan span;
-  const MascRecord *best;
-} Cover;
-
-/* The larger come first, so the last one that covers is the closest. */
-static bool closest(MascRecord *record, void *data)
-{
-  Cover *c = data;
-  if (is_ground(record) && mal_span_contains(mal_span_of_prefix(record->claim.prefix), c->span))
-    c->best = record;
-  return true;
-}
-
+/* The closest one that covers it. */
 bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent)
 {
-  Cover c = { .span = mal_span_of_prefix(prefix) };
+  const GPtrArray *grounds = masc_cache_grounds(zone->cache);
+  MalSpan span = mal_span_of_prefix(prefix);
+  const MascClaim *best = NULL;
   (void)now;
   if (zone->config.top) {
     *parent = MASC_TLD_ID;
-    return mal_span_contains(zone->config.span, c.span);
+    return mal_span_contains(zone->config.span, span);
   }
-  masc_cache_look(zone->cache, prefix, closest, &c);
-  if (c.best == NULL)
+  for (guint i = 0; i < grounds->len; i++) {
+    const MascClaim *c = &((const MascRecord *)g_ptr_array_index(grounds, i))->claim;
+    if ((best == NULL || c->prefix.length > best->prefix.length) &&
+        mal_span_contains(mal_span_of_prefix(c->prefix), span))
+      best = c;
+  }
+  if (best == NULL)
     return false;
-  *parent = c.best->claim.domain;
+  *parent = best->domain;
   return true;
 }
 
@@ -74,20 +63,24 @@ static MalPrefix everything(const MascZone *zone)
   return (MalPrefix){ mal_address_make(family, 0), 0 };
 }
 
-static bool add_ground(MascRecord *record, void *data)
+/* What WITHDRAWs leave of it. */
+static size_t pieces_of(const MascZone *zone, const MascRecord *record, MalPrefix *pieces)
 {
-  const Gather *g = data;
+  if (!masc_record_untouched(record))
+    return masc_cache_remains(zone->cache, record, pieces, PIECES_MAX);
+  pieces[0] = record->claim.prefix;
+  return 1;
+}
+
+static void add_ground(const MascZone *zone, const MascRecord *record, GArray *out)
+{
   MalPrefix pieces[PIECES_MAX];
-  size_t n;
-  if (!is_ground(record) || masc_claim_free_at(&record->claim) <= g->now.wall)
-    return true;
-  n = masc_cache_remains(g->zone->cache, record, pieces, PIECES_MAX);
+  size_t n = pieces_of(zone, record, pieces);
   for (size_t i = 0; i < n; i++) {
     MascGround ground = { pieces[i], masc_claim_free_at(&record->claim),
                           record->claim.deprecated };
-    g_array_append_val(g->out, ground);
+    g_array_append_val(out, ground);
   }
-  return true;
 }
 
 static void add_span(GArray *grounds, MalSpan span)
@@ -117,14 +110,17 @@ GArray *masc_grounds(const MascZone *zone, bool lower, MascNow now)
 {
   if (lower)
     return masc_own_held(zone, false);
-  Gather g = { zone, now, false, g_array_new(FALSE, FALSE, sizeof(MascGround)) };
-  if (zone->config.top) {
-    add_span(g.out, zone->config.span);
-    return g.out;
+  const GPtrArray *grounds = masc_cache_grounds(zone->cache);
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(MascGround));
+  if (zone->config.top)
+    add_span(out, zone->config.span);
+  for (guint i = 0; i < grounds->len; i++) {
+    const MascRecord *record = g_ptr_array_index(grounds, i);
+    if (masc_claim_free_at(&record->claim) > now.wall)
+      add_ground(zone, record, out);
   }
-  masc_cache_look(zone->cache, everything(zone), add_ground, &g);
-  g_array_sort(g.out, by_ground);
-  return g.out;
+  g_array_sort(out, by_ground);
+  return out;
 }
 
 /* ---- what others have ------------------------------------------------------------------------ */
@@ -144,7 +140,7 @@ static bool add_busy(MascRecord *record, void *data)
   if (!is_busy(g->zone, &record->claim, g->lower))
     return true;
   if (record->claim.type == MASC_PREFIX_IN_USE) {
-    size_t n = masc_cache_remains(g->zone->cache, record, pieces, PIECES_MAX);
+    size_t n = pieces_of(g->zone, record, pieces);
     g_array_append_vals(g->out, pieces, (guint)n);
   } else {
     g_array_append_val(g->out, record->claim.prefix);

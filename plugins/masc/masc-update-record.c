@@ -136,17 +136,21 @@ bool masc_record_stale(const MascHeard *h)
 
 /* ---- in and out ------------------------------------------------------------------------------ */
 
+static void drop_old(MascZone *zone, const MascRecord *new, MascRecord *old)
+{
+  const MascClaim *a = &new->claim, *b = &old->claim;
+  /* Under the same key the store overwrites it. */
+  if (masc_is_holding(b) && a->type == b->type && same_prefix(a, b))
+    masc_cache_remove(zone->cache, old);
+  else
+    masc_record_forget(zone, old);
+}
+
 static bool supersede(MascRecord *record, void *data)
 {
   const Look *l = data;
-  const MascClaim *a = &l->record->claim, *b = &record->claim;
-  if (!masc_supersedes(l->record, record))
-    return true;
-  /* Under the same key the store overwrites it. */
-  if (masc_is_holding(b) && a->type == b->type && same_prefix(a, b))
-    masc_cache_remove(l->zone->cache, record);
-  else
-    masc_record_forget(l->zone, record);
+  if (masc_supersedes(l->record, record))
+    drop_old(l->zone, l->record, record);
   return true;
 }
 
@@ -157,16 +161,18 @@ static bool supersede_hint(MascRecord *record, void *data)
 
 MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket)
 {
-  return masc_record_put(zone, record, true, ticket);
+  Look l = { .zone = zone, .record = record };
+  among(zone, record, supersede, &l);
+  return masc_record_put(zone, record, NULL, 0, ticket);
 }
 
-MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, bool supersedes,
+MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord **old, size_t n_old,
                             uint64_t *ticket)
 {
   Look l = { .zone = zone, .record = record };
   MascRecord *taken, *victim;
-  if (supersedes)
-    among(zone, record, supersede, &l);
+  for (size_t i = 0; i < n_old; i++)
+    drop_old(zone, record, old[i]);
   if (record->claim.role != MASC_SIBLING && !masc_claim_is_hint(&record->claim))
     masc_cache_each_of(zone->cache, record->claim.domain, supersede_hint, &l);
   if (masc_cache_size(zone->cache) >= MASC_CACHE_MAX) {
