@@ -135,7 +135,8 @@ uint64_t masc_forecast_need(const MascForecast *forecast, uint64_t used, const M
 uint64_t masc_forecast_ramp(const MascForecast *forecast, MalTime now)
 {
   int64_t life = forecast->life;
-  if (forecast->arrivals < 2 || life <= 0 || now - forecast->first >= life + life / 10)
+  if (forecast->arrivals < 2 || life <= 0 || forecast->first == MAL_BEGINNING ||
+      now - forecast->first >= life + life / 10)
     return 0;
   return (uint64_t)MIN((double)life / masc_forecast_gap(forecast, now), (double)MOST);
 }
