@@ -240,6 +240,21 @@ class Sessions(MascCase):
         self.assertEqual(answer.code, 4)
         self.assertNotEqual(self.peer()["state"], "Established")
 
+    def test_of_two_connections_that_of_the_higher_node_stays_8_8(self):
+        server = self.listen()
+        self.start(peer_group("child", KID, passive=False))
+        theirs = Peer(server.accept()[0])
+        self.ends.append(theirs)
+        theirs.expect(masc.Open)
+        ours = self.connect()
+        for end in theirs, ours:
+            end.send(masc.Open(masc.CHILD, KID, NODE_PEER))
+        self.assertEqual(theirs.expect(masc.Notification).code, 7)
+        ours.expect(masc.Open)
+        ours.send(masc.Keepalive())
+        self.wait_for_state("Established")
+        self.assertEqual(self.metric("connection-collision"), 1)
+
     def test_peers_come_by_reload(self):
         self.start("")
         self.daemon.configure(config(peer_group("child", KID)))
@@ -402,6 +417,37 @@ class Child(MascCase):
         self.start(peer_group("parent", UP))
         with self.assertRaises(RpcError):
             self.daemon.rpc("masc.claim", prefix="239.193.4.0/24")
+
+
+class Parent(MascCase):
+    def test_a_child_hears_what_it_may_claim_from_and_is_refused_elsewhere_8_3_11_8(self):
+        self.start(peer_group("child", KID))
+        end = self.connect()
+        end.open(masc.CHILD, KID)
+        self.daemon.rpc("masc.claim", prefix="239.193.0.0/16")
+        managed = end.claim(masc.MANAGED)
+        self.assertEqual((str(managed.address), managed.length), ("239.193.0.0", 16))
+        self.assertEqual(managed.domain, DOMAIN)
+        end.send(masc.Update([claim(masc.NEW, masc.INTERNAL, "239.194.4.0/24", KID)]))
+        answer = end.expect(masc.Notification)
+        self.assertEqual((answer.code, answer.subcode, answer.open), (3, 24, True))
+        end.send(masc.Update([claim(masc.NEW, masc.INTERNAL, "239.193.4.0/24", KID)]))
+        end.send(masc.Update([claim(masc.IN_USE, masc.INTERNAL, "239.193.4.0/24", KID)]))
+
+        def known():
+            claims = self.daemon.rpc("masc.claims", all=True)["claims"]
+            return [c for c in claims if c["kind"] == "child's" and c["type"] == "PREFIX_IN_USE"]
+        self.assertEqual(wait_until(known)[0]["prefix"], "239.193.4.0/24")
+
+    def test_an_established_session_is_kept_against_a_new_connection_8_8(self):
+        self.start(peer_group("child", KID))
+        self.connect().open(masc.CHILD, KID)
+        self.wait_for_state("Established")
+        again = self.connect()
+        again.send(masc.Open(masc.CHILD, KID, NODE_PEER))
+        self.assertEqual(again.expect(masc.Notification).code, 7)
+        self.assertIsNone(again.read())
+        self.assertEqual(self.peer()["state"], "Established")
 
 
 class Pair(MascCase):
