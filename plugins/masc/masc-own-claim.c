@@ -158,6 +158,11 @@ static void withdraw_claim(MascZone *zone, const MascPend *pend, MascNow now)
 
 void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now)
 {
+  masc_pend_end(zone, pend, true, now);
+}
+
+void masc_pend_end(MascZone *zone, MascPend *pend, bool withdraw, MascNow now)
+{
   MascPend p = *pend;
 
   masc_pend_drop(zone, pend);
@@ -165,7 +170,7 @@ void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now)
     zone->owns->renew_at = MIN(zone->owns->renew_at, masc_own_after(now, masc_own_settle(zone)));
   if (p.state == MASC_PEND_DELAYED || p.state == MASC_PEND_KEPT)
     return;
-  if (!p.renews)
+  if (withdraw && !p.renews)
     withdraw_claim(zone, &p, now);
   MascRecord *record = record_of(zone, &p);
   if (record != NULL)
@@ -230,6 +235,8 @@ static bool make_claim(MascZone *zone, MascPend *pend, MascNow now)
   if (ground == MAL_BEGINNING)
     return false;
   claim.timestamp = new_timestamp(zone, pend, now);
+  if (!pend->lower && now.mono < zone->owns->longest_until)
+    lifetime = MIN(lifetime, zone->owns->longest);
   if (ground != MAL_FOREVER)
     lifetime = MIN(lifetime, ground - (MalTime)claim.timestamp);
   /* What would be over before it is won is not worth a claim. */

@@ -165,6 +165,16 @@ static bool claim_half(MascZone *zone, const MascPend *denied, MascNow now)
   return true;
 }
 
+/* As long as the parent may remember the denial, who asks for more is refused. */
+static void remember_longest(MascZone *zone, uint32_t lifetime, MascNow now)
+{
+  const MascParams *params = zone->config.params;
+  MascOwns *owns = zone->owns;
+
+  owns->longest = lifetime;
+  owns->longest_until = masc_own_after(now, 2 * (params->waiting_period + params->extra_holding));
+}
+
 /* The parent says how long it may last; else that it is not to be at all. */
 static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim *denial,
                         MascNow now)
@@ -179,6 +189,8 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
   bool shorter = denial->lifetime < denied->claim.lifetime &&
                  denial->lifetime > zone->config.params->waiting_period;
 
+  if (shorter && !denied->lower)
+    remember_longest(zone, denial->lifetime, now);
   if (shorter && denied->tries < MASC_DENIALS_MAX) {
     masc_pend_add(zone, &again, now);
     return;
@@ -204,7 +216,8 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
       continue;
     MascPend was = *p;
     masc_note(zone, MASC_NOTE_DENIED, p->prefix, denial->domain, denial->lifetime);
-    masc_pend_cancel(zone, p, now);
+    /* A denial goes wherever the claim went (11.3.3), and who denied it knows it no more. */
+    masc_pend_end(zone, p, denial->type != MASC_CLAIM_DENIED, now);
     claim_again(zone, &was, denial, now);
     /* Who refuses that we expand what we have may not know that we have it (11.4.3). */
     held = masc_own_meeting(zone, was.prefix, was.lower);

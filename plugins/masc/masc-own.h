@@ -134,6 +134,8 @@ struct MascOwns {
   unsigned denials;       /* in a row */
   unsigned too_large;     /* of that length and shorter a parent denies us all; 0: nothing known */
   int64_t too_large_until;
+  int64_t longest;        /* lifetime that a parent grants, in seconds; then no bound is known */
+  int64_t longest_until;
   uint64_t waiting;
   MalTime waiting_until;
   uint64_t short_of;      /* addresses that local use couldn't claim of what we hold */
@@ -195,6 +197,8 @@ MascPend *masc_pend_add(MascZone *zone, const MascPend *pend, MascNow now);
 void masc_pend_drop(MascZone *zone, MascPend *pend);
 /* It lost, was denied, or nobody needs it: others are told where that frees anything. */
 void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now);
+/* The same; WITHDRAW false: others hear of it by what ends it. */
+void masc_pend_end(MascZone *zone, MascPend *pend, bool withdraw, MascNow now);
 /* All that only wait to be sent. */
 void masc_pend_forget_delayed(MascZone *zone, bool lower, MascNow now);
 bool masc_pend_is_claim(const MascPend *pend);    /* others know of it, and it isn't won */

@@ -162,7 +162,7 @@ uint8_t masc_zone_heard(MascZone *zone, unsigned peer, const MascClaim *claim, M
 
 /* A parent's node that refuses a claim tells nobody of it, and may give the prefix to others: to go
    on waiting would be to win what nobody else knows of. As a denial says it, a Lifetime of 0 is for
-   what is too large however short. */
+   what is too large however short; how long is not too long it doesn't say: half of it? */
 void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, uint8_t subcode,
                        MascNow now)
 {
@@ -172,8 +172,9 @@ void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, ui
   if (by == NULL || by->role != MASC_CHILD || !masc_is_pending(claim) ||
       claim->domain != zone->config.domain || masc_claim_is_hint(claim))
     return;
-  denial.type = MASC_CLAIM_DENIED;
   denial.role = MASC_PARENT;
-  denial.lifetime = subcode == MASC_UPDATE_PREFIX_LARGE ? 0 : 1;
+  denial.lifetime = subcode == MASC_UPDATE_PREFIX_LARGE    ? 0
+                    : subcode == MASC_UPDATE_LIFETIME_LONG ? claim->lifetime / 2
+                                                           : 1;
   masc_own_denied(zone, &denial, now);
 }

@@ -27,7 +27,7 @@ def read(path):
 
 
 class Book:
-    """One table: doc/NAME-conformance.md, about plugins/NAME, with tests in tests/unit/test-NAME-*."""
+    """One table: doc/NAME-conformance.md, about plugins/NAME, with tests/unit/test-NAME-*.c."""
 
     def __init__(self, root, path):
         self.root, self.path = root, path
@@ -42,8 +42,8 @@ class Book:
         for match in re.finditer(rf"{big}-(\d+)(?: to (?:{big}-)?(\d+))?", text):
             found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
         for match in re.finditer(r"\bTest\(([^)]*)\)", text):
-            for run in re.finditer(rf"(?<![A-Za-z])(?:{self.name}|{big})_((?:\d+_|to_)*\d+)(?![0-9])",
-                                   match[1]):
+            pattern = rf"(?<![A-Za-z])(?:{self.name}|{big})_((?:\d+_|to_)*\d+)(?![0-9])"
+            for run in re.finditer(pattern, match[1]):
                 found |= expand(run[1])
         return found
 

@@ -190,6 +190,8 @@ Test(masc_own_told, s11_3_3_denied_altogether)
   cr_expect_eq(deny(own, pending(own), 0), 0);
   own_bed_pass(own, 20);
   own_expect(own_bed_pending(own, 0), "");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_CLAIM_DENIED, NULL), 1);
   cr_expect_gt(own->nodes[0].plans, plans);
   cr_expect_eq(own->nodes[0].seen.n_busy, 2, "the denial and what is avoided because of it");
   own_bed_pass(own, 1100);
@@ -254,8 +256,29 @@ Test(masc_own_told, s8_3_what_a_parent_refuses_is_not_won)
                       masc_bed_now(own->bed, 0));
     own_bed_pass(own, 1);
     own_expect(own_bed_pending(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_WITHDRAW, NULL), rows[i].gone);
     own_bed_pass(own, 1100);
     own_expect(own_bed_local(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
+  }
+}
+
+/* Too long, it can't say how much. */
+Test(masc_own_told, s8_3_what_is_refused_as_too_long_is_claimed_shorter)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  uint32_t before;
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.16.0/20", NULL);
+  own_bed_pass(own, 20);
+  before = pending(own).lifetime;
+  for (unsigned i = 0; i < 2; i++) {
+    MascClaim claim = pending(own);
+    masc_zone_refused(own->bed->nodes[0].zone, OWN_PARENT, &claim, MASC_UPDATE_LIFETIME_LONG,
+                      masc_bed_now(own->bed, 0));
+    own_bed_pass(own, 20);
+    own_expect(own_bed_pending(own, 0), "233.252.16.0/20");
+    cr_expect_eq(pending(own).lifetime, before / 2, "%u", i);
+    before /= 2;
   }
 }
 

@@ -78,6 +78,28 @@ Test(masc_more, what_a_parent_refuses_is_not_won_8_3)
   masc_world_clear(&w);
 }
 
+/* The parent allows half an hour only: what it granted once is what is asked for from then on, so
+   that nothing is refused for having been denied before. */
+Test(masc_more, renewals_ask_for_no_more_than_was_granted_8_3_11_4_3)
+{
+#define SHORT(domain, node)                                                                        \
+  SCOPE "[masc]\ndomain-id=" domain "\nnode-id=" node "\nwaiting-period=60\nclaim=no\n"          \
+        "initiate-claim-delay=4\nprefix-lifetime=1h\nrenew-interval=61s\nextra-holding-time=5m\n"
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, SHORT("64496", "192.0.2.1") "most-lifetime=30m\n" KID);
+  masc_world_start(&w, 1, SHORT("64501", "192.0.2.2") UP);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.4.0/24\"}");
+  masc_world_run(&w, 3000);
+  expect_routes(&w, 1, "239.193.4.0/24");
+  cr_assert_geq(masc_told(&w, 1, "masc.renewed"), 20);
+  cr_assert_leq(masc_told(&w, 1, "masc.denied"), 10);
+  cr_assert_eq(masc_metric(&w, 1, "error-update-received"), 0);
+  masc_world_clear(&w);
+}
+
 /* What it claims by itself it claims smaller until it may. */
 Test(masc_more, a_child_shrinks_its_claims_until_they_are_granted_8_3)
 {
