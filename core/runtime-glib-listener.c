@@ -192,6 +192,15 @@ static bool forget_limit(Listener *listener, MalAddress peer, GError **error)
   return limit_listener(listener, error);
 }
 
+/* Whoever waits to be accepted connected before the key was there, and may not have it. Who has it
+   comes again. */
+static void turn_away(const Listener *listener)
+{
+  for (int i = 0, fd = 0; i < SOMAXCONN && fd >= 0; i++)
+    if ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+      close(fd);
+}
+
 bool rtg_listener_set_peer(MalListener *handle, MalAddress peer, const MalStreamSecurity *security,
                            GError **error)
 {
@@ -207,6 +216,8 @@ bool rtg_listener_set_peer(MalListener *handle, MalAddress peer, const MalStream
   }
   if (!rtg_secure_md5(listener->fd, peer, wanted->md5_key, wanted->md5_length, error))
     return false;
+  if (wanted->md5_key != NULL)
+    turn_away(listener);
   return security == NULL ? forget_limit(listener, peer, error)
                           : set_limit(listener, peer, rtg_secure_min_ttl(security->gtsm), error);
 }

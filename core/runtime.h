@@ -155,7 +155,8 @@ typedef struct {
 
 /* What streams from PEER must bear from now on, in place of what was said before; NULL: nothing.
    Peers of which nothing was said need nothing, except that nobody gets in from farther away than
-   all peers of which something was said may be. Streams that are up keep what they have. Errors:
+   all peers of which something was said may be. Streams that are up keep what they have; who waits
+   to be accepted when a key is set is turned away. Errors:
    MAL_ERROR_INVALID (a key of a bad length, another family than the listener's);
    MAL_ERROR_NETWORK where the system refuses, or knows no TCP-MD5. */
 MAL_API bool mal_listener_set_peer(MalListener *listener, MalAddress peer,

@@ -222,6 +222,18 @@ Test(runtime_glib_tcp, rfc2385_each_peer_has_its_key)
   RUN_UNTIL(rt, client.connected && accepted == 3);
 }
 
+/* It connected while nothing was said of it yet. */
+Test(runtime_glib_tcp, rfc2385_who_came_before_the_key_does_not_get_in)
+{
+  NEED_NAMESPACE();
+  MalStreamSecurity one = md5("one");
+  listen_on("127.0.0.1");
+  connect_from("127.0.0.2", "127.0.0.1", NULL);
+  expect_from("127.0.0.2", &one);
+  RUN_UNTIL(rt, client.closed);
+  cr_expect_eq(accepted, 0);
+}
+
 Test(runtime_glib_tcp, bad_keys_and_peers_are_refused)
 {
   NEED_NAMESPACE();
