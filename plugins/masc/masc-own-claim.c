@@ -308,7 +308,8 @@ static bool announce(MascZone *zone, MascPend *pend, MascNow now)
   zone->owns->marks_changed = true;
   zone->owns->renew_at = now.mono;
   masc_own_dirty(zone);
-  masc_own_plan_soon(zone, now);
+  if (!pend->renews)
+    masc_own_plan_soon(zone, now);
   pend->state = MASC_PEND_KEPT;
   pend->ticket = ticket;
   pend->due = MASC_NEVER;

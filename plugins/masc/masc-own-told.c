@@ -387,7 +387,7 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
   if (!zone->started)
     return;
   owns->renew_at = MIN(owns->renew_at, now.mono + 1);
-  masc_own_plan_soon(zone, now);
+  masc_own_plan_later(zone, now);
   masc_own_dirty(zone);
   if (withdraw != NULL) {
     cancel_lost(zone, withdraw->prefix, false, now);

@@ -110,6 +110,16 @@ void masc_own_plan_soon(MascZone *zone, MascNow now)
   owns->due = MIN(owns->due, owns->plan_at);
 }
 
+/* What others do all the time: renewals of many children are one reason to think again. */
+void masc_own_plan_later(MascZone *zone, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+
+  owns->plan_at =
+      MIN(owns->plan_at, masc_own_after(now, zone->config.params->initiate_claim_delay));
+  owns->due = MIN(owns->due, owns->plan_at);
+}
+
 /* ---- who is in touch ------------------------------------------------------------------------- */
 
 static bool siblings_in_touch(const MascZone *zone)
@@ -356,5 +366,5 @@ void masc_own_children_changed(MascZone *zone, MascNow now)
     return;
   if (masc_local_leaf(zone, now))
     masc_own_dirty(zone);
-  masc_own_plan_soon(zone, now);
+  masc_own_plan_later(zone, now);
 }

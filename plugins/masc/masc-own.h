@@ -148,6 +148,7 @@ struct MascOwns {
 /* Something of ours changed: all that follows is done by the next run, at this same instant. */
 void masc_own_dirty(MascZone *zone);
 void masc_own_plan_soon(MascZone *zone, MascNow now);
+void masc_own_plan_later(MascZone *zone, MascNow now);
 /* Spreads CLAIM, which is in the cache, once TICKET is durable; at once for 0. */
 void masc_own_spread_later(MascZone *zone, const MascClaim *claim, uint64_t ticket);
 /* Monotonic, for a wall clock instant; MASC_NEVER for MAL_FOREVER. */

@@ -275,3 +275,35 @@ Test(masc_clash, s12_4_resolve_what_is_no_clash)
                                   masc_bed_now(own->bed, 0), &error));
   cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_NOT_FOUND));
 }
+
+/* ---- what gives back is no clash ------------------------------------------------------------- */
+
+Test(masc_clash, s5_4_a_withdraw_has_no_lifetime_and_one_of_a_clash_the_winners)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim withdraw;
+
+  own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.6.0/23", NULL);
+  withdraw = last_of(own, OWN_SIBLING, MASC_WITHDRAW);
+  cr_expect_eq(withdraw.lifetime, 0);
+  cr_expect_gt(withdraw.holdtime, 0);
+  hear(own, rival(own, "233.252.4.0/24", 10));
+  withdraw = last_of(own, OWN_SIBLING, MASC_WITHDRAW);
+  cr_expect_gt(withdraw.lifetime, 0);
+}
+
+Test(masc_clash, s12_4_nothing_is_claimed_where_we_gave_way)
+{
+  g_autoptr(OwnBed) own = holder();
+  g_autoptr(GError) error = NULL;
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10), back = theirs;
+
+  hear(own, theirs);
+  back.type = MASC_WITHDRAW;
+  back.lifetime = 0;
+  hear(own, back);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  cr_expect_not(masc_zone_claim(own->bed->nodes[0].zone, masc_bed_prefix("233.252.5.0/24"), false,
+                                0, masc_bed_now(own->bed, 0), &error));
+  cr_expect(g_error_matches(error, MAL_ERROR, MAL_ERROR_EXISTS));
+}

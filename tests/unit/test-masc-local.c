@@ -252,3 +252,26 @@ Test(masc_local, s12_2_parent_and_child_with_the_real_planner)
   cr_expect_eq(up.used, down.held);
   cr_expect_eq(up.local, 0);
 }
+
+Test(masc_local, s12_2_a_leaf_again_and_no_leaf_again)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim said;
+
+  own_bed_use(own, 0, "233.252.4.7");
+  child_claims(own, "233.252.5.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_unuse(own, 0);
+  own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.4.0/24", NULL);
+  own_expect(own_bed_local(own, 0), "");
+  own_bed_pass(own, 2000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+  own_bed_use(own, 0, "233.252.4.7");
+  masc_bed_clear(own->bed);
+  child_claims(own, "233.252.5.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  /* Newer than what was given back there. */
+  cr_assert_geq(masc_bed_sent(own->bed, 0, CHILD_END, MASC_PREFIX_IN_USE, &said), 1);
+  cr_expect_gt(said.timestamp, g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0)
+                                   .claim.timestamp);
+}

@@ -449,3 +449,97 @@ Test(masc_own_told, s11_7_3_a_withdraw_by_whom_we_dont_believe)
   own_bed_say_of(own, OWN_SIBLING, MASC_WITHDRAW, "233.252.4.0/24", 0, MASC_SIBLING, 2, 2000);
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
 }
+
+/* ---- away while it was said (11.7.4, 14) ----------------------------------------------------- */
+
+Test(masc_own_told, s11_7_4_the_withdraw_before_what_it_is_about)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.4.0/22", 0);
+  own_bed_reboot(own, 0, false);
+  own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.64.0/18", 10);
+  cr_expect_eq(own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.4.0/22", 0), 0);
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/24", 500, MASC_CHILD, 2, 2000);
+  own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.65.0/24", 500, MASC_CHILD, 2, 2000);
+  own_expect(own_bed_local(own, 0), "233.252.65.0/24");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_PARENT_WITHDREW), 1);
+}
+
+Test(masc_own_told, s11_7_4_not_what_another_parent_manages)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned other = masc_bed_open(own->bed, 0, MASC_CHILD, 9, 0);
+
+  own_bed_say(own, other, MASC_PREFIX_MANAGED, "233.252.128.0/17", 0);
+  own_bed_win(own, 0, "233.252.130.0/24");
+  own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.130.0/24", 0);
+  own_expect(own_bed_local(own, 0), "233.252.130.0/24");
+  own_bed_say(own, other, MASC_WITHDRAW, "233.252.130.0/24", 0);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+Test(masc_own_told, s11_7_4_a_child_that_uses_what_we_dont_manage_hears_of_it)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 5, 0);
+  MascClaim withdraw;
+
+  cr_expect_eq(own_bed_say(own, child, MASC_PREFIX_IN_USE, "233.252.4.0/24", 100),
+               MASC_UPDATE_NO_PARENT_PREFIX);
+  cr_assert_eq(masc_bed_sent(own->bed, 0, child, MASC_WITHDRAW, &withdraw), 1);
+  cr_expect(masc_prefix_equal(withdraw.prefix, masc_bed_prefix("233.252.4.0/24")));
+  cr_expect(withdraw.domain == 2);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
+}
+
+Test(masc_own_told, s14_while_we_recover_what_children_use_is_kept_for_later)
+{
+  for (int ours = 0; ours < 2; ours++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 5, 0);
+    own_bed_reboot(own, 0, false);
+    masc_bed_clear(own->bed);
+    own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+    cr_expect_eq(own_bed_say(own, child, MASC_PREFIX_IN_USE, "233.252.4.0/24", 100), 0);
+    cr_expect_not(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, 5, "233.252.4.0/24"));
+    if (ours)
+      own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.4.0/22", 500, MASC_CHILD, 2,
+                     2000);
+    own_bed_pass(own, 1100);
+    cr_expect_eq(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, 5, "233.252.4.0/24"), ours);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, child, MASC_WITHDRAW, NULL), !ours);
+  }
+}
+
+Test(masc_own_told, s14_what_we_have_is_said_anew_to_who_thinks_it_withdrawn)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim again;
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  masc_bed_clear(own->bed);
+  own_bed_say_of(own, OWN_SIBLING, MASC_WITHDRAW, "233.252.4.0/24", 10, MASC_SIBLING, 2, 2000);
+  cr_assert_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_PREFIX_IN_USE, &again), 1);
+  cr_expect_eq(again.timestamp, masc_bed_time(own->bed, 9));
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
+Test(masc_own_told, s11_4_3_who_refuses_a_renewal_hears_what_is_renewed)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim renewal;
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_pass(own, 2100);
+  masc_bed_clear(own->bed);
+  renewal = masc_bed_claim(own->bed, MASC_CLAIM_TO_EXPAND, MASC_INTERNAL, 2, "233.252.4.0/24");
+  renewal.timestamp = g_array_index(own_bed_owns(own, 0)->pends, MascPend, 0).claim.timestamp;
+  masc_zone_refused(own->bed->nodes[0].zone, OWN_PARENT, &renewal, MASC_UPDATE_NO_CHILD_PREFIX,
+                    masc_bed_now(own->bed, 0));
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_PREFIX_IN_USE, NULL), 1);
+  own_bed_pass(own, 1300);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1);
+}
