@@ -65,6 +65,18 @@ soak-aap: tests/sim/soak-aap
 	tests/sim/soak-aap $(SEEDS)
 .PHONY: soak-aap
 
+# Whole daemons with the MASC plugin in a tree of domains: tests/sim/masc-world.h.
+masc_world = tests/sim/masc-world.c tests/sim/masc-world.h tests/sim/masc-world-private.h \
+  tests/sim/masc-world-check.c tests/sim/masc-world-node.c tests/sim/masc-world-plan.c \
+  tests/sim/masc-world-topology.c tests/sim/masc-world-trouble.c tests/sim/masc-world-user.c \
+  $(sim_store) $(soak)
+check_PROGRAMS += tests/sim/soak-masc-faults
+tests_sim_soak_masc_faults_SOURCES = tests/sim/soak-masc-faults.c $(masc_world)
+tests_sim_soak_masc_faults_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la core/libmallocd-all.la $(DEPS_LIBS)
+soak-masc-faults: tests/sim/soak-masc-faults
+	tests/sim/soak-masc-faults $(SEEDS)
+.PHONY: soak-masc-faults
+
 # The claim algorithm of MASC under the workload of SIGCOMM 98: tests/sim/masc-workload.h.
 masc_workload = tests/sim/masc-workload.h tests/sim/masc-workload-check.c tests/sim/masc-workload-demand.c \
   tests/sim/masc-workload-draw.c tests/sim/masc-workload-ideal.c tests/sim/masc-workload-links.c \

@@ -1,0 +1,136 @@
+/* What a world of MASC is made of, drawn from its seed. */
+#include "masc-world-private.h"
+
+typedef struct {
+  unsigned tops, children, nodes, days_least, days_most, gap_h;
+} Bounds;
+
+/* At most; GAP: hours between two troubles. */
+static const Bounds bounds[MAL_WORLD_SIZES] = {
+  [MAL_WORLD_SMALL] = { 2, 2, 2, 6, 24, 60 },
+  [MAL_WORLD_MEDIUM] = { 3, 3, 2, 15, 45, 48 },
+  [MAL_WORLD_LARGE] = { 4, 4, 3, 20, 50, 36 },
+  [MAL_WORLD_HUGE] = { TOPS, CHILDREN, NODES, 30, 60, 24 },
+};
+
+/* CALM: also in worlds without partitions. */
+static const struct {
+  WorldKind kind;
+  unsigned weight;
+  bool calm;
+} troubles[] = {
+  { KIND_CRASH, 11, true },      { KIND_WIPE, 5, true },        { KIND_BLACKOUT, 2, true },
+  { KIND_BAD_DISK, 5, true },    { KIND_STEP, 8, true },        { KIND_RESET, 8, true },
+  { KIND_CUT_SHORT, 9, false },  { KIND_CUT_LONG, 12, false },  { KIND_CUT_INSIDE, 6, false },
+  { KIND_CUT_HALVES, 5, false }, { KIND_ROLE, 4, true },        { KIND_PROVIDER, 5, true },
+  { KIND_BURST, 11, true },      { KIND_LULL, 6, true },        { KIND_FLOOD, 3, true },
+};
+
+static WorldKind draw_kind(const MalWorldPlan *plan, MalWorldRandom *r)
+{
+  for (;;) {
+    uint64_t dice = between(r, 0, 99);
+    size_t i = 0;
+    while (i < G_N_ELEMENTS(troubles) && dice >= troubles[i].weight)
+      dice -= troubles[i++].weight;
+    if (i < G_N_ELEMENTS(troubles) && (troubles[i].calm || !plan->settings[SET_CALM]))
+      return troubles[i].kind;
+  }
+}
+
+static void draw_settings(MalWorldPlan *plan, MalWorldRandom *r, const Bounds *b)
+{
+  int64_t *set = plan->settings;
+  set[SET_TOPS] = (int64_t)between(r, 1, b->tops);
+  set[SET_NODES] = (int64_t)between(r, 1, b->nodes);
+  set[SET_ZONED] = chance(r, 25);
+  set[SET_TIGHT] = chance(r, 20);
+  set[SET_MESH] = (int64_t)between(r, 0, 60);
+  set[SET_CALM] = chance(r, 25);
+}
+
+/* A: the first parent; B: the second one and 1, or 0. */
+static void draw_domains(MalWorldPlan *plan, MalWorldRandom *r, const Bounds *b)
+{
+  unsigned tops = (unsigned)plan->settings[SET_TOPS], n = TOPS;
+  for (unsigned i = 0; i < tops; i++)
+    mal_world_plan_add(plan, r, KIND_DOMAIN, 0)->who = i;
+  for (unsigned i = 0; i < tops; i++) {
+    unsigned children = (unsigned)between(r, i == 0 && tops == 1, b->children);
+    unsigned first = n;
+    for (unsigned k = 0; k < children; k++, n++) {
+      uint64_t parent = k > 0 && chance(r, 20) ? between(r, first, n - 1) : i;
+      uint64_t second = chance(r, 25) ? between(r, 0, tops - 1) + 1 : 0;
+      MalWorldItem *item = mal_world_plan_add(plan, r, KIND_DOMAIN, 0);
+      item->who = n;
+      item->a = parent;
+      item->b = second == parent + 1 || parent >= TOPS ? 0 : second;
+    }
+  }
+}
+
+/* Hours. */
+static uint64_t draw_length(MalWorldRandom *r, WorldKind kind)
+{
+  switch (kind) {
+  case KIND_CUT_SHORT:
+    return between(r, 1, 40);
+  case KIND_CUT_LONG:
+    return between(r, 50, 240);
+  case KIND_CUT_INSIDE:
+  case KIND_CUT_HALVES:
+    return chance(r, 50) ? between(r, 1, 40) : between(r, 50, 200);
+  case KIND_LULL:
+    return between(r, 100, 600);
+  case KIND_BAD_DISK:
+  case KIND_ROLE:
+    return between(r, 1, 90);
+  case KIND_FLOOD:
+    return between(r, 1, 30);
+  default:
+    return chance(r, 70) ? between(r, 0, 12) : between(r, 12, 150);
+  }
+}
+
+static void draw_trouble(MalWorldPlan *plan, MalWorldRandom *r, unsigned n_domains, int64_t at)
+{
+  WorldKind kind = draw_kind(plan, r);
+  unsigned of = (unsigned)between(r, 0, n_domains - 1);
+  uint64_t who = mal_world_plan_item(plan, of)->who, a = mal_world_random(r) % 1000;
+  uint64_t length = draw_length(r, kind);
+  MalWorldItem *item = mal_world_plan_add(plan, r, kind, at);
+  item->who = who;
+  item->a = a;
+  item->b = length;
+}
+
+static void draw(MalWorldPlan *plan, MalWorldRandom *r)
+{
+  const Bounds *b = &bounds[plan->size];
+  draw_settings(plan, r, b);
+  draw_domains(plan, r, b);
+  unsigned n_domains = plan->items->len;
+  plan->until = (int64_t)between(r, b->days_least, b->days_most) * DAY;
+  for (int64_t at = HOUR; at < plan->until;) {
+    draw_trouble(plan, r, n_domains, at);
+    at += (int64_t)between(r, 1, b->gap_h * 60) * HOUR / 60;
+    if (chance(r, 12))
+      at += 4 * DAY; /* so that the network is whole for long, now and then */
+  }
+}
+
+/* ---- the type -------------------------------------------------------------------------------- */
+
+#define TEXT_OF(name, text) text,
+static const char *const kinds[] = { MASC_KINDS_LIST(TEXT_OF) };
+static const char *const counts[] = { MASC_COUNTS_LIST(TEXT_OF) };
+
+const MalWorldType mal_masc_world_type = {
+  .program = "tests/sim/soak-masc-faults",
+  .kinds = kinds,
+  .n_kinds = KINDS,
+  .counts = counts,
+  .n_counts = COUNTS,
+  .draw = draw,
+  .run = world_run,
+};

@@ -1,0 +1,118 @@
+/* Those who use addresses: they ask, ask again until they have them, and leave them to end. */
+#include "masc-world-private.h"
+
+#define ANSWER_WITHIN (HOUR / 3)
+
+static void ask(User *u);
+
+static void again(void *data)
+{
+  User *u = data;
+  World *w = u->world;
+  if (u->done)
+    return;
+  if (!u->asking && mal_sim_now(w->sim) > u->patience && !w->healed) {
+    u->done = true;
+    count(w, COUNT_GAVE_UP);
+    return;
+  }
+  /* Who asked a node that crashed meanwhile gets no answer. */
+  if (!u->asking || mal_sim_now(w->sim) - u->asked >= ANSWER_WITHIN)
+    ask(u);
+}
+
+static void later(User *u, int64_t least)
+{
+  World *w = u->world;
+  int64_t wait = least + (int64_t)between(&u->domain->random, 0, HOUR);
+  mal_sim_at(w->sim, mal_sim_now(w->sim) + wait, again, u);
+}
+
+static void answered(json_object *result, const GError *error, void *data)
+{
+  User *u = data;
+  (void)result;
+  if (u->done || !u->asking)
+    return;
+  u->asking = false;
+  if (error != NULL)
+    return;
+  u->done = true;
+  count(u->world, COUNT_SERVED);
+  if (u->tries > 1)
+    count(u->world, COUNT_WAITED);
+}
+
+static Node *any_node(Domain *d)
+{
+  unsigned first = (unsigned)between(&d->random, 0, d->n_nodes - 1);
+  for (unsigned i = 0; i < d->n_nodes; i++)
+    if (d->node[(first + i) % d->n_nodes].core != NULL)
+      return &d->node[(first + i) % d->n_nodes];
+  return NULL;
+}
+
+static void ask(User *u)
+{
+  Node *n = any_node(u->domain);
+  u->tries++;
+  u->asked = mal_sim_now(u->world->sim);
+  later(u, ANSWER_WITHIN);
+  if (n == NULL)
+    return;
+  json_object *params = json_object_new_object();
+  json_object_object_add(params, "scope", json_object_new_string(u->scope == 0 ? "world" : "zone"));
+  json_object_object_add(params, "count", json_object_new_int((int)u->count));
+  json_object_object_add(params, "lifetime", json_object_new_int64(u->lifetime_s));
+  json_object_object_add(params, "wait", json_object_new_boolean(true));
+  u->asking = true;
+  mal_control_call(mal_core_control(n->core), "lease.request", params, true, answered, NULL, u);
+  json_object_put(params);
+}
+
+void world_user_new(Domain *d, MalWorldRandom *r)
+{
+  World *w = d->world;
+  User *u = g_new0(User, 1);
+  u->world = w;
+  u->domain = d;
+  u->count = (unsigned)between(r, 1, d->most);
+  u->scope = w->plan->settings[SET_ZONED] && chance(r, 30);
+  u->lifetime_s = (int64_t)between(r, 12, chance(r, 50) ? 72 : 18 * 24) * SECONDS(HOUR);
+  u->since = mal_sim_now(w->sim);
+  u->patience = u->since + (int64_t)between(r, 6, 20) * DAY;
+  g_ptr_array_add(w->users, u);
+  count(w, COUNT_ASKED);
+  ask(u);
+}
+
+static void next(void *data)
+{
+  Domain *d = data;
+  World *w = d->world;
+  if (w->healed)
+    return;
+  if (mal_sim_now(w->sim) >= d->lull_until)
+    world_user_new(d, &d->random);
+  uint64_t most = (uint64_t)(2 * d->gap_h * HOUR);
+  mal_sim_at(w->sim, mal_sim_now(w->sim) + (int64_t)between(&d->random, MAL_US, most), next, d);
+}
+
+void world_users_begin(Domain *d)
+{
+  World *w = d->world;
+  mal_sim_at(w->sim, (int64_t)between(&d->random, HOUR, 3 * DAY), next, d);
+}
+
+unsigned world_users_waiting(const World *w, int64_t for_longer_than, const User **one)
+{
+  unsigned n = 0;
+  for (guint i = 0; i < w->users->len; i++) {
+    const User *u = g_ptr_array_index(w->users, i);
+    if (u->done || mal_sim_now(w->sim) - u->since <= for_longer_than)
+      continue;
+    n++;
+    *one = u;
+  }
+  return n;
+}

@@ -1,0 +1,51 @@
+/* Worlds of MASC: whole daemons with the plugin on the simulator, in one tree of domains. One seed
+   makes and torments one world.
+
+   Drawn (masc-world-plan.c): 1 to 4 top-level domains in a sparse mesh (a tree and some more
+   sessions); 0 to 6 domains below each, some with two parents, some below another child, some with
+   sessions to siblings; 1 to 3 nodes to a domain, all internal peers of each other, whose sessions
+   to others end at one or two of them; one scope, or a second one that ends at the boundary of each
+   top-level domain's tree (4.5); little or much space; clash resolution by itself or by hand; all
+   times as RFC 2909 and Appendix A have them, hold times apart (hours); clocks up to 11 h wrong
+   either way. Local users ask for leases of 12 hours to 18 days and ask again until they have them.
+   Troubles: partitions between two domains, between the nodes of one, or of all, shorter and longer
+   than the waiting period; sessions that are reset; crashes with and without the disk; disks that
+   fail; clock steps; roles configured wrongly for a while; another provider; bursts and lulls of
+   demand; a domain that floods the others with claims.
+
+   The network is whole while nothing of this is under way: all nodes run, nothing is cut, no disk
+   fails, nobody is misconfigured or ignored, and every configured session is established. What is
+   checked; the first violation ends the run:
+
+     disjoint    once the network has been whole for a waiting period and as long as clocks differ
+                 (22 h), no two domains manage (G-RIB) the same addresses, but ancestor and
+                 descendant; nor does any domain let its servers use what another one manages, an
+                 ancestor apart, and never what a descendant manages. Of a domain whose operator
+                 resolves clashes by hand: once he has (6 h).
+     inside      a child's space lies in what its parents manage: then, for longer than clocks
+                 differ by, it never doesn't
+     told        what a node tells its servers, and its routers, is what its zone holds, and ends no
+                 later: always
+     durable     what it told before a crash it tells after it, at once, until the end of that
+     whole       masc_zone_check, masc_session_check of all nodes, now and then
+     at the end  all is healed and quiet for 16 days: all sessions are established; no claim waits
+                 longer than a waiting period; nothing clashes; caches are bounded; and where there
+                 is much space, nobody waits for addresses */
+#ifndef MAL_MASC_WORLD_H
+#define MAL_MASC_WORLD_H
+
+#include "world-plan.h"
+
+G_BEGIN_DECLS
+
+extern const MalWorldType mal_masc_world_type;
+
+/* Planted bugs, for a test of the checks: */
+enum {
+  MAL_MASC_PLANT_NONE,
+  MAL_MASC_PLANT_DEAF, /* partitions that the checks don't know of */
+  MAL_MASC_PLANT_FORGETFUL /* crashes with the disk lose it */
+};
+
+G_END_DECLS
+#endif
