@@ -145,7 +145,7 @@ def peer(name, address, role, domain_id, more=""):
 
 
 class Domain:
-    """NUMBER: 1 to 9; its AS is 64500 + NUMBER, its link 203.0.113.NUMBER0/28 is shared by nobody."""
+    """NUMBER, 1 to 9, makes its AS number and the addresses of its link."""
 
     def __init__(self, backbone, number):
         self.number = number
