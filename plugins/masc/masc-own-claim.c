@@ -259,6 +259,9 @@ static bool wait_for_touch(MascZone *zone, MascPend *pend, MascNow now)
   if (pend->lower || zone->config.top ||
       masc_own_touch_since(zone, pend->parent, false) != MASC_NEVER)
     return false;
+  if (pend->claimed == 0)
+    masc_note(zone, MASC_NOTE_HELD_UP, pend->prefix, pend->parent, 0);
+  pend->claimed = -1;
   pend->due = masc_own_after(now, masc_own_settle(zone));
   return true;
 }
@@ -542,6 +545,18 @@ void masc_own_renew(MascZone *zone, MascNow now)
 
 /* ---- rivals (5.1 c) -------------------------------------------------------------------------- */
 
+/* A claim of our own domain, by an internal peer. What lies inside of what we expand to is no reason
+   not to. */
+static bool loses_to_ours(const MascPend *pend, const MascClaim *claim)
+{
+  bool expands = pend->renews || grows(pend);
+
+  if (expands && !masc_prefix_covers(claim->prefix, pend->prefix))
+    return false;
+  return pend->state == MASC_PEND_DELAYED || claim->type == MASC_PREFIX_IN_USE ||
+         masc_claim_compare(&pend->claim, claim) < 0;
+}
+
 /* What of ours collides with RECORD: the losers go. A renewal is about what we use, and so loses
    only to what is used. */
 void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, MascNow now)
@@ -558,7 +573,9 @@ void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, Masc
     if (p->lower != lower || !masc_prefix_meets(p->prefix, claim.prefix) ||
         p->state == MASC_PEND_KEPT)
       continue;
-    if (p->renews && !ours)
+    if (ours)
+      loses = loses_to_ours(p, &claim);
+    else if (p->renews)
       loses = claim.type == MASC_PREFIX_IN_USE;
     else if (p->state == MASC_PEND_DELAYED)
       loses = true;

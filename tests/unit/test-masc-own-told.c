@@ -121,6 +121,22 @@ Test(masc_own_told, s5_3_a_peers_growth)
   own_expect(own_bed_held(own, 0, false), "233.252.4.0/23");
 }
 
+Test(masc_own_told, s5_3_a_growth_beside_a_peers_renewal)
+{
+  g_autoptr(OwnBed) own = pair();
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 1500;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_pass(own, 400);
+  own_bed_wish(own, 1, MASC_WISH_GROW, "233.252.4.0/22", "233.252.4.0/24");
+  own_bed_pass(own, 2000);
+  own_bed_pass(own, 3000);
+  own_expect(own_bed_held(own, 0, false), "233.252.4.0/22");
+  own_expect(own_bed_held(own, 1, false), "233.252.4.0/22");
+  own_expect(own_bed_local(own, 1), "233.252.4.0/22");
+}
+
 Test(masc_own_told, s12_4_both_nodes_of_a_domain_withdraw_the_same_once)
 {
   g_autoptr(OwnBed) own = pair();

@@ -143,6 +143,7 @@ Test(masc_own, s5_1_no_claim_without_a_parent_in_touch)
   own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
   own_bed_pass(own, 500);
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_NEW_CLAIM, NULL), 0);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_HELD_UP), 1);
   masc_bed_up(own->bed, 0);
   own_bed_pass(own, 100);
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 1);
