@@ -326,6 +326,36 @@ Test(masc_own_told, s8_3_what_is_too_large_is_claimed_smaller)
   own_expect(own_bed_pending(own, 0), "233.252.64.0/20");
 }
 
+/* ---- withdrawn by an internal peer (11.7.3) -------------------------------------------------- */
+
+Test(masc_own_told, s11_7_3_what_an_internal_peer_withdraws_is_ours_no_more)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned internal = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  MascClaim claim;
+
+  own_bed_win(own, 0, "233.252.8.0/24");
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 20);
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+  claim = pending(own);
+  claim.type = MASC_WITHDRAW;
+  masc_bed_clear(own->bed);
+  cr_expect_eq(masc_bed_say(own->bed, 0, internal, &claim), 0);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_pending(own, 0), "");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_WITHDRAW, NULL), 1);
+  claim.prefix = masc_bed_prefix("233.252.8.0/24");
+  claim.lifetime = claim.holdtime = 40 * OWN_DAY;
+  cr_expect_eq(masc_bed_say(own->bed, 0, internal, &claim), 0);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_local(own, 0), "");
+  own_expect(own_bed_routes(own, 0), "");
+  own_bed_pass(own, 1100);
+  own_expect(own_bed_local(own, 0), "");
+}
+
 /* ---- parents (11.7.4, 12.5) ------------------------------------------------------------------ */
 
 Test(masc_own_told, s11_7_4_a_parents_withdraw_takes_what_we_have_in_it)

@@ -59,6 +59,20 @@ Test(rfc2909_7_4, keepalives_at_a_third_and_one_a_second_at_most)
   }
 }
 
+Test(rfc2909_7_4, without_a_hold_time_silence_is_no_error_and_none_is_sent)
+{
+  for (unsigned ours = 0; ours < 2; ours++) {
+    g_autoptr(MascBed) bed = masc_bed_new(1);
+    MascSessionConfig config = masc_bed_config(MASC_PARENT);
+    config.hold_time = ours ? 0 : 240;
+    MascEnd *end = masc_bed_alone(bed, &config);
+    masc_bed_reach(end, MASC_ESTABLISHED, ours ? MASC_BED_OPEN : MASC_BED_OPEN_NO_HOLD);
+    masc_bed_pass(bed, S(10 * 86400));
+    cr_expect_str_eq(masc_bed_said(end), "");
+    cr_expect(end->up);
+  }
+}
+
 Test(rfc2909_7_4, an_update_takes_the_place_of_a_keepalive)
 {
   g_autoptr(MascBed) bed = masc_bed_new(1);
