@@ -30,6 +30,7 @@ masc_sources += plugins/masc/masc-own-claim.c
 masc_sources += plugins/masc/masc-own-hand.c
 masc_sources += plugins/masc/masc-own-held.c
 masc_sources += plugins/masc/masc-own-plan.c
+masc_sources += plugins/masc/masc-own-renew.c
 masc_sources += plugins/masc/masc-own-store.c
 masc_sources += plugins/masc/masc-own-told.c
 masc_sources += plugins/masc/masc-own.c

@@ -209,14 +209,17 @@ void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, Masc
 void masc_pends_run(MascZone *zone, MascNow now);
 void masc_pends_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
 void masc_pends_start(MascZone *zone, MascNow now);
-/* 5.2: claims again what has to be. */
-void masc_own_renew(MascZone *zone, MascNow now);
 /* Until when at the longest something in PREFIX could be ours; MAL_BEGINNING: there is no ground
    for it. DEPRECATED: also in what is deprecated. */
 MalTime masc_own_ground(const MascZone *zone, MalPrefix prefix, bool lower, bool deprecated,
                         MascNow now);
 /* A claim of our domain that an internal peer waits with: NEW_CLAIM or CLAIM_TO_EXPAND. */
 bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool lower, MascNow now);
+
+/* ---- masc-own-renew.c ------------------------------------------------------------------------ */
+
+/* 5.2: claims again what has to be. */
+void masc_own_renew(MascZone *zone, MascNow now);
 
 /* ---- masc-own-told.c ------------------------------------------------------------------------- */
 

@@ -40,7 +40,6 @@ static World new_world(uint64_t seed)
   params->renew_interval = 1000;
   params->plan_interval = 250;
   params->extra_holding = 500;
-  params->flood_limit = 0;
   for (unsigned i = 0; i < N_NODES; i++) {
     MascBedNode *n = &w.own->bed->nodes[i];
     own_bed_add(w.own, places[i].domain, places[i].node, places[i].parent < 0);
@@ -124,7 +123,7 @@ static void trouble(World *w)
     own_bed_owns(w->own, node)->planner = masc_plan;
     break;
   case 7: {
-    int64_t step = (int64_t)draw(w, 600) - 300 - bed->nodes[node].skew;
+    int64_t step = (int64_t)draw(w, 1000) - 500 - bed->nodes[node].skew;
     bed->nodes[node].skew += step;
     masc_zone_clock_stepped(bed->nodes[node].zone, step, masc_bed_now(bed, node));
     break;
