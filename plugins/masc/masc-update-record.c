@@ -166,8 +166,8 @@ MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t 
   return masc_record_put(zone, record, NULL, 0, ticket);
 }
 
-MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord **old, size_t n_old,
-                            uint64_t *ticket)
+MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord **old,
+                            size_t n_old, uint64_t *ticket)
 {
   Look l = { .zone = zone, .record = record };
   MascRecord *taken, *victim;

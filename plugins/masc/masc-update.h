@@ -68,8 +68,8 @@ bool masc_record_is_stale(const MascHeard *h, bool superseded);
 /* Into the cache and the store, in place of what it supersedes. NULL: the cache is full. */
 MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket);
 /* The same, by who knows what it supersedes in the cache, but for hints. */
-MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord **old, size_t n_old,
-                            uint64_t *ticket);
+MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord **old,
+                            size_t n_old, uint64_t *ticket);
 /* What a WITHDRAW, not taken yet, is about: sets its flags, removes what it ends. Is there such? */
 bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove);
 /* A PREFIX_IN_USE just taken may be the winner of a clash that a WITHDRAW has settled. */
