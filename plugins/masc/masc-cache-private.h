@@ -12,7 +12,8 @@ typedef struct MascNode MascNode;
 typedef struct {
   MascId domain;
   MascNode *first, *last;     /* by serial */
-  size_t n, n_withdraws;
+  size_t n;
+  GPtrArray *withdraws;       /* MascRecord; NULL: none yet */
 } MascOrigin;
 
 /* What a walk through the tree reads comes first, and fits one line of the processor's cache. */

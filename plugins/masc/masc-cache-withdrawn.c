@@ -1,5 +1,7 @@
 #include "masc-cache.h"
 
+#define FEW 32
+
 bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record)
 {
   const MascClaim *w = &withdraw->claim, *r = &record->claim;
@@ -10,7 +12,7 @@ bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record)
 
 typedef struct {
   const MascRecord *record;
-  GArray *withdrawn;          /* MalPrefix, by address; NULL: none so far */
+  GArray *withdrawn;          /* MalPrefix; NULL: none so far */
 } Search;
 
 static bool collect(MascRecord *record, void *data)
@@ -22,6 +24,21 @@ static bool collect(MascRecord *record, void *data)
     s->withdrawn = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
   g_array_append_val(s->withdrawn, record->claim.prefix);
   return true;
+}
+
+/* What counts against RECORD: an array of MalPrefix, or NULL. The few that a domain has withdrawn
+   are near; among many, the tree knows better. */
+static GArray *against(const MascCache *cache, const MascRecord *record)
+{
+  const GPtrArray *all = masc_cache_withdraws_of(cache, record->claim.domain);
+  Search s = { .record = record };
+  if (all == NULL)
+    return NULL;
+  if (all->len > FEW)
+    masc_cache_look(cache, record->claim.prefix, collect, &s);
+  for (guint i = 0; all->len <= FEW && i < all->len; i++)
+    collect(g_ptr_array_index(all, i), &s);
+  return s.withdrawn;
 }
 
 typedef struct {
@@ -55,18 +72,17 @@ static void rest(Rest *r, MalPrefix prefix)
 size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalPrefix *out,
                           size_t most)
 {
-  Search search = { .record = record };
+  GArray *withdrawn;
   if (masc_claim_is_hint(&record->claim) || most == 0)
     return 0;
-  if (masc_cache_withdraws(cache, record->claim.domain) > 0)
-    masc_cache_look(cache, record->claim.prefix, collect, &search);
-  if (search.withdrawn == NULL) {
+  withdrawn = against(cache, record);
+  if (withdrawn == NULL) {
     out[0] = record->claim.prefix;
     return 1;
   }
-  Rest r = { .withdrawn = search.withdrawn, .out = out, .most = most };
+  Rest r = { .withdrawn = withdrawn, .out = out, .most = most };
   rest(&r, record->claim.prefix);
-  g_array_unref(search.withdrawn);
+  g_array_unref(withdrawn);
   return r.n;
 }
 

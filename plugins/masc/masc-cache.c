@@ -6,6 +6,13 @@
 /* Fewest buckets: a leaf that hears of some dozen prefixes stays small. */
 #define BUCKETS_MIN 16
 
+static void free_origin(void *data)
+{
+  MascOrigin *o = data;
+  g_clear_pointer(&o->withdraws, g_ptr_array_unref);
+  g_free(o);
+}
+
 MascCache *masc_cache_new(MascId own, const MalHashKey *key)
 {
   MascCache *cache = g_new0(MascCache, 1);
@@ -13,7 +20,7 @@ MascCache *masc_cache_new(MascId own, const MalHashKey *key)
   cache->key = *key;
   cache->n_buckets = BUCKETS_MIN;
   cache->buckets = g_new0(MascNode *, BUCKETS_MIN);
-  cache->origins = g_ptr_array_new_with_free_func(g_free);
+  cache->origins = g_ptr_array_new_with_free_func(free_origin);
   cache->heap = g_array_new(FALSE, FALSE, sizeof(MascDue));
   cache->grounds = g_ptr_array_new();
   return cache;
@@ -125,26 +132,42 @@ static MascOrigin *origin_of(MascCache *cache, MascId domain)
 static void count(MascCache *cache, MascNode *node, int by)
 {
   const MascClaim *c = &node->record.claim;
+  MascOrigin *o = node->origin;
   if (c->role == MASC_CHILD && c->domain != cache->own)
     cache->n_children += (size_t)by;
-  if (c->type == MASC_WITHDRAW) {
-    cache->n_withdraws += (size_t)by;
-    node->origin->n_withdraws += (size_t)by;
-  }
+  if (c->type != MASC_WITHDRAW)
+    return;
+  cache->n_withdraws += (size_t)by;
+  if (by < 0)
+    g_ptr_array_remove(o->withdraws, &node->record);
+  else if (o->withdraws != NULL)
+    g_ptr_array_add(o->withdraws, &node->record);
+  else
+    g_ptr_array_add(o->withdraws = g_ptr_array_new(), &node->record);
+}
+
+const GPtrArray *masc_cache_withdraws_of(const MascCache *cache, MascId domain)
+{
+  MascOrigin *o;
+  if (cache->n_withdraws == 0)
+    return NULL;
+  origin_place(cache, domain, &o);
+  return o != NULL ? o->withdraws : NULL;
 }
 
 size_t masc_cache_withdraws(const MascCache *cache, MascId domain)
 {
-  MascOrigin *o;
-  if (domain == 0 || cache->n_withdraws == 0)
+  const GPtrArray *withdraws;
+  if (domain == 0)
     return cache->n_withdraws;
-  origin_place(cache, domain, &o);
-  return o != NULL ? o->n_withdraws : 0;
+  withdraws = masc_cache_withdraws_of(cache, domain);
+  return withdraws != NULL ? withdraws->len : 0;
 }
 
 bool masc_record_untouched(const MascRecord *record)
 {
-  return masc_node(record)->origin->n_withdraws == 0;
+  const GPtrArray *withdraws = masc_node(record)->origin->withdraws;
+  return withdraws == NULL || withdraws->len == 0;
 }
 
 const GPtrArray *masc_cache_grounds(const MascCache *cache)

@@ -56,6 +56,8 @@ const GPtrArray *masc_cache_grounds(const MascCache *cache);
 bool masc_record_untouched(const MascRecord *record);
 /* How many WITHDRAWs of that domain there are; 0: of all. */
 size_t masc_cache_withdraws(const MascCache *cache, MascId domain);
+/* These (MascRecord), by arrival; NULL: none. A view. */
+const GPtrArray *masc_cache_withdraws_of(const MascCache *cache, MascId domain);
 /* How many are of CHILD origin, and not OWN's. */
 size_t masc_cache_children(const MascCache *cache);
 /* The one with the earliest forget_at; NULL: none. */

@@ -3,6 +3,8 @@
 
 /* Of one prefix, pieces that WITHDRAWs leave. */
 #define PIECES_MAX 256
+/* Parents have few prefixes; among many, the tree knows better. */
+#define FEW 32
 
 void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n)
 {
@@ -25,26 +27,39 @@ bool masc_parent_in_touch(const MascZone *zone, MascId parent)
   return zone->config.top;
 }
 
+typedef struct {
+  MalSpan span;
+  const MascClaim *best;
+} Closest;
+
+static bool closer(MascRecord *record, void *data)
+{
+  Closest *s = data;
+  const MascClaim *c = &record->claim;
+  if (c->role == MASC_PARENT && c->type == MASC_PREFIX_MANAGED &&
+      (s->best == NULL || c->prefix.length > s->best->prefix.length) &&
+      mal_span_contains(mal_span_of_prefix(c->prefix), s->span))
+    s->best = c;
+  return true;
+}
+
 /* The closest one that covers it. */
 bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent)
 {
   const GPtrArray *grounds = masc_cache_grounds(zone->cache);
-  MalSpan span = mal_span_of_prefix(prefix);
-  const MascClaim *best = NULL;
+  Closest s = { .span = mal_span_of_prefix(prefix) };
   (void)now;
   if (zone->config.top) {
     *parent = MASC_TLD_ID;
-    return mal_span_contains(zone->config.span, span);
+    return mal_span_contains(zone->config.span, s.span);
   }
-  for (guint i = 0; i < grounds->len; i++) {
-    const MascClaim *c = &((const MascRecord *)g_ptr_array_index(grounds, i))->claim;
-    if ((best == NULL || c->prefix.length > best->prefix.length) &&
-        mal_span_contains(mal_span_of_prefix(c->prefix), span))
-      best = c;
-  }
-  if (best == NULL)
+  if (grounds->len > FEW)
+    masc_cache_look(zone->cache, prefix, closer, &s);
+  for (guint i = 0; grounds->len <= FEW && i < grounds->len; i++)
+    closer(g_ptr_array_index(grounds, i), &s);
+  if (s.best == NULL)
     return false;
-  *parent = best->domain;
+  *parent = s.best->domain;
   return true;
 }
 
@@ -141,10 +156,12 @@ static bool add_busy(MascRecord *record, void *data)
     return true;
   if (record->claim.type == MASC_PREFIX_IN_USE) {
     size_t n = pieces_of(g->zone, record, pieces);
-    g_array_append_vals(g->out, pieces, (guint)n);
-  } else {
-    g_array_append_val(g->out, record->claim.prefix);
+    if (n < PIECES_MAX) {
+      g_array_append_vals(g->out, pieces, (guint)n);
+      return true;
+    }
   }
+  g_array_append_val(g->out, record->claim.prefix);
   return true;
 }
 
