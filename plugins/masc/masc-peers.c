@@ -37,11 +37,14 @@ static bool hint_goes(const MascClaim *hint, const MascPeer *peer)
 /* Children hear of nothing above us; everybody above, of what is in the space that we share. */
 static bool concerns(const MascZone *zone, const MascRecord *record, const MascPeer *peer)
 {
-  if (zone->config.top || record->parent == 0)
+  const MascClaim *c = &record->claim;
+  bool by_parent = c->role == MASC_PARENT && c->type != MASC_CLAIM_DENIED;
+  MascId parent = by_parent ? c->domain : record->parent;
+  if (zone->config.top || parent == 0)
     return true;
   if (peer->role == MASC_CHILD)
-    return peer->domain == record->parent;
-  return peer->role != MASC_SIBLING || peer->parent == record->parent;
+    return peer->domain == parent;
+  return peer->role != MASC_SIBLING || peer->parent == parent;
 }
 
 unsigned masc_goes_to(const MascZone *zone, const MascRecord *record, const MascPeer *peer,

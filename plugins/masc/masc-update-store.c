@@ -128,7 +128,8 @@ static bool fits(const MascZone *zone, const MascRecord *record)
     return false;
   if (c->prefix.address.family == MAL_IPV4 && (c->domain > UINT32_MAX || c->node > UINT32_MAX))
     return false;             /* no message has such identifiers (7.2) */
-  return masc_update_in_scope(zone, c);
+  /* A top-level domain has no parents any more. */
+  return (c->role != MASC_PARENT || !zone->config.top) && masc_update_in_scope(zone, c);
 }
 
 bool masc_record_restore(MascZone *zone, const uint8_t *key, size_t key_length,
