@@ -383,16 +383,17 @@ static void cancel_lost(MascZone *zone, MalPrefix prefix, bool lower, MascNow no
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now)
 {
   MascOwns *owns = zone->owns;
+  MalPrefix everything = { mal_address_make(zone->config.span.first.family, 0), 0 };
 
   if (!zone->started)
     return;
   owns->renew_at = MIN(owns->renew_at, now.mono + 1);
   masc_own_plan_later(zone, now);
   masc_own_dirty(zone);
-  if (withdraw != NULL) {
-    cancel_lost(zone, withdraw->prefix, false, now);
+  /* Where there is no ground left there is nothing to be won (12.5). */
+  cancel_lost(zone, everything, false, now);
+  if (withdraw != NULL)
     cancel_lost(zone, withdraw->prefix, true, now);
-  }
 }
 
 /* ---- children that we don't know the space of ------------------------------------------------ */

@@ -399,8 +399,11 @@ Test(masc_own_told, s12_5_a_provider_that_is_left)
   own->bed->params.prefix_lifetime = 20000;
   own->bed->params.renew_interval = 3000;
   own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.8.0/24", NULL);
+  own_bed_pass(own, 20);
   masc_bed_down(own->bed, 0);
   masc_zone_remove_peer(zone, OWN_PARENT, masc_bed_now(own->bed, 0));
+  own_expect(own_bed_pending(own, 0), "");
   own_bed_pass(own, 10000);
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 0);
