@@ -155,6 +155,14 @@ void world_check_back(Node *n)
 
 /* ---- what a zone holds ----------------------------------------------------------------------- */
 
+static void add_held(const MascEntry *entry, void *data)
+{
+  const Telling *t = data;
+  Told told = { mal_span_of_prefix(entry->claim.prefix), entry->until, true };
+  if (entry->kind == MASC_ENTRY_HELD && entry->until > now_of(t->node))
+    g_array_append_val(t->told, told);
+}
+
 static void add_entry(const MascEntry *entry, void *data)
 {
   const Telling *t = data;
@@ -164,6 +172,16 @@ static void add_entry(const MascEntry *entry, void *data)
   told.route = false;
   if (entry->kind == MASC_ENTRY_HELD || entry->kind == MASC_ENTRY_LOCAL)
     g_array_append_val(t->told, told);
+}
+
+/* Routes keep a whole prefix of which a part is withdrawn for a time only (11.7.3). */
+static bool keeps_whole(const Told *one, const GArray *held)
+{
+  for (guint i = 0; one->route && i < held->len; i++)
+    if (told_at(held, i)->route && told_at(held, i)->until >= one->until &&
+        mal_span_contains(one->span, told_at(held, i)->span))
+      return true;
+  return false;
 }
 
 void world_check_node(Node *n)
@@ -183,7 +201,7 @@ void world_check_node(Node *n)
     if (n->masc->peers[i] != NULL)
       masc_session_check(n->masc->peers[i]->session);
   for (guint i = 0; i < told->len; i++)
-    if (!is_covered(told_at(told, i), held))
+    if (!is_covered(told_at(told, i), held) && !keeps_whole(told_at(told, i), held))
       mal_sim_fail(n->world->sim, "%s tells of the %s %s, which its zone does not hold",
                    mal_sim_node_name(n->node), told_at(told, i)->route ? "route" : "range",
                    mal_span_format(told_at(told, i)->span, text));
@@ -196,6 +214,18 @@ static unsigned scope_of(MalSpan span)
   return span.first.value >= 0xefc80000u;
 }
 
+/* What its zones hold, and what its servers use of it. */
+static void have(const Node *n, GArray *out)
+{
+  Telling t = { out, n };
+  tell(n, out);
+  for (guint i = out->len; i-- > 0;)
+    if (told_at(out, i)->route)
+      g_array_remove_index(out, i);
+  for (guint i = 0; i < n->masc->areas->len; i++)
+    masc_zone_each(masc_area_at(n->masc, i)->zone, n->masc->now, add_held, &t);
+}
+
 static void gather(World *w)
 {
   g_autoptr(GArray) told = g_array_new(FALSE, FALSE, sizeof(Told));
@@ -203,9 +233,9 @@ static void gather(World *w)
   for (unsigned i = 0; i < DOMAINS; i++)
     for (unsigned k = 0; exists(&w->domain[i]) && k < w->domain[i].n_nodes; k++) {
       const Node *n = &w->domain[i].node[k];
-      if (n->core == NULL)
+      if (n->masc == NULL)
         continue;
-      tell(n, told);
+      have(n, told);
       for (guint t = 0; t < told->len; t++) {
         Held held = { told_at(told, t)->span, n, !told_at(told, t)->route };
         g_array_append_val(w->held, held);

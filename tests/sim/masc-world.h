@@ -18,7 +18,7 @@
    checked; the first violation ends the run:
 
      disjoint    once the network has been whole for a waiting period and as long as clocks differ
-                 (22 h), no two domains manage (G-RIB) the same addresses, but ancestor and
+                 (22 h), no two domains hold the same addresses, but ancestor and
                  descendant; nor does any domain let its servers use what another one manages, an
                  ancestor apart, and never what a descendant manages. Of a domain whose operator
                  resolves clashes by hand: once he has (6 h).
