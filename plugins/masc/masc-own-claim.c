@@ -413,7 +413,8 @@ static bool one_kept(MascZone *zone, MascPend *pend, uint64_t through, bool ok, 
     if (pend->ticket != through)
       return true;
     pend->ticket = 0;
-    pend->due = pend->state == MASC_PEND_KEEPING ? masc_own_after(now, 10) : MASC_NEVER;
+    pend->due = pend->state == MASC_PEND_KEEPING ? masc_own_after(now, MASC_DISK_PAUSE)
+                                                 : MASC_NEVER;
     zone->owns->due = MIN(zone->owns->due, pend->due);
     return true;
   }

@@ -200,7 +200,7 @@ void masc_own_touched(MascZone *zone, MascNow now)
 
 void masc_own_spread_later(MascZone *zone, const MascClaim *claim, uint64_t ticket)
 {
-  MascLater later = { *claim, ticket };
+  MascLater later = { *claim, ticket, MASC_NEVER };
 
   if (ticket != 0) {
     g_array_append_val(zone->owns->later, later);
@@ -211,19 +211,25 @@ void masc_own_spread_later(MascZone *zone, const MascClaim *claim, uint64_t tick
     masc_spread(zone, record, MASC_NO_PEER);
 }
 
-static void later_kept(MascZone *zone, uint64_t through, bool ok)
+/* A disk that fails is not asked again at once: each answer would be the next question. */
+static void later_failed(MascZone *zone, MascLater *l, MascNow now)
+{
+  l->ticket = 0;
+  l->again = masc_own_after(now, MASC_DISK_PAUSE);
+  zone->owns->due = MIN(zone->owns->due, l->again);
+}
+
+static void later_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
 {
   GArray *later = zone->owns->later;
 
   for (guint i = 0; i < later->len;) {
     MascLater *l = &g_array_index(later, MascLater, i);
     MascRecord *record = masc_cache_same(zone->cache, &l->claim);
-    if (record != NULL && !ok && l->ticket == through) {
-      l->ticket = masc_record_keep(zone, record);
-      i += l->ticket != 0;
-      continue;
-    }
-    if (record != NULL && (!ok || l->ticket > through)) {
+    bool waits = !ok || l->ticket == 0 || l->ticket > through;
+    if (record != NULL && !ok && l->ticket == through)
+      later_failed(zone, l, now);
+    if (record != NULL && waits) {
       i++;
       continue;
     }
@@ -233,9 +239,25 @@ static void later_kept(MascZone *zone, uint64_t through, bool ok)
   }
 }
 
+static void later_run(MascZone *zone, MascNow now)
+{
+  GArray *later = zone->owns->later;
+
+  for (guint i = later->len; i-- > 0;) {
+    MascLater *l = &g_array_index(later, MascLater, i);
+    if (l->again > now.mono)
+      continue;
+    MascClaim claim = l->claim;
+    MascRecord *record = masc_cache_same(zone->cache, &claim);
+    g_array_remove_index(later, i);
+    if (record != NULL)
+      masc_own_spread_later(zone, &claim, masc_record_keep(zone, record));
+  }
+}
+
 void masc_owns_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
 {
-  later_kept(zone, through, ok);
+  later_kept(zone, through, ok, now);
   masc_pends_kept(zone, through, ok, now);
 }
 
@@ -250,6 +272,8 @@ static void schedule(MascZone *zone, MascNow now)
     due = MIN(due, owns->recovering_until);
   for (guint i = 0; i < owns->pends->len; i++)
     due = MIN(due, g_array_index(owns->pends, MascPend, i).due);
+  for (guint i = 0; i < owns->later->len; i++)
+    due = MIN(due, g_array_index(owns->later, MascLater, i).again);
   /* What is due already was looked at just now. */
   owns->due = MAX(due, now.mono + 1);
 }
@@ -290,6 +314,7 @@ void masc_owns_run(MascZone *zone, MascNow now)
   if (masc_local_leaf(zone, now) || owns->dirty || now.mono >= owns->end_at)
     masc_own_refresh(zone, now);
   masc_pends_run(zone, now);
+  later_run(zone, now);
   masc_own_strays_run(zone, now);
   if (owns->dirty)
     masc_own_refresh(zone, now);

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 
 #define MASC_UPPER 0
 #define MASC_LOWER 1
+#define MASC_DISK_PAUSE 10      /* seconds, until what could not be written is tried again */
 
 /* A prefix that is ours: all or a part of what one PREFIX_IN_USE of our domain is about. */
 typedef struct {
@@ -69,7 +70,8 @@ typedef struct {
 /* A claim in the cache that is spread when TICKET is durable. */
 typedef struct {
   MascClaim claim;
-  uint64_t ticket;
+  uint64_t ticket;        /* 0: could not be written; tried again at AGAIN */
+  int64_t again;          /* monotonic */
 } MascLater;
 
 /* A child's claim of what we don't manage. */

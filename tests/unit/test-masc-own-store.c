@@ -90,6 +90,30 @@ Test(masc_own_store, s13_won_but_not_announced_yet)
   }
 }
 
+/* What is withdrawn is said once it is durable: a disk that fails is asked now and then. */
+Test(masc_own_store, s13_a_disk_that_fails_is_not_asked_all_the_time)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own->nodes[0].slow = true;
+  own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.4.0/24", NULL);
+  uint64_t before = own->nodes[0].asked;
+  for (int i = 0; i < 10; i++)
+    own_bed_disk(own, 0, false);
+  cr_expect_leq(own->nodes[0].asked, before + 1, "%d times", (int)(own->nodes[0].asked - before));
+  for (int i = 0; i < 30; i++) {
+    own_bed_pass(own, 1);
+    own_bed_disk(own, 0, false);
+  }
+  cr_expect_gt(own->nodes[0].asked, before);
+  cr_expect_leq(own->nodes[0].asked, before + 6, "%d times", (int)(own->nodes[0].asked - before));
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
+  own_bed_pass(own, 11);
+  own_bed_disk(own, 0, true);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
+}
+
 Test(masc_own_store, s13_a_renewal_over_a_restart)
 {
   g_autoptr(OwnBed) own = own_bed_child();
