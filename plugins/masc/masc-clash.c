@@ -88,7 +88,7 @@ typedef struct {
   const MascZone *zone;
   bool lower;
   MascNow now;
-  GArray *found;          /* MascRecord, copies */
+  GArray *found; /* MascRecord, copies */
 } Users;
 
 static bool is_rival(const MascZone *zone, const MascRecord *record, bool lower, MascNow now)
@@ -281,27 +281,34 @@ void masc_clash_lost(const MascZone *zone, bool lower, GArray *out)
 
 typedef struct {
   const MascZone *zone;
-  MalPrefix prefix;
+  const MascHeld *held;
   bool lower, found;
-  MalTime last;
+  GArray *lasting; /* MalPrefix */
 } Passing;
 
+/* What counts against a claim is said in masc-cache-withdrawn.c. */
 static bool find_passing(MascRecord *record, void *data)
 {
   Passing *p = data;
+  const MascClaim *withdraw = &record->claim, *ours = &p->held->claim;
 
-  if (!record->clash || !masc_own_is(p->zone, &record->claim, p->lower) ||
-      !masc_prefix_covers(p->prefix, record->claim.prefix) ||
-      masc_prefix_equal(p->prefix, record->claim.prefix) ||
-      masc_claim_forget_at(&record->claim, 0) >= p->last)
+  if (withdraw->type != MASC_WITHDRAW || record->names ||
+      !masc_own_is(p->zone, withdraw, p->lower) ||
+      !masc_prefix_meets(ours->prefix, withdraw->prefix) ||
+      (!record->clash && withdraw->timestamp < ours->timestamp))
     return true;
-  p->found = true;
-  return false;
+  if (record->clash && masc_prefix_covers(ours->prefix, withdraw->prefix) &&
+      !masc_prefix_equal(ours->prefix, withdraw->prefix) &&
+      masc_claim_forget_at(withdraw, 0) < p->held->until)
+    p->found = true;
+  else
+    g_array_append_val(p->lasting, withdraw->prefix);
+  return true;
 }
 
-bool masc_clash_passing(const MascZone *zone, MalPrefix prefix, bool lower, MalTime last)
+bool masc_clash_passing(const MascZone *zone, const MascHeld *held, bool lower, GArray *lasting)
 {
-  Passing p = { zone, prefix, lower, false, last };
+  Passing p = { zone, held, lower, false, lasting };
 
   masc_cache_each_of(zone->cache, zone->config.domain, find_passing, &p);
   return p.found;

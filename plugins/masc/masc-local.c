@@ -18,8 +18,20 @@ static void show(GArray *out, MalPrefix prefix, MalTime until, bool deprecated)
   g_array_append_val(out, shown);
 }
 
-/* The routes keep a whole prefix of which a part is withdrawn for a time only (11.7.3): the
-   winner's route is the longer one there. */
+/* PREFIX without TAKEN, and without what OUT has. */
+static void show_rest(GArray *out, const MascHeld *h, MalPrefix prefix, GArray *taken)
+{
+  g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+
+  for (guint i = 0; i < out->len; i++)
+    g_array_append_val(taken, g_array_index(out, MascShown, i).prefix);
+  masc_prefix_minus(prefix, (const MalPrefix *)(void *)taken->data, taken->len, pieces);
+  for (guint i = 0; i < pieces->len; i++)
+    show(out, g_array_index(pieces, MalPrefix, i), h->until, h->claim.deprecated);
+}
+
+/* The routes keep what is withdrawn for a time only (11.7.3): the winner's route is the longer one
+   there. */
 static GArray *wanted_routes(const MascZone *zone)
 {
   GArray *held = zone->owns->held[MASC_UPPER];
@@ -27,13 +39,14 @@ static GArray *wanted_routes(const MascZone *zone)
 
   for (guint i = 0; i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);
-    if (h->prefix.length > h->claim.prefix.length &&
-        masc_clash_passing(zone, h->claim.prefix, false, h->until))
-      show(out, h->claim.prefix, h->until, h->claim.deprecated);
+    g_autoptr(GArray) lasting = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+    if (h->prefix.length > h->claim.prefix.length && masc_clash_passing(zone, h, false, lasting))
+      show_rest(out, h, h->claim.prefix, lasting);
   }
   for (guint i = 0; i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);
-    show(out, h->prefix, h->until, h->claim.deprecated);
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+    show_rest(out, h, h->prefix, none);
   }
   g_array_sort(out, by_prefix);
   return out;
@@ -134,10 +147,10 @@ void masc_local_publish(MascZone *zone, MascNow now G_GNUC_UNUSED)
 
 /* ---- leaf or not (12.2) ---------------------------------------------------------------------- */
 
-#define MASC_SWITCH_PREFIXES 8    /* in a holding, at most, for what was in use of it as a leaf's */
+#define MASC_SWITCH_PREFIXES 8 /* in a holding, at most, for what was in use of it as a leaf's */
 
 typedef struct {
-  GArray *out;            /* MalPrefix */
+  GArray *out; /* MalPrefix */
   unsigned longest;
 } Cover;
 
@@ -196,8 +209,8 @@ static void join_cover(GArray *cover, guint most)
     guint best = 0;
     MalPrefix wide = { .length = 0 };
     for (guint i = 0; i + 1 < cover->len; i++) {
-      MalPrefix c = common(g_array_index(cover, MalPrefix, i),
-                           g_array_index(cover, MalPrefix, i + 1));
+      MalPrefix c =
+          common(g_array_index(cover, MalPrefix, i), g_array_index(cover, MalPrefix, i + 1));
       if (i == 0 || c.length > wide.length) {
         best = i;
         wide = c;
@@ -213,8 +226,7 @@ static void merge_buddies(GArray *cover, unsigned shortest)
 {
   for (guint i = 0; i + 1 < cover->len;) {
     MalPrefix a = g_array_index(cover, MalPrefix, i), b = g_array_index(cover, MalPrefix, i + 1);
-    if (a.length > shortest && a.length == b.length &&
-        masc_prefix_equal(masc_prefix_buddy(a), b)) {
+    if (a.length > shortest && a.length == b.length && masc_prefix_equal(masc_prefix_buddy(a), b)) {
       g_array_index(cover, MalPrefix, i) = masc_prefix_widen(a, a.length - 1);
       g_array_remove_index(cover, i + 1);
       i = i > 0 ? i - 1 : 0;

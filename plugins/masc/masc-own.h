@@ -263,8 +263,9 @@ bool masc_clash_withheld(const MascZone *zone, MalPrefix prefix, bool lower);
 GArray *masc_clash_spots(const MascZone *zone, bool lower);
 /* Appends where we gave way to OUT: nothing that we claim there would count. */
 void masc_clash_lost(const MascZone *zone, bool lower, GArray *out);
-/* 11.7.3: a WITHDRAW of ours that settled a clash inside of PREFIX, and ends before LAST. */
-bool masc_clash_passing(const MascZone *zone, MalPrefix prefix, bool lower, MalTime last);
+/* 11.7.3: is there a WITHDRAW of ours that settled a clash inside of what HELD was claimed as, and
+   ends before HELD does? What others take of that goes to LASTING (MalPrefix). */
+bool masc_clash_passing(const MascZone *zone, const MascHeld *held, bool lower, GArray *lasting);
 /* Answers a rival's claim of what is ours with ours, but not too often. */
 void masc_clash_defend(MascZone *zone, const MascClaim *ours, MascId rival, MascNow now);
 

@@ -43,8 +43,8 @@ Test(masc_clash, s12_4_who_wins_and_what_is_left)
 {
   static const struct {
     const char *name, *theirs;
-    int64_t ago;                /* theirs is so much older */
-    MascId node;                /* ours is 2000 */
+    int64_t ago; /* theirs is so much older */
+    MascId node; /* ours is 2000 */
     const char *local, *routes;
   } cases[] = {
     { "ours is older", "233.252.4.0/22", -10, 1000, "233.252.4.0/22", "233.252.4.0/22" },
@@ -107,6 +107,29 @@ Test(masc_clash, s12_4_what_was_withdrawn_returns_when_nobody_uses_it)
   own_bed_pass(own, 5000 + 200);
   own_expect(own_bed_local(own, 0), "233.252.4.0/22");
   own_expect(own_bed_routes(own, 0), "233.252.4.0/22");
+}
+
+Test(masc_clash, s11_7_3_what_is_lost_for_good_beside_what_passes)
+{
+  static const struct {
+    const char *passes, *stays_lost, *routes;
+  } cases[] = {
+    { "233.252.5.0/24", "233.252.6.0/23", "233.252.4.0/23" },
+    { "233.252.5.0/24", "233.252.5.0/25", "233.252.4.0/22" }, /* is no clash any more */
+    { "233.252.5.0/25", "233.252.5.0/24", "233.252.4.0/24 233.252.6.0/23" },
+    { "233.252.5.0/24", "233.252.4.0/22", "" },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = holder();
+    MascClaim a = rival(own, cases[i].passes, 10), b = rival(own, cases[i].stays_lost, 10);
+    a.lifetime = a.holdtime = OWN_DAY;
+    b.lifetime = b.holdtime = 100 * OWN_DAY;
+    hear(own, a);
+    own_expect(own_bed_routes(own, 0), "233.252.4.0/22");
+    hear(own, b);
+    own_expect(own_bed_routes(own, 0), cases[i].routes);
+  }
 }
 
 Test(masc_clash, s12_4_but_not_from_a_winner_who_renewed)
@@ -225,12 +248,10 @@ Test(masc_clash, s12_4_manual_nobody_uses_it_until_it_is_decided)
       own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
       cr_assert(masc_zone_resolve(zone, masc_bed_prefix("233.252.5.0/24"), keep, now, NULL));
       own_bed_pass(own, 0);
-      own_expect(own_bed_local(own, 0),
-                 keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
+      own_expect(own_bed_local(own, 0), keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
       cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), !keep);
       own_bed_pass(own, 5000);
-      own_expect(own_bed_local(own, 0),
-                 keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
+      own_expect(own_bed_local(own, 0), keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
     }
   }
 }
