@@ -4,6 +4,7 @@
 #include "masc-plan-private.h"
 
 #define LIMIT 2      /* prefixes */
+#define DOUBLE_FULL 65          /* the same for a second one that is in the way */
 #define MAIN_FULL 80 /* per cent */
 #define RESERVE 8    /* units */
 #define RESERVE_BLOCKED 8
@@ -100,16 +101,24 @@ static bool add_overflow(MascPlan *plan, uint64_t size)
   return masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size);
 }
 
+/* As many as there should be: the smallest grows, or a larger one makes it needless. */
+static bool replace_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
+{
+  guint least = 0, main = 0;
+  if (!pick(plan, false, &least) || !pick(plan, true, &main))
+    return false;
+  uint64_t units = masc_mine(plan, main)->units;
+  uint64_t size = masc_power_up(deficit + masc_mine(plan, least)->units);
+  return masc_plan_grow(plan, least, size) ||
+         (need * 100 >= 2 * units * DOUBLE_FULL && masc_plan_grow(plan, main, 2 * units)) ||
+         add_overflow(plan, size);
+}
+
 static bool want_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 {
-  guint which = 0;
   uint64_t size = MAX(masc_power_up(deficit), masc_plan_scaled(plan, OVERFLOW, 16));
-  if (masc_plan_count(plan) < masc_plan_limit(plan, LIMIT) && add_overflow(plan, size))
-    return true;
-  if (pick(plan, false, &which) &&
-      masc_plan_grow(plan, which, masc_power_up(deficit + masc_mine(plan, which)->units)))
-    return true;
-  if (pick(plan, true, &which) && masc_plan_grow(plan, which, 2 * masc_mine(plan, which)->units))
+  bool room = masc_plan_count(plan) < masc_plan_limit(plan, LIMIT);
+  if (room ? add_overflow(plan, size) : replace_overflow(plan, need, deficit))
     return true;
   if (masc_plan_claim(plan, MASC_PLACE_WORST, NULL, masc_power_up(need)))
     return true;
@@ -189,27 +198,27 @@ static bool packs(const MascPlan *plan, MalPrefix piece)
 typedef struct {
   MalPrefix piece;
   MalU128 used;
-  bool found;
-} Least;
+} Piece;
 
-static void consider(const MascPlan *plan, MalPrefix piece, Least *least)
+/* What is used less for its size, then the larger one. */
+static int compare_pieces(const void *a, const void *b)
 {
-  MalU128 used = masc_used_in(plan->view, piece);
-  /* Less used for its size; the larger one where both are empty. */
-  bool better = !least->found ||
-                (double)used * (double)masc_prefix_addresses(least->piece) <
-                    (double)least->used * (double)masc_prefix_addresses(piece) ||
-                (used == 0 && least->used == 0 && piece.length < least->piece.length);
-  if (better)
-    *least = (Least){ piece, used, true };
+  const Piece *x = a, *y = b;
+  double u = (double)x->used * (double)masc_prefix_addresses(y->piece);
+  double v = (double)y->used * (double)masc_prefix_addresses(x->piece);
+  if (u != v)
+    return u < v ? -1 : 1;
+  if (x->piece.length != y->piece.length)
+    return x->piece.length < y->piece.length ? -1 : 1;
+  return masc_prefix_compare(&x->piece, &y->piece);
 }
 
-/* The piece that is used least, of those without which there's still enough. */
-static bool spare(const MascPlan *plan, const Demand *d, MalPrefix *piece)
+/* The pieces without which there's still enough. */
+static GArray *find_pieces(const MascPlan *plan, const Demand *d)
 {
+  GArray *pieces = g_array_new(FALSE, FALSE, sizeof(Piece));
   uint64_t ready = masc_plan_capacity(plan, false);
   uint64_t slack = masc_plan_scaled(plan, SLACK, 64) + ready * 2 / 100;
-  Least least = { .found = false };
   /* Without a piece of an eighth of it, one prefix is three. */
   unsigned count = masc_plan_count(plan), limit = masc_plan_limit(plan, LIMIT);
   unsigned most = limit + 1 > count ? MIN(limit + 1 - count, 3) : 0;
@@ -221,12 +230,26 @@ static bool spare(const MascPlan *plan, const Demand *d, MalPrefix *piece)
       uint64_t units = mine->units >> bits;
       if (units == 0 || (bits > 0 && units < ready / PIECES) || d->need + slack + units > ready)
         continue;
-      for (uint64_t k = 0; k < (uint64_t)1 << bits; k++)
-        consider(plan, masc_prefix_part(mine->prefix, mine->prefix.length + bits, k), &least);
+      for (uint64_t k = 0; k < (uint64_t)1 << bits; k++) {
+        Piece piece = { masc_prefix_part(mine->prefix, mine->prefix.length + bits, k), 0 };
+        piece.used = masc_used_in(plan->view, piece.piece);
+        g_array_append_val(pieces, piece);
+      }
     }
   }
-  *piece = least.piece;
-  return least.found && packs(plan, least.piece);
+  g_array_sort(pieces, compare_pieces);
+  return pieces;
+}
+
+static bool spare(const MascPlan *plan, const Demand *d, MalPrefix *piece)
+{
+  g_autoptr(GArray) pieces = find_pieces(plan, d);
+  for (guint i = 0; i < pieces->len; i++) {
+    *piece = g_array_index(pieces, Piece, i).piece;
+    if (packs(plan, *piece))
+      return true;
+  }
+  return false;
 }
 
 static bool give_drained(MascPlan *plan)
