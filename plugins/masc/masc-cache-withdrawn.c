@@ -69,25 +69,41 @@ static void rest(Rest *r, MalPrefix prefix)
     rest(r, half);
 }
 
-size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalPrefix *out,
-                          size_t most)
+/* What is left of RECORD in PREFIX, which lies in it. */
+static size_t remains_in(const MascCache *cache, const MascRecord *record, MalPrefix prefix,
+                         MalPrefix *out, size_t most)
 {
   GArray *withdrawn;
   if (masc_claim_is_hint(&record->claim) || most == 0)
     return 0;
   withdrawn = against(cache, record);
   if (withdrawn == NULL) {
-    out[0] = record->claim.prefix;
+    out[0] = prefix;
     return 1;
   }
   Rest r = { .withdrawn = withdrawn, .out = out, .most = most };
-  rest(&r, record->claim.prefix);
+  rest(&r, prefix);
   g_array_unref(withdrawn);
   return r.n;
+}
+
+size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalPrefix *out,
+                          size_t most)
+{
+  return remains_in(cache, record, record->claim.prefix, out, most);
 }
 
 bool masc_cache_withdrawn(const MascCache *cache, const MascRecord *record)
 {
   MalPrefix one;
   return !masc_claim_is_hint(&record->claim) && masc_cache_remains(cache, record, &one, 1) == 0;
+}
+
+bool masc_cache_stands(const MascCache *cache, const MascRecord *record, MalPrefix prefix)
+{
+  MalPrefix one, mine = record->claim.prefix;
+  MalSpan shared;
+  if (!mal_span_intersect(mal_span_of_prefix(mine), mal_span_of_prefix(prefix), &shared))
+    return false;
+  return remains_in(cache, record, prefix.length > mine.length ? prefix : mine, &one, 1) > 0;
 }

@@ -73,6 +73,8 @@ void masc_cache_check(const MascCache *cache);
 bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record);
 /* Have such taken all of RECORD, which need not be in the cache? */
 bool masc_cache_withdrawn(const MascCache *cache, const MascRecord *record);
+/* Is something of RECORD in PREFIX left? What is withdrawn elsewhere doesn't matter. */
+bool masc_cache_stands(const MascCache *cache, const MascRecord *record, MalPrefix prefix);
 /* What is left of it: disjoint prefixes, sorted. At most MOST; how many. */
 size_t masc_cache_remains(const MascCache *cache, const MascRecord *record, MalPrefix *out,
                           size_t most);

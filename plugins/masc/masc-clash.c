@@ -86,25 +86,28 @@ GArray *masc_clash_spots(const MascZone *zone, bool lower)
 
 typedef struct {
   const MascZone *zone;
+  MalPrefix prefix;
   bool lower;
   MascNow now;
   GArray *found; /* MascRecord, copies */
 } Users;
 
-static bool is_rival(const MascZone *zone, const MascRecord *record, bool lower, MascNow now)
+/* Something of PREFIX is in use by RECORD. */
+static bool is_rival(const MascZone *zone, const MascRecord *record, MalPrefix prefix, bool lower,
+                     MascNow now)
 {
   const MascClaim *c = &record->claim;
 
   return c->role == (lower ? MASC_CHILD : MASC_SIBLING) && c->domain != zone->config.domain &&
          c->type == MASC_PREFIX_IN_USE && masc_claim_free_at(c) > now.wall &&
-         !masc_cache_withdrawn(zone->cache, record);
+         masc_cache_stands(zone->cache, record, prefix);
 }
 
 static bool find_user(MascRecord *record, void *data)
 {
   Users *u = data;
 
-  if (is_rival(u->zone, record, u->lower, u->now))
+  if (is_rival(u->zone, record, u->prefix, u->lower, u->now))
     g_array_append_val(u->found, *record);
   return true;
 }
@@ -180,7 +183,7 @@ static bool judge(MascZone *zone, const MascHeld *held, const MascRecord *rival,
 bool masc_clash_check(MascZone *zone, const MascHeld *held, bool lower, bool returns, MascNow now)
 {
   g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Users u = { zone, lower, now, found };
+  Users u = { zone, held->prefix, lower, now, found };
 
   masc_cache_overlapping(zone->cache, held->prefix, find_user, &u);
   for (guint i = 0; i < found->len; i++)
@@ -197,12 +200,11 @@ void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
   const MascClaim claim = record->claim;
   const MascRecord rival = *record;
 
-  if (claim.type == MASC_PREFIX_IN_USE && !is_rival(zone, record, lower, now))
-    return;
   g_autoptr(GArray) held = g_array_copy(zone->owns->held[lower]);
   for (guint i = 0; i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);
-    if (!masc_prefix_meets(h->prefix, claim.prefix))
+    if (!masc_prefix_meets(h->prefix, claim.prefix) ||
+        (claim.type == MASC_PREFIX_IN_USE && !is_rival(zone, &rival, h->prefix, lower, now)))
       continue;
     if (claim.type != MASC_PREFIX_IN_USE)
       masc_clash_defend(zone, &h->claim, claim.domain, now);
@@ -235,7 +237,7 @@ void masc_own_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
 static bool still_clashes(MascZone *zone, const MascClash *clash, MascNow now)
 {
   g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Users u = { zone, clash->lower, now, found };
+  Users u = { zone, clash->prefix, clash->lower, now, found };
 
   if (masc_own_meeting(zone, clash->prefix, clash->lower) == NULL)
     return false;
@@ -318,7 +320,7 @@ bool masc_clash_passing(const MascZone *zone, const MascHeld *held, bool lower, 
 static void yield(MascZone *zone, const MascClash *clash, MascNow now)
 {
   g_autoptr(GArray) rivals = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Users u = { zone, clash->lower, now, rivals };
+  Users u = { zone, clash->prefix, clash->lower, now, rivals };
   const MascHeld *found = masc_own_meeting(zone, clash->prefix, clash->lower);
 
   if (found == NULL)

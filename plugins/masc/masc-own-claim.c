@@ -101,6 +101,7 @@ static MascRecord *record_of(MascZone *zone, const MascPend *pend)
 
 typedef struct {
   const MascZone *zone;
+  MalPrefix prefix;
   bool lower;
   MascNow now;
   bool found;
@@ -114,7 +115,7 @@ static bool find_rival(MascRecord *record, void *data)
 
   if (c->role != (r->lower ? MASC_CHILD : MASC_SIBLING) || c->domain == r->zone->config.domain ||
       c->type != MASC_PREFIX_IN_USE || masc_claim_free_at(c) <= r->now.wall ||
-      masc_cache_withdrawn(r->zone->cache, record))
+      !masc_cache_stands(r->zone->cache, record, r->prefix))
     return true;
   r->found = true;
   r->domain = c->domain;
@@ -124,7 +125,7 @@ static bool find_rival(MascRecord *record, void *data)
 static bool rival_uses(const MascZone *zone, MalPrefix prefix, bool lower, MascNow now,
                        MascId *domain)
 {
-  Rival r = { zone, lower, now, false, 0 };
+  Rival r = { zone, prefix, lower, now, false, 0 };
 
   masc_cache_overlapping(zone->cache, prefix, find_rival, &r);
   *domain = r.domain;

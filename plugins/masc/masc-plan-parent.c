@@ -3,17 +3,17 @@
    rest. */
 #include "masc-plan-private.h"
 
-#define LIMIT 2      /* prefixes */
-#define DOUBLE_FULL 65          /* the same for a second one that is in the way */
-#define MAIN_FULL 80 /* per cent */
-#define RESERVE 8    /* units */
+#define LIMIT 2        /* prefixes */
+#define DOUBLE_FULL 65 /* the same for a second one that is in the way */
+#define MAIN_FULL 80   /* per cent */
+#define RESERVE 8      /* units */
 #define RESERVE_BLOCKED 8
-#define TREND 150             /* per cent of the growth in a waiting period */
+#define TREND 150       /* per cent of the growth in a waiting period */
 #define RESERVE_PART 15 /* per cent of what children have, at most */
-#define OVERFLOW 32    /* units */
-#define SLACK 8        /* units, and 2 per cent, that have to be left over */
-#define PATIENCE 5     /* waiting periods before something is given up */
-#define PIECES 8       /* a piece is a PIECES-th of all at least */
+#define OVERFLOW 32     /* units */
+#define SLACK 8         /* units, and 2 per cent, that have to be left over */
+#define PATIENCE 5      /* waiting periods before something is given up */
+#define PIECES 8        /* a piece is a PIECES-th of all at least */
 #define TRIES 4
 
 typedef struct {

@@ -48,7 +48,7 @@ static void survey_other(Survey *s, const MascRecord *record)
   if (!same_arena(c, other) || !masc_claims_collide(c, other) || other->type == MASC_CLAIM_DENIED)
     return;
   if (other->type == MASC_PREFIX_IN_USE && !masc_record_untouched(record) &&
-      masc_cache_withdrawn(s->h->zone->cache, record))
+      !masc_cache_stands(s->h->zone->cache, record, c->prefix))
     return;
   s->meets = true;
   if (masc_claim_compare(c, other) > 0)
@@ -123,7 +123,8 @@ static bool children_clash(MascRecord *record, void *data)
   const MascHeard *h = data;
   const MascClaim *c = &h->record.claim;
   if (record->claim.role != MASC_CHILD || record->claim.type != MASC_PREFIX_IN_USE ||
-      record->claim.domain == c->domain || masc_cache_withdrawn(h->zone->cache, record))
+      record->claim.domain == c->domain ||
+      !masc_cache_stands(h->zone->cache, record, c->prefix))
     return true;
   masc_note(h->zone, MASC_NOTE_CHILDREN_CLASH, c->prefix, c->domain, 0);
   return false;

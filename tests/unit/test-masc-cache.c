@@ -356,6 +356,18 @@ Test(rfc2909_11_7, what_a_withdraw_leaves)
                              mal_address_format(rest[p].address, address), rest[p].length);
     }
     cr_expect_str_eq(text->str, rows[i].left, "row %zu: %s", i, text->str);
+    /* Of a part it says the same: something is left of it, or nothing. */
+    for (unsigned length = 22; length <= 32; length++) {
+      for (unsigned k = 0; k < 1u << (length - 22); k++) {
+        MalPrefix part = { mal_address_ipv4(0xe9fc0000 + (k << (32 - length))), length };
+        bool stands = false;
+        for (size_t p = 0; p < n; p++)
+          stands = stands || mal_span_overlaps(mal_span_of_prefix(rest[p]),
+                                               mal_span_of_prefix(part));
+        cr_assert_eq(masc_cache_stands(cache, &used, part), stands, "row %zu, %u of /%u", i, k,
+                     length);
+      }
+    }
     masc_cache_free(cache);
   }
 }
