@@ -102,7 +102,8 @@ static bool stands(MascRecord *record, void *data)
   const MascRecord **withdraw = data;
   bool below = (*withdraw)->claim.role == MASC_INTERNAL && record->claim.role == MASC_CHILD &&
                record->claim.type == MASC_PREFIX_IN_USE && !(*withdraw)->names;
-  if (!below && !masc_withdraw_counts(*withdraw, record))
+  bool takes = masc_is_holding(&record->claim) && masc_withdraw_counts(*withdraw, record);
+  if (!below && !takes)
     return true;
   *withdraw = NULL;
   return false;

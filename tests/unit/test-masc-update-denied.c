@@ -199,6 +199,25 @@ Test(rfc2909_14, it_is_forgiven_after_two_waiting_periods)
   cr_expect_not(masc_flood_ignored(flood, 21, now));
 }
 
+/* Who claimed it first may use it, whoever claims there now; who uses without having claimed, may
+   not for long. */
+Test(rfc2909_14, in_use_in_the_way_of_others)
+{
+  for (unsigned announced = 0; announced < 2; announced++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    rig.bed->params.flood_limit = 4;
+    for (unsigned i = 0; i < 6; i++) {
+      MascClaim claim = at(&rig, NEW, 20, i, 200), used = at(&rig, IN_USE, 20, i, 100);
+      MascClaim late = by_sibling(at(&rig, NEW, 0, i, 50), 40 + i);
+      if (announced)
+        cr_assert_eq(masc_rig_say(&rig, 's', &claim), 0);
+      cr_assert_eq(masc_rig_say(&rig, 't', &late), 0);
+      cr_assert_eq(masc_rig_say(&rig, 's', &used), 0);
+    }
+    cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], !announced, "%u", announced);
+  }
+}
+
 /* Many domains at once: those that are ignored stay so, memory is bounded. */
 Test(rfc2909_14, many_suspects)
 {

@@ -110,6 +110,24 @@ Test(rfc2909_11, it_is_sent_back_after_the_session_was_down)
   cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('s'), NEW, NULL), 1);
 }
 
+/* One that takes nothing of what is sent with it is for who tells what it took. */
+Test(rfc2909_11_8, withdraws_without_what_they_withdraw)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim used = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 20, "233.252.8.0/24"), w = used;
+  MascClaim claim = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 20, "233.252.9.0/24");
+  char text[128];
+  w.type = WITHDRAW;
+  w.timestamp++;
+  masc_rig_say(&rig, 's', &used);
+  masc_rig_say(&rig, 's', &w);
+  masc_rig_say(&rig, 's', &claim);
+  cr_expect_str_eq(sequence(&rig, 't', text), "PM SN", "%s", text);
+  claim.type = WITHDRAW;
+  masc_rig_say(&rig, 's', &claim);
+  cr_expect_str_eq(sequence(&rig, 't', text), "PM", "%s", text);
+}
+
 /* ---- meshes ---------------------------------------------------------------------------------- */
 
 static void expect_all(const MascBed *bed, MascClaimType type, MascId domain, const char *prefix,

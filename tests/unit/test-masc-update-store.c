@@ -174,6 +174,23 @@ Test(restore, hostile_octets)
   cr_expect(taken > 0 && refused > 0);
 }
 
+Test(restore, a_top_level_domain_has_no_parents_any_more)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  GHashTableIter iter;
+  gpointer key, value;
+  fill(&rig);
+  g_autoptr(MascBed) other = masc_bed_new();
+  masc_bed_add(other, 10, 10001, true);
+  g_hash_table_iter_init(&iter, rig.bed->nodes[0].kept);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    size_t kn, vn;
+    const uint8_t *k = g_bytes_get_data(key, &kn), *v = g_bytes_get_data(value, &vn);
+    masc_zone_restore(other->nodes[0].zone, k, kn, v, vn, masc_bed_now(other, 0));
+  }
+  cr_expect_eq(masc_bed_records(other, 0, 0).n, 5, "all but the parents' two");
+}
+
 Test(restore, what_has_expired_is_left_out)
 {
   g_auto(MascRig) rig = masc_rig_new();
