@@ -1,7 +1,5 @@
 #include "store-sqlite.h"
 
-#define CHECKPOINT_PAGES 2000
-
 static uint64_t dead_rows(const MalJournal *journal)
 {
   return journal->rows - mal_latest_count(journal->latest);
@@ -123,21 +121,4 @@ bool mal_sqlite_compact(MalSqlite *self, GError **error)
       return compact_journal(self, &self->journals[i], error);
   }
   return true;
-}
-
-bool mal_sqlite_checkpoint_due(const MalSqlite *self)
-{
-  return self->wal_pages >= CHECKPOINT_PAGES;
-}
-
-/* What can't be copied now stays in the log, where it is as durable as in the file; the next one
-   tries again after as many pages more. */
-void mal_sqlite_checkpoint(MalSqlite *self)
-{
-  int in_log = 0, copied = 0;
-  int rc = sqlite3_wal_checkpoint_v2(self->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
-  if (rc == SQLITE_OK && in_log == copied)
-    self->wal_pages = 0;
-  else
-    self->wal_pages -= CHECKPOINT_PAGES;
 }

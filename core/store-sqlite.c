@@ -2,8 +2,9 @@
 
    Appends are copied into the arena of the batch that gathers. One batch at a time is with the
    worker; what is appended meanwhile goes into the next one, which leaves as soon as the one before
-   is told. Between batches the worker gets chores (copying the log into the file, compaction), a
-   bounded piece at a time: whenever it is idle, and after every so many changes when it never is.
+   is told. Between batches the worker gets chores (compaction, the rest of the log), a bounded
+   piece at a time: whenever it is idle, and after every so many changes when it never is. Most of
+   the log is copied into the file by another worker meanwhile.
 
    A batch that fails makes the store FAILING: what has gathered fails with it, for it may build on
    what was lost, and so does all that is appended until a probe, a tiny write that is tried with
@@ -32,6 +33,7 @@ typedef struct {
 /* What is known of the database after the worker's last job. */
 typedef struct {
   uint64_t rows, bytes, compactions;
+  int log;                    /* pages */
   bool chores;                /* there is something to do when it is idle */
 } Report;
 
@@ -41,6 +43,7 @@ struct SqliteStore {
   MalSqlite *db;              /* the worker's between load and close */
   MalWorker *worker;
   MalWorker *reader;          /* backups and checks; made when first needed */
+  MalLog *log;
   MalTimer *turn;             /* the end of the loop's turn */
   MalTimer *probe_timer;
   MalListeners listeners;
@@ -107,7 +110,8 @@ static void make_report(SqliteStore *self)
   self->fresh.rows = db->journals[MAL_JOURNAL_LEASES].rows + db->journals[MAL_JOURNAL_RECORDS].rows;
   self->fresh.bytes = mal_sqlite_bytes(db);
   self->fresh.compactions = db->compactions;
-  self->fresh.chores = mal_sqlite_compact_due(db) || mal_sqlite_checkpoint_due(db);
+  self->fresh.log = db->wal_pages;
+  self->fresh.chores = mal_sqlite_compact_due(db);
 }
 
 /* On the loop, once the job is done. */
@@ -115,6 +119,7 @@ static void take_report(SqliteStore *self)
 {
   self->busy = false;
   self->report = self->fresh;
+  mal_log_seen(self->log, self->report.log);
 }
 
 static void run_batch(void *data)
@@ -197,10 +202,7 @@ static void write_gathered(SqliteStore *self)
 static void run_chores(void *data)
 {
   SqliteStore *self = data;
-  if (mal_sqlite_checkpoint_due(self->db))
-    mal_sqlite_checkpoint(self->db);
-  else
-    mal_sqlite_compact(self->db, &self->chore_error);
+  mal_sqlite_compact(self->db, &self->chore_error);
   make_report(self);
 }
 
@@ -244,13 +246,40 @@ static void submit_chores(SqliteStore *self)
   mal_worker_submit(self->worker, run_chores, chores_done, self);
 }
 
+/* ---- the log --------------------------------------------------------------------------------- */
+
+static void run_log(void *data)
+{
+  mal_log_run(((SqliteStore *)data)->log);
+}
+
+static void log_done(void *data)
+{
+  SqliteStore *self = data;
+  self->busy = false;
+  mal_log_ran(self->log);
+  next_job(self);
+}
+
+static void pass_ended(void *data)
+{
+  next_job(data);
+}
+
 /* The worker is idle: what is the most urgent? */
 static void next_job(SqliteStore *self)
 {
   if (self->busy || self->stop)
     return;
-  bool chores = self->report.chores && !self->chores_off && !self->failure;
-  bool batch = self->flush && self->gathering->arena.changes && !self->failure;
+  bool sound = !self->chores_off && !self->failure;
+  if (sound && mal_log_mind(self->log)) {
+    self->busy = true;
+    mal_worker_submit(self->worker, run_log, log_done, self);
+    return;
+  }
+  bool room = !mal_log_full(self->log);
+  bool chores = self->report.chores && sound && room;
+  bool batch = self->flush && self->gathering->arena.changes && !self->failure && room;
   if (chores && (!batch || self->since_chore >= CHANGES_PER_CHORE))
     submit_chores(self);
   else if (batch)
@@ -455,10 +484,12 @@ static void sqlite_close(MalStore *store)
   g_atomic_int_set(&self->stop, 1);
   if (self->reader)
     mal_worker_free(self->reader);
+  mal_log_stop(self->log);
   mal_worker_free(self->worker);
   write_rest(self);
   mal_timer_free(self->turn);
   mal_timer_free(self->probe_timer);
+  mal_log_free(self->log);
   mal_sqlite_close(self->db);
   batch_free(self->gathering);
   batch_free(self->spare);
@@ -503,6 +534,7 @@ MalStore *mal_store_sqlite_open(MalRuntime *rt, const char *state_dir, const cha
   self->probe_interval = PROBE_FIRST;
   self->gathering = batch_new(self, 1);
   mal_listeners_init(&self->listeners);
+  self->log = mal_log_new(rt, db, pass_ended, self);
   make_report(self);
   take_report(self);
   return &self->base;
@@ -513,4 +545,9 @@ void mal_store_sqlite_tune(MalStore *store, uint64_t least, unsigned step)
   SqliteStore *self = sqlite(store);
   self->db->compact_least = least;
   self->db->compact_step = step;
+}
+
+void mal_store_sqlite_tune_log(MalStore *store, int many)
+{
+  mal_log_tune(sqlite(store)->log, many);
 }

@@ -5,6 +5,7 @@
    store-sqlite-encode.c  changes, copied into an arena on the loop's thread
    store-sqlite-write.c   an arena into the journals, in one transaction
    store-sqlite-compact.c the head of a journal, moved or forgotten
+   store-sqlite-log.c     the log in front of the file, copied into it
    store-sqlite-load.c    the journals, read by somebody who trusts nothing
    store-sqlite-task.c    backup and check, on a connection and a thread of their own
 
@@ -87,7 +88,7 @@ typedef struct {
   sqlite3_stmt *begin, *commit, *rollback, *probe, *pages;
   MalJournal journals[MAL_JOURNALS];
   GByteArray *scratch;        /* a record's key while it is looked up */
-  int wal_pages;
+  int wal_pages;              /* in the log, after the last commit */
   int64_t page_size;
   bool loaded;                /* `latest` is complete */
   uint64_t compactions;
@@ -121,9 +122,6 @@ bool mal_sqlite_write(MalSqlite *self, const MalArena *arena, GError **error);
 bool mal_sqlite_compact_due(const MalSqlite *self);
 /* One bounded transaction. */
 bool mal_sqlite_compact(MalSqlite *self, GError **error);
-/* Copies what the log in front of the file has gathered into it, if that is much. */
-bool mal_sqlite_checkpoint_due(const MalSqlite *self);
-void mal_sqlite_checkpoint(MalSqlite *self);
 
 bool mal_sqlite_load(MalSqlite *self, MalTime not_ended_before, MalStoreLeaseFunc lease,
                      MalStoreRecordFunc record, void *data, GError **error);
@@ -147,9 +145,32 @@ char *mal_sqlite_backup(const MalSqlite *self, const char *path, const int *stop
 char *mal_sqlite_check(const MalSqlite *self, MalTime now, const uint8_t *secret, const int *stop,
                        GError **error);
 
+/* ---- the log in front of the file ------------------------------------------------------------ */
+
+/* The loop's, but for mal_log_run. */
+typedef struct MalLog MalLog;
+
+/* ENDED: a pass has. DB outlives it. */
+MalLog *mal_log_new(MalRuntime *rt, MalSqlite *db, MalTimerFunc ended, void *data);
+void mal_log_tune(MalLog *log, int many);
+/* It has so many pages after a job of the writer. */
+void mal_log_seen(MalLog *log, int pages);
+/* The writer is idle, and the last batch was written. Begins a pass where one is due. Returns true
+   where the writer has to call mal_log_run on its thread, and then mal_log_ran on the loop's. */
+bool mal_log_mind(MalLog *log);
+void mal_log_run(MalLog *log);
+void mal_log_ran(MalLog *log);
+/* So much came during the pass under way that no batch should be written before its end. */
+bool mal_log_full(const MalLog *log);
+/* Waits for the pass under way. */
+void mal_log_stop(MalLog *log);
+void mal_log_free(MalLog *log);     /* before DB is closed */
+
 /* ---- for tests ------------------------------------------------------------------------------- */
 
 /* Journals of LEAST rows are worth compacting, STEP rows at a time. Before the first append. */
 void mal_store_sqlite_tune(MalStore *store, uint64_t least, unsigned step);
+/* A log of MANY pages is worth copying. Before the first append. */
+void mal_store_sqlite_tune_log(MalStore *store, int many);
 
 #endif

@@ -182,7 +182,8 @@ unit_tests += tests/unit/test-space-edges
 tests_unit_test_space_edges_SOURCES = tests/unit/test-space-edges.c tests/unit/space-bed.h
 unit_tests += tests/unit/test-store
 tests_unit_test_store_SOURCES = tests/unit/test-store.c tests/unit/test-store-compact.c \
-  tests/unit/test-store-faults.c tests/unit/test-store-open.c tests/unit/test-store-task.c \
+  tests/unit/test-store-faults.c tests/unit/test-store-log.c tests/unit/test-store-open.c \
+  tests/unit/test-store-task.c \
   tests/unit/store-fixture.c tests/unit/store-fixture.h
 tests_unit_test_store_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-store-records

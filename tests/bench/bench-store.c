@@ -1,6 +1,6 @@
 /* How fast leases become durable, against a bare file that is appended to and synced in the same
    directory; how long a million take to load; what one costs on disk. Usage: bench-store [DIRECTORY
-   [SECONDS]] */
+   [SECONDS [RATE]]]; with a RATE of leases a second, how long each waits until it is durable. */
 #define _GNU_SOURCE
 
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static void die(const GError *error)
 
 /* As a MADCAP server of one IPv4 scope would store them: an identifier of 16 octets, one
    address. */
-static void put(Bench *b)
+static MalTicket put(Bench *b)
 {
   uint8_t id[16];
   uint32_t n = b->serial++ % b->cycle;
@@ -58,7 +58,7 @@ static void put(Bench *b)
     .client = mal_address_ipv4(0xc0000200u + n % 250),
     .origin = "madcap",
   };
-  mal_store_put_lease(b->store, &lease);
+  return mal_store_put_lease(b->store, &lease);
 }
 
 static void put_batch(void *data)
@@ -191,13 +191,115 @@ static void load_many(Bench *b)
   mal_store_close(b->store);
 }
 
-int main(int argc, char **argv)
+/* ---- at a given rate ------------------------------------------------------------------------- */
+
+#define TICK 500              /* us between two handfuls of leases */
+
+typedef struct {
+  MalTicket ticket;
+  int64_t due;
+} Handful;
+
+typedef struct {
+  Bench *bench;
+  MalTimer *timer;
+  uint32_t size;              /* leases in a handful */
+  int64_t next;
+  GArray *handfuls;
+  guint durable;              /* of them */
+  GArray *waits;              /* of those, in us */
+} Paced;
+
+static void hand_in(void *data)
+{
+  Paced *p = data;
+  Bench *b = p->bench;
+  int64_t now = mal_runtime_monotonic(b->rt);
+  for (; p->next <= now; p->next += TICK) {
+    Handful handful = { .due = p->next };
+    for (uint32_t i = 0; i < p->size; i++)
+      handful.ticket = put(b);
+    g_array_append_val(p->handfuls, handful);
+  }
+  mal_store_flush(b->store);
+  if (now < b->until)
+    mal_timer_set(p->timer, p->next);
+}
+
+static void note_waits(MalTicket through, const GError *error, void *data)
+{
+  Paced *p = data;
+  int64_t now = mal_runtime_monotonic(p->bench->rt);
+  if (error)
+    die(error);
+  for (; p->durable < p->handfuls->len; p->durable++) {
+    const Handful *handful = &g_array_index(p->handfuls, Handful, p->durable);
+    int64_t waited = now - handful->due;
+    if (handful->ticket > through)
+      break;
+    g_array_append_val(p->waits, waited);
+  }
+}
+
+static int by_size(const void *a, const void *b)
+{
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+static double ms(const Paced *p, guint of_a_thousand)
+{
+  guint at = (guint)((uint64_t)p->waits->len * of_a_thousand / 1000);
+  return (double)g_array_index(p->waits, int64_t, MIN(at, p->waits->len - 1)) / 1000;
+}
+
+static void at_rate(Bench *b, uint32_t rate, double seconds)
+{
+  Paced p = { .bench = b, .size = MAX(rate / (1000000 / TICK), 1) };
+  p.handfuls = g_array_new(FALSE, FALSE, sizeof(Handful));
+  p.waits = g_array_new(FALSE, FALSE, sizeof(int64_t));
+  b->cycle = MANY;
+  open_store(b);
+  load(b);
+  mal_store_listen(b->store, note_waits, &p);
+  p.timer = mal_timer_new(b->rt, hand_in, &p);
+  p.next = mal_runtime_monotonic(b->rt);
+  b->until = p.next + (int64_t)(seconds * MAL_US);
+  mal_timer_set(p.timer, p.next);
+  while (mal_runtime_monotonic(b->rt) < b->until || p.durable < p.handfuls->len)
+    g_main_context_iteration(b->context, TRUE);
+  g_array_sort(p.waits, by_size);
+  printf("%u leases at %u/s, durable after: p50 %.1f ms, p90 %.1f, p99 %.1f, p99.9 %.1f, worst "
+         "%.1f\n", p.durable * p.size, rate, ms(&p, 500), ms(&p, 900), ms(&p, 990), ms(&p, 999),
+         ms(&p, 1000));
+  mal_timer_free(p.timer);
+  mal_store_close(b->store);
+  g_array_unref(p.handfuls);
+  g_array_unref(p.waits);
+}
+
+static void at_any_rate(Bench *b, double seconds)
 {
   static const struct { uint32_t cycle, batch; } cases[] = {
     { MANY, 1 }, { MANY, 16 }, { MANY, 64 }, { MANY, 256 }, { MANY, 1024 },
     /* Few live: compaction goes along. */
     { MANY / 100, 64 }, { MANY / 100, 256 }, { MANY / 100, 1024 },
   };
+  printf("%9s %8s %12s %12s %7s %10s %12s\n", "up to", "a commit", "store, /s", "file, /s", "ratio",
+         "worst, ms", "compactions");
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    MalStoreCounters counters;
+    b->cycle = cases[i].cycle;
+    double file = file_rate(b, cases[i].batch, seconds);
+    double store = store_rate(b, cases[i].batch, seconds, &counters);
+    printf("%9u %8u %12.0f %12.0f %7.2f %10.1f %12" G_GUINT64_FORMAT "\n", b->cycle, cases[i].batch,
+           store, file, store / file, (double)counters.max_commit_us / 1000, counters.compactions);
+  }
+  load_many(b);
+}
+
+int main(int argc, char **argv)
+{
   g_autofree char *template =
       g_build_filename(argc > 1 ? argv[1] : ".", "bench-store-XXXXXX", NULL);
   double seconds = argc > 2 ? g_ascii_strtod(argv[2], NULL) : 1;
@@ -208,17 +310,10 @@ int main(int argc, char **argv)
     perror(template);
     return 1;
   }
-  printf("%9s %8s %12s %12s %7s %10s %12s\n", "up to", "a commit", "store, /s", "file, /s", "ratio",
-         "worst, ms", "compactions");
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-    MalStoreCounters counters;
-    b.cycle = cases[i].cycle;
-    double file = file_rate(&b, cases[i].batch, seconds);
-    double store = store_rate(&b, cases[i].batch, seconds, &counters);
-    printf("%9u %8u %12.0f %12.0f %7.2f %10.1f %12" G_GUINT64_FORMAT "\n", b.cycle, cases[i].batch,
-           store, file, store / file, (double)counters.max_commit_us / 1000, counters.compactions);
-  }
-  load_many(&b);
+  if (argc > 3)
+    at_rate(&b, (uint32_t)g_ascii_strtoull(argv[3], NULL, 10), seconds);
+  else
+    at_any_rate(&b, seconds);
   remove_all(b.dir);
   rmdir(b.dir);
   mal_runtime_glib_free(b.rt);

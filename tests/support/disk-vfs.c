@@ -45,6 +45,9 @@ static sqlite3_vfs *real_vfs;
 static Control *control;
 static int log_fd = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* What is noted is done before the next is noted: a death leaves one change undone at most, and a
+   sync covers what was noted before it. */
+static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 
 static sqlite3_file *real(sqlite3_file *file)
 {
@@ -97,7 +100,17 @@ static bool chance(uint64_t of_a_million)
 
 static bool counted_down(void)
 {
-  return control->count > 0 && --control->count == 0 && ++control->faults;
+  pthread_mutex_lock(&lock);
+  bool down = control->count > 0 && --control->count == 0 && ++control->faults;
+  pthread_mutex_unlock(&lock);
+  return down;
+}
+
+static void seen(uint64_t *counter)
+{
+  pthread_mutex_lock(&lock);
+  ++*counter;
+  pthread_mutex_unlock(&lock);
 }
 
 static int disk_write(sqlite3_file *file, const void *bytes, int amount, sqlite3_int64 offset)
@@ -105,7 +118,7 @@ static int disk_write(sqlite3_file *file, const void *bytes, int amount, sqlite3
   DiskFile *self = (DiskFile *)file;
   int rc = SQLITE_OK;
   if (control) {
-    control->writes++;
+    seen(&control->writes);
     if (chance(control->full))
       return SQLITE_FULL;
     if (chance(control->fail_write) || counted_down())
@@ -115,8 +128,10 @@ static int disk_write(sqlite3_file *file, const void *bytes, int amount, sqlite3
       rc = SQLITE_IOERR_WRITE;
     }
   }
+  pthread_mutex_lock(&order);
   note('W', self->number, (uint64_t)offset, bytes, (size_t)amount);
   int written = self->real->pMethods->xWrite(self->real, bytes, amount, offset);
+  pthread_mutex_unlock(&order);
   return rc != SQLITE_OK ? rc : written;
 }
 
@@ -132,23 +147,30 @@ static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
   DiskFile *self = (DiskFile *)file;
   if (control && chance(control->fail_truncate))
     return SQLITE_IOERR_TRUNCATE;
+  pthread_mutex_lock(&order);
   note('T', self->number, (uint64_t)size, NULL, 0);
-  return self->real->pMethods->xTruncate(self->real, size);
+  int rc = self->real->pMethods->xTruncate(self->real, size);
+  pthread_mutex_unlock(&order);
+  return rc;
 }
 
 /* One that fails may have written all of it, or nothing: the log leaves that open. */
 static int disk_sync(sqlite3_file *file, int flags)
 {
   DiskFile *self = (DiskFile *)file;
+  pthread_mutex_lock(&order);
   uint64_t began = log_length();
+  pthread_mutex_unlock(&order);
   if (control) {
-    control->syncs++;
+    seen(&control->syncs);
     if (chance(control->fail_sync))
       return SQLITE_IOERR_FSYNC;
   }
   int rc = self->real->pMethods->xSync(self->real, flags);
+  pthread_mutex_lock(&order);
   if (rc == SQLITE_OK)
     note('S', self->number, began, NULL, 0);
+  pthread_mutex_unlock(&order);
   return rc;
 }
 
@@ -249,13 +271,13 @@ static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
   (void)vfs;
   memset(self, 0, sizeof *self);
   self->real = (sqlite3_file *)(self + 1);
-  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&order);
   if (name && log_fd >= 0) {
     self->number = log_length() + 1;
     note('O', self->number, 0, base_name(name), strlen(base_name(name)));
   }
   int rc = real_vfs->xOpen(real_vfs, name, self->real, flags, out);
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&order);
   self->base.pMethods = self->real->pMethods ? &disk_methods : NULL;
   return rc;
 }
@@ -263,8 +285,11 @@ static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 static int disk_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
 {
   (void)vfs;
+  pthread_mutex_lock(&order);
   note('D', UINT64_MAX, (uint64_t)(sync_dir != 0), base_name(name), strlen(base_name(name)));
-  return real_vfs->xDelete(real_vfs, name, sync_dir);
+  int rc = real_vfs->xDelete(real_vfs, name, sync_dir);
+  pthread_mutex_unlock(&order);
+  return rc;
 }
 
 __attribute__((constructor)) static void take_the_place_of_the_disk(void)

@@ -38,6 +38,7 @@ typedef struct {
 
 typedef struct {
   MalWorker base;
+  const char *name;           /* the caller's */
   GQueue jobs;
 } FakeWorker;
 
@@ -56,6 +57,7 @@ struct FakeRuntime {
   GArray *interfaces;
   uint16_t next_port;
   bool hold_workers, fail_open;
+  const char *held_worker;    /* its name */
   int64_t lag;
   MalUdpShed shed;
   GPtrArray *streams;
@@ -360,9 +362,9 @@ bool fake_open_fails(MalRuntime *rt)
 
 static MalWorker *fake_worker_new(MalRuntime *rt, const char *name)
 {
-  (void) name;
   FakeWorker *w = g_new0(FakeWorker, 1);
   w->base.rt = rt;
+  w->name = name;
   g_ptr_array_add(fake(rt)->workers, w);
   return &w->base;
 }
@@ -400,6 +402,16 @@ void fake_hold_workers(FakeRuntime *f, bool hold)
   f->hold_workers = hold;
 }
 
+void fake_hold_worker(FakeRuntime *f, const char *name)
+{
+  f->held_worker = name;
+}
+
+static bool waits(const FakeRuntime *f, const FakeWorker *w)
+{
+  return f->hold_workers || g_strcmp0(f->held_worker, w->name) == 0;
+}
+
 /* ---- moving on ------------------------------------------------------------------------------- */
 
 static bool run_one(FakeRuntime *f)
@@ -409,8 +421,8 @@ static bool run_one(FakeRuntime *f)
     call->func(call->data);
     return true;
   }
-  for (guint i = 0; !f->hold_workers && i < f->workers->len; i++)
-    if (run_job(f->workers->pdata[i]))
+  for (guint i = 0; i < f->workers->len; i++)
+    if (!waits(f, f->workers->pdata[i]) && run_job(f->workers->pdata[i]))
       return true;
   FakeTimer *t = earliest(f);
   if (!t || t->deadline > f->monotonic)

@@ -35,6 +35,8 @@ int64_t fake_next_deadline(const FakeRuntime *f);
 
 /* Jobs of workers wait while held, as on a slow disk. */
 void fake_hold_workers(FakeRuntime *f, bool hold);
+/* Those of one name; NULL: none. */
+void fake_hold_worker(FakeRuntime *f, const char *name);
 
 /* Interfaces get index 1, 2, ... ADDRESSES: text, separated by spaces. Tells the watches. */
 uint32_t fake_add_interface(FakeRuntime *f, const char *name, const char *addresses);

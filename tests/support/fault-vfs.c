@@ -1,15 +1,21 @@
 #include "fault-vfs.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 
 typedef struct {
   sqlite3_file base;
+  bool database;
   sqlite3_file *real;         /* right behind this struct */
 } FaultFile;
 
 static FaultVfs faults;
 static sqlite3_vfs *real_vfs;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t moved = PTHREAD_COND_INITIALIZER;
+static bool gate_closed;
+static int waiting;
 
 static sqlite3_file *real(sqlite3_file *file)
 {
@@ -26,9 +32,13 @@ static int fault_read(sqlite3_file *file, void *out, int amount, sqlite3_int64 o
   return real(file)->pMethods->xRead(real(file), out, amount, offset);
 }
 
-static int fault_write(sqlite3_file *file, const void *bytes, int amount, sqlite3_int64 offset)
+/* What becomes of a write: nothing, or an error. */
+static int judge_write(bool database, int amount)
 {
   faults.writes++;
+  faults.file_writes += database;
+  if (faults.spare_log && !database)
+    return SQLITE_OK;
   if (faults.read_only)
     return SQLITE_READONLY;
   if (faults.fail_write == 0)
@@ -40,7 +50,18 @@ static int fault_write(sqlite3_file *file, const void *bytes, int amount, sqlite
       return SQLITE_FULL;
     faults.room -= amount;
   }
-  return real(file)->pMethods->xWrite(real(file), bytes, amount, offset);
+  return SQLITE_OK;
+}
+
+static int fault_write(sqlite3_file *file, const void *bytes, int amount, sqlite3_int64 offset)
+{
+  bool database = ((FaultFile *)file)->database;
+  pthread_mutex_lock(&lock);
+  int rc = judge_write(database, amount);
+  pthread_mutex_unlock(&lock);
+  if (database && faults.on_file_write)
+    faults.on_file_write();
+  return rc != SQLITE_OK ? rc : real(file)->pMethods->xWrite(real(file), bytes, amount, offset);
 }
 
 static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -48,14 +69,45 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
   return real(file)->pMethods->xTruncate(real(file), size);
 }
 
-static int fault_sync(sqlite3_file *file, int flags)
+static int judge_sync(bool database)
 {
   faults.syncs++;
+  if (faults.spare_log && !database)
+    return SQLITE_OK;
   if (faults.fail_sync == 0)
     return SQLITE_IOERR_FSYNC;
   if (faults.fail_sync > 0)
     faults.fail_sync--;
-  return real(file)->pMethods->xSync(real(file), flags);
+  return SQLITE_OK;
+}
+
+static int fault_sync(sqlite3_file *file, int flags)
+{
+  bool database = ((FaultFile *)file)->database;
+  pthread_mutex_lock(&lock);
+  waiting += database;
+  while (database && gate_closed)
+    pthread_cond_wait(&moved, &lock);
+  waiting -= database;
+  int rc = judge_sync(database);
+  pthread_mutex_unlock(&lock);
+  return rc != SQLITE_OK ? rc : real(file)->pMethods->xSync(real(file), flags);
+}
+
+void fault_vfs_gate(bool closed)
+{
+  pthread_mutex_lock(&lock);
+  gate_closed = closed;
+  pthread_cond_broadcast(&moved);
+  pthread_mutex_unlock(&lock);
+}
+
+bool fault_vfs_waits(void)
+{
+  pthread_mutex_lock(&lock);
+  bool waits = waiting > 0 && gate_closed;
+  pthread_mutex_unlock(&lock);
+  return waits;
 }
 
 static int fault_size(sqlite3_file *file, sqlite3_int64 *size)
@@ -138,6 +190,7 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, in
 {
   FaultFile *fault = (FaultFile *)file;
   (void)vfs;
+  fault->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
   fault->real = (sqlite3_file *)(fault + 1);
   int rc = real_vfs->xOpen(real_vfs, name, fault->real, flags, out_flags);
   fault->base.pMethods = fault->real->pMethods ? &fault_methods : NULL;

@@ -55,6 +55,7 @@ Test(store_compact, compaction_keeps_what_lives, .timeout = 120)
   for (int phase = 0; phase < 40; phase++) {
     reopen(NULL);
     mal_store_sqlite_tune(store, 50, 1 + mal_runtime_random_below(rt, 40));
+    mal_store_sqlite_tune_log(store, 8 + (int)mal_runtime_random_below(rt, 100));
     expect_state(versions, records);
     for (int round = 0; round < 40; round++) {
       for (uint32_t i = mal_runtime_random_below(rt, 30); i > 0; i--)
@@ -81,6 +82,7 @@ Test(store_compact, compaction_under_faults_loses_nothing, .timeout = 120)
   fault_vfs_reset();
   reopen(FAULT_VFS);
   mal_store_sqlite_tune(store, 50, 7);
+  mal_store_sqlite_tune_log(store, 10);
   expect_state(versions, records);
   for (int round = 0; round < 600; round++) {
     uint32_t before[KEYS], records_before[20];
@@ -105,6 +107,7 @@ Test(store_compact, compaction_under_faults_loses_nothing, .timeout = 120)
     if (round % 50 == 0) {
       reopen(FAULT_VFS);
       mal_store_sqlite_tune(store, 50, 7);
+      mal_store_sqlite_tune_log(store, 10);
       expect_state(versions, records);
     }
   }

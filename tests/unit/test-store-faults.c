@@ -308,6 +308,7 @@ static void child_writes(int fd, uint32_t round)
   if (!store || !mal_store_load(store, NOW, take_lease, NULL, NULL, NULL))
     _exit(2);
   mal_store_sqlite_tune(store, 200, 50);
+  mal_store_sqlite_tune_log(store, 30);
   mal_store_listen(store, report, &child);
   for (uint32_t batch = 1;; batch++) {
     MalTicket ticket = 0;
