@@ -143,6 +143,25 @@ Test(sim_store, what_failed_does_not_count_and_what_comes_later_does)
   }
 }
 
+/* Also where a batch that is bound to fail is always on its way. */
+Test(sim_store, a_mended_disk_is_noticed_within_30_seconds)
+{
+  Bed b = begin(1);
+  open_store(&b);
+  MalSimDisk *disk = mal_sim_node_disk(b.node, "journal");
+  mal_sim_disk_set_fault(disk, MAL_SIM_DISK_SYNC_ERROR);
+  put(&b, "a", 100);
+  cr_assert(mal_sim_run_for(b.sim, 60 * MAL_US));
+  cr_assert_eq(mal_store_state(b.store, NULL), MAL_STORE_FAILING);
+  mal_sim_disk_set_fault(disk, MAL_SIM_DISK_OK);
+  for (int i = 0; i < 31000; i++) {
+    put(&b, "b", 100);
+    cr_assert(mal_sim_run_for(b.sim, MAL_US / 1000));
+  }
+  cr_assert_eq(mal_store_state(b.store, NULL), MAL_STORE_OK);
+  end(&b);
+}
+
 static bool count(const MalLease *lease, void *data, GError **error)
 {
   GString *seen = data;
