@@ -228,6 +228,7 @@ Test(masc_own_expand, s5_4_a_withdrawal_leaves_when_it_is_on_the_disk)
   own_expect(own_bed_local(own, 0), "");
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
   own_bed_disk(own, 0, false);
+  own_bed_pass(own, 20);
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
   own_bed_disk(own, 0, true);
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
