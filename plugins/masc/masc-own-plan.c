@@ -267,6 +267,8 @@ static void hint(MascZone *zone, unsigned length, MascNow now)
 
   if (zone->config.top || parent == 0)
     return;
+  /* No mask says more (8.3), however much children ask for. */
+  length = MAX(length, zone->config.span.first.family == MAL_IPV4 ? 4 : 8);
   if (owns->hinted_at != INT64_MIN && now.mono - owns->hinted_at < pause && length >= owns->hinted)
     return;
   MascClaim claim = { .type = MASC_NEW_CLAIM,
