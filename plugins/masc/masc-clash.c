@@ -107,7 +107,8 @@ static bool find_user(MascRecord *record, void *data)
 {
   Users *u = data;
 
-  if (is_rival(u->zone, record, u->prefix, u->lower, u->now))
+  if (is_rival(u->zone, record, u->prefix, u->lower, u->now) &&
+      !masc_is_above(u->zone, record, u->prefix))
     g_array_append_val(u->found, *record);
   return true;
 }
@@ -203,7 +204,7 @@ void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
   g_autoptr(GArray) held = g_array_copy(zone->owns->held[lower]);
   for (guint i = 0; i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);
-    if (!masc_prefix_meets(h->prefix, claim.prefix) ||
+    if (!masc_prefix_meets(h->prefix, claim.prefix) || masc_is_above(zone, &rival, h->prefix) ||
         (claim.type == MASC_PREFIX_IN_USE && !is_rival(zone, &rival, h->prefix, lower, now)))
       continue;
     if (claim.type != MASC_PREFIX_IN_USE)

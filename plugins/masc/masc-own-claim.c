@@ -115,7 +115,8 @@ static bool find_rival(MascRecord *record, void *data)
 
   if (c->role != (r->lower ? MASC_CHILD : MASC_SIBLING) || c->domain == r->zone->config.domain ||
       c->type != MASC_PREFIX_IN_USE || masc_claim_free_at(c) <= r->now.wall ||
-      !masc_cache_stands(r->zone->cache, record, r->prefix))
+      !masc_cache_stands(r->zone->cache, record, r->prefix) ||
+      masc_is_above(r->zone, record, r->prefix))
     return true;
   r->found = true;
   r->domain = c->domain;
@@ -477,6 +478,7 @@ static bool loses_to_ours(const MascPend *pend, const MascClaim *claim)
 void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, MascNow now)
 {
   GArray *pends = zone->owns->pends;
+  const MascRecord copy = *record;
   const MascClaim claim = record->claim;
   bool ours = claim.domain == zone->config.domain;
 
@@ -486,7 +488,7 @@ void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, Masc
 
     i++;
     if (p->lower != lower || !masc_prefix_meets(p->prefix, claim.prefix) ||
-        p->state == MASC_PEND_KEPT)
+        p->state == MASC_PEND_KEPT || masc_is_above(zone, &copy, p->prefix))
       continue;
     if (ours)
       loses = loses_to_ours(p, &claim);

@@ -47,6 +47,9 @@ static void survey_other(Survey *s, const MascRecord *record)
   int64_t knew = s->h->zone->config.params->waiting_period / KNEW;
   if (!same_arena(c, other) || !masc_claims_collide(c, other) || other->type == MASC_CLAIM_DENIED)
     return;
+  /* What a parent has of another parent meets what others have of the former. */
+  if (c->role == MASC_SIBLING && record->parent != s->h->record.parent)
+    return;
   if (other->type == MASC_PREFIX_IN_USE && !masc_record_untouched(record) &&
       !masc_cache_stands(s->h->zone->cache, record, c->prefix))
     return;

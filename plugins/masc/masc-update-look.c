@@ -29,6 +29,7 @@ bool masc_parent_in_touch(const MascZone *zone, MascId parent)
 
 typedef struct {
   MalSpan span;
+  MascId only, except;        /* whose it must be, and must not be; 0: anybody's */
   const MascClaim *best;
 } Closest;
 
@@ -36,7 +37,8 @@ static bool closer(MascRecord *record, void *data)
 {
   Closest *s = data;
   const MascClaim *c = &record->claim;
-  if (c->role == MASC_PARENT && c->type == MASC_PREFIX_MANAGED &&
+  if (c->role == MASC_PARENT && c->type == MASC_PREFIX_MANAGED && c->domain != s->except &&
+      (s->only == 0 || c->domain == s->only) &&
       (s->best == NULL || c->prefix.length > s->best->prefix.length) &&
       mal_span_contains(mal_span_of_prefix(c->prefix), s->span))
     s->best = c;
@@ -44,23 +46,62 @@ static bool closer(MascRecord *record, void *data)
 }
 
 /* The closest one that covers it. */
-bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent)
+static const MascClaim *closest(const MascZone *zone, MalPrefix prefix, MascId only, MascId except)
 {
   const GPtrArray *grounds = masc_cache_grounds(zone->cache);
-  Closest s = { .span = mal_span_of_prefix(prefix) };
-  (void)now;
-  if (zone->config.top) {
-    *parent = MASC_TLD_ID;
-    return mal_span_contains(zone->config.span, s.span);
-  }
+  Closest s = { .span = mal_span_of_prefix(prefix), .only = only, .except = except };
   if (grounds->len > FEW)
     masc_cache_look(zone->cache, prefix, closer, &s);
   for (guint i = 0; grounds->len <= FEW && i < grounds->len; i++)
     closer(g_ptr_array_index(grounds, i), &s);
-  if (s.best == NULL)
+  return s.best;
+}
+
+static bool found(const MascZone *zone, MalPrefix prefix, const MascClaim *best, MascId *parent)
+{
+  if (zone->config.top) {
+    *parent = MASC_TLD_ID;
+    return mal_span_contains(zone->config.span, mal_span_of_prefix(prefix));
+  }
+  if (best == NULL)
     return false;
-  *parent = s.best->domain;
+  *parent = best->domain;
   return true;
+}
+
+bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent)
+{
+  (void)now;
+  return found(zone, prefix, closest(zone, prefix, 0, 0), parent);
+}
+
+/* A parent may be another parent's child, and its own (12.2): so its prefix, as a claim, is in the
+   other one's space, unless it tells it itself. */
+bool masc_parent_for(const MascZone *zone, const MascClaim *claim, MascId teller, MascId *parent)
+{
+  const MascClaim *best = teller != 0 ? closest(zone, claim->prefix, teller, 0) : NULL, *outer;
+  if (best == NULL)
+    best = closest(zone, claim->prefix, 0, 0);
+  if (teller == 0 && best != NULL && best->domain == claim->domain &&
+      best->prefix.length == claim->prefix.length &&
+      (outer = closest(zone, claim->prefix, 0, claim->domain)) != NULL)
+    best = outer;
+  return found(zone, claim->prefix, best, parent);
+}
+
+static bool contains(MalPrefix outer, MalPrefix inner)
+{
+  return mal_span_contains(mal_span_of_prefix(outer), mal_span_of_prefix(inner));
+}
+
+bool masc_is_above(const MascZone *zone, const MascRecord *record, MalPrefix prefix)
+{
+  const MascClaim *best;
+  if (zone->config.top || record->claim.role != MASC_SIBLING)
+    return false;
+  best = closest(zone, prefix, 0, 0);
+  return best != NULL && best->domain != record->parent &&
+         contains(record->claim.prefix, best->prefix);
 }
 
 /* ---- what can be claimed from ---------------------------------------------------------------- */
@@ -87,13 +128,42 @@ static size_t pieces_of(const MascZone *zone, const MascRecord *record, MalPrefi
   return 1;
 }
 
+/* ROUGH without what parents other than PARENT manage there in prefixes of LEAST and longer: that
+   is claimed from them. Prefixes to OUT. */
+static void without_grounds(const MascZone *zone, MalPrefix rough, MascId parent, unsigned least,
+                            GArray *out)
+{
+  const GPtrArray *grounds = masc_cache_grounds(zone->cache);
+  bool within = false;
+  for (guint i = 0; i < grounds->len; i++) {
+    const MascClaim *g = &((const MascRecord *)g_ptr_array_index(grounds, i))->claim;
+    if (g->domain == parent || g->prefix.length < least)
+      continue;
+    if (contains(g->prefix, rough))
+      return;
+    within = within || contains(rough, g->prefix);
+  }
+  if (!within) {
+    g_array_append_val(out, rough);
+    return;
+  }
+  MalPrefix half = { rough.address, rough.length + 1 };
+  without_grounds(zone, half, parent, least, out);
+  if (mal_address_add(mal_span_of_prefix(half).last, 1, &half.address))
+    without_grounds(zone, half, parent, least, out);
+}
+
 static void add_ground(const MascZone *zone, const MascRecord *record, GArray *out)
 {
   MalPrefix pieces[PIECES_MAX];
   size_t n = pieces_of(zone, record, pieces);
-  for (size_t i = 0; i < n; i++) {
-    MascGround ground = { pieces[i], masc_claim_free_at(&record->claim),
-                          record->claim.deprecated };
+  g_autoptr(GArray) closest_in = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  for (size_t i = 0; i < n; i++)
+    without_grounds(zone, pieces[i], record->claim.domain, record->claim.prefix.length + 1,
+                    closest_in);
+  for (guint i = 0; i < closest_in->len; i++) {
+    MascGround ground = { g_array_index(closest_in, MalPrefix, i),
+                          masc_claim_free_at(&record->claim), record->claim.deprecated };
     g_array_append_val(out, ground);
   }
 }
@@ -148,6 +218,15 @@ static bool is_busy(const MascZone *zone, const MascClaim *c, bool lower)
   return c->role == (lower ? MASC_CHILD : MASC_SIBLING) && masc_claim_competes(c);
 }
 
+/* Of what a parent has of another parent, itself, more can be claimed. */
+static void add_taken(const Gather *g, const MascRecord *record, MalPrefix prefix)
+{
+  if (g->lower || record->claim.role != MASC_SIBLING)
+    g_array_append_val(g->out, prefix);
+  else
+    without_grounds(g->zone, prefix, record->parent, record->claim.prefix.length, g->out);
+}
+
 static bool add_busy(MascRecord *record, void *data)
 {
   const Gather *g = data;
@@ -157,11 +236,12 @@ static bool add_busy(MascRecord *record, void *data)
   if (record->claim.type == MASC_PREFIX_IN_USE) {
     size_t n = pieces_of(g->zone, record, pieces);
     if (n < PIECES_MAX) {
-      g_array_append_vals(g->out, pieces, (guint)n);
+      for (size_t i = 0; i < n; i++)
+        add_taken(g, record, pieces[i]);
       return true;
     }
   }
-  g_array_append_val(g->out, record->claim.prefix);
+  add_taken(g, record, record->claim.prefix);
   return true;
 }
 

@@ -72,7 +72,10 @@ uint8_t masc_update_limits(const MascHeard *h)
 
 uint8_t masc_update_associate(MascHeard *h)
 {
-  return masc_parent_of(h->zone, h->record.claim.prefix, h->now, &h->record.parent)
+  MascId teller = h->peer->role == MASC_CHILD     ? h->peer->domain
+                  : h->peer->role == MASC_SIBLING ? h->peer->parent
+                                                  : 0;
+  return masc_parent_for(h->zone, &h->record.claim, teller, &h->record.parent)
              ? 0
              : MASC_UPDATE_NO_PARENT_PREFIX;
 }

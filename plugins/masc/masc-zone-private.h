@@ -60,6 +60,12 @@ GArray *masc_busy(const MascZone *zone, bool lower, MascNow now);               
 bool masc_parent_in_touch(const MascZone *zone, MascId parent);
 /* The parent domain whose prefix covers PREFIX (upper; 0 and true among top-level domains). */
 bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent);
+/* The same for a claim of anybody's, told in a session that is about the parent domain TELLER; 0:
+   about any. */
+bool masc_parent_for(const MascZone *zone, const MascClaim *claim, MascId teller, MascId *parent);
+/* Is RECORD that of an ancestor, as far as PREFIX goes (12.4)? Our parent for PREFIX has its space
+   in it, and RECORD is in another parent's. */
+bool masc_is_above(const MascZone *zone, const MascRecord *record, MalPrefix prefix);
 bool masc_has_children(const MascZone *zone);     /* their UPDATEs are here, or configured */
 /* Addresses that children's hints ask for (11.5), of those alive; saturates. */
 uint64_t masc_hints(const MascZone *zone, MascNow now);

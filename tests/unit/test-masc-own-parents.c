@@ -1,0 +1,142 @@
+/* A domain whose provider is a customer of another provider of its: what RFC 2909 12.4 excepts, "an
+   ancestor-descendant relationship". Domain 1 manages 233.252.0.0/17; domain 4, its child, has
+   233.252.64.0/18 of that; we are a child of both. */
+#include "tests/unit/masc-own-bed.h"
+
+#include <criterion/criterion.h>
+
+#define NEAR_SPACE "233.252.64.0/18"
+
+typedef struct {
+  OwnBed *own;
+  unsigned near;
+} Nest;
+
+static void nest_clear(Nest *nest)
+{
+  own_bed_free(nest->own);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Nest, nest_clear)
+
+static uint8_t far_says(const Nest *nest, MascClaimType type, const char *prefix, int64_t ago)
+{
+  return own_bed_say_of(nest->own, OWN_PARENT, type, prefix, ago, MASC_CHILD, 4, 4000);
+}
+
+static uint8_t near_says(const Nest *nest, MascClaimType type, const char *prefix, int64_t ago)
+{
+  return own_bed_say_of(nest->own, nest->near, type, prefix, ago, MASC_INTERNAL, 4, 4000);
+}
+
+/* REVERSED: in the other order. */
+static Nest nest_new(bool reversed)
+{
+  Nest nest = { .own = own_bed_child() };
+  nest.near = masc_bed_open(nest.own->bed, 0, MASC_CHILD, 4, 0);
+  if (!reversed)
+    cr_assert_eq(far_says(&nest, MASC_PREFIX_IN_USE, NEAR_SPACE, 50), 0);
+  cr_assert_eq(near_says(&nest, MASC_PREFIX_MANAGED, NEAR_SPACE, 50), 0);
+  if (reversed)
+    cr_assert_eq(far_says(&nest, MASC_PREFIX_IN_USE, NEAR_SPACE, 50), 0);
+  own_bed_pass(nest.own, 100);
+  masc_bed_clear(nest.own->bed);
+  return nest;
+}
+
+static unsigned sent(const Nest *nest, unsigned peer, MascClaimType type)
+{
+  return masc_bed_sent(nest->own->bed, 0, peer, type, NULL);
+}
+
+Test(masc_own_parents, s12_4_what_a_parent_has_of_another_parent_is_claimed_from)
+{
+  for (unsigned reversed = 0; reversed < 2; reversed++) {
+    g_auto(Nest) nest = nest_new(reversed);
+    own_bed_wish(nest.own, 0, MASC_WISH_CLAIM, "233.252.64.0/24", NULL);
+    own_bed_pass(nest.own, 20);
+    own_expect(own_bed_pending(nest.own, 0), "233.252.64.0/24");
+    cr_expect_eq(sent(&nest, nest.near, MASC_NEW_CLAIM), 1);
+    cr_expect_eq(sent(&nest, OWN_PARENT, MASC_NEW_CLAIM), 0, "it is not in its space");
+    own_bed_pass(nest.own, 1100);
+    own_expect(own_bed_local(nest.own, 0), "233.252.64.0/24");
+    cr_expect_eq(sent(&nest, nest.near, MASC_PREFIX_IN_USE), 1);
+    cr_expect_eq(sent(&nest, OWN_PARENT, MASC_PREFIX_IN_USE), 0);
+    cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_CLASH), 0);
+  }
+}
+
+Test(masc_own_parents, s12_4_a_parents_renewal_of_it_neither_collides_nor_clashes)
+{
+  g_auto(Nest) nest = nest_new(false);
+  own_bed_win(nest.own, 0, "233.252.65.0/24");
+  own_bed_wish(nest.own, 0, MASC_WISH_CLAIM, "233.252.64.0/24", NULL);
+  own_bed_pass(nest.own, 20);
+  masc_bed_clear(nest.own->bed);
+  cr_expect_eq(far_says(&nest, MASC_CLAIM_TO_EXPAND, NEAR_SPACE, 0), 0);
+  own_bed_pass(nest.own, 5);
+  cr_expect_eq(far_says(&nest, MASC_PREFIX_IN_USE, NEAR_SPACE, 5), 0);
+  own_bed_pass(nest.own, 5);
+  cr_expect_eq(near_says(&nest, MASC_PREFIX_MANAGED, NEAR_SPACE, 10), 0);
+  own_bed_pass(nest.own, 5);
+  own_expect(own_bed_pending(nest.own, 0), "233.252.64.0/24");
+  own_expect(own_bed_local(nest.own, 0), "233.252.65.0/24");
+  cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_CLASH), 0);
+  cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_COLLISION), 0);
+  cr_expect_eq(sent(&nest, nest.near, MASC_PREFIX_IN_USE), 0, "nothing is defended");
+  cr_expect_eq(sent(&nest, nest.near, MASC_NEW_CLAIM), 0);
+  own_bed_pass(nest.own, 1100);
+  own_expect(own_bed_local(nest.own, 0), "233.252.64.0/24 233.252.65.0/24");
+}
+
+/* But of who claims from the same parent as we, all of it, even. */
+Test(masc_own_parents, s12_4_others_there_are_rivals)
+{
+  static const struct {
+    const char *prefix;
+    bool loses;
+  } rows[] = { { "233.252.64.0/24", true }, { NEAR_SPACE, true }, { "233.252.66.0/24", false } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(Nest) nest = nest_new(false);
+    own_bed_win(nest.own, 0, "233.252.64.0/24");
+    cr_expect_eq(own_bed_say_of(nest.own, nest.near, MASC_PREFIX_IN_USE, rows[i].prefix, 9000,
+                                MASC_CHILD, 5, 5000), 0);
+    own_bed_pass(nest.own, 5);
+    own_expect(own_bed_local(nest.own, 0), rows[i].loses ? "" : "233.252.64.0/24");
+    cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_CLASH), rows[i].loses, "row %zu", i);
+  }
+}
+
+/* Of two parents' prefixes the closest is claimed from. */
+Test(masc_own_parents, s11_what_can_be_claimed_from)
+{
+  g_auto(Nest) nest = nest_new(false);
+  MascZone *zone = nest.own->bed->nodes[0].zone;
+  MascNow now = masc_bed_now(nest.own->bed, 0);
+  g_autoptr(GArray) grounds = masc_grounds(zone, false, now);
+  g_autoptr(GArray) busy = masc_busy(zone, false, now);
+  cr_assert_eq(grounds->len, 2);
+  cr_expect(masc_prefix_equal(g_array_index(grounds, MascGround, 0).prefix,
+                              masc_bed_prefix("233.252.0.0/18")));
+  cr_expect(masc_prefix_equal(g_array_index(grounds, MascGround, 1).prefix,
+                              masc_bed_prefix(NEAR_SPACE)));
+  cr_expect_eq(busy->len, 0);
+  cr_expect_eq(far_says(&nest, MASC_NEW_CLAIM, "233.252.32.0/19", 0), 0);
+  g_autoptr(GArray) more = masc_busy(zone, false, now);
+  cr_assert_eq(more->len, 1, "what it only claims is nobody's ground");
+}
+
+/* A parent that claims in another parent's space again and again floods nobody. */
+Test(masc_own_parents, s14_a_parents_renewals_are_no_flood)
+{
+  g_auto(Nest) nest = nest_new(false);
+  nest.own->bed->params.flood_limit = 3;
+  for (int i = 0; i < 8; i++) {
+    char prefix[32];
+    g_snprintf(prefix, sizeof prefix, "233.252.%d.0/24", 70 + i);
+    cr_expect_eq(own_bed_say_of(nest.own, nest.near, MASC_NEW_CLAIM, prefix, 0, MASC_CHILD, 5,
+                                5000), 0);
+    own_bed_pass(nest.own, 1);
+    cr_expect_eq(far_says(&nest, MASC_CLAIM_TO_EXPAND, NEAR_SPACE, 0), 0);
+  }
+  cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_FLOOD), 0);
+}
