@@ -7,7 +7,7 @@ bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record)
   const MascClaim *w = &withdraw->claim, *r = &record->claim;
   return w->type == MASC_WITHDRAW && !withdraw->names && w->domain == r->domain &&
          w->role == r->role && (withdraw->clash || w->timestamp >= r->timestamp) &&
-         masc_claims_overlap(w, r);
+         masc_claims_overlap(w, r) && masc_same_space(withdraw, record);
 }
 
 typedef struct {

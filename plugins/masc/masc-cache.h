@@ -67,6 +67,13 @@ MalTime masc_cache_due(const MascCache *cache);
 /* Aborts where its parts disagree. */
 void masc_cache_check(const MascCache *cache);
 
+/* Of one domain and role: are both about the space of one parent? A parent of ours has prefixes of
+   another one's, and, for its own use, of itself (12.2); both come as a sibling's. */
+static inline bool masc_same_space(const MascRecord *a, const MascRecord *b)
+{
+  return a->claim.role != MASC_SIBLING || a->parent == 0 || b->parent == 0 ||
+         a->parent == b->parent;
+}
 /* Does WITHDRAW count against RECORD (a PREFIX_IN_USE, or a parent's PREFIX_MANAGED)? One of its
    domain and arena does where they overlap: against what has its timestamp or an older one; one
    that settles a clash, against all that the domain has there. */

@@ -131,7 +131,10 @@ uint8_t masc_update_withdraw(MascHeard *h)
   MascZone *zone = h->zone;
   MascRecord copy;
   uint8_t subcode = masc_update_limits(h);
-  bool found = masc_withdraw_apply(zone, &h->record, false);
+  bool found;
+  if (h->record.claim.role == MASC_SIBLING)
+    masc_update_associate(h);
+  found = masc_withdraw_apply(zone, &h->record, false);
   if (subcode != 0)
     return subcode;
   if (masc_record_stale(h))

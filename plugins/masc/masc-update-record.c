@@ -56,7 +56,7 @@ static bool withdraw_supersedes(const MascRecord *new, const MascRecord *old)
 
 bool masc_supersedes(const MascRecord *a, const MascRecord *b)
 {
-  if (a->claim.domain != b->claim.domain)
+  if (a->claim.domain != b->claim.domain || !masc_same_space(a, b))
     return false;
   if (masc_claim_is_hint(&b->claim))
     return supersedes_hint(&a->claim, &b->claim);
@@ -220,7 +220,7 @@ static bool find_about(MascRecord *record, void *data)
 {
   Apply *a = data;
   const MascClaim *c = &record->claim, *w = &a->withdraw->claim;
-  if (c->domain != w->domain || c->role != w->role)
+  if (c->domain != w->domain || c->role != w->role || !masc_same_space(a->withdraw, record))
     return true;
   if (a->withdraw->parent == 0)
     a->withdraw->parent = record->parent;

@@ -125,6 +125,40 @@ Test(masc_own_parents, s11_what_can_be_claimed_from)
   cr_assert_eq(more->len, 1, "what it only claims is nobody's ground");
 }
 
+/* A parent is its own child, too (12.2): what its own servers have is another matter than what it
+   has of the other parent, though both come as claims of one sibling. */
+Test(masc_own_parents, s12_2_a_parents_local_use_and_what_it_has_of_another_parent)
+{
+  static const struct {
+    const char *name;
+    bool near;                  /* tells it */
+    MascClaimType type;
+    const char *prefix;
+    bool local_stays;
+  } rows[] = {
+    { "a renewal above", false, MASC_PREFIX_IN_USE, NEAR_SPACE, true },
+    { "given up above", false, MASC_WITHDRAW, NEAR_SPACE, true },
+    { "a renewal below", true, MASC_PREFIX_IN_USE, "233.252.80.0/20", true },
+    { "given up below", true, MASC_WITHDRAW, "233.252.80.0/20", false },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(Nest) nest = nest_new(false);
+    MascBed *bed = nest.own->bed;
+    cr_assert_eq(own_bed_say_of(nest.own, nest.near, MASC_PREFIX_IN_USE, "233.252.80.0/20", 0,
+                                MASC_CHILD, 4, 4000), 0);
+    own_bed_pass(nest.own, 10);
+    cr_expect_eq(own_bed_say_of(nest.own, rows[i].near ? nest.near : OWN_PARENT, rows[i].type,
+                                rows[i].prefix, 0, MASC_CHILD, 4, 4000), 0, "%s", rows[i].name);
+    g_autoptr(GArray) busy = masc_busy(bed->nodes[0].zone, false, masc_bed_now(bed, 0));
+    cr_expect_eq(busy->len, rows[i].local_stays, "%s: %u", rows[i].name, busy->len);
+    own_bed_wish(nest.own, 0, MASC_WISH_CLAIM, "233.252.80.0/24", NULL);
+    own_bed_pass(nest.own, 20);
+    own_expect(own_bed_pending(nest.own, 0), rows[i].local_stays ? "" : "233.252.80.0/24");
+    bool above = masc_bed_has(bed, 0, MASC_PREFIX_IN_USE, 4, NEAR_SPACE);
+    cr_expect(above || rows[i].type == MASC_WITHDRAW, "%s", rows[i].name);
+  }
+}
+
 /* A parent that claims in another parent's space again and again floods nobody. */
 Test(masc_own_parents, s14_a_parents_renewals_are_no_flood)
 {
