@@ -5,7 +5,7 @@ import ipaddress
 
 import madcap
 import madcap_site
-from harness import Daemon, RpcError, wait_until
+from harness import Client, Daemon, RpcError, wait_until
 from netns import Bridge, Namespace
 
 WORLD = "233.252.0.0"
@@ -119,8 +119,10 @@ class Node:
         return {p["peer"]: p["state"] for p in self.rpc("masc.peers")["peers"]}
 
     def request(self, count=1, lifetime=30, **more):
-        return self.rpc("lease.request", scope="world", count=count, lifetime=lifetime, wait=True,
-                        **more)
+        """Waits as long as it takes until there is space."""
+        with Client(self.daemon.socket, PATIENCE) as client:
+            return client.call("lease.request", scope="world", count=count, lifetime=lifetime,
+                               wait=True, **more)
 
     def renewed(self, lease, lifetime):
         """None where it can't be yet: what is owned is made to last longer then."""
@@ -181,9 +183,9 @@ class Domain:
     def start_as_one(self, peers, times):
         """All three tiers in the coordinator's process; the other servers stay down."""
         self.coordinator.start(
-            "[daemon]\nroles = maas; prefix-coordinator\nplugins = madcap; aap; masc\n"
+            "[daemon]\nroles = client; maas; prefix-coordinator\nplugins = madcap; aap; masc\n"
             "log-level = debug\n" + SCOPES + self.aap(times) + self.masc(peers, times)
-            + MADCAP)
+            + MADCAP + f"servers = {self.net[1]}\n")
 
     def stop(self):
         for node in [*self.servers, self.coordinator]:

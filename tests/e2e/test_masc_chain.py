@@ -200,6 +200,9 @@ class AllInOneProcess(Chain):
         with two.client(str(two.net[1])) as client:
             ack = two.madcap_lease(client, 5)
             self.assertEqual(sum(n for _, n in ack[madcap.RANGES]), 5)
+        # Its own client part finds its own server.
+        mine = one.coordinator.request(2, lifetime=100, via="madcap")
+        self.assertTrue(addresses(mine) <= one.prefixes())
         self.assert_in_order()
         leases = len(one.leases())
         one.coordinator.daemon.kill()
