@@ -200,7 +200,7 @@ void leases_view(const MalLeases *l, uint32_t handle, MalLease *out);
 void leases_use(MalLeases *l, const Slot *slot, int sign);
 uint64_t leases_held_for(const MalLeases *l, MalAddress client, unsigned scope);
 
-/* ---- leases.c -------------------------------------------------------------------------------- */
+/* ---- leases-decide.c ------------------------------------------------------------------------- */
 
 /* What was decided of a request; the blocks are in l->found. */
 typedef struct { MalTime start, end; } Period;
@@ -208,6 +208,16 @@ bool leases_decide(MalLeases *l, const MalLeaseRequest *request, MalTime now, Pe
                    MalRefusal *why);
 /* Does PERIOD begin later than the request asked, only because nothing is free by then? */
 bool leases_is_late(const MalLeaseRequest *request, MalTime now, const Period *period);
+/* At least. */
+uint64_t leases_addresses_asked(const MalLeaseRequest *request);
+static inline bool leases_refuse(MalRefusal *why, MalErrorCode code, MalRefusedPart part)
+{
+  *why = (MalRefusal){ code, part };
+  return false;
+}
+
+/* ---- leases.c -------------------------------------------------------------------------------- */
+
 /* Enters what was decided as a new lease on its way to the disk. */
 void leases_enter(MalLeases *l, const MalLeaseRequest *request, const Period *period, MalTime now,
                   MalLeaseFunc done, void *user, uint64_t cookie);

@@ -7,6 +7,7 @@
 
    leases-table.c   slots, hash by identifier, heap by lapse
    leases.c         requests, holds, renewals, releases
+   leases-decide.c  which addresses and which period a request gets
    leases-commit.c  what waits for the disk
    leases-wait.c    what waits for space
    leases-plan.c    configuration, loading
@@ -19,12 +20,6 @@
 #include <string.h>
 
 #define HOLDS_MOST (1 << 17)
-
-static bool refuse(MalRefusal *why, MalErrorCode code, MalRefusedPart part)
-{
-  *why = (MalRefusal){ code, part };
-  return false;
-}
 
 /* ---- the allocator's view of a slot ---------------------------------------------------------- */
 
@@ -81,152 +76,6 @@ void leases_remove(MalLeases *l, uint32_t handle)
   leases_slot_free(l, handle);
 }
 
-/* ---- deciding -------------------------------------------------------------------------------- */
-
-static MalFit fit_of(const MalLeaseRequest *r, MalTime now, MalTime start, int64_t lifetime,
-                     uint32_t count)
-{
-  return (MalFit){
-    .scope = r->scope->index,
-    .from = MAX(now, mal_time_add(start, -r->pad)),
-    .until = mal_time_add(mal_time_add(start, lifetime), r->pad),
-    .count = count,
-  };
-}
-
-static bool named_fit(MalLeases *l, const MalLeaseRequest *r, const MalFit *fit)
-{
-  for (size_t i = 0; i < r->n_named; i++)
-    if (!mal_allocator_is_free(l->allocator, fit, r->named[i]))
-      return false;
-  return true;
-}
-
-static bool fits(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now,
-                 MalTime start, int64_t lifetime)
-{
-  MalFit fit = fit_of(r, now, start, lifetime, desired);
-  g_array_set_size(l->found, 0);
-  if (!r->n_named)
-    return mal_allocator_find(l->allocator, &fit, r->min, l->found) >= r->min &&
-           l->found->len <= UINT16_MAX;
-  if (!named_fit(l, r, &fit))
-    return false;
-  g_array_append_vals(l->found, r->named, (unsigned)r->n_named);
-  return true;
-}
-
-/* The longest lifetime up to the asked one that can be had from START: "if a server can only
-   process the request with a shorter lease time, it SHOULD" (RFC 2730 2.2.4). 0: none. */
-static int64_t longest(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start)
-{
-  MalFit fit = fit_of(r, now, start, r->lifetime, r->min);
-  if (!r->n_named) {
-    MalTime until = mal_allocator_longest_until(l->allocator, &fit);
-    if (until == MAL_BEGINNING)
-      return 0;
-    int64_t lifetime = until == MAL_FOREVER ? r->lifetime : until - r->pad - start;
-    return CLAMP(lifetime, 0, r->lifetime);
-  }
-  int64_t good = 0, bad = r->lifetime;
-  while (good + 1 < bad) {
-    int64_t middle = good + (bad - good) / 2;
-    fit = fit_of(r, now, start, middle, r->min);
-    if (named_fit(l, r, &fit))
-      good = middle;
-    else
-      bad = middle;
-  }
-  return good;
-}
-
-static bool decide_later(MalLeases *l, const MalLeaseRequest *r, uint32_t desired, MalTime now,
-                         MalTime start, Period *out)
-{
-  if (r->n_named || r->max_start <= start)
-    return false;
-  MalFit fit = fit_of(r, now, start, r->lifetime, r->min);
-  /* A later period is padded on both sides; only the first may have its leading pad in the past. */
-  fit.until = mal_time_add(fit.from, r->lifetime + 2 * r->pad);
-  MalTime from = mal_allocator_earliest(l->allocator, &fit, mal_time_add(r->max_start, -r->pad));
-  if (from == MAL_FOREVER)
-    return false;
-  MalTime later = mal_time_add(from, r->pad);
-  g_assert(later > start && later <= r->max_start);
-  if (!fits(l, r, desired, now, later, r->lifetime))
-    return false;
-  *out = (Period){ later, mal_time_add(later, r->lifetime) };
-  return true;
-}
-
-static bool explain(MalLeases *l, const MalLeaseRequest *r, MalTime now, MalTime start,
-                    MalRefusal *why)
-{
-  if (r->n_named)
-    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_NAMED);
-  if (longest(l, r, now, start) > 0)
-    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_LIFETIME);
-  /* Only who said that a later start would do is told that the start is what can't be had. */
-  if (r->max_start != MAL_FOREVER && r->max_start > start) {
-    MalFit fit = fit_of(r, now, start, MAX(r->min_lifetime, 1), r->min);
-    if (mal_allocator_earliest(l->allocator, &fit, MAL_FOREVER) != MAL_FOREVER)
-      return refuse(why, MAL_ERROR_NO_SPACE, r->min > 1 ? MAL_REFUSED_COUNT : MAL_REFUSED_START);
-  }
-  if (mal_allocator_stats(l->allocator, (int)r->scope->index).owned == 0)
-    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_SCOPE);
-  return refuse(why, MAL_ERROR_NO_SPACE, r->min > 1 ? MAL_REFUSED_COUNT : MAL_REFUSED_OTHER);
-}
-
-static uint64_t addresses_asked(const MalLeaseRequest *r)
-{
-  uint64_t n = r->n_named ? 0 : r->min;
-  for (size_t i = 0; i < r->n_named; i++)
-    n += r->named[i].count;
-  return n;
-}
-
-static bool apply_limit(MalLeases *l, const MalLeaseRequest *r, uint32_t *desired, MalRefusal *why)
-{
-  *desired = r->desired;
-  if (r->client_limit == 0 || r->client.family == MAL_FAMILY_NONE)
-    return true;
-  uint64_t has = mal_leases_client_addresses(l, r->client);
-  uint64_t left = has >= r->client_limit ? 0 : r->client_limit - has;
-  if (addresses_asked(r) > left)
-    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
-  *desired = (uint32_t)MIN(r->desired, left);
-  return true;
-}
-
-bool leases_decide(MalLeases *l, const MalLeaseRequest *r, MalTime now, Period *out,
-                   MalRefusal *why)
-{
-  uint32_t desired;
-  MalTime start = MAX(r->start, now);
-  if (!apply_limit(l, r, &desired, why))
-    return false;
-  if (r->max_start < start)
-    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
-  if (fits(l, r, desired, now, start, r->lifetime)) {
-    *out = (Period){ start, mal_time_add(start, r->lifetime) };
-    return true;
-  }
-  int64_t least = MAX(r->min_lifetime, 1);
-  int64_t lifetime = least < r->lifetime ? longest(l, r, now, start) : 0;
-  if (lifetime >= least && fits(l, r, desired, now, start, lifetime)) {
-    *out = (Period){ start, mal_time_add(start, lifetime) };
-    return true;
-  }
-  if (decide_later(l, r, desired, now, start, out))
-    return true;
-  return explain(l, r, now, start, why);
-}
-
-bool leases_is_late(const MalLeaseRequest *r, MalTime now, const Period *period)
-{
-  return period->start > MAX(r->start, now);
-}
-
 /* ---- requests and holds ---------------------------------------------------------------------- */
 
 static uint32_t new_slot(MalLeases *l, const MalLeaseRequest *r, const Period *period,
@@ -276,11 +125,11 @@ bool leases_store_works(const MalLeases *l)
 static bool check_times(const MalLeaseRequest *r, MalRefusal *why)
 {
   if (r->lifetime <= 0 || r->lifetime > LEASES_TIME_MOST || r->min_lifetime > r->lifetime)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
   if (r->start > LEASES_TIME_MOST)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
   if (r->pad < 0 || r->pad > (int64_t)UINT32_MAX)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_OTHER);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_OTHER);
   return true;
 }
 
@@ -292,7 +141,7 @@ static bool check_scope(const MalLeases *l, MalLeaseRequest *r, MalRefusal *why)
     return true;
   r->scope = mal_scope_set_find(l->scopes, r->scope->id);
   if (!r->scope)
-    return refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_SCOPE);
+    return leases_refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_SCOPE);
   return true;
 }
 
@@ -301,16 +150,16 @@ static bool check_request(const MalLeases *l, MalLeaseRequest *r, MalRefusal *wh
   if (!check_scope(l, r, why))
     return false;
   if (r->id.length == 0 || r->id.length > MAL_LEASE_ID_MAX)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_ID);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_ID);
   if (!r->n_named && (r->min == 0 || r->min > r->desired))
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_COUNT);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_COUNT);
   if (!check_times(r, why))
     return false;
   for (size_t i = 0; i < r->n_named; i++)
     if (!mal_span_contains(r->scope->span, mal_span_of_block(r->named[i])))
-      return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_NAMED);
+      return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_NAMED);
   if (!leases_store_works(l))
-    return refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
+    return leases_refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
   return true;
 }
 
@@ -382,7 +231,7 @@ MalAnswer mal_leases_request(MalLeases *l, const MalLeaseRequest *asked, MalTime
   if (!check_request(l, r, why))
     return MAL_ANSWER_REFUSED;
   if (id_is_taken(l, r->id)) {
-    refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
+    leases_refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
     return MAL_ANSWER_REFUSED;
   }
   if (decide_with_hold(l, r, now, &period, why)) {
@@ -413,20 +262,20 @@ static bool may_offer(const MalLeases *l, const MalLeaseRequest *r, MalLeaseRequ
   const Slot *slot = leases_slot(l, old);
   *bounded = *r;
   if (!old && l->totals.holds >= HOLDS_MOST)
-    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
+    return leases_refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
   if (old && mal_address_equal(leases_client(l, slot), r->client)) {
     held -= leases_slot_addresses(l, slot);
     here -= slot->scope == r->scope->index ? leases_slot_addresses(l, slot) : 0;
   }
   if (r->client_limit > 0 && held >= r->client_limit)
-    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
+    return leases_refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
   if (r->client_limit > 0)
     bounded->client_limit -= (uint32_t)held;
   if (here == 0)
     return true;
   uint64_t most = mal_allocator_stats(l->allocator, (int)r->scope->index).owned / 4;
-  if (here + addresses_asked(r) > most)
-    return refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
+  if (here + leases_addresses_asked(r) > most)
+    return leases_refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_COUNT);
   bounded->desired = (uint32_t)MIN(r->desired, most - here);
   return true;
 }
@@ -444,7 +293,7 @@ bool mal_leases_hold(MalLeases *l, const MalLeaseRequest *asked, MalTime now, Ma
   if (!check_request(l, r, why))
     return false;
   if (id_is_taken(l, r->id))
-    return refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
+    return leases_refuse(why, MAL_ERROR_EXISTS, MAL_REFUSED_ID);
   MalLeaseRequest bounded;
   if (!may_offer(l, r, &bounded, why))
     return false;
@@ -482,11 +331,11 @@ static uint32_t find_for_change(MalLeases *l, MalLeaseId id, bool *in_line, MalR
 {
   uint32_t handle = leases_find(l, id);
   if (!handle || leases_slot(l, handle)->flags & MAL_LEASE_HELD) {
-    refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
+    leases_refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
     return 0;
   }
   if (!leases_store_works(l)) {
-    refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
+    leases_refuse(why, MAL_ERROR_STORE, MAL_REFUSED_OTHER);
     return 0;
   }
   *in_line = leases_slot(l, handle)->flags & MAL_LEASE_PENDING;
@@ -516,16 +365,16 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
 {
   const Slot *slot = leases_slot(l, handle);
   if (leases_held_until(l, slot) <= now)
-    return refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
+    return leases_refuse(why, MAL_ERROR_NOT_FOUND, MAL_REFUSED_ID);
   if (r->start > LEASES_TIME_MOST)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_START);
   MalTime said = leases_times(l, slot).start;
   MalTime begin = r->start == MAL_BEGINNING ? MAX(said, now) : MAX(r->start, now);
   MalTime start = begin > now ? begin : MIN(said, now);
   if (r->lifetime <= 0 || r->lifetime > LEASES_TIME_MOST || r->min_lifetime > r->lifetime)
-    return refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
+    return leases_refuse(why, MAL_ERROR_INVALID, MAL_REFUSED_LIFETIME);
   if (r->max_start < begin)
-    return refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
+    return leases_refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
   int64_t good = 0, bad = r->lifetime;
   leases_lift_suspensions(l, true);
   Period wish = { start, mal_time_add(begin, r->lifetime) };
@@ -543,7 +392,7 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
   if (good < r->lifetime)
     leases_want_longer(l, handle, mal_time_add(mal_time_add(begin, r->lifetime), slot->pad));
   if (good < MAX(r->min_lifetime, 1))
-    return refuse(why, MAL_ERROR_NO_SPACE,
+    return leases_refuse(why, MAL_ERROR_NO_SPACE,
                   good > 0 || r->start == MAL_BEGINNING ? MAL_REFUSED_LIFETIME : MAL_REFUSED_START);
   *out = (Period){ start, mal_time_add(begin, good) };
   return true;

@@ -97,6 +97,7 @@ core_sources += core/file.c
 core_sources += core/hash.c
 core_sources += core/leases-ask.c
 core_sources += core/leases-commit.c
+core_sources += core/leases-decide.c
 core_sources += core/leases-end.c
 core_sources += core/leases-layer2.c
 core_sources += core/leases-plan.c

@@ -184,8 +184,6 @@ static void pass_done(void *data)
 
 static void submit_pass(MalLog *log)
 {
-  if (!log->copier)
-    log->copier = mal_worker_new(log->rt, "store-copier");
   log->copying = true;
   log->began = log->pages;
   mal_worker_submit(log->copier, run_pass, pass_done, log);
@@ -226,8 +224,8 @@ void mal_log_ran(MalLog *log)
 MalLog *mal_log_new(MalRuntime *rt, MalSqlite *db, MalTimerFunc ended, void *data)
 {
   MalLog *log = g_new0(MalLog, 1);
-  log->rt = rt;
   log->db = db;
+  log->copier = mal_worker_new(rt, "store-copier");
   log->ended = ended;
   log->data = data;
   mal_log_tune(log, LOG_MANY);
@@ -242,9 +240,7 @@ void mal_log_tune(MalLog *log, int many)
 
 void mal_log_stop(MalLog *log)
 {
-  if (log->copier)
-    mal_worker_free(log->copier);
-  log->copier = NULL;
+  mal_worker_free(log->copier);
   sqlite3_close(log->copier_db);
   log->copier_db = NULL;
 }

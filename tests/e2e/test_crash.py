@@ -335,8 +335,8 @@ class OutOfMemory(Crash):
         self.start()
         if self.mapped() > 1 << 40:
             self.skipTest("a sanitizer maps it all beforehand")
-        ended = 0
-        for round_ in range(3):
+        ended, rounds = 0, KILLS or 3
+        for _ in range(rounds):
             self.load_for(0.1)
             self.limit(self.mapped() + self.chance.randrange(1 << 18))
             process, deadline = self.daemon.process, time.monotonic() + 6
@@ -349,7 +349,7 @@ class OutOfMemory(Crash):
             self.load.drain()
             self.start()
             self.check()
-        self.tell(f"{ended} of 3 daemons without memory ended")
+        self.tell(f"{ended} of {rounds} daemons without memory ended")
         self.check_on_the_wire(10**6)
 
 
