@@ -9,6 +9,7 @@
 
 #define GAP 2
 #define NARROWEST 8             /* a flexible column is cut no further */
+#define READABLE 16             /* an address, and the beginning of a sentence */
 
 /* Not G_DEFINE_QUARK, which keeps a mutable static. */
 GQuark mal_ctl_error_quark(void)
@@ -204,6 +205,26 @@ static void squeeze(const MalCtlTable *t, unsigned *widths, unsigned most)
   }
 }
 
+static void clean(MalCtlTable *t, const MalCtlTerm *term)
+{
+  for (unsigned i = 0; i < t->cells->len; i++) {
+    char *raw = g_ptr_array_index(t->cells, i);
+    if (raw)
+      t->cells->pdata[i] = mal_ctl_clean(term, raw);
+    g_free(raw);
+  }
+}
+
+bool mal_ctl_table_fits(MalCtlTable *t, const MalCtlTerm *term)
+{
+  g_autofree unsigned *widths = g_new(unsigned, t->n);
+  clean(t, term);
+  measure(t, widths);
+  for (size_t c = 0; c < t->n; c++)
+    widths[c] = t->columns[c].flexible ? MIN(widths[c], READABLE) : widths[c];
+  return term->width == 0 || whole_width(t, widths) <= term->width;
+}
+
 static void print_row(const MalCtlTable *t, const MalCtlTerm *term, const unsigned *widths,
                       const char *const *texts)
 {
@@ -229,12 +250,7 @@ void mal_ctl_table_print(MalCtlTable *t, const MalCtlTerm *term)
 {
   g_autofree unsigned *widths = g_new(unsigned, t->n);
   g_autofree const char **texts = g_new(const char *, t->n);
-  for (unsigned i = 0; i < t->cells->len; i++) {
-    char *raw = g_ptr_array_index(t->cells, i);
-    if (raw)
-      t->cells->pdata[i] = mal_ctl_clean(term, raw);
-    g_free(raw);
-  }
+  clean(t, term);
   measure(t, widths);
   squeeze(t, widths, term->width);
   for (size_t c = 0; c < t->n; c++)

@@ -237,7 +237,7 @@ static char *members(json_object *o)
   return g_string_free(out, FALSE);
 }
 
-static char *any_text(const MalCtlTerm *term, json_object *value)
+static char *any_text(const MalCtlTerm *term, json_object *value, bool brief)
 {
   MalTime t;
   const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
@@ -246,7 +246,7 @@ static char *any_text(const MalCtlTerm *term, json_object *value)
     return mal_ctl_length(value) > 0 ? joined(value) : g_strdup("none");
   if (text && strlen(text) == strlen("2030-01-31T18:00:00Z") && text[10] == 'T' &&
       mal_time_parse(text, &t, NULL))
-    return when(term, value, false, false);
+    return when(term, value, false, brief);
   return plain(value);
 }
 
@@ -259,8 +259,19 @@ static char *title(const MalCtlTerm *term, const char *key)
   return mal_ctl_clean(term, whole);
 }
 
-static void walk_table(const MalCtlTerm *term, json_object *list)
+static void walk_rows(const MalCtlTerm *term, json_object *list, unsigned depth)
 {
+  for (size_t r = 0; r < mal_ctl_length(list); r++) {
+    if (r > 0)
+      fputc('\n', term->out);
+    walk(term, json_object_array_get_idx(list, r), depth);
+  }
+}
+
+/* One below the other where lines would be too long. */
+static void walk_table(const MalCtlTerm *term, json_object *list, unsigned depth)
+{
+  bool narrow = term->width > 0 && term->width < NARROW;
   g_autoptr(GPtrArray) keys = g_ptr_array_new();
   for (size_t r = 0; r < mal_ctl_length(list); r++) {
     json_object *row = json_object_array_get_idx(list, r);
@@ -290,10 +301,13 @@ static void walk_table(const MalCtlTerm *term, json_object *list)
           mal_ctl_member(json_object_array_get_idx(list, r), keys->pdata[c]);
       g_autofree char *text = json_object_is_type(value, json_type_object)
                                   ? members(value)
-                                  : any_text(term, value);
+                                  : any_text(term, value, narrow);
       mal_ctl_table_add(table, text);
     }
-  mal_ctl_table_print(table, term);
+  if (mal_ctl_table_fits(table, term))
+    mal_ctl_table_print(table, term);
+  else
+    walk_rows(term, list, depth);
 }
 
 static unsigned longest_name(const MalCtlTerm *term, json_object *o)
@@ -329,7 +343,7 @@ static void walk_object(const MalCtlTerm *term, json_object *o, unsigned depth)
       fprintf(term->out, "%*s%s:\n", (int)depth * 2, "", name);
       walk(term, value, depth + 1);
     } else {
-      g_autofree char *text = any_text(term, value);
+      g_autofree char *text = any_text(term, value, false);
       g_autofree char *name = title(term, key);
       print_line(term, depth * 2, width, name, text);
     }
@@ -342,8 +356,8 @@ static void walk(const MalCtlTerm *term, json_object *value, unsigned depth)
   if (json_object_is_type(value, json_type_object)) {
     walk_object(term, value, depth);
   } else if (is_table(value)) {
-    walk_table(term, value);
-  } else if ((text = any_text(term, value))) {
+    walk_table(term, value, depth);
+  } else if ((text = any_text(term, value, false))) {
     safe = mal_ctl_clean(term, text);
     fprintf(term->out, "%s\n", safe);
   }

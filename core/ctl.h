@@ -66,6 +66,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalCtlTable, mal_ctl_table_free)
 /* The next cell, row by row; NULL is an empty one. */
 void mal_ctl_table_add(MalCtlTable *table, const char *text);
 void mal_ctl_table_print(MalCtlTable *table, const MalCtlTerm *term);
+/* Would it still be readable when it is cut to the terminal's width? */
+bool mal_ctl_table_fits(MalCtlTable *table, const MalCtlTerm *term);
 
 /* What METHOD answered, for people. */
 void mal_ctl_view(const MalCtlTerm *term, const char *method, json_object *result);

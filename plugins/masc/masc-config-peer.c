@@ -1,6 +1,7 @@
 /* [masc-peer], each for itself and all beside each other. */
 #include "masc-config-private.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,8 @@ static bool check_key_mode(const MalConfSection *s, const char *path, GError **e
 {
   GStatBuf info;
   if (g_stat(path, &info) != 0)
-    return masc_settings_refuse(s, "key-file", error, "%s can't be read", path);
+    return masc_settings_refuse(s, "key-file", error, "%s can't be read: %s", path,
+                                g_strerror(errno));
   if (!S_ISREG(info.st_mode))
     return masc_settings_refuse(s, "key-file", error, "%s is no ordinary file", path);
   if ((info.st_mode & (S_IWGRP | S_IWOTH | S_IROTH)) != 0)

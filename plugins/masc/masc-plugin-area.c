@@ -90,6 +90,7 @@ MascArea *masc_area_new(Masc *masc, guint place, const MalScope *scope)
   area->span = scope->span;
   area->local = g_array_new(FALSE, FALSE, sizeof(MascGrant));
   area->managed = g_array_new(FALSE, FALSE, sizeof(MascGrant));
+  area->suspended = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   area->less_at = MASC_NEVER;
   area->asked = g_array_new(FALSE, FALSE, sizeof(MascAsked));
   area->stored =
@@ -102,6 +103,7 @@ void masc_area_free(MascArea *area)
   masc_zone_free(area->zone);
   g_array_unref(area->local);
   g_array_unref(area->managed);
+  g_array_unref(area->suspended);
   g_array_unref(area->asked);
   g_hash_table_unref(area->stored);
   g_free(area->scope);

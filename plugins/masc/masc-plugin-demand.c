@@ -100,6 +100,7 @@ static void tell_waiting(MascArea *area)
     area->credit = waiting;
   }
   masc_zone_waiting(area->zone, waiting, until, area->masc->now);
+  masc_space_suspend(area);
 }
 
 /* What was counted as an arrival when it began to wait is none when it is in use. */

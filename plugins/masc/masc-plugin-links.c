@@ -262,12 +262,14 @@ static void say_listener(Masc *masc, MalEndpoint local, const GError *error)
 {
   char text[MAL_ENDPOINT_STRLEN];
   mal_endpoint_format(local, text);
-  const MalField fields[] = { MAL_F_STRING("address", text),
-                              MAL_F_STRING("error", error != NULL ? error->message : "") };
-  if (error != NULL)
+  if (error != NULL) {
+    const MalField fields[] = { MAL_F_STRING("address", text),
+                                MAL_F_STRING("error", error->message) };
     MAL_EVENT(masc->host.events, &masc_event_listener, fields, "%s: %s", text, error->message);
-  else
+  } else {
+    const MalField fields[] = { MAL_F_STRING("address", text) };
     MAL_EVENT(masc->host.events, &masc_event_listening, fields, "peers are accepted at %s", text);
+  }
 }
 
 static void add_listener(Masc *masc, MalListener *handle, MalFamily family)

@@ -21,7 +21,9 @@ void masc_news_zone(MascArea *area, MascNote note, MalPrefix prefix, MascId doma
     mal_count(host->metrics, MASC_M_TOO_LARGE, 1);
   if (!mal_event_wanted(host->events, news->event))
     return;
-  if (prefix.address.family != MAL_FAMILY_NONE)
+  if (note == MASC_NOTE_HINT)
+    g_snprintf(where, sizeof where, "/%u", prefix.length);
+  else if (prefix.address.family != MAL_FAMILY_NONE)
     masc_prefix_format(prefix, where);
   if (domain != 0)
     masc_id_format(domain, who);

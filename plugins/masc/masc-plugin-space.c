@@ -209,6 +209,52 @@ static GArray *lasting(const MascArea *area)
   return out;
 }
 
+static bool has_span(const GArray *spans, MalSpan span)
+{
+  for (guint i = 0; i < spans->len; i++) {
+    MalSpan other = g_array_index(spans, MalSpan, i);
+    if (mal_address_equal(other.first, span.first) && mal_address_equal(other.last, span.last))
+      return true;
+  }
+  return false;
+}
+
+/* WANTED, which is taken over, are the spans that go to no new client: new ones before what goes.
+ */
+static void suspend(MascArea *area, GArray *wanted)
+{
+  MalLeases *leases = area->masc->host.leases;
+  for (guint i = 0; i < wanted->len; i++)
+    if (!has_span(area->suspended, g_array_index(wanted, MalSpan, i)))
+      mal_leases_suspend(leases, g_array_index(wanted, MalSpan, i), true);
+  for (guint i = 0; i < area->suspended->len; i++)
+    if (!has_span(wanted, g_array_index(area->suspended, MalSpan, i)))
+      mal_leases_suspend(leases, g_array_index(area->suspended, MalSpan, i), false);
+  g_array_unref(area->suspended);
+  area->suspended = wanted;
+}
+
+/* 4.3: what drains has a replacement, and empties sooner where nothing new is leased in it; but who
+   would have to wait gets it. With a layer 2 others lease from it, too, and suspensions are layer
+   2's. */
+void masc_space_suspend(MascArea *area)
+{
+  GArray *wanted = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  bool drains = area->waiting == 0 && mal_space_is_mirrored(area->masc->host.space);
+  for (guint i = 0; drains && i < area->local->len; i++) {
+    const MascGrant *grant = &g_array_index(area->local, MascGrant, i);
+    MalSpan span = span_of(grant);
+    if (grant->deprecated)
+      g_array_append_val(wanted, span);
+  }
+  suspend(area, wanted);
+}
+
+void masc_space_unsuspend(MascArea *area)
+{
+  suspend(area, g_array_new(FALSE, FALSE, sizeof(MalSpan)));
+}
+
 /* What is new first: who waits gets it, and what moves is never nowhere. */
 void masc_space_fit(MascArea *area)
 {
@@ -227,6 +273,7 @@ void masc_space_fit(MascArea *area)
     else if (grant->until != range.until)
       mal_space_set_until(space, MAL_LEVEL_AVAILABLE, range.span.first, grant->until, NULL);
   }
+  masc_space_suspend(area);
   for (guint i = 0; i < wanted->len; i++)
     add_missing(area, &g_array_index(wanted, MascGrant, i));
 }

@@ -207,6 +207,8 @@ void masc_plugin_stop(Masc *masc)
   for (unsigned i = 0; i < MASC_PEERS_MAX; i++)
     if (masc->peers[i] != NULL)
       masc_session_stop(masc->peers[i]->session, masc->now);
+  for (guint i = 0; i < masc->areas->len; i++)
+    masc_space_unsuspend(masc_area_at(masc, i));
   masc->running = false;
   g_clear_pointer(&masc->timer, mal_timer_free);
   masc_links_close(masc);

@@ -50,6 +50,7 @@ typedef struct {
   MascZone *zone;
   GArray *local;            /* MascGrant: for our servers, by address */
   GArray *managed;          /* MascGrant: routes, by address */
+  GArray *suspended;        /* MalSpan: of LOCAL, not leased anew */
   GHashTable *stored;       /* keys (GBytes) of what the store has of LOCAL -> MascGrant */
   bool local_changed, managed_changed;
 
@@ -171,6 +172,10 @@ void masc_space_set_exact(GArray *grants, MalPrefix prefix, MalTime until, bool 
 bool masc_space_unset_exact(GArray *grants, MalPrefix prefix);
 /* The core's space is made what the zone said. */
 void masc_space_fit(MascArea *area);
+/* New leases keep out of what is deprecated, unless somebody waits. */
+void masc_space_suspend(MascArea *area);
+/* Before the plugin stops. */
+void masc_space_unsuspend(MascArea *area);
 void masc_space_forget(Masc *masc);
 void masc_space_fit_routes(MascArea *area);
 /* FUNC for what is in use of PREFIX. */

@@ -399,6 +399,30 @@ Test(ctl_views, answers_of_plugins_say_units_and_what_is_none)
   json_object_put(v.answer);
 }
 
+Test(ctl_views, tables_of_plugins_that_would_be_cut_too_much_are_lists)
+{
+  View v = { "x.peers", from_text("{'peers':[{'peer':'a','address':'192.0.2.10:2535','sent':1,"
+                                  "'heard':'2027-01-15T10:00:00Z','error':'so many words that'},"
+                                  "{'peer':'b','address':'192.0.2.11:2535','sent':2}]}") };
+  g_autofree char *cut = printed(64, 0, true, draw_view, &v);
+  g_autofree char *listed = printed(50, 0, true, draw_view, &v);
+  cr_expect_str_eq(cut, "peers:\n"
+                        "PEER  ADDRESS          SENT  HEARD   ERROR\n"
+                        "a     192.0.2.10:2535     1  in 2 h  so many words that\n"
+                        "b     192.0.2.11:2535     2\n");
+  cr_expect_str_eq(listed, "peers:\n"
+                           "  peer     a\n"
+                           "  address  192.0.2.10:2535\n"
+                           "  sent     1\n"
+                           "  heard    2027-01-15 10:00 (in 2 h)\n"
+                           "  error    so many words that\n"
+                           "\n"
+                           "  peer     b\n"
+                           "  address  192.0.2.11:2535\n"
+                           "  sent     2\n");
+  json_object_put(v.answer);
+}
+
 Test(ctl_views, counters_in_a_row_are_said_by_name)
 {
   View v = { "x.peers", from_text("{'peers':[{'peer':'a','sent':{'OPEN':1,'UPDATE':0,"

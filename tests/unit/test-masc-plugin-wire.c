@@ -17,9 +17,11 @@
 #define TOP                                                                                        \
   MASC("64496", "192.0.2.1") PEER("kid", "2", "child", "64501")                                    \
   HAND("kid2", "3", "child", "64502") HAND("twin", "4", "sibling", "64497") "parent=none\n"
-#define CHILD                                                                                      \
+#define LEAF                                                                                       \
   MASC("64501", "192.0.2.2") PEER("up", "1", "parent", "64496")                                    \
-  HAND("sister", "3", "sibling", "64502") HAND("other", "5", "internal", "64501")                  \
+  HAND("sister", "3", "sibling", "64502") HAND("other", "5", "internal", "64501")
+#define CHILD                                                                                      \
+  LEAF                                                                                             \
   HAND("grandchild", "6", "child", "64503")
 
 /* ---- a hand ---------------------------------------------------------------------------------- */
@@ -144,7 +146,7 @@ static void world_clear(World *world)
   for (Who who = 0; who < N_HANDS; who++) {
     cr_expect_eq(world->hands[who].errors, 0, "%s was told errors", whos[who].name);
     g_clear_pointer(&world->hands[who].stream, mal_stream_close);
-    g_array_unref(world->hands[who].claims);
+    g_clear_pointer(&world->hands[who].claims, g_array_unref);
   }
   masc_world_clear(&world->w);
 }
@@ -374,4 +376,58 @@ Test(masc_plugin_wire, parents_and_internal_peers_are_connected_to_first_12_1)
   for (unsigned i = 0; i < N; i++)
     mal_listener_close(listeners[i]);
   masc_world_clear(&w);
+}
+
+/* ---- deprecated prefixes (4.3) --------------------------------------------------------------- */
+
+/* The daemon's own prefix, as the other node of its domain has it now. */
+static void other_says(World *world, const char *prefix, bool deprecated)
+{
+  MascClaim claim = { .type = MASC_PREFIX_IN_USE,
+                      .deprecated = deprecated,
+                      .timestamp =
+                          (uint32_t)mal_runtime_now(mal_sim_node_runtime(world->w.host[0].node)),
+                      .lifetime = 1500,
+                      .holdtime = 1500,
+                      .domain = whos[OTHER].domain,
+                      .node = 0xc0000201 + whos[OTHER].host };
+  cr_assert(mal_prefix_parse(prefix, &claim.prefix, NULL));
+  send(&world->hands[OTHER],
+       &(MascMessage){ .type = MASC_UPDATE, .update = { .claims = &claim, .n_claims = 1 } });
+  masc_world_run(&world->w, 5);
+}
+
+/* The first of COUNT addresses, which may wait for them. */
+static const char *leased(World *world, unsigned count)
+{
+  g_autofree char *params =
+      g_strdup_printf("{\"scope\":\"global\",\"count\":%u,\"lifetime\":100,\"wait\":true}", count);
+  masc_world_call(&world->w, 1, "lease.request", params, 20);
+  cr_assert_null(world->w.error, "%u: %s", count, world->w.error);
+  return json_object_get_string(
+      json_object_array_get_idx(masc_at(world->w.result, "addresses"), 0));
+}
+
+Test(masc_plugin_wire, what_is_deprecated_is_leased_only_to_who_would_wait_4_3)
+{
+  World world = { .w = masc_world(6) };
+  masc_world_start(&world.w, 0, TOP);
+  masc_world_start(&world.w, 1, LEAF);
+  masc_world_run(&world.w, 15);
+  connect_hand(&world, TWIN);
+  connect_hand(&world, OTHER);
+  ask(&world, 0, "masc.claim", "239.193.0.0/16", 100);
+  ask(&world, 1, "masc.claim", "239.193.4.0/24", 100);
+  ask(&world, 1, "masc.claim", "239.193.8.0/24", 100);
+  other_says(&world, "239.193.4.0/24", false);
+  cr_expect(g_str_has_prefix(leased(&world, 1), "239.193.4."), "the one that ends sooner");
+  other_says(&world, "239.193.4.0/24", true);
+  for (unsigned i = 0; i < 5; i++)
+    cr_expect(g_str_has_prefix(leased(&world, 1), "239.193.8."));
+  leased(&world, 300);
+  masc_world_run(&world.w, 150);
+  cr_expect(g_str_has_prefix(leased(&world, 1), "239.193.8."), "nobody waits any more");
+  other_says(&world, "239.193.4.0/24", false);
+  cr_expect(g_str_has_prefix(leased(&world, 1), "239.193.4."));
+  world_clear(&world);
 }
