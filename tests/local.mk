@@ -85,6 +85,16 @@ check_PROGRAMS += tests/sim/masc-workload
 tests_sim_masc_workload_SOURCES = tests/sim/masc-workload.c $(masc_workload)
 tests_sim_masc_workload_LDADD = plugins/masc/libmasc.la core/libmallocd-all.la $(DEPS_LIBS) -lm
 
+# make soak-masc: all of it, with real zones, which takes long; soak-masc-scales: less and more demand, and uneven trees.
+MASC_WORKLOAD = --tlds 50 --children 50 --days 800
+soak-masc: tests/sim/masc-workload
+	tests/sim/masc-workload $(MASC_WORKLOAD) --csv masc-workload.csv --svg masc-workload.svg
+soak-masc-scales: tests/sim/masc-workload
+	for scale in .7 .85 1 1.2 1.45; do tests/sim/masc-workload $(MASC_WORKLOAD) --scale $$scale --quiet || exit 1; done
+	tests/sim/masc-workload $(MASC_WORKLOAD) --uneven --quiet
+.PHONY: soak-masc soak-masc-scales
+CLEANFILES += masc-workload.csv masc-workload.svg
+
 # make soak SEEDS="1 1000000": any number of worlds, on all processors; it stops at the first that breaks an invariant,
 # and says how to run it again and how to reduce it.
 SEEDS = 1 5000
@@ -204,6 +214,9 @@ tests_unit_test_sim_stream_LDADD = tests/sim/libmalsim.la $(LDADD)
 unit_tests += tests/sim/test-sim-madcap
 tests_sim_test_sim_madcap_SOURCES = tests/sim/test-sim-madcap.c $(madcap_world)
 tests_sim_test_sim_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
+unit_tests += tests/sim/test-sim-masc-workload
+tests_sim_test_sim_masc_workload_SOURCES = tests/sim/test-sim-masc-workload.c $(masc_workload)
+tests_sim_test_sim_masc_workload_LDADD = plugins/masc/libmasc.la $(LDADD)
 unit_tests += tests/sim/test-sim-aap
 tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(aap_world)
 tests_sim_test_sim_aap_LDADD = plugins/aap/libaap.la $(LDADD)
