@@ -215,7 +215,7 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
         !masc_claim_about(&p->claim, denial))
       continue;
     MascPend was = *p;
-    masc_note(zone, MASC_NOTE_DENIED, p->prefix, denial->domain, denial->lifetime);
+    masc_note(zone, MASC_NOTE_DENIED, p->prefix, p->parent, denial->lifetime);
     /* A denial goes wherever the claim went (11.3.3), and who denied it knows it no more. */
     masc_pend_end(zone, p, denial->type != MASC_CLAIM_DENIED, now);
     claim_again(zone, &was, denial, now);

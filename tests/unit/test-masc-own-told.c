@@ -187,6 +187,7 @@ Test(masc_own_told, s11_3_3_denied_for_its_lifetime_and_claimed_again)
   own_bed_pass(own, 20);
   cr_expect_eq(deny(own, pending(own), 5000), 0);
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DENIED), 1);
+  cr_expect_eq((uint64_t)own->bed->nodes[0].noted[MASC_NOTE_DENIED], 1, "the parent");
   own_bed_pass(own, 20);
   again = pending(own);
   cr_expect_eq(again.lifetime, 5000);
