@@ -399,3 +399,41 @@ Test(masc_more, an_operator_ends_the_wait_after_an_error_10_1)
   cr_assert_str_eq(masc_world_state(&w, 0, "kid"), "Established");
   masc_world_clear(&w);
 }
+
+/* ---- a provider that is another provider's customer (12.4) ----------------------------------- */
+
+Test(masc_more, a_customer_of_both_claims_from_the_nearer_one_12_4)
+{
+#define DEEP SCOPE MASC("64502", "192.0.2.3")
+#define NEAR "[masc-peer near]\naddress=192.0.2.2\nrole=parent\ndomain-id=64501\n"
+#define DEEP_KID "[masc-peer deep]\naddress=192.0.2.3\nrole=child\ndomain-id=64502\n"
+  MascWorld w = masc_world(3);
+  masc_world_start(&w, 0, TOP KID DEEP_KID);
+  masc_world_start(&w, 1, CHILD UP DEEP_KID);
+  masc_world_start(&w, 2, DEEP UP NEAR);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.64.0/18\",\"lifetime\":3000}");
+  masc_world_run(&w, 100);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.80.0/24\",\"local\":true,\"lifetime\":2500}");
+  masc_world_run(&w, 100);
+  expect_ranges(&w, 1, "239.193.80.0-239.193.80.255");
+  masc_world_call(&w, 2, "masc.claim", "{\"prefix\":\"239.193.80.0/25\"}", 5);
+  cr_assert_not_null(w.error, "its provider's servers use that");
+  ok(&w, 2, "masc.claim", "{\"prefix\":\"239.193.64.0/24\",\"lifetime\":2000}");
+  masc_world_run(&w, 1500);
+  expect_routes(&w, 2, "239.193.64.0/24");
+  expect_ranges(&w, 2, "239.193.64.0-239.193.64.255");
+  expect_ranges(&w, 1, "239.193.80.0-239.193.80.255");
+  cr_assert_geq(masc_told(&w, 1, "masc.renewed"), 1);
+  for (unsigned i = 0; i < 3; i++) {
+    cr_assert_eq(masc_told(&w, i, "masc.clash"), 0, "host %u", i);
+    cr_assert_eq(masc_metric(&w, i, "error-update-received"), 0, "host %u", i);
+  }
+  masc_world_crash(&w, 2, MAL_SIM_DISK_WIPED);
+  masc_world_return(&w, 2);
+  masc_world_run(&w, 60);
+  expect_routes(&w, 2, "239.193.64.0/24");
+  masc_world_clear(&w);
+}
