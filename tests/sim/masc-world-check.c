@@ -519,7 +519,8 @@ void world_check_end(World *w)
     for (unsigned k = 0; exists(&w->domain[i]) && k < w->domain[i].n_nodes; k++)
       check_node_end(w, &w->domain[i].node[k], n_domains);
   unsigned waiting = world_users_waiting(w, QUIET - DAY, &user);
-  if (waiting > 0 && !w->plan->settings[SET_TIGHT] && (user->domain->top || has_parents(w, user->domain)))
+  if (waiting > 0 && !w->plan->settings[SET_TIGHT] &&
+      (user->domain->top || has_parents(w, user->domain)))
     mal_sim_fail(w->sim, "%u wait for addresses in the end; one of domain %u since %.1f days",
                  waiting, user->domain->index,
                  (double)(mal_sim_now(w->sim) - user->since) / (double)DAY);
