@@ -119,13 +119,30 @@ static void add_verbs(GString *out, const char *noun, const MalMethod *methods, 
       g_string_append_printf(out, "%s%s", out->len ? ", " : "", methods[i].name + length + 1);
 }
 
-static bool no_such_word(const char *word, GError **error)
+static bool open_link(Ctl *c, GError **error);
+static bool discover(Ctl *c, GError **error);
+
+/* Those of plugins, which the daemon alone knows. */
+static void add_its_verbs(Ctl *c, GString *out, const char *noun)
+{
+  if ((!c->link && !open_link(c, NULL)) || (!c->methods && !discover(c, NULL)))
+    return;
+  for (size_t i = 0; i < mal_ctl_length(c->methods); i++) {
+    const char *name = mal_ctl_text(json_object_array_get_idx(c->methods, i), "name");
+    MalMethod method = { .name = name ? name : "" };
+    add_verbs(out, noun, &method, 1);
+  }
+}
+
+static bool no_such_word(Ctl *c, const char *word, GError **error)
 {
   const char *names[G_N_ELEMENTS(shorts) + 2] = { NULL };
   g_autoptr(GString) verbs = g_string_new(NULL);
   add_verbs(verbs, word, mal_methods_daemon, mal_methods_daemon_n);
   add_verbs(verbs, word, mal_methods_model, mal_methods_model_n);
   add_verbs(verbs, word, mal_methods_lease, mal_methods_lease_n);
+  if (verbs->len == 0)
+    add_its_verbs(c, verbs, word);
   if (verbs->len > 0)
     return fail(error, MAL_CTL_USAGE, "%s: a verb must follow: %s", word, verbs->str);
   for (size_t i = 0; i < G_N_ELEMENTS(shorts); i++)
@@ -157,7 +174,7 @@ static bool find_command(Ctl *c, char **words, GError **error)
     return true;
   }
   if (!words[1] || *words[1] == '-')
-    return no_such_word(words[0], error);
+    return no_such_word(c, words[0], error);
   c->method = g_strconcat(words[0], ".", words[1], NULL);
   c->words = words + 2;
   return true;

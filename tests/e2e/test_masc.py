@@ -470,6 +470,10 @@ class Pair(MascCase):
             self.assertEqual(shown.returncode, 0, shown.stderr)
             self.assertIn("domain 64496 (parent; up: Established)", shown.stdout)
             self.assertIn("domain 64501 (this domain)", shown.stdout)
+            alone = subprocess.run([program("mallocctl"), "-s", str(child.socket), "masc"],
+                                   capture_output=True, text=True)
+            self.assertEqual(alone.returncode, 2)
+            self.assertIn("masc: a verb must follow: claim, claims,", alone.stderr)
             self.assertTrue(self.routes())
 
 

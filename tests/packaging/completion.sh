@@ -23,7 +23,10 @@ case "$socket $*" in
   "default reserves") echo '{"reserves":[{"reserve":"camera-7","scope":"local"}]}' ;;
   "default rpc discover")
     echo '{"methods":[{"name":"madcap.servers"},' \
-      '{"name":"lease.list","params":[{"name":"scope"}]}],' \
+      '{"name":"masc.claim","access":"write","help":"","params":' \
+      '[{"name":"prefix","help":"of a [masc-peer]"},{"name":"own_use"}]},' \
+      '{"name":"masc.claims","access":"read","params":[{"name":"all"}]},' \
+      '{"name":"lease.list","access":"read","params":[{"name":"scope"}]}],' \
       '"events":[{"name":"lease.granted"},{"name":"clock.stepped"}]}'
     ;;
   *) exit 1 ;;
@@ -62,6 +65,8 @@ complete_case "mallocctl --json st" status stats store
 complete_case "mallocctl lease " list get request renew release '!add' '!granted'
 complete_case "mallocctl help lease " list get request '!granted'
 complete_case "mallocctl madcap " servers
+complete_case "mallocctl masc claim --" --prefix --own-use '!--all' '!--masc.claims'
+complete_case "mallocctl masc claims --" --all '!--prefix' '!--scope'
 complete_case "mallocctl release " 00ff01 a1b2 '!local'
 complete_case "mallocctl lease renew a" a1b2 '!00ff01'
 complete_case "mallocctl renew a1b2 --" --lifetime
