@@ -153,6 +153,18 @@ static void without_grounds(const MascZone *zone, MalPrefix rough, MascId parent
     without_grounds(zone, half, parent, least, out);
 }
 
+static void add_span(GArray *grounds, MalSpan span, MalTime until, bool deprecated)
+{
+  for (;;) {
+    MascGround ground = { mal_prefix_first_of(span), until, deprecated };
+    MalAddress last = mal_span_of_prefix(ground.prefix).last;
+    g_array_append_val(grounds, ground);
+    if (mal_address_compare(last, span.last) >= 0 || !mal_address_add(last, 1, &span.first))
+      return;
+  }
+}
+
+/* As far as it lies in the scope: a parent may have more. */
 static void add_ground(const MascZone *zone, const MascRecord *record, GArray *out)
 {
   MalPrefix pieces[PIECES_MAX];
@@ -162,20 +174,9 @@ static void add_ground(const MascZone *zone, const MascRecord *record, GArray *o
     without_grounds(zone, pieces[i], record->claim.domain, record->claim.prefix.length + 1,
                     closest_in);
   for (guint i = 0; i < closest_in->len; i++) {
-    MascGround ground = { g_array_index(closest_in, MalPrefix, i),
-                          masc_claim_free_at(&record->claim), record->claim.deprecated };
-    g_array_append_val(out, ground);
-  }
-}
-
-static void add_span(GArray *grounds, MalSpan span)
-{
-  for (;;) {
-    MascGround ground = { mal_prefix_first_of(span), MAL_FOREVER, false };
-    MalAddress last = mal_span_of_prefix(ground.prefix).last;
-    g_array_append_val(grounds, ground);
-    if (mal_address_compare(last, span.last) >= 0 || !mal_address_add(last, 1, &span.first))
-      return;
+    MalSpan piece = mal_span_of_prefix(g_array_index(closest_in, MalPrefix, i)), inside;
+    if (mal_span_intersect(piece, zone->config.span, &inside))
+      add_span(out, inside, masc_claim_free_at(&record->claim), record->claim.deprecated);
   }
 }
 
@@ -198,7 +199,7 @@ GArray *masc_grounds(const MascZone *zone, bool lower, MascNow now)
   const GPtrArray *grounds = masc_cache_grounds(zone->cache);
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MascGround));
   if (zone->config.top)
-    add_span(out, zone->config.span);
+    add_span(out, zone->config.span, MAL_FOREVER, false);
   for (guint i = 0; i < grounds->len; i++) {
     const MascRecord *record = g_ptr_array_index(grounds, i);
     if (masc_claim_free_at(&record->claim) > now.wall)

@@ -316,6 +316,23 @@ Test(rfc2909_11_6_1, can_be_claimed_from)
   cr_expect(g.deprecated);
 }
 
+/* A parent may have more than the scope; what we claim from it lies inside. */
+Test(rfc2909_4_5, grounds_lie_in_the_scope)
+{
+  g_autoptr(MascBed) bed = masc_bed_new();
+  unsigned zone = masc_bed_add(bed, 10, 10001, false);
+  unsigned p = masc_bed_open(bed, zone, MASC_CHILD, 1, 0);
+  MascClaim managed = masc_bed_claim(bed, MANAGED, INTERNAL, 1, "233.0.0.0/8");
+  MalSpan scope = masc_zone_span(bed->nodes[zone].zone);
+  cr_expect_eq(masc_bed_say(bed, zone, p, &managed), 0);
+  g_autoptr(GArray) grounds = masc_grounds(bed->nodes[zone].zone, false, masc_bed_now(bed, zone));
+  cr_assert_eq(grounds->len, 1);
+  MascGround g = g_array_index(grounds, MascGround, 0);
+  cr_expect(mal_span_contains(scope, mal_span_of_prefix(g.prefix)));
+  cr_expect_eq(mal_span_size(mal_span_of_prefix(g.prefix)), mal_span_size(scope));
+  cr_expect_eq(g.until, (MalTime)managed.timestamp + managed.lifetime);
+}
+
 /* A top-level domain has no parents, and the whole scope before it. */
 Test(rfc2909_4, top_level_domains)
 {
