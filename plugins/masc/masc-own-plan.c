@@ -338,20 +338,37 @@ static bool nobody_asked(const MascOwns *owns, uint64_t waiting, const GArray *u
   return !owns->asked && waiting == 0 && uses->len == 0;
 }
 
+/* What others have is gathered only for a planner that wants to claim. */
+typedef struct {
+  MascZone *zone;
+  bool lower;
+  MascNow now;
+  GArray *taken;
+} Taken;
+
+static const MalPrefix *ask_busy(void *data, size_t *n)
+{
+  Taken *t = data;
+
+  t->taken = busy(t->zone, t->lower, t->now);
+  *n = t->taken->len;
+  return (const MalPrefix *)(void *)t->taken->data;
+}
+
 static MalTime plan_arena(MascZone *zone, bool lower, GArray *uses, uint64_t waiting,
                           MascForecast *forecast, MascNow now)
 {
   bool unasked = nobody_asked(zone->owns, waiting, uses);
   g_autoptr(GArray) grounds = lower ? masc_own_held(zone, false) : masc_grounds(zone, false, now);
-  g_autoptr(GArray) taken = busy(zone, lower, now);
+  Taken taken = { zone, lower, now, NULL };
   g_autoptr(GArray) ours = holdings(zone, lower, now);
   MascWish wishes[MASC_WISHES_MAX];
   MalTime next = MAL_FOREVER;
   MascPlanView view = { .now = now.wall,
                         .grounds = (const MascGround *)(void *)grounds->data,
                         .n_grounds = grounds->len,
-                        .busy = (const MalPrefix *)(void *)taken->data,
-                        .n_busy = taken->len,
+                        .busy_of = ask_busy,
+                        .busy_data = &taken,
                         .holdings = (const MascHolding *)(void *)ours->data,
                         .n_holdings = ours->len,
                         .uses = (const MascUse *)(void *)uses->data,
@@ -361,6 +378,7 @@ static MalTime plan_arena(MascZone *zone, bool lower, GArray *uses, uint64_t wai
   size_t n = zone->owns->planner(forecast, &view, zone->config.ops->random, zone->config.user,
                                  wishes, MASC_WISHES_MAX, &next);
 
+  g_clear_pointer(&taken.taken, g_array_unref);
   for (size_t i = 0; i < n; i++)
     fulfil(zone, &wishes[i], lower, unasked, now);
   return next;

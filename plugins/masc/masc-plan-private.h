@@ -29,6 +29,9 @@ typedef struct {
   unsigned bits, unit;    /* of an address; prefix length of a unit */
   GArray *mine;           /* MascMine, sorted by masc_prefix_compare */
   GArray *holes;          /* made when first asked for */
+  const MalPrefix *busy;  /* once asked for */
+  size_t n_busy;
+  bool busy_known;
   uint64_t ground;        /* units that could be claimed from, in all */
 } MascPlan;
 
@@ -53,7 +56,7 @@ bool masc_wish(MascPlan *plan, MascWishKind kind, MalPrefix prefix, MalPrefix fr
 /* Grows WHICH in place to UNITS where nobody else and no pending claim of ours is in the way. */
 bool masc_plan_grow(MascPlan *plan, guint which, uint64_t units);
 /* Could it but for our own pending claims? */
-bool masc_plan_obstructed(const MascPlan *plan, guint which, uint64_t units);
+bool masc_plan_obstructed(MascPlan *plan, guint which, uint64_t units);
 bool masc_plan_claim(MascPlan *plan, MascPlace how, const MalPrefix *within, uint64_t units);
 void masc_plan_hint(MascPlan *plan, uint64_t units);
 /* A draining one that need not. */

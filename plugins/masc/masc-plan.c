@@ -146,10 +146,23 @@ bool masc_wish(MascPlan *plan, MascWishKind kind, MalPrefix prefix, MalPrefix fr
   return true;
 }
 
-static bool busy_in(const MascPlan *plan, MalPrefix prefix)
+static void ask_busy(MascPlan *plan)
 {
-  for (size_t i = 0; i < plan->view->n_busy; i++) {
-    if (masc_prefix_meets(plan->view->busy[i], prefix))
+  const MascPlanView *view = plan->view;
+  if (plan->busy_known)
+    return;
+  plan->busy_known = true;
+  plan->busy = view->busy;
+  plan->n_busy = view->n_busy;
+  if (view->busy_of != NULL)
+    plan->busy = view->busy_of(view->busy_data, &plan->n_busy);
+}
+
+static bool busy_in(MascPlan *plan, MalPrefix prefix)
+{
+  ask_busy(plan);
+  for (size_t i = 0; i < plan->n_busy; i++) {
+    if (masc_prefix_meets(plan->busy[i], prefix))
       return true;
   }
   return false;
@@ -167,7 +180,7 @@ static bool own_in(const MascPlan *plan, MalPrefix prefix)
 }
 
 /* What WHICH would be with UNITS; false where that is no growth or there's no room for it. */
-static bool could_grow(const MascPlan *plan, guint which, uint64_t units, MalPrefix *to)
+static bool could_grow(MascPlan *plan, guint which, uint64_t units, MalPrefix *to)
 {
   const MascMine *mine = masc_mine(plan, which);
   unsigned length = masc_plan_length(plan, units);
@@ -185,7 +198,7 @@ bool masc_plan_grow(MascPlan *plan, guint which, uint64_t units)
          masc_wish(plan, MASC_WISH_GROW, to, masc_mine(plan, which)->prefix);
 }
 
-bool masc_plan_obstructed(const MascPlan *plan, guint which, uint64_t units)
+bool masc_plan_obstructed(MascPlan *plan, guint which, uint64_t units)
 {
   MalPrefix to;
   return could_grow(plan, which, units, &to) && own_in(plan, to);
@@ -194,15 +207,16 @@ bool masc_plan_obstructed(const MascPlan *plan, guint which, uint64_t units)
 static void make_holes(MascPlan *plan)
 {
   const MascPlanView *view = plan->view;
+  ask_busy(plan);
   g_autoptr(GArray) taken =
-      g_array_sized_new(FALSE, FALSE, sizeof(MalPrefix), (guint)view->n_busy + plan->mine->len);
+      g_array_sized_new(FALSE, FALSE, sizeof(MalPrefix), (guint)plan->n_busy + plan->mine->len);
   guint i = 0;
-  for (size_t j = 0; j < view->n_busy; j++) {
+  for (size_t j = 0; j < plan->n_busy; j++) {
     for (; i < plan->mine->len &&
-           masc_prefix_compare(&masc_mine(plan, i)->prefix, &view->busy[j]) < 0;
+           masc_prefix_compare(&masc_mine(plan, i)->prefix, &plan->busy[j]) < 0;
          i++)
       g_array_append_val(taken, masc_mine(plan, i)->prefix);
-    g_array_append_val(taken, view->busy[j]);
+    g_array_append_val(taken, plan->busy[j]);
   }
   for (; i < plan->mine->len; i++)
     g_array_append_val(taken, masc_mine(plan, i)->prefix);

@@ -45,6 +45,10 @@ typedef struct {
   size_t n_grounds;
   const MalPrefix *busy;        /* of others, claimed or in use; sorted by address, may overlap */
   size_t n_busy;
+  /* Where it is set, asked at most once, and only when something is to be claimed, instead. What it
+     returns lives as long as the view. */
+  const MalPrefix *(*busy_of)(void *data, size_t *n);
+  void *busy_data;
   const MascHolding *holdings;  /* sorted by address */
   size_t n_holdings;
   const MascUse *uses;          /* sorted by address, disjoint */

@@ -141,6 +141,8 @@ static size_t planner(MascForecast *forecast, const MascPlanView *view, MascRand
   (void)random;
   node->plans++;
   node->seen = *view;
+  if (view->busy_of != NULL)
+    node->seen.busy = view->busy_of(view->busy_data, &node->seen.n_busy);
   *next = MAL_FOREVER;
   for (size_t i = 0; i < n; i++)
     wishes[i] = g_array_index(queue, MascWish, i);

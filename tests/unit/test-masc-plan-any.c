@@ -189,6 +189,15 @@ static void judge(World *w, const MascWish *wish)
   }
 }
 
+static const MalPrefix *busy_of(void *data, size_t *n)
+{
+  World *w = data;
+  cr_assert_not(w->asked);
+  w->asked = true;
+  *n = w->busy->len;
+  return (const MalPrefix *)(void *)w->busy->data;
+}
+
 static unsigned round_of(World *w, MascPlanKind kind)
 {
   MascWish wishes[MASC_WISHES_MAX];
@@ -209,6 +218,12 @@ static unsigned round_of(World *w, MascPlanKind kind)
                         .n_uses = w->uses->len,
                         .waiting = roll(w, 0, 1) ? 0 : UINT64_MAX >> roll(w, 0, 63),
                         .waiting_until = NOW + 3600 };
+  if (roll(w, 0, 1)) {
+    view.busy = NULL;
+    view.n_busy = 0;
+    view.busy_of = busy_of;
+    view.busy_data = w;
+  }
   size_t n = masc_plan(f, &view, roll, w, wishes, most, &next);
   cr_assert_leq(n, most);
   for (size_t i = 0; i < n; i++)
