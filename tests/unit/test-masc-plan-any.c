@@ -15,6 +15,7 @@ typedef struct {
   MascGround grounds[3];
   size_t n_grounds;
   GArray *busy, *holdings, *uses; /* as in the view */
+  bool asked;
 } World;
 
 static uint64_t roll(void *user, uint64_t least, uint64_t most)
