@@ -254,6 +254,29 @@ void masc_zone_remove_peer(MascZone *zone, unsigned id, MascNow now)
   masc_own_touched(zone, now);
 }
 
+static bool add_domain(MascRecord *record, void *data)
+{
+  GArray *domains = data;
+  bool known = record->claim.role != MASC_PARENT;
+  for (guint i = 0; i < domains->len && !known; i++)
+    known = g_array_index(domains, MascId, i) == record->claim.domain;
+  if (!known)
+    g_array_append_val(domains, record->claim.domain);
+  return true;
+}
+
+void masc_zone_forget_parents(MascZone *zone, MascNow now)
+{
+  g_autoptr(GArray) domains = g_array_new(FALSE, FALSE, sizeof(MascId));
+  for (guint i = 0; i < zone->peers->len; i++)
+    if (g_array_index(zone->peers, MascPeer, i).role == MASC_INTERNAL)
+      return;
+  masc_cache_each(zone->cache, add_domain, domains);
+  for (guint i = 0; i < domains->len; i++)
+    if (!masc_is_parent(zone, g_array_index(domains, MascId, i)))
+      parent_gone(zone, g_array_index(domains, MascId, i), now);
+}
+
 void masc_zone_up(MascZone *zone, unsigned id, MascId domain, MascId node, MascNow now)
 {
   MascPeer *peer = masc_peer(zone, id);

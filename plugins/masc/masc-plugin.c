@@ -193,8 +193,10 @@ bool masc_plugin_start(Masc *masc, GError **error)
   g_ptr_array_set_size(masc->restored, 0);
   for (guint i = 0; i < masc->settings->peers->len; i++)
     masc_peer_add(masc, g_ptr_array_index(masc->settings->peers, i));
-  for (guint i = 0; i < masc->areas->len; i++)
+  for (guint i = 0; i < masc->areas->len; i++) {
+    masc_zone_forget_parents(masc_area_at(masc, i)->zone, masc->now);
     masc_area_start(masc_area_at(masc, i));
+  }
   masc->running = true;
   start_peers(masc);
   masc_settle(masc);

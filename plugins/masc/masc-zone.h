@@ -111,6 +111,9 @@ void masc_zone_add_peer(MascZone *zone, unsigned id, MascRole role, MascId domai
 void masc_zone_bound_peer(MascZone *zone, unsigned id, unsigned shortest);
 /* Configured no more. The last one of a parent domain takes its prefixes along (12.5). */
 void masc_zone_remove_peer(MascZone *zone, unsigned id, MascNow now);
+/* The same of parents that are no peers any more, when all peers are added that there are; for who
+   restored what it had. With internal peers any domain may be a parent. */
+void masc_zone_forget_parents(MascZone *zone, MascNow now);
 /* Its session is established: it is sent all that concerns it, in the order of 11.8. */
 void masc_zone_up(MascZone *zone, unsigned id, MascId domain, MascId node, MascNow now);
 void masc_zone_down(MascZone *zone, unsigned id, MascNow now);

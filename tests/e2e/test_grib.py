@@ -228,6 +228,19 @@ class Restarts(GribCase):
     def test_nor_where_the_exporter_starts_first(self):
         self.survive("bird; masc", "kill")
 
+    def test_nor_does_a_reload_that_restarts_masc(self):
+        self.begin(peer_group("sibling", TWIN))
+        self.win()
+        text = self.ours.config(config(peer_group("sibling", TWIN) +
+                                       "[masc-peer kid]\naddress = 192.0.2.9\nrole = child\n"
+                                       f"domain-id = {KID}\n"))
+        self.daemon.configure(text)
+        self.daemon.rpc("config.reload")
+        self.assertIn("route.removed", self.daemon.log(), "it was restarted")
+        wait_until(lambda: self.daemon.rpc("bird.status")["state"] == "in step", "for BIRD",
+                   PATIENCE)
+        self.assertEqual(self.ours.history(PREFIX), ["added"], "there was never a gap")
+
     def test_what_ended_meanwhile_is_gone(self):
         self.with_parent(lifetime=5)
         self.win()

@@ -437,3 +437,50 @@ Test(masc_more, a_customer_of_both_claims_from_the_nearer_one_12_4)
   expect_routes(&w, 2, "239.193.64.0/24");
   masc_world_clear(&w);
 }
+
+/* ---- a provider that is left (12.5) ---------------------------------------------------------- */
+
+static unsigned count_of_parents(MascWorld *w, unsigned i)
+{
+  json_object *list = masc_at(masc_world_call(w, i, "masc.prefixes", "{}", 5), "prefixes");
+  unsigned n = 0;
+  for (size_t k = 0; k < json_object_array_length(list); k++) {
+    json_object *kind = masc_at(json_object_array_get_idx(list, k), "kind");
+    n += strcmp(json_object_get_string(kind), "parent's") == 0;
+  }
+  return n;
+}
+
+/* Under way or by a restart: what was won stays until its end, and nothing is claimed there. */
+Test(masc_more, a_provider_that_is_left_12_5)
+{
+#define SECOND "[masc-peer second]\naddress=192.0.2.3\nrole=parent\ndomain-id=64499\n"
+  for (unsigned restarts = 0; restarts < 2; restarts++) {
+    MascWorld w = masc_world(3);
+    masc_world_start(&w, 0, TOP KID);
+    masc_world_start(&w, 1, CHILD UP SECOND);
+    masc_world_run(&w, 15);
+    ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+    masc_world_run(&w, 100);
+    ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.4.0/24\",\"lifetime\":2000}");
+    masc_world_run(&w, 100);
+    expect_routes(&w, 1, "239.193.4.0/24");
+    cr_expect_eq(count_of_parents(&w, 1), 1);
+    ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.6.0/24\"}");
+    masc_world_run(&w, 10);
+    if (restarts) {
+      masc_world_stop(&w, 1);
+      masc_world_start(&w, 1, CHILD SECOND);
+    } else {
+      cr_assert(masc_world_reload(&w, 1, CHILD SECOND, NULL));
+    }
+    masc_world_run(&w, 5);
+    cr_expect_eq(count_of_parents(&w, 1), 0, "%u", restarts);
+    masc_world_call(&w, 1, "masc.claim", "{\"prefix\":\"239.193.5.0/24\"}", 5);
+    cr_expect_not_null(w.error);
+    expect_routes(&w, 1, "239.193.4.0/24");
+    masc_world_run(&w, 2000);
+    expect_routes(&w, 1, "");
+    masc_world_clear(&w);
+  }
+}
