@@ -89,7 +89,7 @@ typedef struct {
 static void add_route(const MalRoute *route, void *data)
 {
   const Telling *t = data;
-  Told told = { mal_span_of_prefix(route->prefix), route->until, true };
+  Told told = { mal_span_of_prefix(route->prefix), route->until, true, false };
   if (strcmp(route->source, "masc") == 0 && route->until > now_of(t->node))
     g_array_append_val(t->told, told);
 }
@@ -102,7 +102,7 @@ static void tell(const Node *n, GArray *out)
   g_autoptr(GPtrArray) ranges = mal_space_ranges(mal_core_space(n->core), MAL_LEVEL_AVAILABLE);
   for (guint i = 0; i < ranges->len; i++) {
     const MalRange *range = g_ptr_array_index(ranges, i);
-    Told told = { range->span, range->until, false };
+    Told told = { range->span, range->until, false, false };
     if (strcmp(range->source, "masc") == 0 && range->until > now_of(n))
       g_array_append_val(out, told);
   }
@@ -158,15 +158,17 @@ void world_check_back(Node *n)
 static void add_held(const MascEntry *entry, void *data)
 {
   const Telling *t = data;
-  Told told = { mal_span_of_prefix(entry->claim.prefix), entry->until, true };
-  if (entry->kind == MASC_ENTRY_HELD && entry->until > now_of(t->node))
+  const Node *n = t->node;
+  Told told = { mal_span_of_prefix(entry->claim.prefix), entry->until, true,
+                !world_has_parent(n->world, n->domain, entry->parent) };
+  if (entry->kind == MASC_ENTRY_HELD && entry->until > now_of(n))
     g_array_append_val(t->told, told);
 }
 
 static void add_entry(const MascEntry *entry, void *data)
 {
   const Telling *t = data;
-  Told told = { mal_span_of_prefix(entry->claim.prefix), entry->until, true };
+  Told told = { mal_span_of_prefix(entry->claim.prefix), entry->until, true, false };
   if (entry->kind == MASC_ENTRY_HELD)
     g_array_append_val(t->told, told);
   told.route = false;
@@ -226,6 +228,14 @@ static void have(const Node *n, GArray *out)
     masc_zone_each(masc_area_at(n->masc, i)->zone, n->masc->now, add_held, &t);
 }
 
+static bool is_orphan(const Told *one, const GArray *all)
+{
+  for (guint i = 0; i < all->len; i++)
+    if (told_at(all, i)->orphan && mal_span_overlaps(told_at(all, i)->span, one->span))
+      return true;
+  return false;
+}
+
 static void gather(World *w)
 {
   g_autoptr(GArray) told = g_array_new(FALSE, FALSE, sizeof(Told));
@@ -237,7 +247,8 @@ static void gather(World *w)
         continue;
       have(n, told);
       for (guint t = 0; t < told->len; t++) {
-        Held held = { told_at(told, t)->span, n, !told_at(told, t)->route };
+        Held held = { told_at(told, t)->span, n, !told_at(told, t)->route,
+                      is_orphan(told_at(told, t), told) };
         g_array_append_val(w->held, held);
       }
     }
@@ -252,7 +263,7 @@ static int held_order(gconstpointer a, gconstpointer b)
 static bool may_share(const World *w, const Held *a, const Held *b)
 {
   unsigned x = a->node->domain->index, y = b->node->domain->index;
-  if (x == y || (scope_of(a->span) == 1 && !world_zoned(w, x, y)))
+  if (x == y || a->orphan || b->orphan || (scope_of(a->span) == 1 && !world_zoned(w, x, y)))
     return true;
   if (a->local && b->local)
     return false;
@@ -295,10 +306,10 @@ static void check_disjoint(World *w)
 static bool is_inside(const World *w, const Held *child)
 {
   g_autoptr(GArray) parents = g_array_new(FALSE, FALSE, sizeof(Told));
-  Told one = { child->span, 0, true };
+  Told one = { child->span, 0, true, false };
   for (guint i = 0; i < w->held->len; i++) {
     const Held *h = &g_array_index(w->held, Held, i);
-    Told told = { h->span, 1, true };
+    Told told = { h->span, 1, true, false };
     if (!h->local && world_is_parent(w, h->node->domain->index, child->node->domain->index))
       g_array_append_val(parents, told);
   }
@@ -309,7 +320,8 @@ static const Held *outsider(const World *w, const Domain *d, unsigned scope)
 {
   for (guint i = 0; i < w->held->len; i++) {
     const Held *h = &g_array_index(w->held, Held, i);
-    if (h->node->domain == d && !h->local && scope_of(h->span) == scope && !is_inside(w, h))
+    if (h->node->domain == d && !h->local && !h->orphan && scope_of(h->span) == scope &&
+        !is_inside(w, h))
       return h;
   }
   return NULL;
@@ -483,8 +495,8 @@ static void check_entry(const MascEntry *entry, void *data)
   char text[MAL_SPAN_STRLEN];
   bool pending = entry->kind == MASC_ENTRY_PENDING || entry->kind == MASC_ENTRY_PENDING_LOCAL;
   if (pending && entry->due + SECONDS(HOUR) < late->now)
-    mal_sim_fail(w->sim, "%s: the claim for %s waits for ever", mal_sim_node_name(late->node->node),
-                 masc_prefix_format(entry->claim.prefix, text));
+    mal_sim_fail(w->sim, "%s: the claim for %s waits for ever",
+                 mal_sim_node_name(late->node->node), masc_prefix_format(entry->claim.prefix, text));
   if (entry->kind == MASC_ENTRY_HELD && entry->clash)
     mal_sim_fail(w->sim, "%s: %s still clashes", mal_sim_node_name(late->node->node),
                  masc_prefix_format(entry->claim.prefix, text));

@@ -147,13 +147,14 @@ typedef struct {
   MalSpan span;
   MalTime until;
   bool route;
+  bool orphan;            /* of a provider that was left: its end is all that is left of it (12.5) */
 } Told;
 
 /* What a domain manages, or lets its servers use. */
 typedef struct {
   MalSpan span;
   const Node *node;
-  bool local;
+  bool local, orphan;
 } Held;
 
 struct MascFaults {
@@ -202,6 +203,8 @@ bool world_change_provider(World *w, Domain *d, MalWorldRandom *r);
 MalAddress world_node_address(const Node *n);
 /* The configuration of N; the caller frees. */
 char *world_node_config(const Node *n);
+/* Is that domain, by its identifier, a parent of D (0: of a top-level domain)? */
+bool world_has_parent(const World *w, const Domain *d, MascId parent);
 
 /* ---- masc-world-node.c ----------------------------------------------------------------------- */
 

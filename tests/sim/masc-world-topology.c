@@ -29,6 +29,14 @@ bool world_is_ancestor(const World *w, unsigned ancestor, unsigned domain)
   return false;
 }
 
+bool world_has_parent(const World *w, const Domain *d, MascId parent)
+{
+  if (parent == 0)
+    return true;
+  return parent >= DOMAIN_ID && parent < DOMAIN_ID + DOMAINS &&
+         world_is_parent(w, (unsigned)(parent - DOMAIN_ID), d->index);
+}
+
 /* Are both in one zone, so that the scope "zone" is the same to them? */
 bool world_zoned(const World *w, unsigned a, unsigned b)
 {

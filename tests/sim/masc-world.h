@@ -21,7 +21,8 @@
                  (22 h), no two domains hold the same addresses, but ancestor and
                  descendant; nor does any domain let its servers use what another one manages, an
                  ancestor apart, and never what a descendant manages. Of a domain whose operator
-                 resolves clashes by hand: once he has (6 h).
+                 resolves clashes by hand: once he has (6 h). What a domain has of a provider that
+                 it left ends by itself (12.5), and doesn't count: nobody can tell it anything.
      inside      a child's space lies in what its parents manage: then, for longer than clocks
                  differ by, it never doesn't
      told        what a node tells its servers, and its routers, is what its zone holds, and ends no
