@@ -24,7 +24,7 @@ static bool is_up(const Node *n, const char *peer, char why[200])
 
 static bool links_are_up(const World *w, char why[200])
 {
-  for (unsigned i = 0; i < w->n_links; i++) {
+  for (unsigned i = 0; i < w->n_links && w->plan->plant != MAL_MASC_PLANT_DEAF; i++) {
     const Link *l = &w->link[i];
     const Domain *a = &w->domain[l->domain], *b = &w->domain[l->other];
     char name[16];

@@ -7,7 +7,7 @@ typedef struct {
 
 /* At most; GAP: hours between two troubles. */
 static const Bounds bounds[MAL_WORLD_SIZES] = {
-  [MAL_WORLD_SMALL] = { 2, 2, 2, 6, 24, 60 },
+  [MAL_WORLD_SMALL] = { 2, 2, 2, 5, 18, 48 },
   [MAL_WORLD_MEDIUM] = { 3, 3, 2, 15, 45, 48 },
   [MAL_WORLD_LARGE] = { 4, 4, 3, 20, 50, 36 },
   [MAL_WORLD_HUGE] = { TOPS, CHILDREN, NODES, 30, 60, 24 },

@@ -23,7 +23,7 @@
 #define SKEW_MOST (11 * HOUR) /* either way */
 #define SKEW_APART (2 * SKEW_MOST)
 #define OPERATOR (6 * HOUR)
-#define QUIET (16 * DAY)
+#define QUIET (14 * DAY)
 #define LOOK_EVERY (HOUR / 2)
 
 #define MASC_KINDS_LIST(X)                                                                         \

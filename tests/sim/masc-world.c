@@ -48,6 +48,16 @@ static void look(void *data)
   mal_sim_at(w->sim, mal_sim_now(w->sim) + LOOK_EVERY, look, w);
 }
 
+/* Two top-level domains never meet. */
+static void plant(World *w)
+{
+  MalSimNode *side[2][NODES];
+  for (unsigned i = 0; i < 2; i++)
+    for (unsigned k = 0; k < w->domain[i].n_nodes; k++)
+      side[i][k] = w->domain[i].node[k].node;
+  mal_sim_partition(w->sim, side[0], w->domain[0].n_nodes, side[1], w->domain[1].n_nodes);
+}
+
 static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
 {
   static const MalSimStreamOptions streams = { .connect_timeout = HOUR / 4,
@@ -77,6 +87,8 @@ static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
   result->counts[COUNT_ZONED] += plan->settings[SET_ZONED] != 0;
   result->counts[COUNT_TIGHT] += plan->settings[SET_TIGHT] != 0;
   world_troubles_plan(w);
+  if (plan->plant == MAL_MASC_PLANT_DEAF)
+    plant(w);
   mal_sim_at(w->sim, LOOK_EVERY, look, w);
   return w;
 }
@@ -109,6 +121,8 @@ static void run(World *w)
   if (!mal_sim_run_until(w->sim, w->plan->until))
     return;
   world_troubles_end(w);
+  if (w->plan->plant == MAL_MASC_PLANT_DEAF)
+    plant(w);
   if (mal_sim_run_for(w->sim, QUIET))
     world_check_end(w);
 }

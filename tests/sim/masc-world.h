@@ -29,7 +29,7 @@
                  later: always
      durable     what it told before a crash it tells after it, at once, until the end of that
      whole       masc_zone_check, masc_session_check of all nodes, now and then
-     at the end  all is healed and quiet for 16 days: all sessions are established; no claim waits
+     at the end  all is healed and quiet for 14 days: all sessions are established; no claim waits
                  longer than a waiting period; nothing clashes; caches are bounded; and where there
                  is much space, nobody waits for addresses */
 #ifndef MAL_MASC_WORLD_H
@@ -44,7 +44,7 @@ extern const MalWorldType mal_masc_world_type;
 /* Planted bugs, for a test of the checks: */
 enum {
   MAL_MASC_PLANT_NONE,
-  MAL_MASC_PLANT_DEAF, /* partitions that the checks don't know of */
+  MAL_MASC_PLANT_DEAF, /* two top-level domains never meet, which the checks don't know */
   MAL_MASC_PLANT_FORGETFUL /* crashes with the disk lose it */
 };
 
