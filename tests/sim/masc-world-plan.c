@@ -44,7 +44,7 @@ static void draw_settings(MalWorldPlan *plan, MalWorldRandom *r, const Bounds *b
   set[SET_TOPS] = (int64_t)between(r, 1, b->tops);
   set[SET_NODES] = (int64_t)between(r, 1, b->nodes);
   set[SET_ZONED] = chance(r, 25);
-  set[SET_TIGHT] = chance(r, 20);
+  set[SET_TIGHT] = chance(r, 40) ? 0 : chance(r, 65) ? 1 : 2;
   set[SET_MESH] = (int64_t)between(r, 0, 60);
   set[SET_CALM] = chance(r, 25);
 }

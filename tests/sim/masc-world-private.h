@@ -147,7 +147,7 @@ typedef struct {
   MalSpan span;
   MalTime until;
   bool route;
-  bool orphan;            /* of a provider that was left: its end is all that is left of it (12.5) */
+  bool orphan;            /* of a provider that was left: nothing but its end is left (12.5) */
 } Told;
 
 /* What a domain manages, or lets its servers use. */

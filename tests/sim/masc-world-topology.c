@@ -133,14 +133,17 @@ bool world_change_provider(World *w, Domain *d, MalWorldRandom *r)
 
 static void write_scopes(GString *text, const World *w)
 {
-  bool tight = w->plan->settings[SET_TIGHT] != 0;
+  static const char *const lasts[] = { "239.193.255.255", "239.192.127.255", "239.192.15.255" };
+  static const char *const zone_lasts[] = { "239.200.255.255", "239.200.63.255",
+                                            "239.200.15.255" };
+  int64_t tight = w->plan->settings[SET_TIGHT];
   g_string_append_printf(text, "[scope world]\nfamily=ipv4\nttl=127\ndivisible=yes\n"
                                "first=239.192.0.0\nlast=%s\n",
-                         tight ? "239.192.31.255" : "239.195.255.255");
+                         lasts[tight]);
   if (w->plan->settings[SET_ZONED])
     g_string_append_printf(text, "[scope zone]\nfamily=ipv4\nttl=63\ndivisible=yes\n"
                                  "first=239.200.0.0\nlast=%s\n",
-                           tight ? "239.200.15.255" : "239.200.255.255");
+                           zone_lasts[tight]);
 }
 
 static void write_peer(GString *text, const World *w, const Node *n, unsigned place)

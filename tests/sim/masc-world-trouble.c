@@ -1,7 +1,7 @@
 /* What befalls a world, how it is mended, and that all is healed in the end. */
 #include "masc-world-private.h"
 
-#define FLOOD_EVERY (HOUR / 4)
+#define FLOOD_EVERY (HOUR / 12)
 
 typedef struct {
   World *world;

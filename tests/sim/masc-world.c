@@ -15,7 +15,7 @@ static void make_domain(World *w, const MalWorldItem *item)
   d->n_nodes = (unsigned)between(&d->random, 1, (uint64_t)w->plan->settings[SET_NODES]);
   d->manual = chance(&d->random, 15);
   d->gap_h = (double)between(&d->random, 8, 60);
-  d->most = (unsigned)between(&d->random, 1, w->plan->settings[SET_TIGHT] ? 60 : 200);
+  d->most = (unsigned)between(&d->random, 1, w->plan->settings[SET_TIGHT] > 1 ? 60 : 200);
   for (unsigned i = 0; i < SCOPES; i++)
     d->outside_since[i] = -1;
   if (chance(&d->random, 15))
@@ -85,7 +85,7 @@ static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
     if (exists(&w->domain[i]))
       start_domain(&w->domain[i]);
   result->counts[COUNT_ZONED] += plan->settings[SET_ZONED] != 0;
-  result->counts[COUNT_TIGHT] += plan->settings[SET_TIGHT] != 0;
+  result->counts[COUNT_TIGHT] += plan->settings[SET_TIGHT] > 1;
   world_troubles_plan(w);
   if (plan->plant == MAL_MASC_PLANT_DEAF)
     plant(w);
