@@ -1,5 +1,5 @@
-/* Worlds of MASC from fixed seeds; tests/sim/soak-masc-faults runs any number of them. MAL_SIM_SEEDS
-   in the environment says another number than SEEDS (sanitizers). */
+/* Worlds of MASC from fixed seeds; tests/sim/soak-masc-faults runs any number. MAL_SIM_SEEDS in the
+   environment says another number than SEEDS (sanitizers). */
 #include "masc-world.h"
 #include "soak.h"
 
