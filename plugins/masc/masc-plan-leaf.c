@@ -162,6 +162,17 @@ static bool want_overflow(MascPlan *plan, uint64_t deficit)
   return false;
 }
 
+/* Nothing as large is free: who waits gets what there is, beside the hint. */
+static bool want_less(MascPlan *plan, const Demand *d, uint64_t capacity)
+{
+  if (capacity >= d->live || masc_plan_count(plan) >= masc_plan_limit(plan, LIMIT))
+    return false;
+  for (uint64_t size = masc_power_up(d->live - capacity); size > 0; size /= 2)
+    if (masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
+      return true;
+  return false;
+}
+
 static void grow(MascPlan *plan, Demand *d)
 {
   for (unsigned i = 0; i < TRIES; i++) {
@@ -173,7 +184,7 @@ static void grow(MascPlan *plan, Demand *d)
       continue;
     }
     if (!want_main(plan, d) && !double_one(plan, d, capacity) &&
-        !want_overflow(plan, d->need - capacity))
+        !want_overflow(plan, d->need - capacity) && !want_less(plan, d, capacity))
       return;
   }
 }

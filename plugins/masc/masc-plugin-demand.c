@@ -17,7 +17,7 @@
 #define LOOK_MOST (60 * MASC_SECOND)
 #define LOOKS 50 /* in a waiting period, at least */
 #define LEARNING (300 * MASC_SECOND)
-#define CREDIT_FOR (2 * AGAIN) /* who stopped waiting either got it or gave up */
+#define CREDIT_LEAST (2 * AGAIN) /* who stopped waiting either got it or gave up */
 
 static int64_t look_interval(const Masc *masc)
 {
@@ -103,12 +103,18 @@ static void tell_waiting(MascArea *area)
   masc_space_suspend(area);
 }
 
+/* Who gave up comes again before a claim can be won, and wants no more than before. */
+static int64_t credit_for(const Masc *masc)
+{
+  return MAX(CREDIT_LEAST, masc->params.waiting_period * MASC_SECOND);
+}
+
 /* What was counted as an arrival when it began to wait is none when it is in use. */
 static uint64_t take_credit(MascArea *area, uint64_t grown)
 {
   uint64_t known = MIN(grown, area->credit);
   area->credit -= known;
-  if (area->waiting == 0 && area->asked_at + CREDIT_FOR <= area->masc->now.mono)
+  if (area->waiting == 0 && area->asked_at + credit_for(area->masc) <= area->masc->now.mono)
     area->credit = 0;
   return grown - known;
 }

@@ -341,6 +341,17 @@ static bool has_parents(const World *w, const Domain *d)
   return some;
 }
 
+/* Where parents are switched off, their children get nothing. */
+static bool has_way(const World *w, const Domain *d)
+{
+  if (d->top || !has_parents(w, d))
+    return d->top;
+  for (unsigned i = 0; i < DOMAINS; i++)
+    if (world_is_parent(w, i, d->index) && !has_way(w, &w->domain[i]))
+      return false;
+  return true;
+}
+
 static void check_inside(World *w)
 {
   int64_t now = mal_sim_now(w->sim);
@@ -533,8 +544,7 @@ void world_check_end(World *w)
       check_node_end(w, &w->domain[i].node[k], n_domains);
   unsigned waiting = world_users_waiting(w, QUIET - DAY, &user);
   bool much = w->plan->settings[SET_TIGHT] < (w->plan->size == MAL_WORLD_SMALL ? 2 : 1);
-  if (waiting > 0 && much &&
-      (user->domain->top || has_parents(w, user->domain)))
+  if (waiting > 0 && much && has_way(w, user->domain))
     mal_sim_fail(w->sim, "%u wait for addresses in the end; one of domain %u since %.1f days",
                  waiting, user->domain->index,
                  (double)(mal_sim_now(w->sim) - user->since) / (double)DAY);

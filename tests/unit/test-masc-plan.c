@@ -171,6 +171,10 @@ Test(masc_plan, leaf)
     /* Nothing is free: the parent hears of it (11.5). */
     { MASC_PLAN_LEAF, G, G, "", "", 0, "hint 0.0.0.0/22" },
     { MASC_PLAN_LEAF, "", "", "", "", 0, "hint 0.0.0.0/22" },
+    /* Nothing as large is free: who waits gets what there is. */
+    { MASC_PLAN_LEAF, G,
+      "233.252.0.0/17 233.252.128.0/18 233.252.192.0/19 233.252.224.0/20 233.252.240.0/21 "
+      "233.252.248.0/22", "", "", 20, "hint 0.0.0.0/19, claim 233.252.252.0/22" },
     /* Of a deprecated prefix nothing is claimed, and what is there is replaced, then left. */
     { MASC_PLAN_LEAF, "233.252.0.0/20D 233.252.16.0/20", "", "233.252.0.0/22", "233.252.0.0/24*1",
       0, "claim 233.252.16.0/22" },

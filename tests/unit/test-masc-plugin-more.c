@@ -354,6 +354,21 @@ Test(masc_more, what_waits_arrives_once)
   masc_world_clear(&w);
 }
 
+/* Who gives up and comes again is the one who waited before. */
+Test(masc_more, who_comes_again_arrives_once)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, SCOPE "[masc]\ndomain-id=64496\nnode-id=192.0.2.1\nclaim=no\n");
+  for (int i = 0; i < 3; i++) {
+    masc_world_call(&w, 0, "lease.request",
+                    "{\"scope\":\"global\",\"count\":10,\"lifetime\":300,\"wait\":true}", 900);
+    cr_assert_not_null(w.error);
+    masc_world_run(&w, 1800);
+  }
+  cr_assert_eq(masc_metric(&w, 0, "arrivals"), 10, "%d", (int)masc_metric(&w, 0, "arrivals"));
+  masc_world_clear(&w);
+}
+
 /* ---- Start and Stop (10.1) ------------------------------------------------------------------- */
 
 Test(masc_more, an_operator_starts_and_stops_sessions_10_1)
