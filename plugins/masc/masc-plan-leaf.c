@@ -162,12 +162,13 @@ static bool want_overflow(MascPlan *plan, uint64_t deficit)
   return false;
 }
 
-/* Nothing as large is free: who waits gets what there is, beside the hint. */
+/* Nothing as large is free: who waits and has nothing gets what there is, beside the hint. (Who has
+   some waits for more room: small pieces here and there cost everybody routes.) */
 static bool want_less(MascPlan *plan, const Demand *d, uint64_t capacity)
 {
-  if (capacity >= d->live || masc_plan_count(plan) >= masc_plan_limit(plan, LIMIT))
+  if (capacity > 0 || plan->view->waiting == 0)
     return false;
-  for (uint64_t size = masc_power_up(d->live - capacity); size > 0; size /= 2)
+  for (uint64_t size = masc_power_up(d->live); size > 0; size /= 2)
     if (masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
       return true;
   return false;
