@@ -169,21 +169,14 @@ static void add_entry(const MascEntry *entry, void *data)
 {
   const Telling *t = data;
   Told told = { mal_span_of_prefix(entry->claim.prefix), entry->until, true, false };
-  if (entry->kind == MASC_ENTRY_HELD)
+  /* Routes keep a whole prefix of which a part is withdrawn for a time only (11.7.3). */
+  if (entry->kind == MASC_ENTRY_WITHDRAWN && entry->claim.domain == t->node->masc->settings->domain)
+    told.until = MAL_FOREVER;
+  if (entry->kind == MASC_ENTRY_HELD || told.until == MAL_FOREVER)
     g_array_append_val(t->told, told);
   told.route = false;
   if (entry->kind == MASC_ENTRY_HELD || entry->kind == MASC_ENTRY_LOCAL)
     g_array_append_val(t->told, told);
-}
-
-/* Routes keep a whole prefix of which a part is withdrawn for a time only (11.7.3). */
-static bool keeps_whole(const Told *one, const GArray *held)
-{
-  for (guint i = 0; one->route && i < held->len; i++)
-    if (told_at(held, i)->route && told_at(held, i)->until >= one->until &&
-        mal_span_contains(one->span, told_at(held, i)->span))
-      return true;
-  return false;
 }
 
 void world_check_node(Node *n)
@@ -203,7 +196,7 @@ void world_check_node(Node *n)
     if (n->masc->peers[i] != NULL)
       masc_session_check(n->masc->peers[i]->session);
   for (guint i = 0; i < told->len; i++)
-    if (!is_covered(told_at(told, i), held) && !keeps_whole(told_at(told, i), held))
+    if (!is_covered(told_at(told, i), held))
       mal_sim_fail(n->world->sim, "%s tells of the %s %s, which its zone does not hold",
                    mal_sim_node_name(n->node), told_at(told, i)->route ? "route" : "range",
                    mal_span_format(told_at(told, i)->span, text));
