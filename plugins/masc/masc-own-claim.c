@@ -378,6 +378,19 @@ static bool held_up(MascZone *zone, MascPend *pend, MascNow now)
   return true;
 }
 
+/* What was announced is not in the cache's own row as yet: the disk failed. */
+static bool keep_again(MascZone *zone, MascPend *pend)
+{
+  MascRecord *record = masc_cache_same(zone->cache, &pend->claim);
+
+  pend->due = MASC_NEVER;
+  pend->ticket = record != NULL ? masc_record_keep(zone, record) : 0;
+  if (pend->ticket != 0)
+    return true;
+  masc_pend_drop(zone, pend);
+  return false;
+}
+
 static bool run_one(MascZone *zone, MascPend *pend, MascNow now)
 {
   switch (pend->state) {
@@ -390,8 +403,7 @@ static bool run_one(MascZone *zone, MascPend *pend, MascNow now)
     return keep_won(zone, pend, now);
   case MASC_PEND_KEPT:
   default:
-    pend->due = MASC_NEVER;
-    return true;
+    return keep_again(zone, pend);
   }
 }
 
@@ -415,8 +427,7 @@ static bool one_kept(MascZone *zone, MascPend *pend, uint64_t through, bool ok, 
     if (pend->ticket != through)
       return true;
     pend->ticket = 0;
-    pend->due = pend->state == MASC_PEND_KEEPING ? masc_own_after(now, MASC_DISK_PAUSE)
-                                                 : MASC_NEVER;
+    pend->due = masc_pend_is_claim(pend) ? pend->due : masc_own_after(now, MASC_DISK_PAUSE);
     zone->owns->due = MIN(zone->owns->due, pend->due);
     return true;
   }
@@ -442,12 +453,38 @@ void masc_pends_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
       i = 0;
 }
 
+/* We hold that by this claim, or by one that came after it: its row is one that stayed. */
+static bool is_over(const MascPend *pend, GArray *held)
+{
+  for (guint i = 0; pend->state != MASC_PEND_DELAYED && i < held->len; i++) {
+    const MascHeld *h = &g_array_index(held, MascHeld, i);
+    if (masc_prefix_covers(h->prefix, pend->prefix) &&
+        h->claim.timestamp >= pend->claim.timestamp)
+      return true;
+  }
+  return false;
+}
+
+static void drop_over(MascZone *zone, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+  g_autoptr(GArray) upper = masc_own_derive(zone, false, now);
+  g_autoptr(GArray) lower = masc_own_derive(zone, true, now);
+
+  for (guint i = pends->len; i-- > 0;) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (is_over(p, p->lower ? lower : upper))
+      masc_pend_drop(zone, p);
+  }
+}
+
 /* Restored ones: what was won is said again, what is claimed goes on waiting. */
 void masc_pends_start(MascZone *zone, MascNow now)
 {
   GArray *pends = zone->owns->pends;
   uint64_t ticket = 0;
 
+  drop_over(zone, now);
   for (guint i = 0; i < pends->len; i++) {
     MascPend *p = &g_array_index(pends, MascPend, i);
     if (masc_pend_is_claim(p) && record_of(zone, p) == NULL)

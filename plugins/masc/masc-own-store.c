@@ -117,12 +117,60 @@ uint64_t masc_pend_keep(MascZone *zone, const MascPend *pend, MascNow now)
   return keep(zone, key, sizeof key, row, w.offset);
 }
 
-void masc_pend_unkeep(MascZone *zone, const MascPend *pend)
+static void drop_row(MascZone *zone, uint32_t id)
 {
+  MascPend pend = { .id = id };
+  MascRow row = { .id = id, .again = MASC_NEVER };
   uint8_t key[6];
 
-  pend_key(pend, key);
-  keep(zone, key, sizeof key, NULL, 0);
+  pend_key(&pend, key);
+  row.ticket = keep(zone, key, sizeof key, NULL, 0);
+  if (row.ticket != 0)
+    g_array_append_val(zone->owns->rows, row);
+}
+
+void masc_pend_unkeep(MascZone *zone, const MascPend *pend)
+{
+  drop_row(zone, pend->id);
+}
+
+void masc_rows_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
+{
+  GArray *rows = zone->owns->rows;
+
+  for (guint i = rows->len; i-- > 0;) {
+    MascRow *row = &g_array_index(rows, MascRow, i);
+    if (ok && row->ticket != 0 && row->ticket <= through) {
+      g_array_remove_index(rows, i);
+    } else if (!ok && row->ticket == through) {
+      row->ticket = 0;
+      row->again = masc_own_after(now, MASC_DISK_PAUSE);
+      zone->owns->due = MIN(zone->owns->due, row->again);
+    }
+  }
+}
+
+int64_t masc_rows_due(const MascZone *zone)
+{
+  GArray *rows = zone->owns->rows;
+  int64_t due = MASC_NEVER;
+
+  for (guint i = 0; i < rows->len; i++)
+    due = MIN(due, g_array_index(rows, MascRow, i).again);
+  return due;
+}
+
+void masc_rows_run(MascZone *zone, MascNow now)
+{
+  GArray *rows = zone->owns->rows;
+
+  for (guint i = rows->len; i-- > 0;) {
+    MascRow row = g_array_index(rows, MascRow, i);
+    if (row.again > now.mono)
+      continue;
+    g_array_remove_index(rows, i);
+    drop_row(zone, row.id);
+  }
 }
 
 /* Never shorter than promised: where the wall clock was set back meanwhile, all that was left is

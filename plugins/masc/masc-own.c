@@ -14,6 +14,7 @@ MascOwns *masc_owns_new(MascZone *zone)
   owns->routes = g_array_new(FALSE, TRUE, sizeof(MascShown));
   owns->shown = g_array_new(FALSE, TRUE, sizeof(MascShown));
   owns->later = g_array_new(FALSE, TRUE, sizeof(MascLater));
+  owns->rows = g_array_new(FALSE, TRUE, sizeof(MascRow));
   owns->defended = g_array_new(FALSE, TRUE, sizeof(MascDefended));
   owns->avoid = g_array_new(FALSE, TRUE, sizeof(MascAvoid));
   owns->strays = g_array_new(FALSE, TRUE, sizeof(MascStray));
@@ -41,6 +42,7 @@ void masc_owns_free(MascOwns *owns)
   g_array_unref(owns->routes);
   g_array_unref(owns->shown);
   g_array_unref(owns->later);
+  g_array_unref(owns->rows);
   g_array_unref(owns->defended);
   g_array_unref(owns->avoid);
   g_array_unref(owns->strays);
@@ -258,6 +260,7 @@ static void later_run(MascZone *zone, MascNow now)
 void masc_owns_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
 {
   later_kept(zone, through, ok, now);
+  masc_rows_kept(zone, through, ok, now);
   masc_pends_kept(zone, through, ok, now);
 }
 
@@ -272,6 +275,7 @@ static void schedule(MascZone *zone, MascNow now)
     due = MIN(due, owns->recovering_until);
   for (guint i = 0; i < owns->pends->len; i++)
     due = MIN(due, g_array_index(owns->pends, MascPend, i).due);
+  due = MIN(due, masc_rows_due(zone));
   for (guint i = 0; i < owns->later->len; i++)
     due = MIN(due, g_array_index(owns->later, MascLater, i).again);
   /* What is due already was looked at just now. */
@@ -315,6 +319,7 @@ void masc_owns_run(MascZone *zone, MascNow now)
     masc_own_refresh(zone, now);
   masc_pends_run(zone, now);
   later_run(zone, now);
+  masc_rows_run(zone, now);
   masc_own_strays_run(zone, now);
   if (owns->dirty)
     masc_own_refresh(zone, now);

@@ -80,6 +80,13 @@ typedef struct {
   unsigned peer;
 } MascStray;
 
+/* The row of a claim, dropped; it would come back with a restart. */
+typedef struct {
+  uint32_t id;
+  uint64_t ticket;        /* 0: could not be dropped; tried again at AGAIN */
+  int64_t again;          /* monotonic */
+} MascRow;
+
 /* Since when a node of PARENT is in touch. */
 typedef struct {
   MascId parent;
@@ -117,6 +124,7 @@ struct MascOwns {
   GArray *routes;         /* MascShown: what `managed` told */
   GArray *shown;          /* MascShown: what `local` told */
   GArray *later;          /* what is spread once it is durable */
+  GArray *rows;           /* MascRow */
   GArray *defended;       /* who was answered when */
   GArray *avoid;          /* prefixes that a parent denied */
   GArray *strays;         /* while we recover: children's claims that may be outside of ours */
@@ -240,6 +248,10 @@ GArray *masc_own_children_uses(const MascZone *zone, MascNow now);      /* MascU
 
 uint64_t masc_pend_keep(MascZone *zone, const MascPend *pend, MascNow now);
 void masc_pend_unkeep(MascZone *zone, const MascPend *pend);
+/* What the store has dropped of that, or has not; when to try that again; trying it. */
+void masc_rows_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
+int64_t masc_rows_due(const MascZone *zone);
+void masc_rows_run(MascZone *zone, MascNow now);
 void masc_marks_keep(MascZone *zone, MascNow now);
 void masc_forecasts_keep(MascZone *zone);
 

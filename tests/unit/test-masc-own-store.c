@@ -114,6 +114,64 @@ Test(masc_own_store, s13_a_disk_that_fails_is_not_asked_all_the_time)
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
 }
 
+static unsigned rows_of_claims(const OwnBed *own)
+{
+  GHashTableIter iter;
+  gpointer key;
+  unsigned n = 0;
+
+  g_hash_table_iter_init(&iter, own->bed->nodes[0].kept);
+  while (g_hash_table_iter_next(&iter, &key, NULL)) {
+    gsize length;
+    const uint8_t *octets = g_bytes_get_data(key, &length);
+    n += length > 1 && octets[0] == 'o' && octets[1] == 'p';
+  }
+  return n;
+}
+
+/* Won, written, said; only the row of the claim could not be dropped. */
+static OwnBed *with_a_row_that_stayed(void)
+{
+  OwnBed *own = own_bed_child();
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 500);
+  own->nodes[0].slow = true;
+  own_bed_pass(own, 600);
+  own_bed_disk(own, 0, true);
+  own_bed_pass(own, 0);
+  own->nodes[0].broken = true;
+  own_bed_disk(own, 0, true);
+  own_bed_disk(own, 0, false);
+  own->nodes[0].broken = false;
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_assert_eq(rows_of_claims(own), 1);
+  return own;
+}
+
+Test(masc_own_store, s13_a_row_that_could_not_be_dropped_is_dropped_later)
+{
+  g_autoptr(OwnBed) own = with_a_row_that_stayed();
+
+  own_bed_pass(own, 11);
+  own_bed_disk(own, 0, true);
+  cr_expect_eq(rows_of_claims(own), 0);
+}
+
+Test(masc_own_store, s13_a_row_that_stayed_is_no_claim)
+{
+  g_autoptr(OwnBed) own = with_a_row_that_stayed();
+  unsigned won = own_bed_notes(own, 0, MASC_NOTE_WON);
+
+  own->nodes[0].slow = false;
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 100);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_WON), won);
+  cr_expect_eq(rows_of_claims(own), 0);
+}
+
 Test(masc_own_store, s13_a_renewal_over_a_restart)
 {
   g_autoptr(OwnBed) own = own_bed_child();
