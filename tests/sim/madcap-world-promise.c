@@ -81,6 +81,11 @@ bool world_may_lag(const Server *s)
 
 /* ---- do they stand? -------------------------------------------------------------------------- */
 
+static bool is_its(const Promise *p, MalLeaseId id)
+{
+  return mal_lease_id_equal(lease_id(&p->id), id);
+}
+
 /* What a step forward moved must give way to what keeps its time, but to nothing else; END is what
    was left of it. */
 static bool gave_way(Promise *p, MalTime end)
@@ -91,7 +96,7 @@ static bool gave_way(Promise *p, MalTime end)
     return false;
   for (uint64_t cursor = 0;
        mal_leases_next(mal_core_leases(p->server->core), &filter, &cursor, &other);)
-    if (other.start >= end)
+    if (other.start >= end && !is_its(p, other.id))
       break;
   /* What it gave way to may be gone again. */
   if (other.start < end && p->server->latest_start < end)
@@ -116,7 +121,9 @@ static void check_promise(Promise *p)
   if (p->moved && world_may_lag(s))
     return;
   bool there = mal_leases_get(mal_core_leases(s->core), lease_id(&p->id), &lease);
-  if (!there && gave_way(p, p->end - p->moved))
+  /* One that has not begun yet was granted under the same identifier since. */
+  bool another = there && p->start <= server_now(s) && lease.start > server_now(s);
+  if ((!there || another) && gave_way(p, p->end - p->moved))
     return;
   if (!there)
     world_broken(s, lease_id(&p->id), "lost a lease that it has promised", NULL);
