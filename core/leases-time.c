@@ -392,7 +392,7 @@ GError *mal_leases_refusal_error(MalLeases *l, const MalLeaseRequest *r, MalTime
       && mal_store_state(l->store, &failing) != MAL_STORE_OK)
     return g_error_new(MAL_ERROR, MAL_ERROR_STORE,
                        "nothing is leased while the store can't be written: %s",
-                       failing ? failing->message : "unknown cause");
+                       failing->message);
   if (why->code == MAL_ERROR_EXISTS)
     return g_error_new_literal(MAL_ERROR, MAL_ERROR_EXISTS,
                                "a lease with this identifier is alive");

@@ -153,6 +153,9 @@ tests_unit_test_leases_layer2_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-leases-bounds
 tests_unit_test_leases_bounds_SOURCES = tests/unit/test-leases-bounds.c tests/unit/leases-bed.c tests/unit/leases-bed.h
 tests_unit_test_leases_bounds_LDADD = tests/support/libsupport.la $(LDADD)
+unit_tests += tests/unit/test-leases-corners
+tests_unit_test_leases_corners_SOURCES = tests/unit/test-leases-corners.c tests/unit/leases-bed.c tests/unit/leases-bed.h
+tests_unit_test_leases_corners_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-leases-cases
 tests_unit_test_leases_cases_SOURCES = tests/unit/test-leases-cases.c tests/unit/leases-bed.c tests/unit/leases-bed.h
 tests_unit_test_leases_cases_LDADD = tests/support/libsupport.la $(LDADD)
@@ -285,6 +288,8 @@ tests_unit_test_space_usage_SOURCES = tests/unit/test-space-usage.c tests/unit/l
   tests/unit/leases-bed.h
 tests_unit_test_space_usage_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-aap-coordinator
+tests_unit_test_aap_coordinator_SOURCES = tests/unit/test-aap-coordinator.c \
+  tests/unit/test-aap-coordinator-corners.c tests/unit/aap-coordinator-bed.h
 tests_unit_test_aap_coordinator_LDADD = $(aap_test_libs)
 tests_unit_test_aap_auth_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-conflict

@@ -229,7 +229,7 @@ void aap_coordinator_set_ranges(AapCoordinator *c, const AapExtent *ranges, size
     return;
   if (addresses_of(c->ranges) > addresses_of(old))
     forget_wanted(c);
-  if (c->state == AAP_COORDINATOR_INIT && n > 0)
+  if (c->state == AAP_COORDINATOR_INIT)
     wait_as_backup(c, now);
   else if (c->state == AAP_COORDINATOR_LEAD)
     lead(c, now);
@@ -324,10 +324,10 @@ static bool is_consistent(const AapCoordinator *c, const GArray *theirs, MalTime
       return false;
     int order = mal_address_compare(a.span.last, b.span.last);
     MalAddress next = order <= 0 ? a.span.last : b.span.last;
-    bool more = mal_address_add(next, 1, &next);
     i += order <= 0;
     k += order >= 0;
-    if (i >= ours->len || k >= theirs->len || !more)
+    mal_address_add(next, 1, &next); /* after the last address of all, both have ended */
+    if (i >= ours->len || k >= theirs->len)
       return i >= ours->len && k >= theirs->len;
     if (order <= 0)
       a = g_array_index(ours, AapExtent, i);
@@ -397,7 +397,7 @@ static bool matches(const AapCoordinator *c, const AapMessage *msg)
 
 static void want(AapCoordinator *c, uint64_t count, MalTime end, AapNow now)
 {
-  if (count > 0 && !aap_time_ended(end, now.wall))
+  if (!aap_time_ended(end, now.wall))
     c->ops->demand(c->user, c, count, end);
 }
 

@@ -1,0 +1,166 @@
+/* The engine where plain use seldom comes: nobody to acquire, starts to come, holds before a count,
+   a step of the clock while somebody waits. */
+#include "tests/unit/leases-bed.h"
+
+#include <criterion/criterion.h>
+
+static MalTime now_of(const Bed *b)
+{
+  return mal_runtime_now(b->rt);
+}
+
+static MalBlock block_of(const char *first, uint32_t count)
+{
+  MalSpan span = { 0 };
+  cr_assert(mal_span_parse(first, &span, NULL));
+  return mal_block_make(span.first, count);
+}
+
+static void hears_demand(MalLevel level, const MalScope *scope, uint64_t count, MalTime until,
+                         void *data)
+{
+  (void)level, (void)scope, (void)count;
+  *(MalTime *)data = until;
+}
+
+/* All that is there is leased for five minutes, and somebody hears what is wanted. */
+static Bed full_bed(MalTime *wanted_until)
+{
+  Bed b = bed_of(SCOPES LAB);
+  mal_space_set_demand(b.space, MAL_LEVEL_AVAILABLE, hears_demand, wanted_until);
+  cr_assert_eq(lease(&b, "one", 1, 300, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(lease(&b, "rest", 15, 300, NULL), MAL_ANSWER_GRANTED);
+  return b;
+}
+
+Test(leases_corners, all_leases_without_a_filter)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalLease view;
+  uint64_t cursor = 0;
+  lease(&b, "a", 2, 600, NULL);
+  lease(&b, "b", 2, 600, NULL);
+  unsigned n = 0;
+  while (mal_leases_next(b.leases, NULL, &cursor, &view))
+    n++;
+  cr_assert_eq(n, 2);
+  bed_clear(&b);
+}
+
+/* Counting begins with the first question: what is held then is no lease. */
+Test(leases_corners, a_hold_that_is_there_when_counting_begins)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalLeaseRequest r = request_of(&b, "held", 3, 60);
+  r.client = block_of("239.255.1.0", 1).first;   /* any address will do */
+  cr_assert(mal_leases_hold(b.leases, &r, now_of(&b), now_of(&b) + 60, NULL, NULL));
+  MalLeaseRequest s = request_of(&b, "leased", 2, 60);
+  s.client = r.client;
+  cr_assert_eq(ask(&b, &s, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(mal_leases_client_addresses(b.leases, r.client), 2);
+  bed_clear(&b);
+}
+
+/* Who waits is told after ten minutes, by whatever clock. */
+Test(leases_corners, a_step_of_the_clock_while_somebody_waits)
+{
+  static const int64_t steps[] = { 5000, -5000 };
+  for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+    MalTime until = 0;
+    Bed b = full_bed(&until);
+    MalLeaseRequest r = request_of(&b, "w", 17, 600);
+    r.may_wait = true;
+    cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
+    fake_step_wall(b.fake, steps[i]);
+    for (int second = 0; second < 590; second += 59) {
+      expire(&b);
+      cr_assert(mal_leases_is_waiting(b.leases, r.id), "step %zu, after %d s", i, second);
+      fake_advance(b.fake, 59);
+    }
+    expire(&b);
+    cr_assert(mal_leases_is_waiting(b.leases, r.id));
+    cr_assert_eq(b.calls, 0);
+    fake_advance(b.fake, 11);
+    expire(&b);
+    cr_assert_not(mal_leases_is_waiting(b.leases, r.id));
+    cr_assert_eq(b.calls, 1);
+    bed_clear(&b);
+  }
+}
+
+Test(leases_corners, what_is_wanted_lasts_from_the_start_that_is_asked)
+{
+  MalTime until = 0;
+  Bed b = full_bed(&until);
+  MalLeaseRequest r = request_of(&b, "w", 17, 600);
+  r.may_wait = true;
+  r.start = r.max_start = now_of(&b) + 1000;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
+  cr_assert_eq(until, now_of(&b) + 1600);
+  bed_clear(&b);
+}
+
+/* Without a layer 2 that acquires, named addresses are to be had or not. */
+Test(leases_corners, named_addresses_that_nobody_can_bring)
+{
+  MalTime until = 0;
+  Bed b = full_bed(&until);
+  MalBlock named = block_of("239.255.1.0", 1);
+  MalLeaseRequest r = request_of(&b, "w", 1, 600);
+  MalRefusal why;
+  r.may_wait = true;
+  r.named = &named;
+  r.n_named = 1;
+  cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_REFUSED);
+  cr_assert_eq(why.code, MAL_ERROR_NO_SPACE);
+  bed_clear(&b);
+}
+
+Test(leases_corners, a_shorter_lease_where_nobody_can_make_it_longer)
+{
+  Bed b = bed_of(SCOPES "[range l]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.15\n"
+                        "until=2026-01-01T02:00:00Z\n");
+  MalLeaseRequest r = request_of(&b, "a", 1, 30 * 86400);
+  r.min_lifetime = 60;
+  r.may_wait = true;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_lt(b.end - b.start, 30 * 86400);
+  bed_clear(&b);
+}
+
+/* A later start is only for who has waited in vain. */
+Test(leases_corners, who_could_start_later_goes_on_waiting)
+{
+  MalTime until = 0;
+  Bed b = full_bed(&until);
+  MalLeaseRequest r = request_of(&b, "w", 4, 600);
+  r.may_wait = true;
+  r.max_start = now_of(&b) + 5000;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
+  mal_leases_release(b.leases, id_of("one"), now_of(&b), "released", NULL, NULL, 0, NULL);
+  fake_run(b.fake);
+  cr_assert(mal_leases_is_waiting(b.leases, r.id), "one of four came");
+  fake_advance(b.fake, 301);
+  expire(&b);
+  fake_run(b.fake);
+  cr_assert_not(mal_leases_is_waiting(b.leases, r.id));
+  cr_assert_eq(b.start, now_of(&b));
+  bed_clear(&b);
+}
+
+Test(leases_corners, who_is_gone_is_not_told)
+{
+  MalTime until = 0;
+  Bed b = full_bed(&until);
+  MalLeaseRequest r = request_of(&b, "w", 17, 600);
+  r.may_wait = true;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_WAITING);
+  mal_leases_forget(b.leases, &until);
+  cr_assert(mal_leases_is_waiting(b.leases, r.id), "somebody else's");
+  mal_leases_forget(b.leases, &b);
+  cr_assert_not(mal_leases_is_waiting(b.leases, r.id));
+  fake_advance(b.fake, 700);
+  expire(&b);
+  cr_assert_eq(b.calls, 0);
+  bed_clear(&b);
+}
