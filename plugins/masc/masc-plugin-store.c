@@ -165,6 +165,18 @@ bool masc_store_restore(Masc *masc, const MalRecord *record, GError **error)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* What of `stored` the disk did not take is not known: all of it is written again, now that it can
+   be, before a lease in it is. */
+static void save_again(MascArea *area)
+{
+  GHashTableIter iter;
+  gpointer grant;
+  g_hash_table_iter_init(&iter, area->stored);
+  while (g_hash_table_iter_next(&iter, NULL, &grant))
+    ((MascGrant *)grant)->until = MAL_BEGINNING;
+  area->local_changed = true;
+}
+
 static void on_stored(MalTicket through, const GError *error, void *data)
 {
   Masc *masc = data;
@@ -176,8 +188,12 @@ static void on_stored(MalTicket through, const GError *error, void *data)
     mal_count(masc->host.metrics, MASC_M_NOT_KEPT, 1);
     MAL_EVENT(masc->host.events, &masc_event_not_kept, fields, "not written: %s", error->message);
   }
-  for (guint i = 0; i < masc->areas->len; i++)
+  for (guint i = 0; i < masc->areas->len; i++) {
+    if (error == NULL && masc->unsaved)
+      save_again(masc_area_at(masc, i));
     masc_zone_kept(masc_area_at(masc, i)->zone, through, error == NULL, now);
+  }
+  masc->unsaved = error != NULL;
   masc_settle(masc);
 }
 

@@ -120,6 +120,7 @@ struct Masc {
   GPtrArray *restored;      /* MascStored, until the start */
   unsigned store_listener;
   bool had_identity, forgets;
+  bool unsaved;             /* the last batch failed */
   MalTime recovering_until;
 };
 

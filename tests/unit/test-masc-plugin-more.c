@@ -369,6 +369,33 @@ Test(masc_more, who_comes_again_arrives_once)
   masc_world_clear(&w);
 }
 
+static bool has_no_range(void *data)
+{
+  MascWorld *w = data;
+  g_autofree char *ranges = masc_ranges(w, 0, MAL_LEVEL_AVAILABLE);
+  return *ranges == '\0';
+}
+
+/* The disk fails at the very moment: what is available, and not on it, is written later. */
+Test(masc_more, a_range_that_the_disk_did_not_take_is_there_for_its_leases_13)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, TOP);
+  MalSimDisk *disk = mal_sim_node_disk(w.host[0].node, "journal");
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/24\"}");
+  cr_assert(mal_sim_run_while(w.sim, has_no_range, &w, 1000 * MAL_US));
+  mal_sim_disk_set_fault(disk, MAL_SIM_DISK_IO_ERROR);
+  masc_world_run(&w, 5);
+  mal_sim_disk_set_fault(disk, MAL_SIM_DISK_OK);
+  masc_world_run(&w, 60);
+  ok(&w, 0, "lease.request", "{\"scope\":\"global\",\"lifetime\":1200}");
+  masc_world_crash(&w, 0, MAL_SIM_DISK_KEPT);
+  masc_world_return(&w, 0);
+  json_object *leases = masc_at(masc_world_call(&w, 0, "lease.list", "{}", 2), "leases");
+  cr_assert_eq(json_object_array_length(leases), 1);
+  masc_world_clear(&w);
+}
+
 /* ---- Start and Stop (10.1) ------------------------------------------------------------------- */
 
 Test(masc_more, an_operator_starts_and_stops_sessions_10_1)
