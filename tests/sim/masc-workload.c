@@ -6,6 +6,7 @@ static bool parse(Options *options, int *argc, char ***argv, GError **error)
   int tlds = 10, children = 50, days = 400, from = -1, latency = 100;
   gint64 seed = 1;
   double scale = 1;
+  gboolean uneven = FALSE, ideal = FALSE, quiet = FALSE;
   GOptionEntry entries[] = {
     { "tlds", 0, 0, G_OPTION_ARG_INT, &tlds, "Top-level domains (10)", "N" },
     { "children", 0, 0, G_OPTION_ARG_INT, &children, "Leaves below each (50)", "N" },
@@ -14,10 +15,10 @@ static bool parse(Options *options, int *argc, char ***argv, GError **error)
     { "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "Of all randomness (1)", "N" },
     { "scale", 0, 0, G_OPTION_ARG_DOUBLE, &scale, "All gaps times that (1)", "X" },
     { "latency", 0, 0, G_OPTION_ARG_INT, &latency, "Of a link, at most (100)", "MS" },
-    { "uneven", 0, 0, G_OPTION_ARG_NONE, &options->uneven,
+    { "uneven", 0, 0, G_OPTION_ARG_NONE, &uneven,
       "2/5 to 8/5 of the leaves, rates x 1/4 to 4", NULL },
-    { "ideal", 0, 0, G_OPTION_ARG_NONE, &options->ideal, "No messages: instant knowledge", NULL },
-    { "quiet", 0, 0, G_OPTION_ARG_NONE, &options->quiet, "No plot", NULL },
+    { "ideal", 0, 0, G_OPTION_ARG_NONE, &ideal, "No messages: instant knowledge", NULL },
+    { "quiet", 0, 0, G_OPTION_ARG_NONE, &quiet, "No plot", NULL },
     { "csv", 0, 0, G_OPTION_ARG_FILENAME, &options->csv, "Writes each day", "FILE" },
     { "svg", 0, 0, G_OPTION_ARG_FILENAME, &options->svg, "Draws utilisation and G-RIB", "FILE" },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -32,6 +33,9 @@ static bool parse(Options *options, int *argc, char ***argv, GError **error)
   options->from = from < 0 ? options->days / 2 : (unsigned)MIN(from, days - 1);
   options->seed = (uint64_t)seed;
   options->scale = scale;
+  options->uneven = uneven;
+  options->ideal = ideal;
+  options->quiet = quiet;
   options->latency = (int64_t)latency * 1000;
   return true;
 }
