@@ -144,7 +144,7 @@ void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for)
   World *w = n->world;
   if (n->core == NULL)
     return;
-  if (disk == MAL_SIM_DISK_KEPT)
+  if (disk == MAL_SIM_DISK_KEPT && (!n->bad_disk || n->domain->n_nodes == 1))
     world_remember(n);
   else
     g_array_set_size(n->told, 0);

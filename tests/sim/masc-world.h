@@ -27,7 +27,8 @@
                  differ by, it never doesn't
      told        what a node tells its servers, and its routers, is what its zone holds, and ends no
                  later: always
-     durable     what it told before a crash it tells after it, at once, until the end of that
+     durable     what it told before a crash it tells after it, at once, until the end of that (what
+                 another node of the domain won may be on that one's disk alone, where one fails)
      whole       masc_zone_check, masc_session_check of all nodes, now and then
      at the end  all is healed and quiet for 14 days: all sessions are established; no claim waits
                  longer than a waiting period; nothing clashes; caches are bounded; and where there
