@@ -274,8 +274,12 @@ static bool run_delayed(MascZone *zone, MascPend *pend, MascNow now)
   uint64_t ticket = 0;
 
   pend->parent = zone->config.domain;
-  if ((!pend->lower && !masc_parent_of(zone, pend->prefix, now, &pend->parent)) ||
-      !still_possible(zone, pend, now) || !make_claim(zone, pend, now)) {
+  bool possible = (pend->lower || masc_parent_of(zone, pend->prefix, now, &pend->parent)) &&
+                  still_possible(zone, pend, now);
+  if (!possible || !make_claim(zone, pend, now)) {
+    /* It wouldn't last: the planner is not to wish for it again and again. */
+    if (possible && !pend->renews)
+      masc_own_avoid(zone, pend->prefix, zone->config.params->plan_interval, now);
     if (!pend->renews)
       masc_note(zone, MASC_NOTE_CANCELLED, pend->prefix, zone->config.domain, 0);
     masc_pend_cancel(zone, pend, now);

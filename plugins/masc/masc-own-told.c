@@ -138,9 +138,9 @@ void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now)
 
 #define MASC_DENIALS_MAX 3
 
-static void avoid(MascZone *zone, MalPrefix prefix, MascNow now)
+void masc_own_avoid(MascZone *zone, MalPrefix prefix, int64_t seconds, MascNow now)
 {
-  MascAvoid a = { prefix, masc_own_after(now, zone->config.params->waiting_period) };
+  MascAvoid a = { prefix, masc_own_after(now, seconds) };
 
   g_array_append_val(zone->owns->avoid, a);
 }
@@ -197,7 +197,7 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
   }
   if (denied->renews || (denial->lifetime == 0 && claim_half(zone, denied, now)))
     return;
-  avoid(zone, denied->prefix, now);
+  masc_own_avoid(zone, denied->prefix, zone->config.params->waiting_period, now);
   zone->owns->denials++;
   if (zone->owns->denials <= MASC_DENIALS_MAX)
     masc_own_plan_soon(zone, now);

@@ -100,7 +100,8 @@ typedef struct {
   int64_t at;
 } MascDefended;
 
-/* A prefix that a parent denied us, until when it is not tried again. */
+/* A prefix that a parent denied us, or that can't be claimed now, until when it is not tried
+   again. */
 typedef struct {
   MalPrefix prefix;
   int64_t until;          /* monotonic */
@@ -210,6 +211,8 @@ void masc_pend_drop(MascZone *zone, MascPend *pend);
 void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now);
 /* The same; WITHDRAW false: others hear of it by what ends it. */
 void masc_pend_end(MascZone *zone, MascPend *pend, bool withdraw, MascNow now);
+/* The planner sees PREFIX as busy for so long. */
+void masc_own_avoid(MascZone *zone, MalPrefix prefix, int64_t seconds, MascNow now);
 /* All that only wait to be sent. */
 void masc_pend_forget_delayed(MascZone *zone, bool lower, MascNow now);
 bool masc_pend_is_claim(const MascPend *pend);    /* others know of it, and it isn't won */
