@@ -77,7 +77,8 @@ fi
 
 echo "Running the tests ..."
 find . -name '*.trs' -delete
-make -j"$jobs" "$target" 2>&1 | tee -a "$log" |
+# Those that speak with real daemons wait more than they work.
+make -j"$((jobs + 2))" "$target" 2>&1 | tee -a "$log" |
   grep --line-buffered -E '^(PASS|FAIL|SKIP|XFAIL|XPASS|ERROR): '
 status=${PIPESTATUS[0]}
 
