@@ -247,6 +247,19 @@ static void gather(World *w)
     }
 }
 
+/* Nor can anybody tell a child of what its parent has of a provider that this one left. */
+static void inherit(World *w)
+{
+  for (guint i = 0; i < w->held->len; i++) {
+    Held *child = &g_array_index(w->held, Held, i);
+    for (guint k = 0; k < w->held->len && !child->orphan; k++) {
+      const Held *h = &g_array_index(w->held, Held, k);
+      child->orphan = h->orphan && mal_span_overlaps(h->span, child->span) &&
+                      world_is_ancestor(w, h->node->domain->index, child->node->domain->index);
+    }
+  }
+}
+
 static int held_order(gconstpointer a, gconstpointer b)
 {
   const Held *x = a, *y = b;
@@ -269,7 +282,7 @@ static void shared(World *w, const Held *a, const Held *b)
 {
   char x[MAL_SPAN_STRLEN], y[MAL_SPAN_STRLEN];
   bool manual = a->node->domain->manual || b->node->domain->manual;
-  int64_t after = WAITING + SKEW_APART + (manual ? 3 * OPERATOR : 0);
+  int64_t after = WAITING + (manual ? 3 * OPERATOR : 0);
   if (w->whole_since == MAL_SIM_NEVER || mal_sim_now(w->sim) - w->whole_since < after) {
     count(w, COUNT_OVERLAP);
     return;
@@ -384,6 +397,7 @@ void world_look(World *w)
   w->result->counts[COUNT_SETTLED] +=
       w->whole_since != MAL_SIM_NEVER && now - w->whole_since >= WAITING + SKEW_APART;
   gather(w);
+  inherit(w);
   check_disjoint(w);
   check_inside(w);
   for (unsigned i = 0; i < DOMAINS; i++)

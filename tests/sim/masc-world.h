@@ -17,14 +17,14 @@
    fails, nobody is misconfigured or ignored, and every configured session is established. What is
    checked; the first violation ends the run:
 
-     disjoint    once the network has been whole for a waiting period and as long as clocks differ
-                 (22 h), no two domains hold the same addresses, but ancestor and
-                 descendant; nor does any domain let its servers use what another one manages, an
-                 ancestor apart, and never what a descendant manages. Of a domain whose operator
-                 resolves clashes by hand: once he has (6 h). What a domain has of a provider that
-                 it left ends by itself (12.5), and doesn't count: nobody can tell it anything.
-     inside      a child's space lies in what its parents manage: then, for longer than clocks
-                 differ by, it never doesn't
+     disjoint    once the network has been whole for a waiting period no two domains hold the same
+                 addresses, but ancestor and descendant; nor does any domain let its servers use
+                 what another one holds, an ancestor apart, and never what a descendant holds. Where
+                 an operator resolves clashes by hand: 18 h later. What a domain has of a provider
+                 that it left ends by itself (12.5), and doesn't count, nor does what its children
+                 have of that: nobody can tell them anything.
+     inside      a child's space lies in what its parents manage: as long as clocks differ (22 h)
+                 after that, it never doesn't for longer than that
      told        what a node tells its servers, and its routers, is what its zone holds, and ends no
                  later: always
      durable     what it told before a crash it tells after it, at once, until the end of that (what
