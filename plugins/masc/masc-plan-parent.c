@@ -11,6 +11,7 @@
 #define TREND 150       /* per cent of the growth in a waiting period */
 #define RESERVE_PART 15 /* per cent of what children have, at most */
 #define OVERFLOW 32     /* units */
+#define EIGHTH 8        /* the smallest overflow beside a large prefix: such a part of it */
 #define SLACK 8         /* units, and 2 per cent, that have to be left over */
 #define PATIENCE 5      /* waiting periods before something is given up */
 #define PIECES 8        /* a piece is a PIECES-th of all at least */
@@ -116,7 +117,9 @@ static bool replace_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 
 static bool want_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 {
-  uint64_t size = MAX(masc_power_up(deficit), masc_plan_scaled(plan, OVERFLOW, 16));
+  uint64_t least =
+      MAX(masc_plan_scaled(plan, OVERFLOW, 16), masc_plan_largest(plan, true) / EIGHTH);
+  uint64_t size = MAX(masc_power_up(deficit), least);
   bool room = masc_plan_count(plan) < masc_plan_limit(plan, LIMIT);
   if (room ? add_overflow(plan, size) : replace_overflow(plan, need, deficit))
     return true;
