@@ -164,3 +164,116 @@ Test(leases_corners, who_is_gone_is_not_told)
   cr_assert_eq(b.calls, 0);
   bed_clear(&b);
 }
+
+/* ---- what is refused, and how it is said ----------------------------------------------------- */
+
+Test(leases_corners, too_late_for_several_is_a_matter_of_their_number)
+{
+  static const struct { uint32_t count; MalRefusedPart part; } rows[] = {
+    { 1, MAL_REFUSED_START }, { 4, MAL_REFUSED_COUNT },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MalTime until = 0;
+    Bed b = full_bed(&until);
+    MalRefusal why;
+    MalLeaseRequest r = request_of(&b, "w", rows[i].count, 600);
+    r.max_start = now_of(&b) + 100;     /* what is leased ends later */
+    cr_assert_eq(ask(&b, &r, &why), MAL_ANSWER_REFUSED);
+    cr_assert_eq(why.part, rows[i].part, "%u addresses", rows[i].count);
+    bed_clear(&b);
+  }
+}
+
+Test(leases_corners, a_start_to_come_is_not_late)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalLeaseRequest r = request_of(&b, "a", 1, 600);
+  r.may_wait = true;
+  r.start = r.max_start = now_of(&b) + 1000;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
+  cr_assert_eq(b.start, r.start);
+  bed_clear(&b);
+}
+
+Test(leases_corners, an_offer_for_later_says_what_is_missing_now)
+{
+  MalTime until = 0;
+  Bed b = full_bed(&until);
+  MalLease view;
+  MalLeaseRequest r = request_of(&b, "w", 2, 600);
+  r.may_wait = true;
+  r.max_start = now_of(&b) + 5000;
+  cr_assert(mal_leases_hold(b.leases, &r, now_of(&b), now_of(&b) + 60, &view, NULL));
+  cr_assert_gt(view.start, now_of(&b));
+  cr_assert_eq(until, now_of(&b) + 600, "wanted from now on");
+  bed_clear(&b);
+}
+
+Test(leases_corners, a_renewal_that_must_have_begun_before)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalRefusal why;
+  lease(&b, "a", 1, 600, NULL);
+  MalRenewal renewal = { .start = now_of(&b) + 500, .max_start = now_of(&b) + 400,
+                         .lifetime = 600, .min_lifetime = 600 };
+  cr_assert_eq(mal_leases_renew(b.leases, id_of("a"), &renewal, now_of(&b), NULL, NULL, 0, &why),
+               MAL_ANSWER_REFUSED);
+  cr_assert_eq(why.part, MAL_REFUSED_START);
+  bed_clear(&b);
+}
+
+/* ---- two scopes ------------------------------------------------------------------------------ */
+
+#define BOTH SCOPES LAB "[range o]\nscope=org\nfirst=239.192.1.0\nlast=239.192.1.15\n"
+
+typedef struct {
+  unsigned asked;
+  MalVerdict verdict;
+} Arbiter;
+
+static MalVerdict arbiter(uint64_t ticket, const MalScope *scope, MalSpan span, MalTime until,
+                          void *data)
+{
+  Arbiter *a = data;
+  (void)ticket, (void)scope, (void)span, (void)until;
+  a->asked++;
+  return a->verdict;
+}
+
+static unsigned owned_ranges(const Bed *b)
+{
+  g_autoptr(GPtrArray) ranges = mal_space_ranges(b->space, MAL_LEVEL_OWNED);
+  return ranges->len;
+}
+
+static void ask_layer2(Bed *b, const char *scope, uint64_t count)
+{
+  const MalScope *s = mal_scope_set_find(mal_leases_scopes(b->leases), scope);
+  mal_space_want(b->space, s, count, now_of(b) + 3600);
+}
+
+/* One is still thought about when the next is decided at once; both scopes are asked, so that what
+   the other owns comes after what is looked at, whichever is first. */
+Test(leases_corners, candidates_of_two_scopes)
+{
+  Bed b = bed_of(SCOPES);
+  Arbiter a = { .verdict = MAL_VERDICT_LATER };
+  mal_space_set_arbiter(b.space, arbiter, &a);
+  cr_assert(replan(&b, BOTH, NULL));
+  ask_layer2(&b, "local", 4);
+  cr_assert_gt(a.asked, 0);
+  cr_assert_eq(owned_ranges(&b), 0);
+  a.verdict = MAL_VERDICT_YES;
+  ask_layer2(&b, "org", 4);
+  cr_assert_gt(owned_ranges(&b), 0);
+  ask_layer2(&b, "local", 4);
+  ask_layer2(&b, "org", 4);
+  unsigned all = owned_ranges(&b);
+  cr_assert_geq(all, 2);
+  MalBlock first = block_of("239.192.1.0", 1), inside = block_of("239.192.1.5", 1);
+  cr_assert_not(mal_space_remove(b.space, MAL_LEVEL_AVAILABLE, inside.first, NULL));
+  cr_assert(mal_space_remove(b.space, MAL_LEVEL_AVAILABLE, first.first, NULL));
+  cr_assert_lt(owned_ranges(&b), all);
+  cr_assert_gt(owned_ranges(&b), 0, "the other scope's stay");
+  bed_clear(&b);
+}
