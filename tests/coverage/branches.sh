@@ -16,7 +16,7 @@ profdata=$(tool llvm-profdata) && cov=$(tool llvm-cov) ||
   { echo "llvm-profdata and llvm-cov are needed" >&2; exit 1; }
 "$profdata" merge -sparse -o "$data/all" "$data"/*.profraw || exit 1
 "$cov" export -format=text -instr-profile="$data/all" core/.libs/libmallocd-core.so \
-  -object plugins/loadable/madcap.so -object plugins/aap/.libs/libaap.a \
+  -object plugins/loadable/madcap.so -object plugins/loadable/aap.so \
   >"$data/export.json" || exit 1
 "${PYTHON3:-python3}" "$top_srcdir/tests/coverage/branches.py" "$data/export.json" \
   "$top_srcdir/doc/coverage.md" "$top_srcdir" || failed=1

@@ -125,7 +125,7 @@ Test(aap_coordinator_corners, aap_158_two_who_have_nothing_left_agree)
     aap_coordinator_start(b.c, now_of(&b));
     run(&b, S(30));
     hear(&b, A, NULL, T0 + (theirs ? 86400 : 20), 0, false);
-    cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], theirs);
+    cr_assert_eq(b.notes[AAP_CNOTE_INCONSISTENT], (unsigned)theirs);
     clear(&b);
   }
 }
@@ -204,7 +204,7 @@ Test(aap_coordinator_corners, aap_163_what_is_wanted_of_a_report)
   run(&b, S(60));
   uint32_t now = (uint32_t)now_of(&b).wall;
   AapRange range = { span_of(A), 10 };
-  AapRequest requests[2] = { { 3, now + 5000 }, { 4, now + 9000 } };
+  AapRequest requests[2] = { { 3, now + 9000 }, { 4, now + 5000 } };
   AapMessage msg = { .type = AAP_ASRP,
                      .family = MAL_IPV4,
                      .current_time = now,
