@@ -167,7 +167,7 @@ static const char *cell(const MalCtlTable *t, size_t row, size_t column)
 
 static size_t n_rows(const MalCtlTable *t)
 {
-  return (t->cells->len + t->n - 1) / t->n;
+  return t->n == 0 ? 0 : (t->cells->len + t->n - 1) / t->n;
 }
 
 /* 0 for a column that says nothing. */
