@@ -100,6 +100,9 @@ bool masc_is_above(const MascZone *zone, const MascRecord *record, MalPrefix pre
   if (zone->config.top || record->claim.role != MASC_SIBLING)
     return false;
   best = closest(zone, prefix, 0, 0);
+  if (best != NULL && best->domain != record->claim.domain &&
+      masc_is_parent(zone, record->claim.domain))
+    return false; /* two of our parents have the same: that one uses it itself */
   return best != NULL && best->domain != record->parent &&
          contains(record->claim.prefix, best->prefix);
 }

@@ -35,6 +35,16 @@ Test(sim_masc, worlds_hold_and_everything_happens)
     cr_assert_gt(sum.happened[i], 0, "never happened: %s", mal_masc_world_type.kinds[i]);
 }
 
+/* Two parents had the same once: what one of them lets its own servers use of it is a rival. */
+Test(sim_masc, a_parent_is_a_rival_in_what_another_one_had)
+{
+  g_autoptr(MalWorldPlan) plan = mal_world_plan_new(&mal_masc_world_type, 3093, MAL_WORLD_MEDIUM);
+  MalWorldResult result;
+  cr_assert(mal_world_plan_set_mask(plan, "10-22", NULL));
+  plan->until = 4737304688;
+  cr_assert(mal_soak_try(plan, &result), "%s", result.failure);
+}
+
 static uint64_t hash_of(uint64_t seed)
 {
   g_autoptr(MalWorldPlan) plan = mal_world_plan_new(&mal_masc_world_type, seed, MAL_WORLD_SMALL);
