@@ -5,8 +5,8 @@ void masc_params_init(MascParams *params)
   *params = (MascParams){
     .waiting_period = MASC_WAITING_PERIOD,
     .initiate_claim_delay = MASC_INITIATE_CLAIM_DELAY,
-    .prefix_lifetime = 30 * 86400,
-    .renew_interval = 2 * 86400,
+    .prefix_lifetime = INT64_C(30) * 86400,
+    .renew_interval = INT64_C(2) * 86400,
     .plan_interval = 86400 / 2,
     .extra_holding = 86400,
     .clash = MASC_CLASH_AUTOMATIC,

@@ -206,7 +206,8 @@ static void day(Real *real, unsigned number)
 
 static void happen(Real *real, const Event *event)
 {
-  Node *node = event->who < real->n_nodes ? &real->nodes[event->who] : NULL;
+  /* A day is of nobody, and looks at none. */
+  Node *node = &real->nodes[event->who < real->n_nodes ? event->who : 0];
   switch (event->kind) {
   case AT_PACKET: real_receive(real, event->data, event->more); break;
   case AT_NODE:

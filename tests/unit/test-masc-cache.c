@@ -76,8 +76,8 @@ static void naive_remove(Naive *naive, const MascRecord *record)
   size_t i = 0;
   while (naive->records[i] != record)
     i++;
-  memmove(naive->records + i, naive->records + i + 1,
-          (--naive->n - i) * sizeof naive->records[0]);
+  for (naive->n--; i < naive->n; i++)
+    naive->records[i] = naive->records[i + 1];
 }
 
 static bool naive_withdrawn_at(const Naive *naive, const MascRecord *r, uint32_t address)
