@@ -94,7 +94,8 @@ static void next(void *data)
     return;
   if (mal_sim_now(w->sim) >= d->lull_until)
     world_user_new(d, &d->random);
-  uint64_t most = (uint64_t)(2 * d->gap_h * (double)HOUR);
+  int64_t hour = HOUR;
+  uint64_t most = (uint64_t)(2 * d->gap_h * (double)hour);
   mal_sim_at(w->sim, mal_sim_now(w->sim) + (int64_t)between(&d->random, MAL_US, most), next, d);
 }
 
