@@ -34,7 +34,7 @@ void real_link(Real *real, uint32_t a, MascRole a_is, uint32_t b, MascId parent,
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static void unref(Packet *packet)
+void real_packet_unref(Packet *packet)
 {
   if (packet != NULL && --packet->refs == 0)
     g_free(packet);
@@ -64,7 +64,7 @@ static Packet *encode(Real *real, const Node *from, const MascClaim *claims, siz
   size_t length = masc_encode(&message, buffer, sizeof buffer, &why);
   if (length == 0)
     g_error("a zone sends what can't be encoded: %s", masc_reason_name(why.reason));
-  unref(real->last);
+  real_packet_unref(real->last);
   real->last = g_malloc(sizeof(Packet) + length);
   real->last->refs = 1;
   real->last->n = (unsigned)n;
@@ -134,7 +134,7 @@ void real_receive(Real *real, Link *link, Packet *packet)
   size_t left = packet->length, length;
   while (masc_deframe(&link->deframer, &data, &left, &message, &length) == MASC_FRAME_MESSAGE)
     hear(node, link->peer, message, length);
-  unref(packet);
+  real_packet_unref(packet);
   real_arm(node);
 }
 
@@ -145,6 +145,6 @@ void real_links_free(Real *real)
       g_free(real->nodes[i].links[k]);
     g_free(real->nodes[i].links);
   }
-  unref(real->last);
+  real_packet_unref(real->last);
   g_free(real->last_claims);
 }

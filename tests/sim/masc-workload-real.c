@@ -306,12 +306,15 @@ void real_run(Score *score)
   real.n_nodes = real.n_tlds + score->n_leaves;
   real.nodes = g_new0(Node, real.n_nodes);
   set_up(&real);
-  Event event;
-  while (agenda_next(&real.agenda, &event) &&
-         event.time <= (int64_t)score->options.days * DAY * MASC_SECOND) {
-    real.now = event.time;
-    score->scoring = real.now >= (int64_t)score->options.from * DAY * MASC_SECOND;
-    happen(&real, &event);
+  int64_t end = (int64_t)score->options.days * DAY * MASC_SECOND;
+  for (Event event; agenda_next(&real.agenda, &event);) {
+    if (event.time <= end) {
+      real.now = event.time;
+      score->scoring = real.now >= (int64_t)score->options.from * DAY * MASC_SECOND;
+      happen(&real, &event);
+    } else if (event.kind == AT_PACKET) {
+      real_packet_unref(event.more);
+    }
   }
   for (unsigned i = 0; i < real.n_nodes; i++) {
     masc_zone_free(real.nodes[i].zone);

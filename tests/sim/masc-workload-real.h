@@ -68,6 +68,7 @@ static inline MascNow real_now(const Real *real)
 void real_link(Real *real, uint32_t a, MascRole a_is, uint32_t b, MascId parent, int64_t latency);
 void real_send(Node *from, unsigned peer, const MascClaim *claims, size_t n);
 void real_receive(Real *real, Link *link, Packet *packet);
+void real_packet_unref(Packet *packet);
 void real_links_free(Real *real);
 /* Its deadline may have changed. */
 void real_arm(Node *node);
