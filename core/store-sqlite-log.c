@@ -39,7 +39,7 @@ struct MalLog {
   MalSqlite *db; /* the writer's */
   MalTimerFunc ended;
   void *data;
-  MalWorker *copier;  /* made when first needed */
+  MalWorker *copier;  /* made at the start: later there may be no memory for its thread */
   sqlite3 *copier_db; /* the copier's */
   Copy pass;          /* the copier's until it is told */
   Copy finish;        /* the writer's, as the next */

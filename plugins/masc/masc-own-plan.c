@@ -7,7 +7,6 @@ typedef struct {
   const MascZone *zone;
   MascNow now;
   GArray *used, *pending;   /* MascUse */
-  uint64_t hinted;
 } Below;
 
 static void add_use(GArray *out, MalPrefix prefix, MalTime until, bool pending)
@@ -23,19 +22,15 @@ static bool find_below(MascRecord *record, void *data)
   const MascClaim *c = &record->claim;
   MalPrefix left[32];
 
-  if (c->role != MASC_CHILD)
+  if (c->role != MASC_CHILD || masc_claim_is_hint(c))
     return true;
   if (c->type == MASC_PREFIX_IN_USE && masc_claim_free_at(c) > b->now.wall) {
     size_t n = masc_cache_remains(b->zone->cache, record, left, G_N_ELEMENTS(left));
     for (size_t i = 0; i < MIN(n, G_N_ELEMENTS(left)); i++)
       add_use(b->used, left[i], masc_claim_free_at(c), false);
   }
-  if ((c->type != MASC_NEW_CLAIM && c->type != MASC_CLAIM_TO_EXPAND) ||
-      masc_claim_forget_at(c, 0) <= b->now.wall || masc_cache_withdrawn(b->zone->cache, record))
-    return true;
-  if (masc_claim_is_hint(c))
-    b->hinted += (uint64_t)masc_prefix_addresses(c->prefix);
-  else
+  if ((c->type == MASC_NEW_CLAIM || c->type == MASC_CLAIM_TO_EXPAND) &&
+      masc_claim_forget_at(c, 0) > b->now.wall && !masc_cache_withdrawn(b->zone->cache, record))
     add_use(b->pending, c->prefix, masc_claim_free_at(c), true);
   return true;
 }
@@ -65,13 +60,13 @@ static void flatten(GArray *uses)
   g_array_set_size(uses, kept);
 }
 
-static GArray *below(const MascZone *zone, MascNow now, uint64_t *hinted)
+GArray *masc_own_children_uses(const MascZone *zone, MascNow now)
 {
   GArray *used = g_array_new(FALSE, TRUE, sizeof(MascUse));
   g_autoptr(GArray) pending = g_array_new(FALSE, TRUE, sizeof(MascUse));
   g_autoptr(GArray) taken = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
   g_autoptr(GArray) rest = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
-  Below b = { zone, now, used, pending, 0 };
+  Below b = { zone, now, used, pending };
 
   masc_cache_each(zone->cache, find_below, &b);
   flatten(used);
@@ -89,15 +84,7 @@ static GArray *below(const MascZone *zone, MascNow now, uint64_t *hinted)
       add_use(used, g_array_index(rest, MalPrefix, k), use->until, true);
   }
   g_array_sort(used, by_span);
-  *hinted = b.hinted;
   return used;
-}
-
-GArray *masc_own_children_uses(const MascZone *zone, MascNow now)
-{
-  uint64_t hinted;
-
-  return below(zone, now, &hinted);
 }
 
 static void add_local_use(MalSpan span, MalTime until, void *data)
@@ -422,11 +409,10 @@ static MalTime plan_parent(MascZone *zone, MascNow now)
 {
   MascOwns *owns = zone->owns;
   MalTime next = plan_leaf(zone, true, now), other;
-  uint64_t hinted = 0;
-  g_autoptr(GArray) uses = below(zone, now, &hinted);
+  uint64_t hinted = plus(masc_hints(zone, now), owns->short_of);
+  g_autoptr(GArray) uses = masc_own_children_uses(zone, now);
 
   count_children(zone, uses, now);
-  hinted = plus(hinted, owns->short_of);
   if (idle(owns, false, hinted, uses))
     return next;
   other = plan_arena(zone, false, uses, hinted, owns->children, now);

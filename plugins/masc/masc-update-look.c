@@ -259,23 +259,28 @@ GArray *masc_busy(const MascZone *zone, bool lower, MascNow now)
 
 /* ---- what children ask for ------------------------------------------------------------------- */
 
+typedef struct {
+  MalTime now;
+  uint64_t sum;
+} Hints;
+
 static bool add_hint(MascRecord *record, void *data)
 {
-  uint64_t *sum = data;
+  Hints *hints = data;
   const MascClaim *c = &record->claim;
-  if (c->role != MASC_CHILD || c->type != MASC_NEW_CLAIM || !masc_claim_is_hint(c))
+  if (c->role != MASC_CHILD || c->type != MASC_NEW_CLAIM || !masc_claim_is_hint(c) ||
+      masc_claim_forget_at(c, 0) <= hints->now)
     return true;
   MalU128 size = mal_span_size(mal_span_of_prefix(c->prefix));
   uint64_t most = (uint64_t)MIN(size, (MalU128)UINT64_MAX);
-  *sum = *sum > UINT64_MAX - most ? UINT64_MAX : *sum + most;
+  hints->sum = hints->sum > UINT64_MAX - most ? UINT64_MAX : hints->sum + most;
   return true;
 }
 
 uint64_t masc_hints(const MascZone *zone, MascNow now)
 {
-  uint64_t sum = 0;
-  (void)now;
+  Hints hints = { now.wall, 0 };
   if (masc_has_children(zone))
-    masc_cache_each(zone->cache, add_hint, &sum);
-  return sum;
+    masc_cache_each(zone->cache, add_hint, &hints);
+  return hints.sum;
 }
