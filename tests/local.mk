@@ -480,7 +480,6 @@ test_scripts += tests/e2e/test_ctl_direct.py
 test_scripts += tests/e2e/test_dissector.sh
 test_scripts += tests/e2e/test_operation.py
 test_scripts += tests/e2e/test_server.py
-test_scripts += tests/lint/conformance.py
 test_scripts += tests/plugins/test_guide.py
 test_scripts += tests/plugins/test_loading.py
 test_scripts += tests/plugins/test_pool.py
@@ -494,11 +493,12 @@ test_scripts += tests/packaging/quickstart.sh
 test_scripts += tests/packaging/readme.sh
 
 # make lint runs these alone; make lint-deep, clang's analyzer over every path (about five minutes).
-lints = tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh tests/lint/globals.sh \
-  tests/lint/style.sh tests/lint/tidy.sh tests/lint/selftest.sh
+lints = tests/lint/conformance.py tests/lint/lists.sh tests/lint/layers.sh tests/lint/exports.sh \
+  tests/lint/globals.sh tests/lint/style.sh tests/lint/tidy.sh tests/lint/selftest.sh
 lint: all
 	@$(AM_TESTS_ENVIRONMENT) status=0; for l in $(lints); do \
-	  $(BASH_PROGRAM) $(srcdir)/$$l; r=$$?; \
+	  case $$l in *.py) with="$(PYTHON3)";; *) with="$(BASH_PROGRAM)";; esac; \
+	  $$with $(srcdir)/$$l; r=$$?; \
 	  if test $$r != 0 && test $$r != 77; then echo "$$l failed"; status=1; fi; done; exit $$status
 lint-deep: all
 	@$(AM_TESTS_ENVIRONMENT) MALLOCD_TIDY=deep $(BASH_PROGRAM) $(srcdir)/tests/lint/tidy.sh
