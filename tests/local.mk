@@ -396,6 +396,9 @@ tests_unit_test_masc_local_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-own-told
 tests_unit_test_masc_own_told_SOURCES = tests/unit/test-masc-own-told.c $(masc_own_bed)
 tests_unit_test_masc_own_told_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-own-hints
+tests_unit_test_masc_own_hints_SOURCES = tests/unit/test-masc-own-hints.c $(masc_own_bed)
+tests_unit_test_masc_own_hints_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-own-parents
 tests_unit_test_masc_own_parents_SOURCES = tests/unit/test-masc-own-parents.c $(masc_own_bed)
 tests_unit_test_masc_own_parents_LDADD = $(masc_test_libs)
@@ -437,6 +440,10 @@ tests_unit_test_masc_plugin_chaos_SOURCES = tests/unit/test-masc-plugin-chaos.c 
 tests_unit_test_masc_plugin_chaos_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-space
 tests_unit_test_masc_space_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-plugin-inside
+tests_unit_test_masc_plugin_inside_SOURCES = tests/unit/test-masc-plugin-inside.c \
+  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_inside_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-more
 tests_unit_test_masc_plugin_more_SOURCES = tests/unit/test-masc-plugin-more.c \
   tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)

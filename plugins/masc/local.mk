@@ -29,6 +29,7 @@ masc_sources += plugins/masc/masc-open.h
 masc_sources += plugins/masc/masc-own-claim.c
 masc_sources += plugins/masc/masc-own-hand.c
 masc_sources += plugins/masc/masc-own-held.c
+masc_sources += plugins/masc/masc-own-hint.c
 masc_sources += plugins/masc/masc-own-plan.c
 masc_sources += plugins/masc/masc-own-renew.c
 masc_sources += plugins/masc/masc-own-store.c

@@ -174,7 +174,8 @@ static int by_prefix(const void *a, const void *b)
   return masc_prefix_compare(a, b);
 }
 
-/* What others have, what we lost to them, and what a parent denied us lately. */
+/* What others have, what we lost to them, what a parent denied us lately, and the space of parents
+   that others of the domain speak to, while we speak to some. */
 static GArray *busy(MascZone *zone, bool lower, MascNow now)
 {
   GArray *out = masc_busy(zone, lower, now), *avoid = zone->owns->avoid;
@@ -185,6 +186,8 @@ static GArray *busy(MascZone *zone, bool lower, MascNow now)
     else
       g_array_append_val(out, g_array_index(avoid, MascAvoid, i).prefix);
   masc_clash_lost(zone, lower, out);
+  if (!lower)
+    masc_own_unreachable(zone, now, out);
   g_array_sort(out, by_prefix);
   return out;
 }
@@ -202,6 +205,8 @@ static void wish_claim(MascZone *zone, const MascWish *wish, bool lower, MascNow
       masc_own_meeting(zone, wish->prefix, lower) != NULL)
     return;
   masc_pend_add(zone, &pend, now);
+  if (!lower)
+    masc_own_hint_met(zone, pend.prefix, now);
 }
 
 /* A growth has the place of renewals that wait beside it. */
@@ -233,50 +238,23 @@ static bool by_hand(const MascZone *zone, MalPrefix prefix, bool lower)
   return false;
 }
 
-static MascId any_parent(const MascZone *zone)
-{
-  for (guint i = 0; i < zone->peers->len; i++) {
-    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
-    if (peer->role == MASC_CHILD && peer->up && peer->domain != 0)
-      return peer->domain;
-  }
-  return 0;
-}
-
-/* 11.5: at most one at a time, unless more is wanted than before. */
-static void hint(MascZone *zone, unsigned length, MascNow now)
-{
-  MascOwns *owns = zone->owns;
-  const MascParams *params = zone->config.params;
-  MascId parent = any_parent(zone);
-  uint64_t ticket = 0;
-  int64_t pause = MAX(params->waiting_period / 4, params->initiate_claim_delay) * MASC_SECOND;
-
-  if (zone->config.top || parent == 0)
-    return;
-  /* No mask says more (8.3), however much children ask for. */
-  length = MAX(length, zone->config.span.first.family == MAL_IPV4 ? 4 : 8);
-  if (owns->hinted_at != INT64_MIN && now.mono - owns->hinted_at < pause && length >= owns->hinted)
-    return;
-  MascClaim claim = { .type = MASC_NEW_CLAIM,
-                      .role = MASC_INTERNAL,
-                      .timestamp = masc_time_to_wire(now.wall),
-                      .lifetime = masc_seconds_to_wire(params->prefix_lifetime),
-                      .holdtime = masc_seconds_to_wire(params->waiting_period),
-                      .domain = zone->config.domain,
-                      .node = zone->config.node,
-                      .prefix = { mal_address_make(zone->config.span.first.family, 0), length } };
-  owns->hinted = length;
-  owns->hinted_at = now.mono;
-  masc_note(zone, MASC_NOTE_HINT, claim.prefix, zone->config.domain, length);
-  masc_originate(zone, &claim, parent, true, &ticket, now);
-}
-
 static void short_of(MascZone *zone, MalPrefix prefix)
 {
   MalU128 n = masc_prefix_addresses(prefix);
 
   zone->owns->short_of = n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
+}
+
+/* What is to be claimed where nobody here is in touch with a parent is asked for. Of what grows, so
+   much as it has not yet. */
+static bool ask_inside(MascZone *zone, const MascWish *wish, bool lower, MascNow now)
+{
+  unsigned length = wish->prefix.length + (wish->kind == MASC_WISH_GROW);
+
+  if (lower || zone->config.top || !masc_own_asks_inside(zone))
+    return false;
+  masc_own_hint(zone, length, now);
+  return true;
 }
 
 /* UNASKED: nobody ever wanted anything, so nothing is claimed beyond what an operator claimed by
@@ -288,10 +266,12 @@ static void fulfil(MascZone *zone, const MascWish *wish, bool lower, bool unaske
     return;
   switch (wish->kind) {
   case MASC_WISH_CLAIM:
-    wish_claim(zone, wish, lower, now);
+    if (!ask_inside(zone, wish, lower, now))
+      wish_claim(zone, wish, lower, now);
     break;
   case MASC_WISH_GROW:
-    wish_grow(zone, wish, lower, now);
+    if (!ask_inside(zone, wish, lower, now))
+      wish_grow(zone, wish, lower, now);
     break;
   case MASC_WISH_GIVE:
     if (!by_hand(zone, wish->prefix, lower))
@@ -308,7 +288,7 @@ static void fulfil(MascZone *zone, const MascWish *wish, bool lower, bool unaske
     if (lower)
       short_of(zone, wish->prefix);
     else
-      hint(zone, wish->prefix.length, now);
+      masc_own_hint(zone, wish->prefix.length, now);
     break;
   }
 }
@@ -398,11 +378,15 @@ static MalTime plan_leaf(MascZone *zone, bool lower, MascNow now)
   MascOwns *owns = zone->owns;
   g_autoptr(GArray) uses = local_uses(zone, lower);
 
+  uint64_t waiting = owns->waiting;
+
+  if (!lower)
+    waiting = MAX(waiting, masc_own_wanted_inside(zone, now));
   owns->asked = owns->asked || uses->len > 0;
   owns->short_of = 0;
-  if (idle(owns, lower, owns->waiting, uses))
+  if (idle(owns, lower, waiting, uses))
     return MAL_FOREVER;
-  return plan_arena(zone, lower, uses, owns->waiting, owns->uses, now);
+  return plan_arena(zone, lower, uses, waiting, owns->uses, now);
 }
 
 static MalTime plan_parent(MascZone *zone, MascNow now)
@@ -412,6 +396,7 @@ static MalTime plan_parent(MascZone *zone, MascNow now)
   uint64_t hinted = plus(masc_hints(zone, now), owns->short_of);
   g_autoptr(GArray) uses = masc_own_children_uses(zone, now);
 
+  hinted = MAX(hinted, masc_own_wanted_inside(zone, now));
   count_children(zone, uses, now);
   if (idle(owns, false, hinted, uses))
     return next;

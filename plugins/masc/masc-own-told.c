@@ -122,8 +122,12 @@ void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now)
 
   if (used)
     copy.claim.type = MASC_PREFIX_IN_USE;
-  if (!zone->started || masc_claim_is_hint(&record->claim))
+  if (!zone->started)
     return;
+  if (masc_claim_is_hint(&record->claim)) {
+    masc_own_plan_later(zone, now);
+    return;
+  }
   if (used || copy.claim.node != zone->config.node)
     masc_own_collide(zone, &copy, lower, now);
   /* 5.1 a: the plan that is made anew counts it. */
@@ -209,6 +213,8 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
   const MascHeld *held;
   bool lower = denial->role != MASC_PARENT;   /* we deny ourselves as our own child */
 
+  if (masc_claim_is_hint(denial))
+    return masc_own_hint_denied(zone, denial, now);
   for (guint i = 0; i < pends->len; i++) {
     MascPend *p = &g_array_index(pends, MascPend, i);
     if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT || p->lower != lower ||

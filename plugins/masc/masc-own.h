@@ -140,8 +140,12 @@ struct MascOwns {
   int64_t due;            /* monotonic */
   int64_t plan_at, renew_at, end_at;
   int64_t recovering_until;
+  MascClaim hint;         /* the last one (11.5); domain 0: none */
+  MascId hint_told;       /* whom it was told; 0: the internal peers */
   int64_t hinted_at;
-  unsigned hinted;        /* the length of the last hint; 0: none */
+  MascId hint_parent;     /* which parent is asked now, until when */
+  int64_t hint_until;
+  MalU128 hint_room;      /* what it had */
   unsigned denials;       /* in a row */
   unsigned too_large;     /* of that length and shorter a parent denies us all; 0: nothing known */
   int64_t too_large_until;
@@ -246,6 +250,21 @@ void masc_own_strays_run(MascZone *zone, MascNow now);
 void masc_own_plan(MascZone *zone, MascNow now);
 /* Spans and prefixes that children, and we as one, claim of what we hold. */
 GArray *masc_own_children_uses(const MascZone *zone, MascNow now);      /* MascUse */
+
+/* ---- masc-own-hint.c: asking for room (11.5) ------------------------------------------------- */
+
+/* For a prefix of LENGTH; not again too soon, unless for more. */
+void masc_own_hint(MascZone *zone, unsigned length, MascNow now);
+/* CLAIMED is being claimed: another parent than the one that has it need not bring it. */
+void masc_own_hint_met(MascZone *zone, MalPrefix claimed, MascNow now);
+/* False: DENIAL is about no hint of ours. */
+bool masc_own_hint_denied(MascZone *zone, const MascClaim *denial, MascNow now);
+/* Are internal peers in touch, and no parent? */
+bool masc_own_asks_inside(const MascZone *zone);
+/* Addresses that internal peers ask us for, who are in touch with a parent. */
+uint64_t masc_own_wanted_inside(const MascZone *zone, MascNow now);
+/* Appends the space of parents that are out of touch to OUT, if another one is in touch. */
+void masc_own_unreachable(const MascZone *zone, MascNow now, GArray *out);
 
 /* ---- masc-own-store.c ------------------------------------------------------------------------ */
 

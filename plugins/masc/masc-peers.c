@@ -28,9 +28,13 @@ static const uint8_t steps[MASC_N_ROLES][MASC_N_ROLES][MASC_N_CLAIM_TYPES] = {
                       [MASC_CHILD] = { CLAIMS(4), WITHDRAW(5) } },
 };
 
-/* 11.5, 11.8: hints and what is said of them stay between a child domain and its parent domain. */
-static bool hint_goes(const MascClaim *hint, const MascPeer *peer)
+/* 11.5, 11.8: hints and what is said of them stay between a child domain and its parent domain. Of
+   our own domain they go to the one parent that is asked, or to those internal peers who are. */
+static bool hint_goes(const MascZone *zone, const MascRecord *record, const MascPeer *peer)
 {
+  const MascClaim *hint = &record->claim;
+  if (hint->role == MASC_INTERNAL && hint->domain == zone->config.domain)
+    return peer->role == (record->parent != 0 ? MASC_CHILD : MASC_INTERNAL);
   return peer->role == MASC_PARENT ? peer->domain == hint->domain : peer->role != MASC_SIBLING;
 }
 
@@ -53,7 +57,7 @@ unsigned masc_goes_to(const MascZone *zone, const MascRecord *record, const Masc
   unsigned step = steps[peer->role][record->claim.role][record->claim.type];
   if (step == 0 || !concerns(zone, record, peer))
     return 0;
-  if (masc_claim_is_hint(&record->claim) && !hint_goes(&record->claim, peer))
+  if (masc_claim_is_hint(&record->claim) && !hint_goes(zone, record, peer))
     return 0;
   *out = record->claim;
   if (out->role == MASC_INTERNAL && out->type == MASC_PREFIX_IN_USE &&

@@ -328,7 +328,8 @@ uint8_t masc_update_hint(MascHeard *h)
 {
   const MascClaim *c = &h->record.claim;
   uint8_t subcode;
-  if (c->role == MASC_SIBLING)
+  /* Ours through others: by a parent, who need not tell us what we asked for. */
+  if (c->role == MASC_SIBLING || (c->role == MASC_INTERNAL && h->peer->role != MASC_INTERNAL))
     return silently(h, MASC_NOTE_IGNORED);
   if ((subcode = masc_update_limits(h)) != 0)
     return refuse(h, subcode);
@@ -342,5 +343,7 @@ uint8_t masc_update_hint(MascHeard *h)
   masc_spread(h->zone, taken, h->peer->id);
   if (c->role == MASC_CHILD)
     masc_own_children_changed(h->zone, h->now);
+  else
+    masc_own_took(h->zone, taken, h->now);
   return 0;
 }

@@ -22,8 +22,11 @@ static bool supersedes_hint(const MascClaim *a, const MascClaim *b)
 {
   if (a->role != b->role || b->type != MASC_NEW_CLAIM)
     return masc_claim_about(a, b) && b->type == MASC_NEW_CLAIM && a->type != MASC_NEW_CLAIM;
+  /* Each node of our own domain asks for itself. */
   if (masc_claim_is_hint(a))
-    return a->type == MASC_NEW_CLAIM ? newer(a, b) > 0 : masc_claim_about(a, b);
+    return a->type == MASC_NEW_CLAIM
+               ? newer(a, b) > 0 && (a->role != MASC_INTERNAL || a->node == b->node)
+               : masc_claim_about(a, b);
   return (masc_is_pending(a) || masc_is_holding(a)) && a->timestamp > b->timestamp &&
          a->prefix.length <= b->prefix.length;
 }

@@ -1,0 +1,38 @@
+/* The MASC plugin in several coordinators of one domain. Sections are RFC 2909's. */
+#include "tests/unit/masc-daemons.h"
+
+#define SCOPE                                                                                      \
+  "[scope global]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=127\ndivisible=yes\n"
+#define TIMES                                                                                      \
+  "waiting-period=60\ninitiate-claim-delay=4\nprefix-lifetime=1h\nrenew-interval=10m\n"           \
+  "plan-interval=5m\nextra-holding-time=10\nholdtime=30\nconnect-retry=4\nbackoff=5\n"            \
+  "backoff-most=20\n"
+#define MASC(domain, node) SCOPE "[masc]\ndomain-id=" domain "\nnode-id=" node "\n" TIMES
+#define TOP MASC("64496", "192.0.2.1")
+#define KID "[masc-peer kid]\naddress=192.0.2.2\nrole=child\ndomain-id=64501\n"
+#define NEAR MASC("64501", "192.0.2.2")
+#define UP "[masc-peer up]\naddress=192.0.2.1\nrole=parent\ndomain-id=64496\n"
+#define OTHER "[masc-peer other]\naddress=192.0.2.3\nrole=internal\n"
+#define FAR MASC("64501", "192.0.2.3") "parents=64496\n"
+#define BACK "[masc-peer back]\naddress=192.0.2.2\nrole=internal\n"
+
+/* Node 2 speaks to nobody but node 1: what its clients want reaches the parent all the same, which
+   has nothing either, and comes back as the domain's. */
+Test(masc_inside, demand_of_who_speaks_to_no_parent_is_served_5_1_11_5)
+{
+  MascWorld w = masc_world(3);
+  masc_world_start(&w, 0, TOP KID);
+  masc_world_start(&w, 1, NEAR UP OTHER);
+  masc_world_start(&w, 2, FAR BACK);
+  masc_world_run(&w, 20);
+  cr_assert_str_eq(masc_world_state(&w, 2, "back"), "Established");
+  masc_world_call(&w, 2, "lease.request",
+                  "{\"scope\":\"global\",\"count\":20,\"lifetime\":600,\"wait\":true}", 600);
+  cr_assert_null(w.error, "%s", w.error);
+  g_autofree char *ranges = masc_ranges(&w, 2, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_neq(ranges, "");
+  cr_assert_eq(masc_told(&w, 1, "masc.won"), 1);
+  cr_assert_eq(masc_told(&w, 2, "masc.claimed"), 0, "5.1: it is in touch with no parent");
+  cr_assert_eq(masc_metric(&w, 0, "error-update-sent"), 0);
+  masc_world_clear(&w);
+}
