@@ -25,6 +25,7 @@ typedef struct {
   bool clash;             /* WITHDRAW: of a clash's loser, with the winner's timestamp (12.4) */
   bool suspect;           /* counted by masc-flood */
   uint64_t serial;        /* order of arrival; 0: not in the cache */
+  uint64_t ticket;        /* with which it was written last */
 } MascRecord;
 
 /* OWN's records are never the ones that go. KEY: random; so nobody can aim at one bucket, or at a

@@ -260,7 +260,19 @@ void masc_marks_keep(MascZone *zone, MascNow now)
   }
   g_assert(mal_writer_ok(&w));
   owns->marks_changed = false;
-  keep(zone, key, sizeof key, row, w.offset);
+  owns->marks_ticket = keep(zone, key, sizeof key, row, w.offset);
+}
+
+void masc_marks_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+
+  if (!ok && through == owns->marks_ticket)
+    owns->marks_lost = true;
+  if (!ok || !owns->marks_lost)
+    return;
+  owns->marks_lost = false;
+  masc_marks_keep(zone, now);
 }
 
 static bool restore_marks(MascZone *zone, MalReader *r, MascNow now)

@@ -262,6 +262,7 @@ void masc_owns_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
   later_kept(zone, through, ok, now);
   masc_rows_kept(zone, through, ok, now);
   masc_pends_kept(zone, through, ok, now);
+  masc_marks_kept(zone, through, ok, now);
 }
 
 /* ---- running --------------------------------------------------------------------------------- */

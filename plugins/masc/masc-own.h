@@ -136,7 +136,8 @@ struct MascOwns {
   uint32_t next_id;
   uint64_t seen;          /* the newest of our records that was ours at the last refresh */
   bool leaf, dirty, asked;
-  bool marks_changed;
+  bool marks_changed, marks_lost; /* to be written; the disk refused them */
+  uint64_t marks_ticket;
   int64_t due;            /* monotonic */
   int64_t plan_at, renew_at, end_at;
   int64_t recovering_until;
@@ -275,6 +276,7 @@ void masc_rows_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
 int64_t masc_rows_due(const MascZone *zone);
 void masc_rows_run(MascZone *zone, MascNow now);
 void masc_marks_keep(MascZone *zone, MascNow now);
+void masc_marks_kept(MascZone *zone, uint64_t through, bool ok, MascNow now);
 void masc_forecasts_keep(MascZone *zone);
 
 /* ---- masc-local.c: the routes and the MAASs -------------------------------------------------- */

@@ -188,6 +188,8 @@ static void on_stored(MalTicket through, const GError *error, void *data)
     mal_count(masc->host.metrics, MASC_M_NOT_KEPT, 1);
     MAL_EVENT(masc->host.events, &masc_event_not_kept, fields, "not written: %s", error->message);
   }
+  if (error == NULL && masc->unsaved)
+    write_identity(masc);
   for (guint i = 0; i < masc->areas->len; i++) {
     if (error == NULL && masc->unsaved)
       save_again(masc_area_at(masc, i));

@@ -13,6 +13,11 @@
 
 enum { FLAG_DEPRECATED = 1, FLAG_NAMES = 2, FLAG_CLASH = 4, FLAGS = 7 };
 
+typedef struct {
+  MascZone *zone;
+  uint64_t first, last;   /* tickets */
+} Lost;
+
 static void write_wide(MalWriter *w, MalU128 value)
 {
   mal_write_u64(w, (uint64_t)(value >> 64));
@@ -70,7 +75,7 @@ static size_t write_value(const MascRecord *record, uint8_t *value)
   return w.offset;
 }
 
-uint64_t masc_record_keep(MascZone *zone, const MascRecord *record)
+uint64_t masc_record_keep(MascZone *zone, MascRecord *record)
 {
   uint8_t key[KEY_MAX], value[VALUE_MAX];
   MascKept kept = { .key = key, .value = value };
@@ -78,7 +83,30 @@ uint64_t masc_record_keep(MascZone *zone, const MascRecord *record)
     return 0;
   kept.key_length = write_key(&record->claim, key);
   kept.value_length = write_value(record, value);
-  return zone->config.ops->keep(zone->config.user, zone, &kept);
+  record->ticket = zone->config.ops->keep(zone->config.user, zone, &kept);
+  return record->ticket;
+}
+
+static bool keep_lost(MascRecord *record, void *data)
+{
+  const Lost *lost = data;
+  if (record->ticket >= lost->first && record->ticket <= lost->last)
+    masc_record_keep(lost->zone, record);
+  return true;
+}
+
+/* Nobody tells again what he told once (11.1), so what the disk refused is written as soon as it
+   takes something: not before, or each refusal would be the next attempt. */
+void masc_records_kept(MascZone *zone, uint64_t through, bool ok)
+{
+  Lost lost = { zone, zone->lost_first, zone->lost_last };
+  if (!ok) {
+    zone->lost_first = zone->lost_first == 0 ? through : zone->lost_first;
+    zone->lost_last = through;
+  } else if (zone->lost_last != 0) {
+    zone->lost_first = zone->lost_last = 0;
+    masc_cache_each(zone->cache, keep_lost, &lost);
+  }
 }
 
 void masc_record_forget(MascZone *zone, MascRecord *record)

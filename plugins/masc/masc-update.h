@@ -74,6 +74,8 @@ MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord
 bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove);
 /* A PREFIX_IN_USE just taken may be the winner of a clash that a WITHDRAW has settled. */
 void masc_withdraw_won(MascZone *zone, const MascRecord *winner);
+/* As masc_zone_kept, for the cache's records. */
+void masc_records_kept(MascZone *zone, uint64_t through, bool ok);
 bool masc_record_restore(MascZone *zone, const uint8_t *key, size_t key_length,
                          const uint8_t *value, size_t value_length, MascNow now);
 

@@ -33,6 +33,7 @@ struct MascZone {
   MascNow at;             /* the latest call */
   int64_t lag;            /* seconds that the wall clock stepped forward, not believed until */
   int64_t lag_until;      /* then: nothing is forgotten because of them */
+  uint64_t lost_first, lost_last; /* tickets that the disk refused, and maybe others; 0: none */
 };
 
 /* ---- RX gives to OWN ------------------------------------------------------------------------- */
@@ -50,7 +51,7 @@ MascRecord *masc_originate(MascZone *zone, const MascClaim *claim, MascId parent
                            uint64_t *ticket, MascNow now);
 /* Out of the cache and the store. */
 void masc_record_forget(MascZone *zone, MascRecord *record);
-uint64_t masc_record_keep(MascZone *zone, const MascRecord *record);
+uint64_t masc_record_keep(MascZone *zone, MascRecord *record);
 /* Parents' prefixes that can be claimed from (upper: PARENT's PREFIX_MANAGED as far as not
    withdrawn; the whole scope for a top-level domain), and what others have in them: sorted. The
    caller frees with g_array_unref. */

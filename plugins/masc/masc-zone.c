@@ -85,6 +85,7 @@ void masc_zone_start(MascZone *zone, MascNow now)
 void masc_zone_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
 {
   zone->at = now;
+  masc_records_kept(zone, through, ok);
   masc_owns_kept(zone, through, ok, now);
 }
 

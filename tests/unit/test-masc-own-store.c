@@ -114,6 +114,65 @@ Test(masc_own_store, s13_a_disk_that_fails_is_not_asked_all_the_time)
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 1);
 }
 
+/* What others told once they don't tell again while the session lasts (11.1). */
+Test(masc_own_store, s13_what_others_told_a_full_disk_is_written_once_it_can_be)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own->nodes[0].slow = own->nodes[0].broken = true;
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.4.0/24", 100);
+  own_bed_disk(own, 0, false);
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.5.0/24", 50);
+  own_bed_disk(own, 0, false);
+  own->nodes[0].broken = false;
+  uint64_t before = own->nodes[0].asked;
+  own_bed_pass(own, 60);
+  cr_expect_eq(own->nodes[0].asked, before, "a disk that fails is not asked for that");
+  own_bed_disk(own, 0, true);
+  cr_expect_eq(own->nodes[0].asked, before + 2, "only what was refused is written again");
+  own_bed_reboot(own, 0, true);
+  cr_expect(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, 3, "233.252.4.0/24"));
+  cr_expect(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, 3, "233.252.5.0/24"));
+}
+
+Test(masc_own_store, s13_what_was_refused_twice_is_written_the_third_time)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own->nodes[0].slow = own->nodes[0].broken = true;
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.4.0/24", 100);
+  own_bed_disk(own, 0, false);
+  own_bed_disk(own, 0, true); /* takes a little, but not that */
+  own_bed_disk(own, 0, false);
+  own->nodes[0].broken = false;
+  own_bed_disk(own, 0, true);
+  own_bed_reboot(own, 0, true);
+  cr_expect(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, 3, "233.252.4.0/24"));
+}
+
+/* 12.4: what an operator decided, though the disk was full just then. */
+Test(masc_own_store, s13_marks_that_could_not_be_written_are_written_later)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+
+  own->bed->params.clash = MASC_CLASH_MANUAL;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.4.0/24", 5000);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_local(own, 0), "");
+  own->nodes[0].slow = own->nodes[0].broken = true;
+  cr_assert(masc_zone_resolve(own->bed->nodes[0].zone, masc_bed_prefix("233.252.4.0/24"), true,
+                              masc_bed_now(own->bed, 0), NULL));
+  own_bed_pass(own, 1);
+  own_bed_disk(own, 0, false);
+  own->nodes[0].broken = false;
+  own_bed_disk(own, 0, true);
+  own->nodes[0].slow = false;
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
 static unsigned rows_of_claims(const OwnBed *own)
 {
   GHashTableIter iter;
