@@ -68,7 +68,8 @@ soak-aap: tests/sim/soak-aap
 # Whole daemons with the MASC plugin in a tree of domains: tests/sim/masc-world.h.
 masc_world = tests/sim/masc-world.c tests/sim/masc-world.h tests/sim/masc-world-private.h \
   tests/sim/masc-world-check.c tests/sim/masc-world-node.c tests/sim/masc-world-plan.c \
-  tests/sim/masc-world-topology.c tests/sim/masc-world-trouble.c tests/sim/masc-world-user.c \
+  tests/sim/masc-world-scopes.c tests/sim/masc-world-topology.c tests/sim/masc-world-trouble.c \
+  tests/sim/masc-world-user.c \
   $(sim_store) $(soak)
 check_PROGRAMS += tests/sim/soak-masc-faults
 tests_sim_soak_masc_faults_SOURCES = tests/sim/soak-masc-faults.c $(masc_world)

@@ -103,18 +103,15 @@ static bool read_peer_ids(const MascReading *r, const MalConfSection *s, MascPee
 static bool read_peer_scopes(const MascReading *r, const MalConfSection *s, MascPeerSettings *peer,
                              GError **error)
 {
-  const GPtrArray *scopes = r->out->scopes;
   for (size_t i = 0; i < mal_conf_length(s, "scopes"); i++) {
     const char *id = mal_conf_item(s, "scopes", i);
-    guint k = 0;
-    while (k < scopes->len && strcmp(g_ptr_array_index(scopes, k), id) != 0)
-      k++;
-    if (k == scopes->len)
+    uint64_t bit = masc_settings_scope_bit(r->out, id);
+    if (bit == 0)
       return masc_settings_refuse(s, "scopes", error, "%s is none of [masc] scopes", id);
-    peer->scopes |= UINT64_C(1) << k;
+    peer->scopes |= bit;
   }
-  for (guint k = 0; !mal_conf_given(s, "scopes") && k < scopes->len; k++)
-    peer->scopes |= UINT64_C(1) << k;
+  if (!mal_conf_given(s, "scopes"))
+    peer->scopes = masc_settings_all_scopes(r->out);
   return true;
 }
 
@@ -167,8 +164,11 @@ bool masc_settings_read_peer(MascReading *r, const MalConfSection *s, GError **e
 static GArray *parents_in(const MascSettings *settings, uint64_t scopes)
 {
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MascId));
-  for (guint i = 0; i < settings->far_parents->len; i++)
-    masc_add_id(out, g_array_index(settings->far_parents, MascId, i));
+  for (guint i = 0; i < settings->far_parents->len; i++) {
+    const MascFarParent *parent = &g_array_index(settings->far_parents, MascFarParent, i);
+    if ((parent->scopes & scopes) != 0)
+      masc_add_id(out, parent->domain);
+  }
   for (guint i = 0; i < settings->peers->len; i++) {
     const MascPeerSettings *peer = masc_settings_peer(settings, i);
     if (peer->role == MASC_CHILD && (peer->scopes & scopes) != 0)

@@ -21,6 +21,9 @@ bool masc_settings_refuse(const MalConfSection *s, const char *key, GError **err
 bool masc_settings_id(const MalConfSection *s, const char *key, MascId *out, GError **error);
 bool masc_has_id(const GArray *ids, MascId id);
 void masc_add_id(GArray *ids, MascId id);
+/* Of [masc] scopes, a bit each by their places: all, and one (0: there is none of that name). */
+uint64_t masc_settings_all_scopes(const MascSettings *settings);
+uint64_t masc_settings_scope_bit(const MascSettings *settings, const char *id);
 static inline bool masc_id_is_long(MascId id)
 {
   return id > UINT32_MAX;

@@ -98,17 +98,6 @@ static bool read_identity(MascReading *r, GError **error)
   if (!masc_settings_id(r->s, "domain-id", &out->domain, error) ||
       !masc_settings_id(r->s, "node-id", &out->node, error))
     return false;
-  for (size_t i = 0; i < mal_conf_length(r->s, "parents"); i++) {
-    const char *text = mal_conf_item(r->s, "parents", i);
-    g_autoptr(GError) why = NULL;
-    MascId id;
-    if (!masc_id_parse(text, &id, &why))
-      return masc_settings_refuse(r->s, "parents", error, "%s", why->message);
-    if (id == out->domain)
-      return masc_settings_refuse(r->s, "parents", error, "%s is this domain itself", text);
-    masc_add_id(out->far_parents, id);
-    masc_add_id(out->parents, id);
-  }
   if (!r->coordinator || (out->domain != 0 && out->node != 0))
     return true;
   return masc_settings_refuse(
@@ -153,6 +142,46 @@ static bool read_scopes(MascReading *r, GError **error)
         r->s, "scopes", error,
         "no scope is divisible, so there is nothing to claim: set divisible = yes in the "
         "[scope] that domains share");
+  return true;
+}
+
+uint64_t masc_settings_all_scopes(const MascSettings *settings)
+{
+  guint n = settings->scopes->len;
+  return n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+}
+
+uint64_t masc_settings_scope_bit(const MascSettings *settings, const char *id)
+{
+  for (guint i = 0; i < settings->scopes->len; i++)
+    if (strcmp(g_ptr_array_index(settings->scopes, i), id) == 0)
+      return UINT64_C(1) << i;
+  return 0;
+}
+
+/* "ID", a parent in all scopes, or "ID@SCOPE". */
+static bool read_far_parent(MascReading *r, const char *text, GError **error)
+{
+  MascSettings *out = r->out;
+  g_auto(GStrv) parts = g_strsplit(text, "@", 2);
+  MascFarParent parent = { .scopes = masc_settings_all_scopes(out) };
+  g_autoptr(GError) why = NULL;
+  if (!masc_id_parse(parts[0], &parent.domain, &why))
+    return masc_settings_refuse(r->s, "parents", error, "%s", why->message);
+  if (parent.domain == out->domain)
+    return masc_settings_refuse(r->s, "parents", error, "%s is this domain itself", parts[0]);
+  if (parts[1] != NULL && (parent.scopes = masc_settings_scope_bit(out, parts[1])) == 0)
+    return masc_settings_refuse(r->s, "parents", error, "%s is none of [masc] scopes", parts[1]);
+  g_array_append_val(out->far_parents, parent);
+  masc_add_id(out->parents, parent.domain);
+  return true;
+}
+
+static bool read_far_parents(MascReading *r, GError **error)
+{
+  for (size_t i = 0; i < mal_conf_length(r->s, "parents"); i++)
+    if (!read_far_parent(r, mal_conf_item(r->s, "parents", i), error))
+      return false;
   return true;
 }
 
@@ -320,7 +349,8 @@ MalFamily masc_settings_family(const MascSettings *s, const MascPeerSettings *pe
 
 static bool read_all(MascReading *r, GError **error)
 {
-  if (!read_identity(r, error) || !read_scopes(r, error) || !check_scopes(r, error))
+  if (!read_identity(r, error) || !read_scopes(r, error) || !check_scopes(r, error) ||
+      !read_far_parents(r, error))
     return false;
   read_params(r);
   if (!check_times(r, error))
@@ -341,7 +371,7 @@ MascSettings *masc_settings_new(const MalConfig *config, const MalScopeSet *scop
   out->listen = g_array_new(FALSE, FALSE, sizeof(MalAddress));
   out->scopes = g_ptr_array_new_with_free_func(g_free);
   out->parents = g_array_new(FALSE, FALSE, sizeof(MascId));
-  out->far_parents = g_array_new(FALSE, FALSE, sizeof(MascId));
+  out->far_parents = g_array_new(FALSE, FALSE, sizeof(MascFarParent));
   out->peers = g_ptr_array_new_with_free_func(peer_free);
   MascReading r = { config, mal_config_section(config, "masc"), scopes, coordinator, out };
   return read_all(&r, error) ? g_steal_pointer(&out) : NULL;

@@ -27,12 +27,17 @@ typedef struct {
 } MascPeerSettings;
 
 typedef struct {
+  MascId domain;
+  uint64_t scopes;          /* in which it is a parent; by place in MascSettings.scopes */
+} MascFarParent;
+
+typedef struct {
   MascId domain, node;      /* 0: not said, without role prefix-coordinator */
   uint16_t port;
   GArray *listen;           /* MalAddress; as configured or, for each family of a peer, any */
   GPtrArray *scopes;        /* char *: ids */
   GArray *parents;          /* MascId: of all peers and of `parents` */
-  GArray *far_parents;      /* MascId: of `parents` alone */
+  GArray *far_parents;      /* MascFarParent: of `parents` alone */
   GPtrArray *peers;         /* MascPeerSettings */
   MascParams params;
   int64_t connect_retry, backoff_first, backoff_most;     /* seconds */

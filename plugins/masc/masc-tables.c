@@ -32,9 +32,10 @@ static const MalConfKey keys[] = {
     .help = "The scopes of which prefixes are claimed; they must be divisible (section 4.5). "
             "Default: all divisible ones." },
   { .key = "parents", .type = MAL_CONF_STRING, .list = true,
-    .help = "Identifiers of parent domains that only other nodes of this domain speak to. A domain "
-            "without any, and without a [masc-peer] of role parent, is a top-level one and claims "
-            "from the whole scope." },
+    .help = "Identifiers of parent domains that only other nodes of this domain speak to; with "
+            "@SCOPE behind, in that scope alone (as scopes of the [masc-peer] there says). Who has "
+            "none in a scope, and no [masc-peer] of role parent, is a top-level domain there and "
+            "claims from the whole scope." },
   SECONDS("waiting-period", 1, LONG_TIME, "2d",
           "How long a claim waits for others to object: longer than any partition of the network "
           "should last. All domains should agree in it (section 6)."),

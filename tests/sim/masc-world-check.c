@@ -204,11 +204,6 @@ void world_check_node(Node *n)
 
 /* ---- what domains have ----------------------------------------------------------------------- */
 
-static unsigned scope_of(MalSpan span)
-{
-  return span.first.value >= 0xefc80000u;
-}
-
 /* What its zones hold, and what its servers use of it. */
 static void have(const Node *n, GArray *out)
 {
@@ -255,7 +250,8 @@ static void inherit(World *w)
     for (guint k = 0; k < w->held->len && !child->orphan; k++) {
       const Held *h = &g_array_index(w->held, Held, k);
       child->orphan = h->orphan && mal_span_overlaps(h->span, child->span) &&
-                      world_is_ancestor(w, h->node->domain->index, child->node->domain->index);
+                      world_is_ancestor(w, world_scope_of(w, h->span.first),
+                                        h->node->domain->index, child->node->domain->index);
     }
   }
 }
@@ -269,13 +265,14 @@ static int held_order(gconstpointer a, gconstpointer b)
 static bool may_share(const World *w, const Held *a, const Held *b)
 {
   unsigned x = a->node->domain->index, y = b->node->domain->index;
-  if (x == y || a->orphan || b->orphan || (scope_of(a->span) == 1 && !world_zoned(w, x, y)))
+  unsigned scope = world_scope_of(w, a->span.first);
+  if (x == y || a->orphan || b->orphan || !world_zoned(w, scope, x, y))
     return true;
   if (a->local && b->local)
     return false;
   if (!a->local && !b->local)
-    return world_is_ancestor(w, x, y) || world_is_ancestor(w, y, x);
-  return a->local ? world_is_ancestor(w, y, x) : world_is_ancestor(w, x, y);
+    return world_is_ancestor(w, scope, x, y) || world_is_ancestor(w, scope, y, x);
+  return a->local ? world_is_ancestor(w, scope, y, x) : world_is_ancestor(w, scope, x, y);
 }
 
 static void shared(World *w, const Held *a, const Held *b)
@@ -313,10 +310,12 @@ static bool is_inside(const World *w, const Held *child)
 {
   g_autoptr(GArray) parents = g_array_new(FALSE, FALSE, sizeof(Told));
   Told one = { child->span, 0, true, false };
+  unsigned scope = world_scope_of(w, child->span.first);
   for (guint i = 0; i < w->held->len; i++) {
     const Held *h = &g_array_index(w->held, Held, i);
     Told told = { h->span, 1, true, false };
-    if (!h->local && world_is_parent(w, h->node->domain->index, child->node->domain->index))
+    if (!h->local &&
+        world_is_parent(w, scope, h->node->domain->index, child->node->domain->index))
       g_array_append_val(parents, told);
   }
   return is_covered(&one, parents);
@@ -326,19 +325,19 @@ static const Held *outsider(const World *w, const Domain *d, unsigned scope)
 {
   for (guint i = 0; i < w->held->len; i++) {
     const Held *h = &g_array_index(w->held, Held, i);
-    if (h->node->domain == d && !h->local && !h->orphan && scope_of(h->span) == scope &&
-        !is_inside(w, h))
+    if (h->node->domain == d && !h->local && !h->orphan &&
+        world_scope_of(w, h->span.first) == scope && !is_inside(w, h))
       return h;
   }
   return NULL;
 }
 
-static bool has_parents(const World *w, const Domain *d)
+static bool has_parents(const World *w, unsigned scope, const Domain *d)
 {
   bool some = false;
   for (unsigned i = 0; i < w->n_links; i++) {
     const Link *l = &w->link[i];
-    if (l->off || l->sibling || l->domain != d->index)
+    if (l->off || l->sibling || l->domain != d->index || (l->scopes >> scope & 1) == 0)
       continue;
     if (!exists(&w->domain[l->other]))
       return false;
@@ -348,12 +347,13 @@ static bool has_parents(const World *w, const Domain *d)
 }
 
 /* Where parents are switched off, their children get nothing. */
-static bool has_way(const World *w, const Domain *d)
+static bool has_way(const World *w, unsigned scope, const Domain *d)
 {
-  if (d->top || !has_parents(w, d))
-    return d->top;
+  bool top = world_is_top(w, scope, d->index);
+  if (top || !has_parents(w, scope, d))
+    return top;
   for (unsigned i = 0; i < DOMAINS; i++)
-    if (world_is_parent(w, i, d->index) && !has_way(w, &w->domain[i]))
+    if (world_is_parent(w, scope, i, d->index) && !has_way(w, scope, &w->domain[i]))
       return false;
   return true;
 }
@@ -363,9 +363,9 @@ static void check_inside(World *w)
   int64_t now = mal_sim_now(w->sim);
   char text[MAL_SPAN_STRLEN];
   for (unsigned i = TOPS; i < DOMAINS; i++)
-    for (unsigned scope = 0; scope < SCOPES; scope++) {
+    for (unsigned scope = 0; scope < w->n_scopes; scope++) {
       Domain *d = &w->domain[i];
-      const Held *out = exists(d) && has_parents(w, d) ? outsider(w, d, scope) : NULL;
+      const Held *out = exists(d) && has_parents(w, scope, d) ? outsider(w, d, scope) : NULL;
       if (out == NULL) {
         d->outside_since[scope] = -1;
         continue;
@@ -443,13 +443,16 @@ static void see(const MascEntry *entry, void *data)
 static const char *verdict(const World *w, const Domain *d, const char *text)
 {
   MalPrefix prefix;
-  mal_prefix_parse(text, &prefix, NULL);
+  if (!mal_prefix_parse(text, &prefix, NULL))
+    g_error("%s is no prefix", text);
+  unsigned scope = world_scope_of(w, prefix.address);
   for (guint i = 0; i < w->held->len; i++) {
     const Held *h = &g_array_index(w->held, Held, i);
     const Domain *other = h->node->domain;
     bool rival = other != d && mal_span_overlaps(h->span, mal_span_of_prefix(prefix)) &&
-                 !world_is_ancestor(w, other->index, d->index) &&
-                 !world_is_ancestor(w, d->index, other->index);
+                 world_zoned(w, scope, other->index, d->index) &&
+                 !world_is_ancestor(w, scope, other->index, d->index) &&
+                 !world_is_ancestor(w, scope, d->index, other->index);
     if (rival && (!other->manual || other->index < d->index))
       return "yield";
   }
@@ -478,7 +481,8 @@ static void forgive(World *w, Node *n)
   if (ignores_nobody(n, why))
     return;
   for (unsigned i = 0; i < DOMAINS; i++) {
-    g_autofree char *params = g_strdup_printf("{\"domain\":\"%u\"}", 64496 + i);
+    g_autofree char *id = world_domain_id(w, i);
+    g_autofree char *params = g_strdup_printf("{\"domain\":\"%s\"}", id);
     if (mal_sim_now(w->sim) >= w->domain[i].flooded_until && call(n, "masc.forgive", params))
       count(w, COUNT_FORGIVEN);
   }
@@ -551,7 +555,7 @@ void world_check_end(World *w)
       check_node_end(w, &w->domain[i].node[k], n_domains);
   unsigned waiting = world_users_waiting(w, QUIET - DAY, &user);
   bool much = w->plan->settings[SET_TIGHT] < (w->plan->size == MAL_WORLD_SMALL ? 2 : 1);
-  if (waiting > 0 && much && has_way(w, user->domain))
+  if (waiting > 0 && much && has_way(w, user->scope, user->domain))
     mal_sim_fail(w->sim, "%u wait for addresses in the end; one of domain %u since %.1f days",
                  waiting, user->domain->index,
                  (double)(mal_sim_now(w->sim) - user->since) / (double)DAY);

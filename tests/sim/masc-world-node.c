@@ -167,7 +167,9 @@ bool world_node_reload(Node *n)
   count(n->world, COUNT_RELOADS);
   mal_sim_note(n->world->sim, n->node, "reloads");
   if (!mal_core_reload(n->core, &summary, &error)) {
-    mal_sim_note(n->world->sim, n->node, "reload refused: %s", error->message);
+    /* The folder's name is another one each time, and the hash must not be. */
+    const char *place = strstr(error->message, mal_sim_node_name(n->node));
+    mal_sim_note(n->world->sim, n->node, "reload refused: %s", place != NULL ? place : "");
     return false;
   }
   n->masc = plugin_of(n);

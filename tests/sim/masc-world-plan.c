@@ -49,6 +49,38 @@ static void draw_settings(MalWorldPlan *plan, MalWorldRandom *r, const Bounds *b
   set[SET_CALM] = chance(r, 25);
 }
 
+/* What seeds from ten thousand on draw besides, from a stream of their own: the ten thousands say
+   what it is about. Nothing of it shifts what else is drawn. */
+#define MORE 10000
+
+static void draw_zones(int64_t *set, MalWorldRandom *r)
+{
+  set[SET_ZONES] = (int64_t)between(r, 1, 2);
+}
+
+static void draw_families(int64_t *set, MalWorldRandom *r)
+{
+  set[SET_FAMILIES] = chance(r, 50) ? FAMILIES_IPV6 : FAMILIES_BOTH;
+  set[SET_LONG] = set[SET_FAMILIES] == FAMILIES_IPV6 && chance(r, 50);
+}
+
+static void draw_more(MalWorldPlan *plan)
+{
+  MalWorldRandom r = { plan->seed * 0x94d049bb133111ebu + 5 };
+  int64_t *set = plan->settings;
+  switch (plan->seed / MORE) {
+  case 0: break;
+  case 1: draw_zones(set, &r); break;
+  case 2: draw_families(set, &r); break;
+  default:
+    if (chance(&r, 50))
+      draw_zones(set, &r);
+    if (chance(&r, 50))
+      draw_families(set, &r);
+    break;
+  }
+}
+
 /* A: the first parent; B: the second one and 1, or 0. */
 static void draw_domains(MalWorldPlan *plan, MalWorldRandom *r, const Bounds *b)
 {
@@ -109,6 +141,7 @@ static void draw(MalWorldPlan *plan, MalWorldRandom *r)
   const Bounds *b = &bounds[plan->size];
   draw_settings(plan, r, b);
   draw_domains(plan, r, b);
+  draw_more(plan);
   unsigned n_domains = plan->items->len;
   plan->until = (int64_t)between(r, b->days_least, b->days_most) * DAY;
   for (int64_t at = HOUR; at < plan->until;) {

@@ -12,7 +12,7 @@
 #define DOMAINS (TOPS * (1 + CHILDREN))
 #define NODES 3 /* of a domain */
 #define LINKS_MOST 160
-#define SCOPES 2 /* world; zone: one in each top-level domain's tree */
+#define SCOPES 8 /* the first one is everybody's */
 #define NONE UINT_MAX
 /* A day of these worlds: the core looks around once a second, which nobody wants to pay for two
    months. All times shrink alike. */
@@ -49,6 +49,10 @@
   X(COUNT_NODES, "nodes")                                                                          \
   X(COUNT_ZONED, "worlds with zones")                                                              \
   X(COUNT_TIGHT, "worlds with little space")                                                       \
+  X(COUNT_SCOPES, "scopes")                                                                        \
+  X(COUNT_IPV6, "worlds with IPv6 alone")                                                          \
+  X(COUNT_BOTH, "worlds with both families")                                                       \
+  X(COUNT_ZONE_TOPS, "top-level domains of zones with parents outside")                            \
   X(COUNT_TWO_PARENTS, "domains with two parents")                                                 \
   X(COUNT_GRANDCHILDREN, "domains below children")                                                 \
   X(COUNT_MANUAL, "domains that resolve by hand")                                                  \
@@ -90,10 +94,22 @@
 typedef enum { MASC_KINDS_LIST(NAME_OF) KINDS } WorldKind;
 typedef enum { MASC_COUNTS_LIST(NAME_OF) COUNTS } WorldCount;
 
-enum { SET_TOPS, SET_NODES, SET_ZONED, SET_TIGHT, SET_MESH, SET_CALM };
+/* ZONED: a scope with a zone for each top-level domain's tree; ZONES: scopes with any zones. LONG:
+   identifiers are IPv6 addresses, sessions go over IPv6. */
+enum {
+  SET_TOPS, SET_NODES, SET_ZONED, SET_TIGHT, SET_MESH, SET_CALM, SET_ZONES, SET_FAMILIES, SET_LONG
+};
+enum { FAMILIES_IPV4, FAMILIES_IPV6, FAMILIES_BOTH };
 
 typedef struct MascFaults World;
 typedef struct Domain Domain;
+
+typedef struct {
+  const char *name;
+  MalSpan span;
+  bool any;               /* zones are not those of the tree */
+  unsigned zone[DOMAINS]; /* which one the domain is in */
+} Scope;
 
 typedef struct {
   World *world;
@@ -139,7 +155,7 @@ typedef struct {
   unsigned domain, other, node, other_node;
   bool sibling;
   unsigned common;        /* parent of both siblings; NONE: top-level domains */
-  bool zoned;             /* both are in one zone */
+  uint32_t scopes;        /* that it is about, by bit */
   bool off;               /* configured no more */
 } Link;
 
@@ -164,6 +180,9 @@ struct MascFaults {
   MalWorldResult *result;
   char *dir;
   Domain domain[DOMAINS];
+  Scope scope[SCOPES];
+  unsigned n_scopes;
+  uint32_t everybodys;    /* scopes without zones */
   Link link[LINKS_MOST];
   unsigned n_links;
   MalSimCut *cut[1024];   /* by item; NULL: none */
@@ -195,9 +214,8 @@ static inline bool exists(const Domain *d)
 /* ---- masc-world-topology.c ------------------------------------------------------------------- */
 
 void world_make_links(World *w);
-bool world_is_parent(const World *w, unsigned parent, unsigned child);
-bool world_is_ancestor(const World *w, unsigned ancestor, unsigned domain);
-bool world_zoned(const World *w, unsigned a, unsigned b);
+bool world_is_parent(const World *w, unsigned scope, unsigned parent, unsigned child);
+bool world_is_ancestor(const World *w, unsigned scope, unsigned ancestor, unsigned domain);
 /* Another provider for DOMAIN; false: there is none. */
 bool world_change_provider(World *w, Domain *d, MalWorldRandom *r);
 MalAddress world_node_address(const Node *n);
@@ -205,6 +223,20 @@ MalAddress world_node_address(const Node *n);
 char *world_node_config(const Node *n);
 /* Is that domain, by its identifier, a parent of D (0: of a top-level domain)? */
 bool world_has_parent(const World *w, const Domain *d, MascId parent);
+char *world_domain_id(const World *w, unsigned domain); /* as text; the caller frees */
+
+/* ---- masc-world-scopes.c --------------------------------------------------------------------- */
+
+/* After the links of parents and children. */
+void world_make_scopes(World *w);
+unsigned world_scope_of(const World *w, MalAddress address);
+/* Are both in one zone, so that the scope is the same to them? */
+bool world_zoned(const World *w, unsigned scope, unsigned a, unsigned b);
+uint32_t world_common_scopes(const World *w, unsigned a, unsigned b);
+/* No parent of it is in its zone. */
+bool world_is_top(const World *w, unsigned scope, unsigned domain);
+void world_write_scopes(GString *text, const World *w);
+void world_write_peer_scopes(GString *text, const World *w, uint32_t scopes);
 
 /* ---- masc-world-node.c ----------------------------------------------------------------------- */
 

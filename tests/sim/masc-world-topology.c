@@ -3,44 +3,69 @@
 
 #define DOMAIN_ID 64496u
 
+/* 2001:db8:: */
+#define DOCUMENTATION ((MalU128)0x20010db8 << 96)
+
 MalAddress world_node_address(const Node *n)
 {
-  return mal_address_ipv4(0xc0000201 + n->domain->index * NODES + n->index);
+  uint32_t host = n->domain->index * NODES + n->index + 1;
+  if (n->world->plan->settings[SET_LONG])
+    return mal_address_make(MAL_IPV6, DOCUMENTATION + host);
+  return mal_address_ipv4(0xc0000200 + host);
 }
 
-bool world_is_parent(const World *w, unsigned parent, unsigned child)
+static MascId domain_id(const World *w, unsigned domain)
 {
-  for (unsigned i = 0; i < w->n_links; i++) {
-    const Link *l = &w->link[i];
-    if (!l->off && !l->sibling && l->domain == child && l->other == parent)
+  return w->plan->settings[SET_LONG] ? DOCUMENTATION + 0x10000 + domain : DOMAIN_ID + domain;
+}
+
+char *world_domain_id(const World *w, unsigned domain)
+{
+  MascId id = domain_id(w, domain);
+  char text[MAL_ADDRESS_STRLEN];
+  if (w->plan->settings[SET_LONG])
+    return g_strdup(mal_address_format(mal_address_make(MAL_IPV6, id), text));
+  return g_strdup_printf("%u", (unsigned)id);
+}
+
+static bool is_uplink(const Link *l, unsigned scope, unsigned domain)
+{
+  return !l->off && !l->sibling && l->domain == domain && (l->scopes >> scope & 1) != 0;
+}
+
+bool world_is_parent(const World *w, unsigned scope, unsigned parent, unsigned child)
+{
+  for (unsigned i = 0; i < w->n_links; i++)
+    if (is_uplink(&w->link[i], scope, child) && w->link[i].other == parent)
       return true;
-  }
   return false;
 }
 
-bool world_is_ancestor(const World *w, unsigned ancestor, unsigned domain)
+bool world_is_ancestor(const World *w, unsigned scope, unsigned ancestor, unsigned domain)
 {
-  for (unsigned i = 0; i < w->n_links; i++) {
-    const Link *l = &w->link[i];
-    if (!l->off && !l->sibling && l->domain == domain &&
-        (l->other == ancestor || world_is_ancestor(w, ancestor, l->other)))
+  for (unsigned i = 0; i < w->n_links; i++)
+    if (is_uplink(&w->link[i], scope, domain) &&
+        (w->link[i].other == ancestor ||
+         world_is_ancestor(w, scope, ancestor, w->link[i].other)))
       return true;
-  }
   return false;
+}
+
+bool world_is_top(const World *w, unsigned scope, unsigned domain)
+{
+  for (unsigned i = 0; i < w->n_links; i++)
+    if (is_uplink(&w->link[i], scope, domain))
+      return false;
+  return true;
 }
 
 bool world_has_parent(const World *w, const Domain *d, MascId parent)
 {
+  MascId first = domain_id(w, 0);
   if (parent == 0)
     return true;
-  return parent >= DOMAIN_ID && parent < DOMAIN_ID + DOMAINS &&
-         world_is_parent(w, (unsigned)(parent - DOMAIN_ID), d->index);
-}
-
-/* Are both in one zone, so that the scope "zone" is the same to them? */
-bool world_zoned(const World *w, unsigned a, unsigned b)
-{
-  return w->domain[a].zone == w->domain[b].zone;
+  return parent >= first && parent < first + DOMAINS &&
+         world_is_parent(w, 0, (unsigned)(parent - first), d->index);
 }
 
 /* ---- links ----------------------------------------------------------------------------------- */
@@ -53,7 +78,7 @@ static void add_link(World *w, MalWorldRandom *r, unsigned domain, unsigned othe
   Link *l = &w->link[w->n_links++];
   uint64_t a = mal_world_random(r), b = mal_world_random(r);
   *l = (Link){ .domain = domain, .other = other, .sibling = sibling, .common = common };
-  l->zoned = world_zoned(w, domain, other);
+  l->scopes = world_common_scopes(w, domain, other);
   l->node = (unsigned)(a % w->domain[domain].n_nodes);
   l->other_node = (unsigned)(b % w->domain[other].n_nodes);
 }
@@ -83,6 +108,36 @@ static void join_siblings(World *w, MalWorldRandom *r)
     }
 }
 
+/* Of a parent that siblings have in common nothing is known in another zone than its. */
+static uint32_t scopes_of(const World *w, const Link *l)
+{
+  uint32_t out = world_common_scopes(w, l->domain, l->other);
+  for (unsigned i = 0; i < w->n_scopes; i++)
+    if (l->sibling && l->common != NONE && w->scope[i].any &&
+        !world_zoned(w, i, l->domain, l->common))
+      out &= ~(UINT32_C(1) << i);
+  return out;
+}
+
+/* The top-level domains of a zone with parents outside are siblings of the one that it is named
+   after, and of others perhaps. */
+static void join_zone_tops(World *w, MalWorldRandom *r)
+{
+  for (unsigned a = TOPS; a < DOMAINS; a++)
+    for (unsigned b = TOPS; b < a; b++) {
+      uint32_t scopes = 0;
+      for (unsigned i = 0; i < w->n_scopes; i++)
+        if (exists(&w->domain[a]) && exists(&w->domain[b]) && world_zoned(w, i, a, b) &&
+            w->scope[i].any && world_is_top(w, i, a) && world_is_top(w, i, b) &&
+            (w->scope[i].zone[a] == b || !exists(&w->domain[w->scope[i].zone[a]]) || chance(r, 30)))
+          scopes |= UINT32_C(1) << i;
+      if (scopes != 0 && w->n_links < LINKS_MOST) {
+        add_link(w, r, a, b, true, NONE);
+        w->link[w->n_links - 1].scopes = scopes;
+      }
+    }
+}
+
 void world_make_links(World *w)
 {
   MalWorldRandom r = { w->plan->seed * 0x9e3779b97f4a7c15u + 77 };
@@ -96,6 +151,10 @@ void world_make_links(World *w)
       add_link(w, &r, (unsigned)item->who, (unsigned)item->b - 1, false, NONE);
   }
   join_siblings(w, &r);
+  world_make_scopes(w);
+  for (unsigned i = 0; i < w->n_links; i++)
+    w->link[i].scopes = scopes_of(w, &w->link[i]);
+  join_zone_tops(w, &r);
 }
 
 static Link *uplink(World *w, unsigned domain, MalWorldRandom *r)
@@ -114,12 +173,16 @@ bool world_change_provider(World *w, Domain *d, MalWorldRandom *r)
   Link *old = uplink(w, d->index, r);
   unsigned to = (unsigned)between(r, 0, n - 1), from;
   if (old == NULL || w->plan->settings[SET_ZONED] || w->n_links == LINKS_MOST ||
-      !exists(&w->domain[to]) || world_is_parent(w, to, d->index))
+      !exists(&w->domain[to]) || world_is_parent(w, 0, to, d->index) ||
+      (old->scopes & ~w->everybodys) != 0 ||
+      (world_common_scopes(w, to, d->index) & ~w->everybodys) != 0)
     return false;
   from = old->other;
   for (unsigned i = 0; i < w->n_links; i++) {
     Link *l = &w->link[i];
     bool ours = l->domain == d->index || (l->sibling && l->other == d->index);
+    if (l->sibling && l->common == NONE)
+      continue; /* of a zone that the provider is not in */
     if (ours && (l->sibling ? l->common == from : l->other == from))
       l->off = true;
   }
@@ -131,21 +194,6 @@ bool world_change_provider(World *w, Domain *d, MalWorldRandom *r)
 
 /* ---- configurations -------------------------------------------------------------------------- */
 
-static void write_scopes(GString *text, const World *w)
-{
-  static const char *const lasts[] = { "239.193.255.255", "239.192.127.255", "239.192.15.255" };
-  static const char *const zone_lasts[] = { "239.200.255.255", "239.200.63.255",
-                                            "239.200.15.255" };
-  int64_t tight = w->plan->settings[SET_TIGHT];
-  g_string_append_printf(text, "[scope world]\nfamily=ipv4\nttl=127\ndivisible=yes\n"
-                               "first=239.192.0.0\nlast=%s\n",
-                         lasts[tight]);
-  if (w->plan->settings[SET_ZONED])
-    g_string_append_printf(text, "[scope zone]\nfamily=ipv4\nttl=63\ndivisible=yes\n"
-                                 "first=239.200.0.0\nlast=%s\n",
-                           zone_lasts[tight]);
-}
-
 static void write_peer(GString *text, const World *w, const Node *n, unsigned place)
 {
   static const char *const wrong[] = { "child", "parent", "child" };
@@ -156,15 +204,17 @@ static void write_peer(GString *text, const World *w, const Node *n, unsigned pl
   const Domain *d = &w->domain[here ? l->other : l->domain];
   const Node *peer = &d->node[here ? l->other_node : l->node];
   char address[MAL_ADDRESS_STRLEN];
-  g_string_append_printf(text, "[masc-peer p%u]\naddress=%s\nrole=%s\ndomain-id=%u\n", place,
+  g_autofree char *id = world_domain_id(w, d->index);
+  g_string_append_printf(text, "[masc-peer p%u]\naddress=%s\nrole=%s\ndomain-id=%s\n", place,
                          mal_address_format(world_node_address(peer), address),
-                         n->wrong == place ? wrong[role] : right[role], DOMAIN_ID + d->index);
+                         n->wrong == place ? wrong[role] : right[role], id);
   if (l->sibling && n->wrong != place && l->common == NONE)
     g_string_append(text, "parent=none\n");
-  else if (l->sibling && n->wrong != place)
-    g_string_append_printf(text, "parent=%u\n", DOMAIN_ID + l->common);
-  if (w->plan->settings[SET_ZONED] && !l->zoned)
-    g_string_append(text, "scopes=world\n");
+  else if (l->sibling && n->wrong != place) {
+    g_autofree char *common = world_domain_id(w, l->common);
+    g_string_append_printf(text, "parent=%s\n", common);
+  }
+  world_write_peer_scopes(text, w, l->scopes);
 }
 
 static void write_internal(GString *text, const Node *n)
@@ -184,8 +234,12 @@ static void write_parents(GString *text, const World *w, const Node *n)
     const Link *l = &w->link[i];
     if (l->off || l->sibling || l->domain != n->domain->index || l->node == n->index)
       continue;
-    g_string_append_printf(text, "%s%u", before, DOMAIN_ID + l->other);
-    before = ";";
+    g_autofree char *id = world_domain_id(w, l->other);
+    for (unsigned k = 0; k < w->n_scopes; k++)
+      if ((l->scopes >> k & 1) != 0) {
+        g_string_append_printf(text, "%s%s@%s", before, id, w->scope[k].name);
+        before = ";";
+      }
   }
   g_string_append_c(text, '\n');
 }
@@ -215,10 +269,9 @@ char *world_node_config(const Node *n)
   GString *text = g_string_new("[daemon]\nroles=maas;prefix-coordinator\nlog-level=error\n"
                                "plugins=masc\nethernet=ignore\n");
   char address[MAL_ADDRESS_STRLEN];
-  write_scopes(text, w);
-  g_string_append_printf(text,
-                         "[masc]\ndomain-id=%u\nnode-id=%s\nclash-resolution=%s\n",
-                         DOMAIN_ID + n->domain->index,
+  g_autofree char *id = world_domain_id(w, n->domain->index);
+  world_write_scopes(text, w);
+  g_string_append_printf(text, "[masc]\ndomain-id=%s\nnode-id=%s\nclash-resolution=%s\n", id,
                          mal_address_format(world_node_address(n), address),
                          n->domain->manual ? "manual" : "automatic");
   write_times(text);

@@ -255,9 +255,12 @@ static MascClaim forged(const World *w, const Domain *d, const Node *n, MalWorld
   const Held *held = w->held->len > 0
                          ? &g_array_index(w->held, Held, between(r, 0, w->held->len - 1))
                          : NULL;
-  c.prefix = (MalPrefix){ mal_address_ipv4(0xefc00000u + ((uint32_t)between(r, 0, 31) << 8)), 24 };
+  c.prefix.address = w->scope[0].span.first;
+  c.prefix.address.value += between(r, 0, 31) << 8;
   if (held != NULL && held->node->domain != d && chance(r, 60))
-    c.prefix.address = mal_address_ipv4((uint32_t)held->span.first.value & 0xffffff00u);
+    c.prefix.address = held->span.first;
+  c.prefix.address.value &= ~(MalU128)0xff;
+  c.prefix.length = c.prefix.address.family == MAL_IPV4 ? 24 : 120;
   c.timestamp = masc_time_to_wire(now - (MalTime)between(r, 0, SECONDS(2 * WAITING)));
   c.lifetime = c.holdtime = masc_seconds_to_wire(SECONDS(5 * DAY));
   return c;

@@ -61,7 +61,7 @@ static void ask(User *u)
   if (n == NULL)
     return;
   json_object *params = json_object_new_object();
-  json_object_object_add(params, "scope", json_object_new_string(u->scope == 0 ? "world" : "zone"));
+  json_object_object_add(params, "scope", json_object_new_string(u->world->scope[u->scope].name));
   json_object_object_add(params, "count", json_object_new_int((int)u->count));
   json_object_object_add(params, "lifetime", json_object_new_int64(u->lifetime_s));
   json_object_object_add(params, "wait", json_object_new_boolean(true));
@@ -77,7 +77,8 @@ void world_user_new(Domain *d, MalWorldRandom *r)
   u->world = w;
   u->domain = d;
   u->count = (unsigned)between(r, 1, d->most);
-  u->scope = w->plan->settings[SET_ZONED] && chance(r, 30);
+  u->scope = w->n_scopes > 2 ? (unsigned)between(r, 0, w->n_scopes - 1)
+                             : w->n_scopes == 2 && chance(r, 30);
   u->lifetime_s = (int64_t)between(r, 12, chance(r, 50) ? 72 : 18 * 24) * SECONDS(HOUR);
   u->since = mal_sim_now(w->sim);
   u->patience = u->since + (int64_t)between(r, 6, 20) * DAY;

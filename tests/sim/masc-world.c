@@ -85,6 +85,12 @@ static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
     if (exists(&w->domain[i]))
       start_domain(&w->domain[i]);
   result->counts[COUNT_ZONED] += plan->settings[SET_ZONED] != 0;
+  result->counts[COUNT_SCOPES] += w->n_scopes;
+  result->counts[COUNT_IPV6] += plan->settings[SET_FAMILIES] == FAMILIES_IPV6;
+  result->counts[COUNT_BOTH] += plan->settings[SET_FAMILIES] == FAMILIES_BOTH;
+  for (unsigned i = TOPS; i < DOMAINS; i++)
+    for (unsigned k = 0; exists(&w->domain[i]) && k < w->n_scopes; k++)
+      result->counts[COUNT_ZONE_TOPS] += world_is_top(w, k, i);
   result->counts[COUNT_TIGHT] += plan->settings[SET_TIGHT] > 1;
   world_troubles_plan(w);
   if (plan->plant == MAL_MASC_PLANT_DEAF)

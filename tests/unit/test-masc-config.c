@@ -131,6 +131,7 @@ static const Refused refused[] = {
     { "largest-prefix", "/20", "/16" } },
   { "own parent", GLOBAL US "parents=64501\n", { "[masc] parents", "this domain itself" } },
   { "bad parent", GLOBAL US "parents=x\n", { "[masc] parents", "no identifier" } },
+  { "parent in no scope", GLOBAL US "parents=64496@here\n", { "[masc] parents", "here is none" } },
   { "no address", GLOBAL US "[masc-peer x]\nrole=child\ndomain-id=7\n",
     { "[masc-peer x]", "address" } },
   { "no role", GLOBAL US "[masc-peer x]\naddress=192.0.2.9\ndomain-id=7\n",
@@ -230,6 +231,23 @@ Test(masc_config, a_parent_that_another_node_speaks_to_counts)
   cr_assert_not(masc_settings_is_top(s, 0));
   cr_assert(masc_settings_peer(s, 0)->domain == 64501);
   cr_assert(masc_settings_peer(s, 1)->parent == 64496, "the only one");
+}
+
+/* Else the nodes of one domain would not agree on whether it is a top-level one there. */
+Test(masc_config, a_parent_that_another_node_speaks_to_may_be_outside_of_a_zone_4_5)
+{
+  g_autoptr(MascSettings) s =
+      good(GLOBAL REGION US "parents=64496@global;64497@region;64498@region\n"
+                            "[masc-peer other]\naddress=192.0.2.2\nrole=internal\n"
+                            "[masc-peer a]\naddress=192.0.2.9\nrole=sibling\ndomain-id=7\n"
+                            "parent=64496\n");
+  g_autoptr(MascSettings) one = good(GLOBAL REGION US "parents=64496@global\n");
+  cr_assert_not(masc_settings_is_top(s, 0));
+  cr_assert_not(masc_settings_is_top(s, 1));
+  cr_assert_eq(masc_settings_peer(s, 1)->scopes, 1, "the common parent is in this scope alone");
+  cr_assert_eq(s->parents->len, 3);
+  cr_assert_not(masc_settings_is_top(one, 0));
+  cr_assert(masc_settings_is_top(one, 1));
 }
 
 Test(masc_config, siblings_have_a_session_for_each_parent_in_common_4_4)
