@@ -86,7 +86,7 @@ typedef struct {
   char *scope;
   MalTime give_up;
   MalTime ask_again;            /* what came may not do, or nobody was there to hear */
-  GError *denied;               /* layer 2 can't bring what is waited for: why */
+  GError *denied;               /* layer 2 can't bring what is waited for, now or so far: why */
   GError *error;                /* it ended with this, and its DONE is still to be told */
   MalLeaseFunc done;
   void *user;
@@ -291,6 +291,7 @@ bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now);
 void leases_usage(const MalScope *scope, MalSpan span, bool leased, MalUsageFunc func, void *to,
                   void *data);
 void leases_wait_deny(MalLeases *l, const MalScope *scope, MalSpan named, const GError *why);
+void leases_wait_explain(MalLeases *l, const MalScope *scope, const GError *why);
 /* Layer 2 that chooses for itself could own what R names; could make PERIOD, cut short by the end
    of what is owned, as long as was wished; should own what a renewal wants (it may have it the next
    time). */

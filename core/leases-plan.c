@@ -35,9 +35,13 @@ static void on_space(MalSpaceChange what, const MalRange *range, void *data)
   }
 }
 
-static void on_deny(const MalScope *scope, MalSpan named, const GError *why, void *data)
+static void on_deny(const MalScope *scope, MalSpan named, bool later, const GError *why,
+                    void *data)
 {
-  leases_wait_deny(data, scope, named, why);
+  if (later)
+    leases_wait_explain(data, scope, why);
+  else
+    leases_wait_deny(data, scope, named, why);
 }
 
 static void on_turn(void *data)

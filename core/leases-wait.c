@@ -159,6 +159,28 @@ void leases_wait_deny(MalLeases *l, const MalScope *scope, MalSpan named, const 
   leases_wait_retry(l);
 }
 
+void leases_wait_explain(MalLeases *l, const MalScope *scope, const GError *why)
+{
+  for (GList *i = l->waiting.head; i; i = i->next) {
+    Waiting *w = i->data;
+    if (strcmp(w->scope, scope->id) != 0 || w->request.n_named > 0 ||
+        w->give_up == MAL_BEGINNING)
+      continue;
+    g_clear_error(&w->denied);
+    w->denied = g_error_copy(why);
+  }
+}
+
+/* To who was denied it, or has waited in vain. */
+static GError *why_none(Waiting *w)
+{
+  if (!w->denied)
+    return g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "no space came within ten minutes");
+  if (w->give_up != MAL_BEGINNING)
+    g_prefix_error(&w->denied, "no space came within ten minutes: ");
+  return g_steal_pointer(&w->denied);
+}
+
 static bool raise_demand(MalLeases *l, Waiting *w, MalTime now)
 {
   bool again = w->ask_again != 0;
@@ -244,10 +266,7 @@ static void retry(MalLeases *l, GList *link, MalTime now)
     leases_enter(l, &w->request, &period, now, w->done, w->user, w->cookie);
     waiting_free(w);
   } else if (last) {
-    end(l, link,
-        w->denied ? g_steal_pointer(&w->denied)
-                  : g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE,
-                                        "no space came within ten minutes"));
+    end(l, link, why_none(w));
   } else if (w->ask_again <= now) {
     raise_demand(l, w, now);
   }

@@ -219,7 +219,13 @@ void mal_space_deny(MalSpace *space, const MalScope *scope, const GError *why)
 void mal_space_deny_named(MalSpace *space, const MalScope *scope, MalSpan named, const GError *why)
 {
   if (space->deny)
-    space->deny(scope, named, why, space->deny_data);
+    space->deny(scope, named, false, why, space->deny_data);
+}
+
+void mal_space_explain(MalSpace *space, const MalScope *scope, const GError *why)
+{
+  if (space->deny)
+    space->deny(scope, NO_SPAN, true, why, space->deny_data);
 }
 
 bool mal_space_has_layer3(const MalSpace *space)

@@ -109,6 +109,9 @@ MAL_API void mal_space_deny(MalSpace *space, const MalScope *scope, const GError
 /* The same for those alone that named addresses of NAMED. */
 MAL_API void mal_space_deny_named(MalSpace *space, const MalScope *scope, MalSpan named,
                                   const GError *why);
+/* What waits in SCOPE for any addresses goes on waiting; in vain at last, it hears WHY, the latest
+   that was said. */
+MAL_API void mal_space_explain(MalSpace *space, const MalScope *scope, const GError *why);
 /* Layer 3 is asked for COUNT more available addresses. False: nobody could ever bring any. */
 MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
 /* Is there a layer 3 that could be asked? */
@@ -139,8 +142,9 @@ MAL_API bool mal_space_acquires(const MalSpace *space);
 MAL_API void mal_space_want_span(MalSpace *space, const MalScope *scope, MalSpan span,
                                  MalTime until);
 MAL_API bool mal_space_adopt(MalSpace *space, const MalScope *scope, MalSpan span, MalTime until);
-/* NAMED: family NONE for all who wait. */
-typedef void (*MalDeny)(const MalScope *scope, MalSpan named, const GError *why, void *data);
+/* NAMED: family NONE for all who wait. LATER: only when they have waited in vain. */
+typedef void (*MalDeny)(const MalScope *scope, MalSpan named, bool later, const GError *why,
+                        void *data);
 /* What this server alone knows: its reserves and, with LEASED, its leases. */
 typedef void (*MalLeaseUsage)(const MalScope *scope, MalSpan span, bool leased, MalUsageFunc func,
                               void *to, void *data);

@@ -49,6 +49,25 @@ static const char *sentence_of(AapNote note)
   }
 }
 
+static void see_some(const MalRange *range, void *data)
+{
+  (void)range;
+  *(bool *)data = true;
+}
+
+/* That nothing is there to be claimed from is another matter than that all of it is taken. */
+static const char *sentence_here(const AapServed *served, AapNote note)
+{
+  bool some = false;
+  if (note != AAP_NOTE_CLAIM_FAILED)
+    return sentence_of(note);
+  mal_space_each(served->aap->host.space, MAL_LEVEL_AVAILABLE, served->scope, served->scope->span,
+                 see_some, &some);
+  return some                       ? sentence_of(note)
+         : served->scope->divisible ? "no address is available; coordinators were asked for some"
+                                    : "no address is available";
+}
+
 static const char *peer_text(MalEndpoint peer, char out[MAL_ENDPOINT_STRLEN])
 {
   return peer.address.family == MAL_FAMILY_NONE ? "" : mal_endpoint_format(peer, out);
@@ -69,7 +88,7 @@ void aap_news_note(AapServed *served, AapNote note, MalSpan span, MalEndpoint pe
                               MAL_F_STRING("addresses", where), MAL_F_STRING("peer", from),
                               MAL_F_INT("count", (int64_t)n) };
   MAL_EVENT(host->events, def, fields, "scope %s%s%s: %s%s%s", served->scope->id,
-            *where ? ", " : "", where, sentence_of(note), *from ? ": " : "", from);
+            *where ? ", " : "", where, sentence_here(served, note), *from ? ": " : "", from);
 }
 
 void aap_news_cnote(AapServed *served, AapCoordinatorNote note, MalEndpoint peer, uint64_t n)

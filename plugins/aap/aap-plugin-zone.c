@@ -142,6 +142,18 @@ const AapZoneOps aap_zone_ops = {
 
 /* ---- and what comes of it -------------------------------------------------------------------- */
 
+static const char *why_none_is_available(const AapServed *served, const AapZoneUsage *u)
+{
+  if (!served->scope->divisible)
+    return "";
+  if (served->coordinator != NULL)
+    return mal_space_has_layer3(served->aap->host.space)
+               ? ": more has been asked for"
+               : ": it has no [range], and this coordinator has no plugin that brings any";
+  return u->asa_expires == MAL_BEGINNING ? ": no prefix coordinator has announced any"
+                                         : ": what a prefix coordinator announced is over";
+}
+
 static GError *why_not(const AapServed *served, const AapAction *action)
 {
   AapZoneUsage u = aap_zone_usage(served->zone, aap_now(served->aap));
@@ -149,9 +161,7 @@ static GError *why_not(const AapServed *served, const AapAction *action)
   if (u.available == 0)
     return g_error_new(MAL_ERROR, MAL_ERROR_NO_SPACE,
                        "no address of scope %s is available in this domain%s", id,
-                       served->scope->divisible && u.asa_expires == MAL_BEGINNING
-                           ? ": no prefix coordinator has announced any"
-                           : "");
+                       why_none_is_available(served, &u));
   return g_error_new(MAL_ERROR, MAL_ERROR_NO_SPACE,
                      "no address of scope %s is free in this domain: %" G_GUINT64_FORMAT
                      " more were wanted; of %" G_GUINT64_FORMAT " available, this server owns %"
@@ -160,16 +170,25 @@ static GError *why_not(const AapServed *served, const AapAction *action)
                      id, action->count, u.available, u.own, u.foreign, u.foreign_preallocated);
 }
 
-/* Layer 3 may be here, or where another coordinator is; whether one is there nobody says. One that
-   was not heard for as long as its announcements last is taken for gone. */
-static bool may_grow(const AapServed *served)
+static bool is_coordinator_heard(const AapServed *served)
 {
   const Aap *aap = served->aap;
   int64_t heard = served->coordinator_heard;
-  return served->scope->divisible &&
-         ((served->coordinator != NULL && mal_space_has_layer3(aap->host.space)) ||
-          (heard != AAP_NEVER &&
-           aap_now(aap).mono - heard <= aap->params.asa_horizon_s * AAP_US));
+  return heard != AAP_NEVER && aap_now(aap).mono - heard <= aap->params.asa_horizon_s * AAP_US;
+}
+
+/* Layer 3 may be here, or where another coordinator is; whether one is there nobody says. One that
+   was not heard for as long as its announcements last is taken for gone, unless nothing is
+   available: then one that has nothing, and asks layer 3 for it, is silent. */
+static bool may_grow(const AapServed *served)
+{
+  if (!served->scope->divisible)
+    return false;
+  if (is_coordinator_heard(served))
+    return true;
+  if (served->coordinator != NULL)
+    return mal_space_has_layer3(served->aap->host.space);
+  return aap_zone_usage(served->zone, aap_now(served->aap)).available == 0;
 }
 
 /* Who waits for more space goes on waiting where it may come: the core says again what is wanted,
@@ -177,11 +196,12 @@ static bool may_grow(const AapServed *served)
 static void deny(AapServed *served, const AapAction *action)
 {
   MalSpace *space = served->aap->host.space;
+  g_autoptr(GError) why = why_not(served, action);
   if (action->short_of_space && may_grow(served)) {
     mal_count(served->aap->host.metrics, AAP_M_SHORT, 1);
+    mal_space_explain(space, served->scope, why);
     return;
   }
-  g_autoptr(GError) why = why_not(served, action);
   mal_count(served->aap->host.metrics, AAP_M_FAILED, 1);
   mal_space_deny_named(space, served->scope, action->span, why);
 }

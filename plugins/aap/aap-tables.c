@@ -265,7 +265,9 @@ EVENT(collision, "collision", NOBODY, DEBUG,
 EVENT(exhausted, "exhausted", PEER, WARNING,
       "No address could be claimed in a scope: all that is available is allocated by the servers "
       "of the domain, or contended for. Make more available, or shorten lease times. Where claims "
-      "collide again and again though much is free, somebody may be interfering.");
+      "collide again and again though much is free, somebody may be interfering. Where nothing is "
+      "available in a divisible scope: is a prefix coordinator up, and has it ranges, or a plugin "
+      "that brings some (masc)? Who waits goes on waiting for a while.");
 EVENT(conflict, "conflict", PEER, ERROR,
       "Another server allocated addresses that this one owns, too, as after a partition of the "
       "network. One of them gives way (section 3.2.3); leases on the addresses end there.");

@@ -77,8 +77,8 @@ class EachInItsOwnProcess(Chain):
     def test_prefixes_are_claimed_announced_owned_and_leased(self):
         one, two = self.domains
         self.assertEqual(one.prefixes(), set())
-        # The first space of a domain: by the demand of who was told that there is none.
-        first = one.servers[0].request_patiently(3, lifetime=200)
+        # The first space of a domain: no coordinator was heard yet, and still who asks waits.
+        first = one.servers[0].request(3, lifetime=200)
         self.assertTrue(addresses(first) <= one.prefixes())
         # What is there is exhausted; who asks waits until more is claimed.
         self.assertFalse(self.exhaust(one, one.servers) & addresses(first))

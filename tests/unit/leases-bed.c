@@ -61,7 +61,7 @@ void done(const MalLease *lease, const GError *error, void *user, uint64_t cooki
   (void)cookie;
   b->calls++;
   b->code = error ? error->code : -1;
-  b->text[0] = '\0';
+  g_strlcpy(b->text, error ? error->message : "", sizeof b->text);
   if (!lease)
     return;
   g_autofree char *blocks = mal_blocks_format(lease->blocks, lease->n_blocks);

@@ -102,6 +102,29 @@ Test(leases_layer2, who_is_denied_hears_why_at_once)
   bed_clear(&w.bed);
 }
 
+/* Whoever waits on hears at the end what was said last of those who name no addresses. */
+Test(leases_layer2, who_has_waited_in_vain_hears_what_layer_2_said_last)
+{
+  World w;
+  set_up(&w);
+  g_autoptr(GError) early =
+      g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "nobody is there yet");
+  g_autoptr(GError) late = g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "others have it");
+  MalLeaseRequest a = waiting(&w, "a", 2, 600);
+  cr_assert_eq(ask(&w.bed, &a, NULL), MAL_ANSWER_WAITING);
+  mal_space_explain(w.bed.space, a.scope, late);
+  mal_space_explain(w.bed.space, a.scope, early);
+  mal_space_explain(w.bed.space, a.scope, late);
+  mal_space_explain(w.bed.space, mal_scope_set_find(mal_leases_scopes(w.bed.leases), "org"), early);
+  fake_run(w.bed.fake);
+  cr_assert(w.bed.calls == 0 && mal_leases_is_waiting(w.bed.leases, a.id));
+  fake_advance(w.bed.fake, 601);
+  expire(&w.bed);
+  cr_assert(w.bed.calls == 1 && w.bed.code == MAL_ERROR_NO_SPACE);
+  cr_assert_str_eq(w.bed.text, "no space came within ten minutes: others have it");
+  bed_clear(&w.bed);
+}
+
 Test(leases_layer2, named_addresses_that_are_available_are_asked_for)
 {
   World w;
