@@ -27,6 +27,7 @@ masc_sources += plugins/masc/masc-methods.h
 masc_sources += plugins/masc/masc-open.c
 masc_sources += plugins/masc/masc-open.h
 masc_sources += plugins/masc/masc-own-claim.c
+masc_sources += plugins/masc/masc-own-denied.c
 masc_sources += plugins/masc/masc-own-hand.c
 masc_sources += plugins/masc/masc-own-held.c
 masc_sources += plugins/masc/masc-own-hint.c

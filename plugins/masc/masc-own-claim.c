@@ -237,8 +237,8 @@ static bool make_claim(MascZone *zone, MascPend *pend, MascNow now)
   if (ground == MAL_BEGINNING)
     return false;
   claim.timestamp = new_timestamp(zone, pend, now);
-  if (!pend->lower && now.mono < zone->owns->longest_until)
-    lifetime = MIN(lifetime, zone->owns->longest);
+  if (!pend->lower)
+    lifetime = MIN(lifetime, masc_own_longest(zone, pend->parent, now));
   if (ground != MAL_FOREVER)
     lifetime = MIN(lifetime, ground - (MalTime)claim.timestamp);
   /* What would be over before it is won is not worth a claim. */
@@ -312,8 +312,9 @@ static bool announce(MascZone *zone, MascPend *pend, MascNow now)
   masc_originate(zone, &pend->claim, pend->parent, true, &ticket, now);
   masc_note(zone, won_note(pend), pend->prefix, zone->config.domain, 0);
   zone->owns->denials = 0;
-  if (pend->hand)
-    masc_own_mark(zone, pend->prefix, pend->lower, now)->hand = true;
+  MascMark *mark = masc_own_mark(zone, pend->prefix, pend->lower, now);
+  mark->denials = 0;
+  mark->hand = mark->hand || pend->hand;
   zone->owns->marks_changed = true;
   zone->owns->renew_at = now.mono;
   masc_own_dirty(zone);

@@ -152,9 +152,11 @@ static GArray *holdings(MascZone *zone, bool lower, MascNow now)
 
   for (guint i = 0; i < owns->held[lower]->len; i++) {
     const MascHeld *h = &g_array_index(owns->held[lower], MascHeld, i);
+    const MascMark *mark = masc_own_mark(zone, h->prefix, lower, now);
     MascHolding holding = { .prefix = h->prefix,
                             .until = h->until,
-                            .since = masc_own_mark(zone, h->prefix, lower, now)->since,
+                            .since = mark->since,
+                            .ends = masc_own_ends(zone, h, mark, now),
                             .draining = h->claim.deprecated };
     g_array_append_val(out, holding);
   }
@@ -196,11 +198,10 @@ static GArray *busy(MascZone *zone, bool lower, MascNow now)
 
 static void wish_claim(MascZone *zone, const MascWish *wish, bool lower, MascNow now)
 {
-  const MascOwns *owns = zone->owns;
   MascPend pend = { .lower = lower, .prefix = wish->prefix };
 
-  if (!lower && pend.prefix.length <= owns->too_large && now.mono < owns->too_large_until)
-    pend.prefix = masc_prefix_part(pend.prefix, owns->too_large + 1, 0);
+  if (!lower)
+    pend.prefix = masc_own_within_bound(zone, wish->prefix, now);
   if (masc_pend_meeting(zone, wish->prefix, lower) != NULL ||
       masc_own_meeting(zone, wish->prefix, lower) != NULL)
     return;

@@ -68,7 +68,10 @@ static int64_t renew_one(MascZone *zone, const MascHeld *held, bool lower, MascN
     unrenewed(zone, held, lower, ground == MAL_BEGINNING, now);
     return later;
   }
-  masc_own_mark(zone, held->prefix, lower, now)->ended = false;
+  MascMark *mark = masc_own_mark(zone, held->prefix, lower, now);
+  if (mark->denials > 0 && mark->again > now.mono)
+    return mark->again;
+  mark->ended = mark->ended && mark->denials > 0;
   pend.hand = false;
   masc_pend_add(zone, &pend, now);
   return later;

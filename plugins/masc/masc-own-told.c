@@ -1,5 +1,5 @@
 /* What others say about our own domain: internal peers, parents, and whoever remembers what our
-   disk has lost (RFC 2909 11.2.4, 11.3.3, 11.4.4, 11.6.3, 11.7.3, 11.7.4, 14). */
+   disk has lost (RFC 2909 11.2.4, 11.4.4, 11.6.3, 11.7.3, 11.7.4, 14). */
 #include "masc-own.h"
 
 /* ---- whom to believe ------------------------------------------------------------------------- */
@@ -136,102 +136,6 @@ void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now)
     zone->owns->renew_at = MIN(zone->owns->renew_at, masc_own_after(now, 1));
     masc_own_dirty(zone);
   }
-}
-
-/* ---- denied (11.3.3) ------------------------------------------------------------------------- */
-
-#define MASC_DENIALS_MAX 3
-
-void masc_own_avoid(MascZone *zone, MalPrefix prefix, int64_t seconds, MascNow now)
-{
-  MascAvoid a = { prefix, masc_own_after(now, seconds) };
-
-  g_array_append_val(zone->owns->avoid, a);
-}
-
-/* Too large however short (8.3): half of it may be not; and nothing as large is claimed for a
-   while. False: there is no half. */
-static bool claim_half(MascZone *zone, const MascPend *denied, MascNow now)
-{
-  MascOwns *owns = zone->owns;
-  unsigned length = denied->prefix.length;
-  MascPend half = { .lower = denied->lower,
-                    .prefix = masc_prefix_part(denied->prefix, length + 1, 0),
-                    .lifetime = denied->lifetime };
-
-  if (denied->hand || denied->renews || length >= masc_own_unit(zone))
-    return false;
-  owns->too_large = length;
-  owns->too_large_until = masc_own_after(now, zone->config.params->waiting_period);
-  if (denied->from.address.family != MAL_FAMILY_NONE)
-    return false;
-  masc_pend_add(zone, &half, now);
-  return true;
-}
-
-/* As long as the parent may remember the denial, who asks for more is refused. */
-static void remember_longest(MascZone *zone, uint32_t lifetime, MascNow now)
-{
-  const MascParams *params = zone->config.params;
-  MascOwns *owns = zone->owns;
-
-  owns->longest = lifetime;
-  owns->longest_until = masc_own_after(now, 2 * (params->waiting_period + params->extra_holding));
-}
-
-/* The parent says how long it may last; else that it is not to be at all. */
-static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim *denial,
-                        MascNow now)
-{
-  MascPend again = { .lower = denied->lower,
-                     .hand = denied->hand,
-                     .renews = denied->renews,
-                     .tries = denied->tries + 1,
-                     .prefix = denied->prefix,
-                     .from = denied->from,
-                     .lifetime = denial->lifetime };
-  bool shorter = denial->lifetime < denied->claim.lifetime &&
-                 denial->lifetime > zone->config.params->waiting_period;
-
-  if (shorter && !denied->lower)
-    remember_longest(zone, denial->lifetime, now);
-  if (shorter && denied->tries < MASC_DENIALS_MAX) {
-    masc_pend_add(zone, &again, now);
-    return;
-  }
-  if (denied->renews || (denial->lifetime == 0 && claim_half(zone, denied, now)))
-    return;
-  masc_own_avoid(zone, denied->prefix, zone->config.params->waiting_period, now);
-  zone->owns->denials++;
-  if (zone->owns->denials <= MASC_DENIALS_MAX)
-    masc_own_plan_soon(zone, now);
-}
-
-bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
-{
-  GArray *pends = zone->owns->pends;
-  const MascHeld *held;
-  bool lower = denial->role != MASC_PARENT;   /* we deny ourselves as our own child */
-
-  if (masc_claim_is_hint(denial))
-    return masc_own_hint_denied(zone, denial, now);
-  for (guint i = 0; i < pends->len; i++) {
-    MascPend *p = &g_array_index(pends, MascPend, i);
-    if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT || p->lower != lower ||
-        !masc_claim_about(&p->claim, denial))
-      continue;
-    MascPend was = *p;
-    masc_note(zone, MASC_NOTE_DENIED, p->prefix, p->parent, denial->lifetime);
-    /* A denial goes wherever the claim went (11.3.3), and who denied it knows it no more. */
-    masc_pend_end(zone, p, denial->type != MASC_CLAIM_DENIED, now);
-    claim_again(zone, &was, denial, now);
-    /* Who refuses that we expand what we have may not know that we have it (11.4.3). */
-    held = masc_own_meeting(zone, was.prefix, was.lower);
-    if (held != NULL)
-      masc_clash_defend(zone, &held->claim, was.parent, now);
-    return true;
-  }
-  return false;
 }
 
 /* ---- withdrawn (11.7.3) ---------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ MascOwns *masc_owns_new(MascZone *zone)
   owns->rows = g_array_new(FALSE, TRUE, sizeof(MascRow));
   owns->defended = g_array_new(FALSE, TRUE, sizeof(MascDefended));
   owns->avoid = g_array_new(FALSE, TRUE, sizeof(MascAvoid));
+  owns->bounds = g_array_new(FALSE, TRUE, sizeof(MascBound));
   owns->strays = g_array_new(FALSE, TRUE, sizeof(MascStray));
   owns->touch = g_array_new(FALSE, TRUE, sizeof(MascTouch));
   owns->uses = masc_forecast_new(MASC_PLAN_LEAF, family, zone->config.params);
@@ -45,6 +46,7 @@ void masc_owns_free(MascOwns *owns)
   g_array_unref(owns->rows);
   g_array_unref(owns->defended);
   g_array_unref(owns->avoid);
+  g_array_unref(owns->bounds);
   g_array_unref(owns->strays);
   g_array_unref(owns->touch);
   masc_forecast_free(owns->uses);

@@ -55,6 +55,8 @@ typedef struct {
   bool hand;              /* claimed by hand: never given back by itself */
   bool ended;             /* the operator knows that it is not renewed */
   MalTime since;
+  unsigned denials;       /* of its renewal, in a row; not kept on the disk */
+  int64_t again;          /* monotonic; then it is tried again */
 } MascMark;
 
 /* 12.4: PREFIX is used by DOMAIN and by us. */
@@ -107,6 +109,15 @@ typedef struct {
   int64_t until;          /* monotonic */
 } MascAvoid;
 
+/* What PARENT grants at most, as far as its denials said; until then (monotonic). */
+typedef struct {
+  MascId parent;
+  unsigned too_large;     /* of that length and shorter it denies all; 0: nothing is known */
+  int64_t larger_until;
+  int64_t longest;        /* seconds */
+  int64_t longer_until;
+} MascBound;
+
 /* What the routes or the MAASs were told. */
 typedef struct {
   MalPrefix prefix;
@@ -128,6 +139,7 @@ struct MascOwns {
   GArray *rows;           /* MascRow */
   GArray *defended;       /* who was answered when */
   GArray *avoid;          /* prefixes that a parent denied */
+  GArray *bounds;         /* MascBound */
   GArray *strays;         /* while we recover: children's claims that may be outside of ours */
   GArray *touch;          /* since when each parent domain is in touch */
   MascForecast *uses;     /* what the MAASs of the domain ask for */
@@ -148,10 +160,6 @@ struct MascOwns {
   int64_t hint_until;
   MalU128 hint_room;      /* what it had */
   unsigned denials;       /* in a row */
-  unsigned too_large;     /* of that length and shorter a parent denies us all; 0: nothing known */
-  int64_t too_large_until;
-  int64_t longest;        /* lifetime that a parent grants, in seconds; then no bound is known */
-  int64_t longest_until;
   uint64_t waiting;
   MalTime waiting_until;
   uint64_t short_of;      /* addresses that local use couldn't claim of what we hold */
@@ -216,8 +224,6 @@ void masc_pend_drop(MascZone *zone, MascPend *pend);
 void masc_pend_cancel(MascZone *zone, MascPend *pend, MascNow now);
 /* The same; WITHDRAW false: others hear of it by what ends it. */
 void masc_pend_end(MascZone *zone, MascPend *pend, bool withdraw, MascNow now);
-/* The planner sees PREFIX as busy for so long. */
-void masc_own_avoid(MascZone *zone, MalPrefix prefix, int64_t seconds, MascNow now);
 /* All that only wait to be sent. */
 void masc_pend_forget_delayed(MascZone *zone, bool lower, MascNow now);
 bool masc_pend_is_claim(const MascPend *pend);    /* others know of it, and it isn't won */
@@ -251,6 +257,19 @@ void masc_own_strays_run(MascZone *zone, MascNow now);
 void masc_own_plan(MascZone *zone, MascNow now);
 /* Spans and prefixes that children, and we as one, claim of what we hold. */
 GArray *masc_own_children_uses(const MascZone *zone, MascNow now);      /* MascUse */
+
+/* ---- masc-own-denied.c ----------------------------------------------------------------------- */
+
+/* The planner sees PREFIX as busy for so long. */
+void masc_own_avoid(MascZone *zone, MalPrefix prefix, int64_t seconds, MascNow now);
+/* PARENT denies what is as large as a prefix of LENGTH. */
+void masc_own_bound_size(MascZone *zone, MascId parent, unsigned length, MascNow now);
+/* PREFIX, or the part of it that its parent may grant. */
+MalPrefix masc_own_within_bound(const MascZone *zone, MalPrefix prefix, MascNow now);
+/* The lifetime that PARENT grants, in seconds; INT64_MAX: no bound is known. */
+int64_t masc_own_longest(const MascZone *zone, MascId parent, MascNow now);
+/* HELD's renewal was denied again and again, and its end is near: it has to be replaced. */
+bool masc_own_ends(const MascZone *zone, const MascHeld *held, const MascMark *mark, MascNow now);
 
 /* ---- masc-own-hint.c: asking for room (11.5) ------------------------------------------------- */
 

@@ -13,8 +13,8 @@ typedef struct {
   uint64_t units;
   MalU128 used;           /* addresses */
   bool pending;
-  bool draining;
-  bool doomed;            /* draining, or in no ground that lasts: no room for what comes */
+  bool draining, ends;
+  bool doomed;            /* one of these, or in no ground that lasts: no room for what comes */
   bool covered;           /* a pending claim of ours will take its place */
 } MascMine;
 

@@ -47,13 +47,13 @@ static int compare_mine(const void *a, const void *b)
   return order != 0 ? order : x->pending - y->pending;
 }
 
-static void add_mine(MascPlan *plan, MalPrefix prefix, bool pending, bool draining)
+static void add_mine(MascPlan *plan, MalPrefix prefix, bool pending, bool draining, bool ends)
 {
-  MascMine mine = { .prefix = prefix, .pending = pending, .draining = draining };
+  MascMine mine = { .prefix = prefix, .pending = pending, .draining = draining, .ends = ends };
   mine.units =
       prefix.length > plan->unit ? 0 : masc_units(plan->forecast, masc_prefix_addresses(prefix));
   mine.used = pending ? 0 : masc_used_in(plan->view, prefix);
-  mine.doomed = draining || !in_good_ground(plan, prefix);
+  mine.doomed = draining || ends || !in_good_ground(plan, prefix);
   g_array_append_val(plan->mine, mine);
 }
 
@@ -138,7 +138,7 @@ bool masc_wish(MascPlan *plan, MascWishKind kind, MalPrefix prefix, MalPrefix fr
     return false;
   plan->wishes[plan->n++] = (MascWish){ kind, prefix, from };
   if (kind == MASC_WISH_CLAIM || kind == MASC_WISH_GROW) {
-    add_mine(plan, prefix, true, false);
+    add_mine(plan, prefix, true, false, false);
     settle(plan);
     if (plan->holes != NULL)
       masc_holes_take(plan->holes, prefix, plan->unit);
@@ -250,7 +250,7 @@ bool masc_plan_keep(MascPlan *plan)
 {
   for (guint i = 0; i < plan->mine->len; i++) {
     MascMine *mine = masc_mine(plan, i);
-    if (!mine->draining || mine->covered || !in_good_ground(plan, mine->prefix))
+    if (!mine->draining || mine->ends || mine->covered || !in_good_ground(plan, mine->prefix))
       continue;
     if (!masc_wish(plan, MASC_WISH_KEEP, mine->prefix, (MalPrefix){ 0 }))
       return false;
@@ -293,7 +293,7 @@ size_t masc_plan(MascForecast *forecast, const MascPlanView *view, MascRandom ra
   plan.ground = ground_units(&plan);
   for (size_t i = 0; i < view->n_holdings; i++)
     add_mine(&plan, view->holdings[i].prefix, view->holdings[i].pending,
-             view->holdings[i].draining);
+             view->holdings[i].draining, view->holdings[i].ends);
   settle(&plan);
   if (forecast->kind == MASC_PLAN_LEAF)
     masc_plan_leaf(&plan);

@@ -28,6 +28,7 @@ typedef struct {
   bool pending;       /* not ours yet */
   bool grows;         /* pending: it would take the place of FROM, which is ours meanwhile */
   MalPrefix from;
+  bool ends;          /* ours, can't be renewed, and its end is near: to be replaced */
   bool draining;      /* ours, deprecated by a MASC_WISH_DRAIN; MASC_WISH_KEEP ends it */
 } MascHolding;
 

@@ -71,8 +71,8 @@
     "12.2.",                                                                                       \
     "leaf or not has changed")                                                                     \
   X(UNRENEWED, "unrenewed", PEER, WARNING,                                                         \
-    "A prefix can't be renewed, since the parent's is deprecated or ends. Another one is claimed " \
-    "where it is needed.",                                                                         \
+    "A prefix can't be renewed, since the parent's is deprecated or ends, or since it was denied " \
+    "three times. Another one is claimed where it is needed.",                                     \
     "can't be renewed")
 
 #define SESSION_NOTES(X)                                                                           \

@@ -95,6 +95,80 @@ Test(masc_own_expand, s5_2_a_renewal_loses_only_to_what_is_in_use)
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1, "claimed again");
 }
 
+/* ---- renewals that the parent denies (4.2, 11.3.3) ------------------------------------------- */
+
+/* For SECONDS each claim to expand is denied, or those of ONLY; how many there were. */
+static unsigned deny_renewals(OwnBed *own, int64_t seconds, const char *only)
+{
+  unsigned denied = 0;
+
+  for (int64_t end = own->bed->mono + seconds * MASC_SECOND; own->bed->mono < end;) {
+    GArray *pends = own_bed_owns(own, 0)->pends;
+    MascClaim claim = { .type = MASC_PREFIX_IN_USE };
+    own_bed_pass(own, 5);
+    for (guint i = 0; i < pends->len && claim.type != MASC_CLAIM_TO_EXPAND; i++) {
+      const MascPend *p = &g_array_index(pends, MascPend, i);
+      if (masc_pend_is_claim(p) &&
+          (only == NULL || masc_prefix_equal(p->prefix, masc_bed_prefix(only))))
+        claim = p->claim;
+    }
+    if (claim.type != MASC_CLAIM_TO_EXPAND)
+      continue;
+    claim.type = MASC_CLAIM_DENIED;
+    claim.lifetime = 0;
+    cr_assert_eq(masc_bed_say(own->bed, 0, OWN_PARENT, &claim), 0);
+    denied++;
+  }
+  return denied;
+}
+
+Test(masc_own_expand, s4_2_a_denied_renewal_is_tried_less_and_less_often)
+{
+  g_autoptr(OwnBed) own = holder(40000, 3000);
+  unsigned first = deny_renewals(own, 6000, NULL), then = deny_renewals(own, 6000, NULL);
+
+  cr_expect_geq(first, 4);
+  cr_expect_leq(first, 7);
+  cr_expect_eq(then, 2, "as often as it would be renewed, not %u times", then);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNRENEWED), 1, "the operator hears of it once");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_pass(own, 9000);
+  cr_expect_geq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1, "granted one day");
+  cr_expect_eq(deny_renewals(own, 6000, NULL), first, "it begins anew");
+}
+
+static bool ends(const OwnBed *own)
+{
+  MascZone *zone = own->bed->nodes[0].zone;
+  MascNow now = masc_bed_now(own->bed, 0);
+  const MascHeld *held = masc_own_find(zone, masc_bed_prefix("233.252.4.0/24"), false);
+
+  cr_assert_not_null(held);
+  return masc_own_ends(zone, held, masc_own_mark(zone, held->prefix, false, now), now);
+}
+
+/* Early enough for a claim of something in its place. */
+Test(masc_own_expand, s4_2_what_is_denied_to_the_end_has_to_be_replaced_17_1_4)
+{
+  g_autoptr(OwnBed) own = holder(20000, 3000);
+
+  cr_expect_not(ends(own));
+  deny_renewals(own, 15000, NULL);
+  cr_expect_not(ends(own), "there is time");
+  deny_renewals(own, 2200, NULL);
+  cr_expect(ends(own));
+  deny_renewals(own, 3000, NULL);
+  own_expect(own_bed_local(own, 0), "");
+}
+
+Test(masc_own_expand, s4_2_what_nobody_denied_just_ends)
+{
+  g_autoptr(OwnBed) own = holder(20000, 50 * OWN_DAY);
+
+  own_bed_pass(own, 17200);
+  cr_expect_not(ends(own));
+}
+
 /* ---- growing (5.3) --------------------------------------------------------------------------- */
 
 Test(masc_own_expand, s5_3_what_is_won_takes_the_place_of_what_it_covers)

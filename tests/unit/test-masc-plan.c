@@ -9,8 +9,8 @@
 #define HOUR 3600
 #define LIFE (720 * HOUR)
 
-/* Holdings: "P" pending, "D" draining, "<" grows from the one before. Uses: of 256 addresses, from
-   the start of their prefix, "*N" of them. */
+/* Holdings: "P" pending, "D" draining, "E" ends, "<" grows from the one before. Uses: of 256
+   addresses, from the start of their prefix, "*N" of them. */
 typedef struct {
   MascPlanKind kind;
   const char *grounds, *busy, *holdings, *uses;
@@ -38,9 +38,10 @@ static GArray *parse_holdings(const char *text)
   g_auto(GStrv) words = g_strsplit(text, " ", -1);
   for (unsigned i = 0; words[i] != NULL && *words[i] != '\0'; i++) {
     MascHolding holding = { .until = NOW + LIFE, .since = NOW - HOUR };
-    size_t length = strcspn(words[i], "PD<");
+    size_t length = strcspn(words[i], "PDE<");
     holding.pending = strpbrk(words[i], "P<") != NULL;
     holding.draining = strchr(words[i], 'D') != NULL;
+    holding.ends = strchr(words[i], 'E') != NULL;
     holding.grows = strchr(words[i], '<') != NULL;
     if (holding.grows)
       holding.from = g_array_index(out, MascHolding, out->len - 1).prefix;
@@ -184,6 +185,12 @@ Test(masc_plan, leaf)
       0, "give 233.252.0.0/22" },
     { MASC_PLAN_LEAF, "233.252.0.0/20D 233.252.16.0/20", "", "233.252.0.0/22 233.252.16.0/22P",
       "233.252.0.0/24*1", 0, "" },
+    /* So with what can't be renewed. It is not taken back either. */
+    { MASC_PLAN_LEAF, G, "", "233.252.0.0/22E", "233.252.0.0/24*1", 0, "claim 233.252.128.0/22" },
+    { MASC_PLAN_LEAF, G, "", "233.252.0.0/22E 233.252.128.0/22", "233.252.0.0/24*1", 0,
+      "drain 233.252.0.0/22" },
+    { MASC_PLAN_LEAF, G, "", "233.252.0.0/22DE 233.252.128.0/22",
+      "233.252.0.0/24*1 233.252.128.0/24*4", 0, "grow 233.252.128.0/21" },
     /* What drains is taken back before more is claimed. */
     { MASC_PLAN_LEAF, G, "", "233.252.0.0/22 233.252.4.0/22D", "233.252.0.0/24*4 233.252.4.0/24*1",
       0, "keep 233.252.4.0/22" },
