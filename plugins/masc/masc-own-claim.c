@@ -509,6 +509,9 @@ static bool loses_to_ours(const MascPend *pend, const MascClaim *claim)
 {
   bool expands = pend->renews || grows(pend);
 
+  /* Won, it would be newer than the D-bit, and undo it. */
+  if (pend->renews && claim->deprecated)
+    return true;
   if (expands && !masc_prefix_covers(claim->prefix, pend->prefix))
     return false;
   return pend->state == MASC_PEND_DELAYED || claim->type == MASC_PREFIX_IN_USE ||

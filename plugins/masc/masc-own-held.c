@@ -489,6 +489,19 @@ bool masc_own_give(MascZone *zone, MalPrefix prefix, bool lower, MascNow now)
   return true;
 }
 
+/* One that is on its way would be newer than the D-bit, and undo it. */
+static void cancel_renewals(MascZone *zone, MalPrefix prefix, bool lower, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = pends->len; i-- > 0;) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    if (p->lower == lower && p->renews && p->state != MASC_PEND_KEPT &&
+        masc_prefix_meets(p->prefix, prefix))
+      masc_pend_cancel(zone, p, now);
+  }
+}
+
 /* The D-bit (4.3). What stays active gets a claim of its own first, since the bit is of the whole
    PREFIX_IN_USE that the part is of. */
 bool masc_own_drain(MascZone *zone, MalPrefix prefix, bool lower, bool on, MascNow now)
@@ -505,6 +518,7 @@ bool masc_own_drain(MascZone *zone, MalPrefix prefix, bool lower, bool on, MascN
     announce(zone, &held, &claim, now);
     return true;
   }
+  cancel_renewals(zone, prefix, lower, now);
   masc_own_split(zone, &held, prefix, now);
   for (guint i = 0; i < all->len; i++) {
     const MascHeld *other = &g_array_index(all, MascHeld, i);

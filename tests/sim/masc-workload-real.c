@@ -98,6 +98,21 @@ static void op_uses(void *user, MascZone *zone, MalPrefix prefix,
   }
 }
 
+/* Who has no sibling tells nobody; what it would have told counts. */
+static void count_alone(const Node *node, MascNote note)
+{
+  if (node->leaf || node->n_siblings > 0)
+    return;
+  switch (note) {
+  case MASC_NOTE_CLAIMED:
+  case MASC_NOTE_WON:
+  case MASC_NOTE_RENEWED:
+  case MASC_NOTE_GREW:
+  case MASC_NOTE_GIVEN_BACK: node->real->score->updates_tld++; break;
+  default: break;
+  }
+}
+
 static void op_note(void *user, MascZone *zone, MascNote note, MalPrefix prefix, MascId domain,
                     uint64_t n)
 {
@@ -108,6 +123,7 @@ static void op_note(void *user, MascZone *zone, MascNote note, MalPrefix prefix,
   (void)n;
   if (!score->scoring)
     return;
+  count_alone(node, note);
   switch (note) {
   case MASC_NOTE_CLAIMED: score->claims++; break;
   case MASC_NOTE_COLLISION: score->collisions++; break;

@@ -340,6 +340,44 @@ Test(masc_own_expand, s4_3_a_deprecated_prefix_is_told_as_such_and_ends)
   cr_expect_geq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1);
 }
 
+/* A renewal that was on its way would be newer than the D-bit. */
+Test(masc_own_expand, s4_3_a_deprecated_prefix_drops_its_renewal)
+{
+  static const char *const parts[] = { "233.252.4.0/24", "233.252.4.0/25" };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
+    g_autoptr(OwnBed) own = holder(20000, 3000);
+    own_bed_pass(own, 2100);
+    own_expect(own_bed_pending(own, 0), "r:233.252.4.0/24");
+    own_bed_wish(own, 0, MASC_WISH_DRAIN, parts[i], NULL);
+    own_expect(own_bed_pending(own, 0), "");
+    own_bed_pass(own, 8000);
+    own_expect(own_bed_local(own, 0),
+               i == 0 ? "233.252.4.0/24D" : "233.252.4.0/25D 233.252.4.128/25");
+    own_bed_pass(own, 12000);
+    own_expect(own_bed_local(own, 0), i == 0 ? "" : "233.252.4.128/25");
+  }
+}
+
+/* Another node of the domain renews it, and hears of the D-bit. */
+Test(masc_own_expand, s4_3_internal_peers_drop_their_renewal_too)
+{
+  g_autoptr(OwnBed) own = holder(20000, 3000);
+  MascClaim claim =
+      masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_INTERNAL, 2, "233.252.4.0/25");
+
+  unsigned other = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  own_bed_pass(own, 2100);
+  own_expect(own_bed_pending(own, 0), "r:233.252.4.0/24");
+  claim.timestamp = masc_bed_time(own->bed, 2000);
+  claim.node = 2001;
+  claim.deprecated = true;
+  cr_expect_eq(masc_bed_say(own->bed, 0, other, &claim), 0);
+  own_expect(own_bed_pending(own, 0), "");
+  own_bed_pass(own, 8000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/25D 233.252.4.128/25");
+}
+
 Test(masc_own_expand, s4_3_a_part_of_a_prefix_is_deprecated)
 {
   g_autoptr(OwnBed) own = holder(20000, 3000);
