@@ -90,8 +90,13 @@ static void show_holdings(Ideal *ideal, const Domain *domain)
   g_array_set_size(ideal->holdings, 0);
   for (guint i = 0; i < domain->held->len; i++) {
     const Held *held = held_of(domain, i);
-    MascHolding holding = { held->prefix, held->until, held->since,   held->pending,
-                            held->grows,  held->from,  held->draining };
+    MascHolding holding = { .prefix = held->prefix,
+                            .until = held->until,
+                            .since = held->since,
+                            .pending = held->pending,
+                            .grows = held->grows,
+                            .from = held->from,
+                            .draining = held->draining };
     g_array_append_val(ideal->holdings, holding);
   }
 }
