@@ -155,14 +155,38 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
     masc_own_plan_soon(zone, now);
 }
 
+typedef struct {
+  const MascClaim *denial;
+  bool lower, found;
+} Denied;
+
+static bool find_denied(MascRecord *record, void *data)
+{
+  Denied *d = data;
+  const MascClaim *c = &record->claim;
+
+  d->found = (c->type == MASC_NEW_CLAIM || c->type == MASC_CLAIM_TO_EXPAND) &&
+             c->role == (d->lower ? MASC_CHILD : MASC_INTERNAL) && masc_claim_about(c, d->denial);
+  return !d->found;
+}
+
+/* What an internal peer waits with, or asks for: RX passes the denial on. */
+static bool waits_elsewhere(const MascZone *zone, const MascClaim *denial, bool lower)
+{
+  Denied d = { denial, lower, false };
+
+  masc_cache_each_of(zone->cache, zone->config.domain, find_denied, &d);
+  return d.found;
+}
+
 bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
 {
   GArray *pends = zone->owns->pends;
   const MascHeld *held;
   bool lower = denial->role != MASC_PARENT;   /* we deny ourselves as our own child */
 
-  if (masc_claim_is_hint(denial))
-    return masc_own_hint_denied(zone, denial, now);
+  if (masc_claim_is_hint(denial) && masc_own_hint_denied(zone, denial, now))
+    return true;
   for (guint i = 0; i < pends->len; i++) {
     MascPend *p = &g_array_index(pends, MascPend, i);
     if (p->state == MASC_PEND_DELAYED || p->state == MASC_PEND_KEPT || p->lower != lower ||
@@ -179,5 +203,5 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
       masc_clash_defend(zone, &held->claim, was.parent, now);
     return true;
   }
-  return false;
+  return waits_elsewhere(zone, denial, lower);
 }

@@ -78,8 +78,10 @@ static void on_note(void *user, MascSession *session, MascSessionNote note,
   MascPeering *peer = user;
   (void)session;
   masc_news_session(peer, note, detail);
-  if (note == MASC_SESSION_RECEIVED && detail->open && detail->claim != NULL)
-    masc_areas_refused(peer->masc, peer, detail->claim, detail->subcode);
+  if (note != MASC_SESSION_RECEIVED || !detail->open)
+    return;
+  for (size_t i = 0; i < detail->n_claims; i++)
+    masc_areas_refused(peer->masc, peer, &detail->claim[i], detail->subcode);
 }
 
 static const MascSessionOps ops = {

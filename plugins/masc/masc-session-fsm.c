@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void note_heard(MascSession *s, const Link *link, const MascNotification *n, bool silent,
-                       const MascClaim *claim, MascNow now)
+                       const MascClaim *claims, size_t n_claims, MascNow now)
 {
   MascSessionDetail detail = { .link = link->id,
                                .code = n->code,
@@ -12,7 +12,8 @@ static void note_heard(MascSession *s, const Link *link, const MascNotification 
                                .open = n->open,
                                .data = n->data,
                                .length = n->length,
-                               .claim = claim };
+                               .claim = n_claims > 0 ? claims : NULL,
+                               .n_claims = n_claims };
   s->status.error_in = (MascSessionError){ n->code, n->subcode, n->open, now.wall };
   masc_session_tell(s, silent ? MASC_SESSION_SILENT : MASC_SESSION_RECEIVED, &detail);
 }
@@ -58,7 +59,7 @@ static void heard_fault(MascSession *s, Link *link, const MascMessage *msg, cons
     return;
   }
   if (fault->code == MASC_ERROR_NOTIFICATION)
-    note_heard(s, link, &msg->notification, fault->silent, NULL, now);
+    note_heard(s, link, &msg->notification, fault->silent, NULL, 0, now);
   answer(s, link, fault, octets, length, now);
 }
 
@@ -192,29 +193,36 @@ static void heard_update(MascSession *s, Link *link, const MascUpdate *update,
   s->ops->update_end(s->user, s, now);
 }
 
-/* The attribute of ours that an UPDATE Message Error shows in its Data. */
-static bool refused_claim(const MascNotification *n, MascClaim *claim)
+/* The attributes of ours that an UPDATE Message Error shows in its Data: where the peer shows a
+   whole UPDATE, each of them may be the one at fault. */
+static size_t refused_claims(const MascNotification *n, MascClaim claims[MASC_MAX_CLAIMS])
 {
   uint8_t octets[MASC_MAX_LENGTH];
   MalWriter w = mal_writer(octets, sizeof octets);
   MascMessage msg;
   MascFault fault;
+  MascNext next = MASC_NEXT_CLAIM;
+  size_t found = 0;
   if (n->code != MASC_ERROR_UPDATE)
-    return false;
+    return 0;
   mal_write_u16(&w, (uint16_t)(MASC_HEADER_LENGTH + n->length));
   mal_write_u8(&w, MASC_UPDATE);
   mal_write_u8(&w, 0);
   mal_write_bytes(&w, n->data, n->length);
   if (!mal_writer_ok(&w) || !masc_decode(octets, w.offset, &msg, NULL))
-    return false;
+    return 0;
   MascCursor cursor = masc_cursor(&msg.update);
-  return masc_cursor_next(&cursor, claim, &fault) == MASC_NEXT_CLAIM;
+  while (next != MASC_NEXT_END && found < MASC_MAX_CLAIMS) {
+    next = masc_cursor_next(&cursor, &claims[found], &fault);
+    found += next == MASC_NEXT_CLAIM;
+  }
+  return found;
 }
 
 static void heard_notification(MascSession *s, Link *link, const MascNotification *n, MascNow now)
 {
-  MascClaim claim;
-  note_heard(s, link, n, false, refused_claim(n, &claim) ? &claim : NULL, now);
+  MascClaim claims[MASC_MAX_CLAIMS];
+  note_heard(s, link, n, false, claims, refused_claims(n, claims), now);
   if (link->state == MASC_OPEN_SENT || (n->open && link->state != MASC_ESTABLISHED)) {
     unexpected(s, link, now);
   } else if (!n->open) {

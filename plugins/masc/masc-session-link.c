@@ -190,7 +190,9 @@ static void drop_unsendable(MascSession *s, const Link *link, const MascRefusal 
 {
   size_t index = s->head + refusal->item;
   MascClaim claim = g_array_index(s->queue, MascClaim, index);
-  MascSessionDetail detail = { .link = link->id, .claim = &claim, .n = refusal->reason };
+  MascSessionDetail detail = {
+    .link = link->id, .claim = &claim, .n_claims = 1, .n = refusal->reason
+  };
   if (refusal->item == 0)
     take(s, 1);
   else

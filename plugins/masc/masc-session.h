@@ -47,7 +47,7 @@ const char *masc_down_name(MascDown why);
 typedef enum {
   MASC_SESSION_STATE,    /* [from, to] */
   MASC_SESSION_SENT,     /* a NOTIFICATION left [code, subcode, open, data] */
-  MASC_SESSION_RECEIVED, /* one came [the same; claim: which of ours the peer refused] */
+  MASC_SESSION_RECEIVED, /* one came [the same; claim: those of ours that the peer refused] */
   MASC_SESSION_SILENT,   /* one came with an error in it, not to be answered (8.6): its operator is
                             to be told [the same] */
   MASC_SESSION_SUPPRESSED,  /* one was not sent: too many keep this connection open, or the peer
@@ -72,6 +72,7 @@ typedef struct {
   const uint8_t *data; /* a view, for the call */
   size_t length;
   const MascClaim *claim; /* NULL: none */
+  size_t n_claims;        /* from CLAIM on */
   uint64_t n;
 } MascSessionDetail;
 

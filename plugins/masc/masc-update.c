@@ -163,6 +163,19 @@ uint8_t masc_zone_heard(MascZone *zone, unsigned peer, const MascClaim *claim, M
   return subcode;
 }
 
+/* An internal peer's claim that was refused to us: it, and whoever else knows it, hears of a denial
+   in the parent's name. */
+static void pass_on(MascZone *zone, unsigned by, MascId parent, const MascClaim *denial)
+{
+  MascRecord record = { .claim = *denial, .parent = parent, .from = by };
+  const MascRecord *taken;
+
+  record.claim.type = MASC_CLAIM_DENIED;
+  record.forget_at = masc_claim_forget_at(denial, zone->config.params->extra_holding);
+  taken = masc_record_take(zone, &record, NULL);
+  masc_spread(zone, taken != NULL ? taken : &record, record.from);
+}
+
 /* A parent's node that refuses a claim tells nobody of it, and may give the prefix to others: to go
    on waiting would be to win what nobody else knows of. As a denial says it, a Lifetime of 0 is for
    what is too large however short; how long is not too long it doesn't say: half of it? */
@@ -170,6 +183,7 @@ void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, ui
                        MascNow now)
 {
   const MascPeer *by = masc_peer(zone, peer);
+  MascId parent = by != NULL ? by->domain : 0;
   MascClaim denial = *claim;
   zone->at = now;
   if (by == NULL || by->role != MASC_CHILD || !masc_is_pending(claim) ||
@@ -179,5 +193,6 @@ void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, ui
   denial.lifetime = subcode == MASC_UPDATE_PREFIX_LARGE    ? 0
                     : subcode == MASC_UPDATE_LIFETIME_LONG ? claim->lifetime / 2
                                                            : 1;
-  masc_own_denied(zone, &denial, now);
+  if (masc_own_denied(zone, &denial, now) && claim->node != zone->config.node)
+    pass_on(zone, peer, parent, &denial);
 }

@@ -85,9 +85,9 @@ bool masc_own_told(MascZone *zone, const MascClaim *claim, const MascPeer *peer,
 /* RX has stored it: a holding, or a claim that is pending at an internal peer, or what that one
    asks for (11.5). */
 void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now);
-/* A parent's CLAIM_DENIED for a claim of ours; or, of another type, that claim as the parent
-   refused it, with the lifetime that a denial would have; or of a hint. False: no such claim (No
-   Appropriate Internal Prefix). */
+/* A parent's CLAIM_DENIED for a claim of ours, whichever node's; or, of another type, that claim as
+   the parent refused it, with the lifetime that a denial would have; or of a hint. False: no such
+   claim (No Appropriate Internal Prefix). */
 bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now);
 /* A WITHDRAW of our own domain, told by PEER. False: it is about nothing that we know, or told by
    whom we don't believe it. */

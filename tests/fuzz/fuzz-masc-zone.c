@@ -10,7 +10,8 @@
      5 PEER                     its session goes up or down
      6 PEER                     it is configured no more, or again
      7 COUNT END                the MAASs asked, and wait
-     8 WHAT PREFIX(2) LIFE      by hand: claim, withdraw, resolve, forgive
+     8 WHAT PREFIX(2) LIFE      by hand: claim, withdraw, resolve, forgive; or a peer refuses what
+                                the domain claimed last
      9 OK                       the oldest write ends well, or not
      10 PREFIX(2) END           of what is in use
      11 FLIP AT VALUE           a restart with what was written, an octet of it changed
@@ -57,7 +58,7 @@ typedef struct {
   int64_t mono, shift;
   bool there[N_PEERS], up[N_PEERS];
   int speaker;                /* who is saying something now; -1: nobody */
-  MascClaim spoken;
+  MascClaim spoken, asked;    /* ASKED: what was claimed last */
   Row *rows;
   size_t n_rows;
   uint64_t tickets, confirmed;
@@ -96,6 +97,8 @@ static void op_send(void *user, MascZone *zone, unsigned peer, const MascClaim *
     must(acceptable(&claims[i], peer));
     must(w->speaker != (int)peer || claims[i].type == MASC_WITHDRAW ||
          !masc_claim_about(&claims[i], &w->spoken) || claims[i].type != w->spoken.type);
+    if (claims[i].type == MASC_NEW_CLAIM || claims[i].type == MASC_CLAIM_TO_EXPAND)
+      w->asked = claims[i];
   }
 }
 
@@ -356,6 +359,13 @@ static void step_demand(World *w)
   masc_zone_waiting(w->zone, count, until, now(w));
 }
 
+static void refuse(World *w, uint8_t what, uint8_t subcode)
+{
+  size_t peer = what >> 5;
+  if (peer < N_PEERS && w->there[peer] && w->asked.node != 0)
+    masc_zone_refused(w->zone, (unsigned)peer, &w->asked, subcode, now(w));
+}
+
 static void step_hand(World *w)
 {
   g_autoptr(GError) error = NULL;
@@ -369,7 +379,12 @@ static void step_hand(World *w)
     break;
   case 1: done = masc_zone_withdraw(w->zone, prefix, now(w), &error); break;
   case 2: done = masc_zone_resolve(w->zone, prefix, what & 4, now(w), &error); break;
-  default: masc_zone_forgive(w->zone, 20 + (what >> 2) % 2); break;
+  default:
+    if (what & 16)
+      refuse(w, what, (uint8_t)(10 + lifetime / 50 % 20));
+    else
+      masc_zone_forgive(w->zone, 20 + (what >> 2) % 2);
+    break;
   }
   must(done == (error == NULL));
 }

@@ -245,8 +245,10 @@ static void op_note(void *user, MascSession *session, MascSessionNote note,
   end->last[note] = *detail;
   end->last[note].data = NULL;
   end->last[note].claim = NULL;
-  if (note == MASC_SESSION_RECEIVED)
-    end->refused = detail->claim == NULL ? (MascClaim){ 0 } : *detail->claim;
+  if (note != MASC_SESSION_RECEIVED)
+    return;
+  end->n_refused = detail->n_claims;
+  end->refused = detail->n_claims == 0 ? (MascClaim){ 0 } : detail->claim[detail->n_claims - 1];
 }
 
 static const MascSessionOps ops = { op_connect, op_send,       op_finish, op_up,  op_down,

@@ -29,7 +29,8 @@ typedef struct {
   bool deaf;                 /* reads nothing */
   unsigned ups, downs[MASC_N_DOWNS], updates, notes[MASC_N_SESSION_NOTES];
   MascSessionDetail last[MASC_N_SESSION_NOTES]; /* without views */
-  MascClaim refused;                            /* of the last MASC_SESSION_RECEIVED */
+  MascClaim refused;                            /* of the last MASC_SESSION_RECEIVED, the last */
+  size_t n_refused;
   MascLink connecting;                          /* the last one that was asked for */
 } MascEnd;
 

@@ -196,3 +196,78 @@ Test(masc_own_denied, s8_3_bounds_are_those_of_the_parent_that_has_them)
   cr_assert_eq(masc_bed_sent(own->bed, 0, other, MASC_NEW_CLAIM, &denial), 1);
   cr_expect_gt(denial.lifetime, 5000);
 }
+
+/* ---- denied to others of the domain ---------------------------------------------------------- */
+
+/* Two nodes of domain 2, and a parent of each. */
+static OwnBed *pair(void)
+{
+  OwnBed *own = own_bed_new();
+
+  own_bed_add(own, 2, 2000, false);
+  own_bed_add(own, 2, 2001, false);
+  masc_bed_open(own->bed, 0, MASC_CHILD, 1, 0);
+  masc_bed_join(own->bed, 0, 1, MASC_INTERNAL, 0);
+  masc_bed_open(own->bed, 1, MASC_CHILD, 1, 0);
+  own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  own_bed_pass(own, 100);
+  masc_bed_clear(own->bed);
+  return own;
+}
+
+/* Of ours is what any node of the domain claimed: who claimed it is told. */
+static MascClaim claimed_by_peer(OwnBed *own)
+{
+  MascClaim claim = { 0 };
+
+  own_bed_wish(own, 1, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 20);
+  cr_assert_eq(masc_bed_sent(own->bed, 0, 0, MASC_NEW_CLAIM, &claim), 1);
+  cr_assert_eq(claim.node, 2001);
+  return claim;
+}
+
+static void expect_not_won(OwnBed *own)
+{
+  own_bed_pass(own, 0);
+  own_expect(own_bed_pending(own, 1), "");
+  cr_expect_eq(own_bed_notes(own, 1, MASC_NOTE_DENIED), 1);
+  cr_expect_not(masc_bed_has(own->bed, 0, MASC_NEW_CLAIM, 2, "233.252.4.0/24"));
+  own_bed_pass(own, 1100);
+  own_expect(own_bed_local(own, 0), "");
+  own_expect(own_bed_local(own, 1), "");
+}
+
+Test(masc_own_denied, s11_3_3_denied_to_an_internal_peer)
+{
+  g_autoptr(OwnBed) own = pair();
+  MascClaim claim = claimed_by_peer(own);
+
+  cr_expect_eq(deny(own, claim, 0), 0);
+  expect_not_won(own);
+}
+
+Test(masc_own_denied, s8_3_what_a_parent_refuses_of_an_internal_peer_is_not_won)
+{
+  g_autoptr(OwnBed) own = pair();
+  MascClaim claim = claimed_by_peer(own);
+
+  masc_zone_refused(own->bed->nodes[0].zone, 0, &claim, MASC_UPDATE_PREFIX_SMALL,
+                    masc_bed_now(own->bed, 0));
+  expect_not_won(own);
+}
+
+Test(masc_own_denied, s11_5_an_internal_peers_hint_is_denied)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned peer = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  MascClaim hint = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_INTERNAL, 2, "0.0.0.0/20");
+
+  hint.node = 2001;
+  cr_expect_eq(masc_bed_say(own->bed, 0, peer, &hint), 0);
+  cr_expect_eq(deny(own, hint, 0), 0);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, peer, MASC_CLAIM_DENIED, NULL), 1);
+  cr_expect_not(masc_bed_has(own->bed, 0, MASC_NEW_CLAIM, 2, "0.0.0.0/20"));
+  hint.timestamp--;
+  cr_expect_eq(deny(own, hint, 0), MASC_UPDATE_NO_INTERNAL_PREFIX);
+}

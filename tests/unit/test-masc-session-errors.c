@@ -297,12 +297,16 @@ Test(rfc2909_7_5, who_is_refused_learns_which_claim_it_was)
 {
   static const struct {
     const char *fed;
-    bool claim;
+    unsigned claims;
   } rows[] = {
-    { "002a 03 00 83 12" GOOD, true },
-    { "0020 03 00 83 12 0024 03 00 00 04 0000" TIMES "0000fbf6 c0000202", false }, /* cut */
-    { "0006 03 00 83 12", false },
-    { "002a 03 00 81 02" GOOD, false },
+    { "002a 03 00 83 12" GOOD, 1 },
+    { "0020 03 00 83 12 0024 03 00 00 04 0000" TIMES "0000fbf6 c0000202", 0 }, /* cut */
+    { "0006 03 00 83 12", 0 },
+    { "002a 03 00 81 02" GOOD, 0 },
+    /* 8.3 may also be read so that all of the UPDATE is shown */
+    { "004e 03 00 83 12" GOOD GOOD, 2 },
+    { "0054 03 00 83 12" GOOD "0006 80 00 0000" GOOD, 0 },
+    { "0056 03 00 83 12" GOOD "0008 80 00 00000000" GOOD, 2 },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(MascBed) bed = masc_bed_new(1);
@@ -311,7 +315,8 @@ Test(rfc2909_7_5, who_is_refused_learns_which_claim_it_was)
     masc_bed_feed(end, link, rows[i].fed);
     cr_expect(end->up);
     cr_expect_eq(end->notes[MASC_SESSION_RECEIVED], 1);
-    cr_expect_eq(end->refused.prefix.length == 24, rows[i].claim, "row %zu", i);
+    cr_expect_eq(end->n_refused, rows[i].claims, "row %zu", i);
+    cr_expect_eq(end->refused.prefix.length == 24, rows[i].claims > 0, "row %zu", i);
     cr_expect_eq(masc_bed_status(end).refused_out, 1);
     cr_expect_str_eq(masc_bed_said(end), "");
   }
