@@ -324,7 +324,7 @@ typedef struct {
 static bool load_lease(const MalLease *lease, void *data, GError **error)
 {
   Loading *loading = data;
-  loading->leases++;
+  loading->leases += mal_lease_held_until(lease) > loading->now;
   return mal_leases_restore(loading->core->leases, lease, loading->now, &loading->superseded,
                             error);
 }
@@ -354,7 +354,7 @@ static bool load_state(MalCore *core, GError **error)
     return false;
   if (!open_plugins(core, true, error) || !open_plugins(core, false, error))
     return false;
-  if (!mal_store_load(core->store, loading.now, load_lease, NULL, &loading, error))
+  if (!mal_store_load(core->store, MAL_BEGINNING, load_lease, NULL, &loading, error))
     return false;
   uint64_t log = mal_store_counters(core->store).log_found;
   MalField fields[] = { MAL_F_INT("leases", loading.leases),

@@ -24,7 +24,8 @@ bool mal_leases_could_replan(MalLeases *leases, const MalPlan *plan, MalEthernet
                              MalTime now, GError **error);
 
 /* Puts back one lease from the store; later ones win over earlier ones that share an address with
-   them (*SUPERSEDED counts those). Ended ones are skipped. */
+   them (*SUPERSEDED counts those). Ended ones are not put back. The rows of both are dropped soon:
+   what is over by now stays so, though the clock goes back before the next start. */
 bool mal_leases_restore(MalLeases *leases, const MalLease *lease, MalTime now, unsigned *superseded,
                         GError **error);
 

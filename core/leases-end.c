@@ -38,6 +38,9 @@ void leases_end(MalLeases *l, uint32_t handle, MalLeaseChange what, const char *
 
 /* ---- revocation ------------------------------------------------------------------------------ */
 
+/* In one batch: after a long time without the daemon, all there were may have ended. */
+#define DROPS_MOST 4096
+
 void leases_drop_row(MalLeases *l, MalLeaseId id)
 {
   g_ptr_array_add(l->undropped, g_bytes_new(id.bytes, id.length));
@@ -66,26 +69,25 @@ void leases_revoke(MalLeases *l, uint32_t handle)
   }
 }
 
-static void drop_all(MalLeases *l)
+static void drop_some(MalLeases *l)
 {
   MalTime now = mal_runtime_now(l->rt);
-  GPtrArray *rows = l->undropped;
-  l->undropped = l->dropping;
-  l->dropping = rows;
-  for (unsigned i = 0; i < rows->len; i++) {
+  for (unsigned i = 0; i < DROPS_MOST && l->undropped->len > 0; i++) {
+    GBytes *row = g_ptr_array_steal_index_fast(l->undropped, l->undropped->len - 1);
     size_t length;
-    const uint8_t *bytes = g_bytes_get_data(g_ptr_array_index(rows, i), &length);
+    const uint8_t *bytes = g_bytes_get_data(row, &length);
     uint32_t handle = leases_find(l, (MalLeaseId){ bytes, length });
     /* Who leased anew under the same identifier wrote over the row. */
     if (!handle || leases_slot(l, handle)->flags & MAL_LEASE_HELD)
       l->drop_ticket = mal_store_drop_lease(l->store, (MalLeaseId){ bytes, length }, now, "ended");
+    g_ptr_array_add(l->dropping, row);
   }
 }
 
 void leases_drop_rows(MalLeases *l)
 {
   if (l->undropped->len > 0 && l->dropping->len == 0 && leases_store_works(l))
-    drop_all(l);
+    drop_some(l);
 }
 
 void leases_drop_again(MalLeases *l, MalTicket through, const GError *error)

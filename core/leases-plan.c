@@ -442,6 +442,7 @@ static unsigned remove_colliding(MalLeases *l, const MalLease *lease, MalTime no
     const Slot *slot = leases_slot(l, i);
     if (!(slot->flags & SLOT_USED) || !collides(l, slot, lease, now))
       continue;
+    leases_drop_row(l, leases_id(slot));
     leases_remove(l, i);
     n++;
   }
@@ -498,8 +499,10 @@ static bool set_lost_error(const MalLease *lease, GError **error)
 bool mal_leases_restore(MalLeases *l, const MalLease *lease, MalTime now, unsigned *superseded,
                         GError **error)
 {
-  if (mal_lease_held_until(lease) <= now)
+  if (mal_lease_held_until(lease) <= now) {
+    leases_drop_row(l, lease->id);
     return true;
+  }
   const MalScope *scope = mal_scope_set_find(l->scopes, lease->scope);
   if (!scope || (!is_owned(l, scope, lease) && !adopt_unowned(l, scope, lease)))
     return set_lost_error(lease, error);

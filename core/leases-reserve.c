@@ -99,8 +99,7 @@ GArray *mal_leases_reserved(const MalLeases *l)
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   for (unsigned i = 0; i < l->reserves->len; i++) {
     const MalReserve *r = g_ptr_array_index(l->reserves, i);
-    if (r->spans->len > 0)
-      g_array_append_vals(out, r->spans->data, r->spans->len);
+    g_array_append_vals(out, r->spans->data, r->spans->len);
   }
   return out;
 }

@@ -24,8 +24,7 @@ static void cut(Piece *piece, MalSpan span)
 {
   bool full = piece->used >= mal_span_size(piece->span);
   piece->span = span;
-  piece->used = full && mal_span_size(span) <= UINT64_MAX ? (uint64_t)mal_span_size(span)
-                                                          : at_most_all(piece->used, span);
+  piece->used = full ? (uint64_t)mal_span_size(span) : at_most_all(piece->used, span);
 }
 
 static void collect(MalSpan span, uint64_t used, MalTime until, void *data)

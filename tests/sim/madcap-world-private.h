@@ -177,7 +177,7 @@ typedef struct {
   int64_t revoked;            /* virtual time of the last revocation */
   int64_t lags_until;         /* its disk fails, or it has not noticed yet that it works */
   bool disk_failed;           /* at some time */
-  bool lapsed;                /* leases ended while it was down: nobody wrote that down */
+  bool lapsed;                /* leases ended while it was down, perhaps not yet written down */
   /* It may have leases after a restart that nobody has: its disk had failed before, and what was
      refused for that may be there all the same; or the clock went back, and what had lapsed is
      ahead again. */

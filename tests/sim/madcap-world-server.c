@@ -173,6 +173,9 @@ void world_server_step(Server *s, int64_t seconds)
   if (!s->core)
     return;
   world_stepped(s, seconds);
+  /* Its first batch drops the rows of what had lapsed. */
+  MalStoreCounters store = mal_store_counters(s->store);
+  s->lapsed &= store.batches == 0 || store.failures > 0;
   s->ghosts |= seconds < 0 && s->lapsed;
   s->stepped += seconds;
   mal_sim_note(s->world->sim, s->node, "clock steps by %" G_GINT64_FORMAT " s", seconds);

@@ -277,3 +277,129 @@ Test(leases_corners, candidates_of_two_scopes)
   cr_assert_gt(owned_ranges(&b), 0, "the other scope's stay");
   bed_clear(&b);
 }
+
+/* ---- reserves and who watches them ----------------------------------------------------------- */
+
+static void hears_of_reserves(void *data)
+{
+  ++*(unsigned *)data;
+}
+
+Test(leases_corners, a_reserve_of_nothing_and_a_watcher_that_goes_while_another_stays)
+{
+  Bed b = bed_of(SCOPES LAB);
+  unsigned heard[2] = { 0 }, id[2];
+  g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  MalReserve reserve = { (char *)"r", 0, none, NULL };
+  for (size_t i = 0; i < 2; i++)
+    id[i] = mal_leases_watch_reserved(b.leases, hears_of_reserves, &heard[i]);
+  cr_assert(mal_leases_reserve_add(b.leases, &reserve, now_of(&b), NULL));
+  g_autoptr(GArray) spans = mal_leases_reserved(b.leases);
+  cr_expect_eq(spans->len, 0);
+  mal_leases_unwatch_reserved(b.leases, id[0]);
+  cr_assert(mal_leases_reserve_remove(b.leases, "r", NULL));
+  cr_expect(heard[0] == 1 && heard[1] == 2, "%u, %u", heard[0], heard[1]);
+  mal_leases_unwatch_reserved(b.leases, id[1]);
+  bed_clear(&b);
+}
+
+/* ---- what is free is shorter than its padding ------------------------------------------------ */
+
+/* RFC 2730 2.2.4, 2.13.3: what is left before an advance lease may be too short for anything. */
+Test(leases_corners, what_is_free_may_be_shorter_than_the_padding)
+{
+  static const struct {
+    int64_t free, least, got;   /* seconds until the advance lease; what is wanted at least */
+  } rows[] = { { 200, 60, 100 }, { 161, 60, 61 }, { 159, 60, 0 }, { 90, 1, 0 } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b = bed_of(SCOPES "[range l]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.0\n");
+    MalLeaseRequest later = request_of(&b, "later", 1, 600), r = request_of(&b, "now", 1, 600);
+    MalRefusal why;
+    later.start = later.max_start = now_of(&b) + rows[i].free;
+    cr_assert_eq(ask(&b, &later, NULL), MAL_ANSWER_GRANTED);
+    r.min_lifetime = rows[i].least;
+    r.pad = 100;
+    cr_expect_eq(ask(&b, &r, &why), rows[i].got > 0 ? MAL_ANSWER_GRANTED : MAL_ANSWER_REFUSED,
+                 "row %zu", i);
+    cr_expect(rows[i].got == 0 || b.end - b.start == rows[i].got, "row %zu: %d s", i,
+              (int)(b.end - b.start));
+    bed_clear(&b);
+  }
+}
+
+/* ---- rows of what is over -------------------------------------------------------------------- */
+
+static MalLease stored_of(const char *id, const MalBlock *block, int64_t from, int64_t until)
+{
+  return (MalLease){ .id = id_of(id), .scope = "local", .blocks = block, .n_blocks = 1,
+                     .start = FAKE_START + from, .end = FAKE_START + until, .origin = "madcap" };
+}
+
+static void restore(Bed *b, const MalLease *lease)
+{
+  g_autoptr(GError) error = NULL;
+  unsigned superseded = 0;
+  cr_assert(mal_leases_restore(b->leases, lease, FAKE_START, &superseded, &error), "%s",
+            error ? error->message : "");
+}
+
+static uint64_t changes_of(const Bed *b)
+{
+  return mal_store_counters(b->store).changes;
+}
+
+Test(leases_corners, rows_of_leases_that_ended_unseen_or_gave_way_are_dropped)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalBlock block = block_of("239.255.1.3", 1), nowhere = block_of("239.200.0.1", 1);
+  MalLease rows[] = { stored_of("over", &nowhere, -100, 0), stored_of("again", &block, -100, -1),
+                      stored_of("gives way", &block, -100, 50), stored_of("alive", &block, 0, 50) };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+    restore(&b, &rows[i]);
+  fake_run(b.fake);
+  cr_assert_eq(changes_of(&b), 0, "a start that fails writes nothing");
+  mal_store_memory_hold(b.store, true);
+  expire(&b);
+  cr_assert_eq(changes_of(&b), 3, "all but the one that lives");
+  mal_store_memory_fail(b.store, "disk full");
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  mal_store_memory_fail(b.store, NULL);
+  fake_run(b.fake);
+  cr_expect_eq(changes_of(&b), 6, "again, since the disk had refused");
+  expire(&b);
+  fake_run(b.fake);
+  cr_expect_eq(changes_of(&b), 6, "once is enough");
+  bed_clear(&b);
+}
+
+Test(leases_corners, many_rows_are_dropped_in_several_batches)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalBlock block = block_of("239.255.1.3", 1);
+  for (unsigned i = 0; i < 10000; i++) {
+    char id[16];
+    g_snprintf(id, sizeof id, "row%u", i);
+    MalLease row = stored_of(id, &block, -100, -1);
+    restore(&b, &row);
+  }
+  expire(&b);
+  fake_run(b.fake);
+  cr_expect_eq(changes_of(&b), 10000);
+  cr_expect_eq(mal_store_counters(b.store).batches, 3);
+  bed_clear(&b);
+}
+
+Test(leases_corners, who_leased_anew_under_the_identifier_of_a_row_keeps_it)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalBlock block = block_of("239.255.1.3", 1);
+  MalLease row = stored_of("a", &block, -100, -1);
+  restore(&b, &row);
+  cr_assert_eq(lease(&b, "a", 1, 600, NULL), MAL_ANSWER_GRANTED);
+  uint64_t before = changes_of(&b);
+  expire(&b);
+  fake_run(b.fake);
+  cr_expect_eq(changes_of(&b), before);
+  bed_clear(&b);
+}
