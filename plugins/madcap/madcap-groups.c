@@ -84,7 +84,7 @@ GArray *madcap_groups_new(const MalConfSection *section, const MalScopeSet *scop
 
 static bool has(const GArray *spans, MalAddress address)
 {
-  for (guint i = 0; spans != NULL && i < spans->len; i++)
+  for (guint i = 0; i < spans->len; i++)
     if (mal_span_has(g_array_index(spans, MalSpan, i), address))
       return true;
   return false;

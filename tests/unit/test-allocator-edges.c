@@ -269,3 +269,31 @@ Test(allocator_index, a_run_is_found_where_a_gap_is)
   cr_expect_not(mal_index_find_run(&ix, &q, 602, &first));
   mal_index_clear(&ix);
 }
+
+/* What is busy is counted on the side where it lies, by addresses or by Ethernet groups. */
+Test(allocator_edges, a_range_is_split_where_it_goes_on_and_nowhere_else)
+{
+  static const MalEthernetPolicy policies[] = { MAL_ETHERNET_DISTINCT, MAL_ETHERNET_PREFER,
+                                                MAL_ETHERNET_IGNORE };
+  static const Range ranges[MAX_RANGES] = { { 0, "239.5.0.0-239.5.0.15", 1000 } };
+  static const Busy busy[] = { { "239.5.0.1", 0, 100 }, { "239.5.0.6-239.5.0.11", 0, 100 } };
+  static const struct {
+    const char *at;
+    bool split;
+  } rows[] = {
+    { "239.4.255.255", false }, { "239.5.0.16", false }, { "239.5.0.0", false },
+    { "239.5.0.8", true },      { "239.5.0.8", false },
+  };
+  for (size_t p = 0; p < COUNT(policies); p++) {
+    g_autoptr(MalAllocator) a = allocator(policies[p], ranges);
+    uint64_t low, high, usable;
+    take_all(a, busy, COUNT(busy));
+    for (size_t i = 0; i < COUNT(rows); i++)
+      cr_expect_eq(mal_allocator_split_range(a, span(rows[i].at).first), rows[i].split,
+                   "policy %zu, row %zu", p, i);
+    mal_allocator_check(a);
+    cr_assert(mal_allocator_range_use(a, span("239.5.0.0").first, &low, &usable) && usable == 8);
+    cr_assert(mal_allocator_range_use(a, span("239.5.0.8").first, &high, &usable) && usable == 8);
+    cr_expect(low == 3 && high == 4, "policy %zu: %u and %u", p, (unsigned)low, (unsigned)high);
+  }
+}

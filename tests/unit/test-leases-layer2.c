@@ -125,6 +125,39 @@ Test(leases_layer2, who_has_waited_in_vain_hears_what_layer_2_said_last)
   bed_clear(&w.bed);
 }
 
+/* Of several named blocks one is enough, and no other request hears of it. */
+Test(leases_layer2, who_named_what_is_denied_hears_why)
+{
+  static const struct {
+    const char *span;
+    bool told;
+  } rows[] = {
+    { "239.255.1.0-239.255.1.4", false },
+    { "239.255.1.6-239.255.1.8", false },
+    { "239.255.1.5", true },
+    { "239.255.1.8-239.255.1.10", true },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    World w;
+    g_autoptr(GError) why = g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "not these");
+    MalBlock named[] = { mal_block_make(span_of("239.255.1.5").first, 1),
+                         mal_block_make(span_of("239.255.1.9").first, 2) };
+    set_up(&w);
+    MalLeaseRequest r = waiting(&w, "a", 3, 600), any = waiting(&w, "b", 1, 600);
+    r.named = named;
+    r.n_named = 2;
+    cr_assert_eq(ask(&w.bed, &r, NULL), MAL_ANSWER_WAITING);
+    cr_assert_eq(ask(&w.bed, &any, NULL), MAL_ANSWER_WAITING);
+    w.bed.calls = 0;
+    mal_space_deny_named(w.bed.space, r.scope, span_of(rows[i].span), why);
+    fake_run(w.bed.fake);
+    cr_expect_eq(w.bed.calls, rows[i].told, "row %zu", i);
+    cr_expect_eq(mal_leases_is_waiting(w.bed.leases, r.id), !rows[i].told, "row %zu", i);
+    cr_expect(mal_leases_is_waiting(w.bed.leases, any.id), "row %zu", i);
+    bed_clear(&w.bed);
+  }
+}
+
 Test(leases_layer2, named_addresses_that_are_available_are_asked_for)
 {
   World w;

@@ -133,6 +133,29 @@ Test(space_edges, gaps_between_what_is_owned_and_asked)
   bed_clear(&b);
 }
 
+/* A candidate that was refused leaves a gap before the next one, which is still thought about. */
+Test(space_edges, a_gap_ends_where_a_candidate_begins)
+{
+  Bed b;
+  char text[MAL_SPAN_STRLEN];
+  bed_init(&b, SCOPES LAB);
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  b.verdict = MAL_VERDICT_LATER;
+  const MalScope *l = scope_l(&b);
+  cr_assert(mal_space_want(b.space, l, 8, 10));
+  cr_assert(mal_space_want(b.space, l, 8, 10));
+  mal_space_decide(b.space, g_array_index(b.asked, Asked, 0).ticket, false);
+  cr_assert_eq(b.asked->len, 3);
+  g_array_remove_index(b.asked, 0); /* it may be asked for again */
+  cr_assert(mal_space_want(b.space, l, 20, 10));
+  cr_assert_eq(b.asked->len, 4);
+  cr_expect_str_eq(mal_span_format(g_array_index(b.asked, Asked, 2).span, text),
+                   "239.255.1.0-239.255.1.7");
+  cr_expect_str_eq(mal_span_format(g_array_index(b.asked, Asked, 3).span, text),
+                   "239.255.1.24-239.255.1.35");
+  bed_clear(&b);
+}
+
 /* A yes for a time before its range was made longer stays for that time. */
 Test(space_edges, what_lasts_longer_while_the_arbiter_thinks)
 {
@@ -272,5 +295,60 @@ Test(space_edges, several_stand_ins_give_way_at_once)
   g_string_truncate(b.told, 0);
   cr_assert(add(&b, MAL_LEVEL_AVAILABLE, "239.255.1.128-239.255.3.255", 700, "real"));
   must_have_told(&b, "|a:s -a:s -a:s -a:s +a:real ");
+  bed_clear(&b);
+}
+
+/* A plan takes the place of a stand-in where one of its ranges meets it. */
+Test(space_edges, a_plan_beside_stand_ins_and_over_them)
+{
+  static const struct {
+    const char *plan, *told;
+  } rows[] = {
+    { SCOPES LAB, "+a:lab " },
+    { SCOPES LAB R("more", "l", "255.5.0", "255.5.255"), "+a:lab +a:more " },
+    { SCOPES LAB R("more", "l", "255.3.255", "255.5.255"), "-a:s +a:lab +a:more " },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b;
+    bed_init(&b, SCOPES);
+    mal_space_set_arbiter(b.space, arbiter, &b);
+    cr_assert(mal_space_add_stand_in(b.space, "l", span("239.255.3.0-239.255.4.255"), 900, "s", "t",
+                                     NULL));
+    g_string_truncate(b.told, 0);
+    cr_assert(replan(&b, rows[i].plan, NULL), "row %zu", i);
+    must_have_told(&b, rows[i].told);
+    bed_clear(&b);
+  }
+}
+
+/* ---- questions to a space that has nothing to say -------------------------------------------- */
+
+static void count_range(const MalRange *range, void *data)
+{
+  (void)range;
+  ++*(unsigned *)data;
+}
+
+static void count_use(MalSpan s, uint64_t used, MalTime until, void *data)
+{
+  (void)s, (void)used, (void)until;
+  ++*(unsigned *)data;
+}
+
+Test(space_edges, before_any_plan_without_the_scope_and_without_an_engine)
+{
+  Bed b;
+  unsigned n = 0;
+  char none[] = "none";
+  bed_init(&b, SCOPES LAB);
+  const MalScope *l = scope_l(&b), elsewhere = { .id = none, .span = l->span };
+  MalSpace *empty = mal_space_new();
+  mal_space_each(empty, MAL_LEVEL_AVAILABLE, l, l->span, count_range, &n);
+  mal_space_each(b.space, MAL_LEVEL_AVAILABLE, &elsewhere, l->span, count_range, &n);
+  mal_space_usage(b.space, l, l->span, count_use, &n);
+  cr_expect_eq(n, 0);
+  mal_space_each(b.space, MAL_LEVEL_AVAILABLE, l, l->span, count_range, &n);
+  cr_expect_eq(n, 1);
+  mal_space_free(empty);
   bed_clear(&b);
 }

@@ -99,3 +99,80 @@ Test(space_usage, with_a_layer_2_what_it_says_in_order_and_disjoint)
   expect(&b, "239.255.2.0-239.255.2.255", "");
   bed_clear(&b);
 }
+
+/* An address that has two leases, one after the other, is in use until the later one's end. */
+Test(space_usage, leases_of_one_address_one_after_the_other)
+{
+  Bed b = bed_of(RESERVED);
+  MalTime now = mal_runtime_now(b.rt);
+  MalBlock first = mal_block_make(span_of("239.255.1.16").first, 1);
+  lease_named(&b, "a", "239.255.1.16", 4, 600);
+  MalLeaseRequest r = request_of(&b, "b", 1, 300);
+  r.start = r.max_start = now + 1000;
+  r.named = &first;
+  r.n_named = 1;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
+  expect(&b, "239.255.1.0-239.255.1.127", "239.255.1.16-239.255.1.19 4 1300\n");
+  bed_clear(&b);
+}
+
+/* The same where nothing comes behind. */
+#define TOP "ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
+
+Test(space_usage, leases_of_the_last_address_of_all)
+{
+  Bed b = bed_of("[scope local]\nfamily=ipv6\nfirst=" TOP "0\nlast=" TOP "ffff\n");
+  MalTime now = mal_runtime_now(b.rt);
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_AVAILABLE, "local", span_of(TOP "ff00-" TOP "ffff"),
+                          MAL_FOREVER, "top", "test", NULL));
+  MalBlock last = mal_block_make(span_of(TOP "ffff").first, 1);
+  for (int i = 0; i < 2; i++) {
+    g_autoptr(GError) error = NULL;
+    unsigned superseded = 0;
+    MalLease stored = { .id = id_of(i == 0 ? "a" : "b"), .scope = "local", .blocks = &last,
+                        .n_blocks = 1, .start = now + 100 * i, .end = now + 100 * i + 50,
+                        .origin = "madcap" };
+    cr_assert(mal_leases_restore(b.leases, &stored, now, &superseded, &error), "%s",
+              error ? error->message : "");
+  }
+  expect(&b, TOP "0-" TOP "ffff", TOP "ffff 1 150\n");
+  bed_clear(&b);
+}
+
+/* What was said first of an address counts, until the latest end that anybody said. */
+typedef struct {
+  const char *span;
+  uint64_t used;
+  int64_t until;
+} Use;
+
+static void layer2_of(const MalScope *scope, MalSpan span, MalUsageFunc func, void *to, void *data)
+{
+  (void)scope, (void)span;
+  for (const Use *use = data; use->span; use++)
+    func(span_of(use->span), use->used, FAKE_START + use->until, to);
+}
+
+Test(space_usage, pieces_that_overlap)
+{
+  static const struct {
+    Use said[4];
+    const char *expected;
+  } rows[] = {
+    { { { "239.255.1.0-239.255.1.31", 32, 500 }, { "239.255.1.8-239.255.1.47", 40, 100 } },
+      "239.255.1.0-239.255.1.31 32 500\n239.255.1.32-239.255.1.47 16 100\n" },
+    { { { "239.255.1.0-239.255.1.31", 3, 500 }, { "239.255.1.8-239.255.1.15", 8, 900 },
+        { "239.255.1.16-239.255.1.31", 8, 700 } },
+      "239.255.1.0-239.255.1.31 3 900\n" },
+    { { { "239.255.1.0-239.255.1.31", 3, 500 }, { "239.255.1.0-239.255.1.63", 50, 900 } },
+      "239.255.1.0-239.255.1.31 3 900\n239.255.1.32-239.255.1.63 32 900\n" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b = bed_of(SCOPES LAB);
+    Use said[4];
+    memcpy(said, rows[i].said, sizeof said);
+    mal_space_set_usage(b.space, layer2_of, said);
+    expect(&b, "239.255.1.0-239.255.1.255", rows[i].expected);
+    bed_clear(&b);
+  }
+}
