@@ -15,6 +15,7 @@ typedef struct {
   bool holding, pending;      /* pending: that this would complete */
   bool suspect;               /* one of those was counted as a collision */
   bool superseded;
+  MascId parent;              /* whose space that holding is in */
   MascRecord *old[OLD_MAX];   /* what this supersedes */
   size_t n_old;               /* above OLD_MAX: and more */
   /* of others in the same arena */
@@ -29,7 +30,10 @@ static void survey_own(Survey *s, MascRecord *record)
     s->old[s->n_old - 1] = record;
   if (record->claim.role != new->claim.role)
     return;
-  s->holding = s->holding || record->claim.type == MASC_PREFIX_IN_USE;
+  if (record->claim.type == MASC_PREFIX_IN_USE) {
+    s->holding = true;
+    s->parent = record->parent;
+  }
   if (masc_is_pending(&record->claim) && masc_claim_covers(&new->claim, &record->claim)) {
     s->pending = true;
     s->suspect = s->suspect || record->suspect;
@@ -181,6 +185,8 @@ static uint8_t by_internal(MascHeard *h)
   const MascClaim *c = &h->record.claim;
   Survey s = survey(h);
   uint8_t subcode = masc_update_associate(h);
+  if (subcode != 0)
+    h->record.parent = s.parent;  /* a provider that was left (12.5) */
   if (c->type == MASC_PREFIX_IN_USE)
     return own_claim(h, &s);      /* held, whoever is our parent now (11.6.3) */
   if (subcode != 0)

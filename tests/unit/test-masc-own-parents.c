@@ -174,3 +174,44 @@ Test(masc_own_parents, s14_a_parents_renewals_are_no_flood)
   }
   cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_FLOOD), 0);
 }
+
+/* ---- a provider that other nodes of the domain know, or knew --------------------------------- */
+
+#define INTERNAL_NODE 2001
+
+/* Two nodes of a domain; the other one, an open end, told of domain 5, which we have no session
+   with. */
+static unsigned with_internal_peer(OwnBed *own)
+{
+  unsigned internal = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+
+  own_bed_say_of(own, internal, MASC_PREFIX_MANAGED, "233.252.128.0/17", 0, MASC_PARENT, 5, 5000);
+  own_bed_pass(own, 100);
+  return internal;
+}
+
+/* The parent of what is left tells to whom it is told (11.7.3). */
+Test(masc_own_parents, s12_5_what_internal_peers_split_is_still_the_old_providers)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned internal = with_internal_peer(own);
+  MascClaim said;
+
+  own_bed_win(own, 0, "233.252.4.0/24");
+  masc_bed_down(own->bed, 0);
+  masc_zone_remove_peer(own->bed->nodes[0].zone, OWN_PARENT, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 100);
+  unsigned other = masc_bed_open(own->bed, 0, MASC_CHILD, 5, 0);
+  own_bed_pass(own, 100);
+  masc_bed_clear(own->bed);
+  own_bed_say_of(own, internal, MASC_PREFIX_MANAGED, "233.252.4.0/25", 0, MASC_INTERNAL, 2,
+                 INTERNAL_NODE);
+  own_bed_say_of(own, internal, MASC_WITHDRAW, "233.252.4.128/25", 0, MASC_INTERNAL, 2,
+                 INTERNAL_NODE);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_held(own, 0, false), "233.252.4.0/25");
+  cr_expect_eq(masc_own_find(own->bed->nodes[0].zone, masc_bed_prefix("233.252.4.0/25"), false)
+                   ->parent, 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, &said), 0);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_WITHDRAW, &said), 0);
+}
