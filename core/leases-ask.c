@@ -63,7 +63,7 @@ MalLeaseTotals mal_leases_totals(const MalLeases *l, const MalScope *scope)
 {
   MalLeaseTotals t = l->totals;
   t.waiting = l->waiting.length;
-  t.bytes = l->chunks->len * sizeof(Slot) * CHUNK_SIZE + l->n_buckets * sizeof(Bucket) +
+  t.bytes = l->chunks->len * sizeof(Slot) * CHUNK_SIZE + leases_buckets_octets(l) +
             l->heap->len * sizeof(uint32_t) + l->far_times.cells->len * sizeof(SlotTimes) +
             l->clients6.cells->len * sizeof(MalU128) + mal_allocator_stats(l->allocator, -1).bytes;
   if (!scope)

@@ -5,6 +5,7 @@
 #include "allocator.h"
 #include "leases-core.h"
 #include "short-time.h"
+#include "table.h"
 
 #include <limits.h>
 
@@ -128,8 +129,7 @@ struct MalLeases {
   GHashTable *base_of;          /* MalU128 -> place in bases */
   GArray *free_slots;           /* uint32_t */
   uint32_t used_slots;          /* ever taken, 0 is none */
-  Bucket *buckets;
-  uint32_t n_buckets, bucket_count;
+  MalTable buckets;             /* Bucket, by identifier */
   GArray *heap;                 /* uint32_t slots by when they lapse */
   GHashTable *clients;          /* ClientUse */
   bool counts_clients;          /* leases, too: since the first who asked */
@@ -173,6 +173,7 @@ void leases_table_clear(MalLeases *l);
 Slot *leases_slot(const MalLeases *l, uint32_t handle);
 /* 0 where there is none. */
 uint32_t leases_find(const MalLeases *l, MalLeaseId id);
+size_t leases_buckets_octets(const MalLeases *l);
 /* Takes a slot for ID and enters it under it; the caller fills in the rest, then
    leases_heap_add. */
 uint32_t leases_slot_new(MalLeases *l, MalLeaseId id);

@@ -91,7 +91,12 @@ static void pool_give(Pool *pool, uint32_t cell)
   g_array_append_val(pool->free, cell);
 }
 
-/* ---- hash: open addressing, linear probing, keyed so that nobody outside can aim at a chain -- */
+/* ---- by identifier: keyed, so that nobody outside can aim at a chain ------------------------- */
+
+typedef struct {
+  uint32_t tag;
+  MalLeaseId id;
+} Wanted;
 
 static uint32_t tag_of(const MalLeases *l, MalLeaseId id)
 {
@@ -102,88 +107,59 @@ static uint32_t tag_of(const MalLeases *l, MalLeaseId id)
   return tag;
 }
 
-/* In the order of the tags, so that a table grows from its beginning to its end, and in small
-   steps. */
-static uint32_t home_of(uint32_t tag, uint32_t n)
+static bool bucket_taken(const void *cell)
 {
-  return (uint32_t)((uint64_t)tag * n >> 32);
+  return ((const Bucket *)cell)->slot != 0;
 }
 
-static uint32_t after(uint32_t i, uint32_t n)
+static uint64_t hash_of_tag(uint32_t tag)
 {
-  return i + 1 == n ? 0 : i + 1;
+  return (uint64_t)tag << 32;
 }
 
-static uint32_t distance(uint32_t from, uint32_t to, uint32_t n)
+static uint64_t bucket_hash(const void *cell)
 {
-  return to >= from ? to - from : to + (n - from);
+  return hash_of_tag(((const Bucket *)cell)->tag);
 }
 
-static void bucket_put(Bucket *buckets, uint32_t n, Bucket b)
+static bool bucket_same(const void *cell, const void *key, const void *data)
 {
-  uint32_t i = home_of(b.tag, n);
-  while (buckets[i].slot)
-    i = after(i, n);
-  buckets[i] = b;
+  const Bucket *b = cell;
+  const Wanted *wanted = key;
+  return b->tag == wanted->tag &&
+         mal_lease_id_equal(leases_id(leases_slot(data, b->slot)), wanted->id);
 }
 
-static void grow_buckets(MalLeases *l)
-{
-  uint32_t n = l->n_buckets + l->n_buckets / 4;
-  g_assert(n > l->n_buckets);
-  Bucket *buckets = g_new0(Bucket, n);
-  for (uint32_t i = 0; i < l->n_buckets; i++)
-    if (l->buckets[i].slot)
-      bucket_put(buckets, n, l->buckets[i]);
-  g_free(l->buckets);
-  l->buckets = buckets;
-  l->n_buckets = n;
-}
+static const MalTableKind buckets = {
+  .octets = sizeof(Bucket), .taken = bucket_taken, .hash = bucket_hash, .same = bucket_same,
+};
 
-static bool find_bucket(const MalLeases *l, MalLeaseId id, uint32_t *at)
+static Bucket *find_bucket(const MalLeases *l, MalLeaseId id)
 {
-  uint32_t tag = tag_of(l, id);
-  for (uint32_t i = home_of(tag, l->n_buckets); l->buckets[i].slot; i = after(i, l->n_buckets))
-    if (l->buckets[i].tag == tag
-        && mal_lease_id_equal(leases_id(leases_slot(l, l->buckets[i].slot)), id)) {
-      *at = i;
-      return true;
-    }
-  return false;
+  Wanted wanted = { tag_of(l, id), id };
+  return mal_table_find(&l->buckets, &buckets, hash_of_tag(wanted.tag), &wanted, l);
 }
 
 uint32_t leases_find(const MalLeases *l, MalLeaseId id)
 {
-  uint32_t at;
-  return find_bucket(l, id, &at) ? l->buckets[at].slot : 0;
+  const Bucket *b = find_bucket(l, id);
+  return b ? b->slot : 0;
 }
 
-/* Moves later members of the chain back over the hole, so that no tombstones pile up. */
-static void remove_bucket(MalLeases *l, uint32_t hole)
+size_t leases_buckets_octets(const MalLeases *l)
 {
-  uint32_t n = l->n_buckets;
-  for (uint32_t i = after(hole, n); l->buckets[i].slot; i = after(i, n)) {
-    uint32_t home = home_of(l->buckets[i].tag, n);
-    if (distance(home, i, n) >= distance(hole, i, n)) {
-      l->buckets[hole] = l->buckets[i];
-      hole = i;
-    }
-  }
-  l->buckets[hole] = (Bucket){ 0, 0 };
-  l->bucket_count--;
+  return mal_table_octets(&l->buckets, &buckets);
 }
 
 uint32_t leases_slot_new(MalLeases *l, MalLeaseId id)
 {
-  if ((l->bucket_count + 1) * 8ull > l->n_buckets * 7ull)
-    grow_buckets(l);
-  uint32_t handle = take_slot(l);
+  uint32_t handle = take_slot(l), tag = tag_of(l, id);
   Slot *slot = leases_slot(l, handle);
   memset(slot, 0, sizeof *slot);
   slot->flags = SLOT_USED;
   set_id(slot, id);
-  bucket_put(l->buckets, l->n_buckets, (Bucket){ handle, tag_of(l, id) });
-  l->bucket_count++;
+  Bucket *b = mal_table_add(&l->buckets, &buckets, hash_of_tag(tag));
+  *b = (Bucket){ handle, tag };
   return handle;
 }
 
@@ -307,10 +283,9 @@ static void heap_remove(MalLeases *l, uint32_t place)
 void leases_slot_free(MalLeases *l, uint32_t handle)
 {
   Slot *slot = leases_slot(l, handle);
-  uint32_t at;
-  bool found = find_bucket(l, leases_id(slot), &at);
-  g_assert(found);
-  remove_bucket(l, at);
+  Bucket *b = find_bucket(l, leases_id(slot));
+  g_assert(b);
+  mal_table_remove(&l->buckets, &buckets, b);
   heap_remove(l, slot->heap_place);
   free_outside(slot);
   if (slot->far)
@@ -529,8 +504,7 @@ void leases_table_init(MalLeases *l)
   l->by_scope = g_array_new(FALSE, TRUE, sizeof(MalLeaseTotals));
   l->used_slots = 1;
   g_ptr_array_add(l->chunks, new_chunk());
-  l->n_buckets = 320;
-  l->buckets = g_new0(Bucket, l->n_buckets);
+  mal_table_init(&l->buckets, &buckets, 320);
   pool_init(&l->far_times, sizeof(SlotTimes));
   pool_init(&l->clients6, sizeof(MalU128));
   l->bases = g_array_new(FALSE, TRUE, sizeof(MalU128));
@@ -555,7 +529,7 @@ void leases_table_clear(MalLeases *l)
   g_array_unref(l->free_slots);
   g_array_unref(l->heap);
   g_array_unref(l->by_scope);
-  g_free(l->buckets);
+  mal_table_free(&l->buckets);
   g_hash_table_unref(l->clients);
   g_ptr_array_unref(l->origins);
   g_free(l->views);

@@ -48,6 +48,7 @@ core_private_headers += core/short-time.h
 core_private_headers += core/store-private.h
 core_private_headers += core/store-sqlite-latest.h
 core_private_headers += core/store-sqlite.h
+core_private_headers += core/table.h
 
 core_sources =
 core_sources += core/address-text.c

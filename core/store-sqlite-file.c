@@ -447,7 +447,7 @@ MalSqlite *mal_sqlite_open(MalRuntime *rt, const char *dir, const char *vfs, GEr
   self->lock = -1;
   self->scratch = g_byte_array_new();
   self->compact_least = 65536;
-  self->compact_step = 2048;
+  self->compact_step = 512;
   mal_runtime_random(rt, secret, sizeof secret);
   if (g_mkdir_with_parents(dir, 0700) < 0) {
     fail_errno(dir, "can't be made", error);

@@ -18,7 +18,7 @@
 
 #define PROBE_FIRST (1 * MAL_US)
 #define PROBE_MOST (30 * MAL_US)
-#define CHANGES_PER_CHORE 1024
+#define CHANGES_PER_CHORE 256
 
 typedef struct SqliteStore SqliteStore;
 
@@ -171,6 +171,8 @@ static void tell_written(SqliteStore *self, const Batch *batch)
   self->probe_interval = PROBE_FIRST;
   self->chores_off = false;
   self->since_chore += batch->arena.changes;
+  /* Before anybody is told, so that the worker goes on while answers are made. */
+  next_job(self);
   mal_listeners_call(&self->listeners, batch->ticket, NULL);
 }
 

@@ -232,6 +232,7 @@ tests_sim_test_sim_masc_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la $
 unit_tests += tests/sim/test-sim-aap
 tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(aap_world)
 tests_sim_test_sim_aap_LDADD = plugins/aap/libaap.la $(LDADD)
+unit_tests += tests/unit/test-table
 unit_tests += tests/unit/test-time-text
 unit_tests += tests/unit/test-wire
 

@@ -6,8 +6,8 @@
 
    The echo's pairs have the sizes of the exchange that stands below them, the same number in
    flight, the same batches. Latency runs from the moment when a message was due to be sent, so an
-   overdue one counts in full. What is not answered within a second is lost; nothing is sent
-   twice. */
+   overdue one counts in full, until the system has its answer. What is not answered within a second
+   is lost; nothing is sent twice. */
 #include "load.h"
 
 #include <stdio.h>

@@ -25,10 +25,16 @@ enum {
 
 /* ---- batches of datagrams -------------------------------------------------------------------- */
 
+typedef union {
+  struct cmsghdr align;
+  uint8_t octets[CMSG_SPACE(sizeof(struct timespec))];
+} Stamp;
+
 typedef struct {
   struct mmsghdr messages[BATCH];
   struct iovec vectors[BATCH];
   struct sockaddr_in names[BATCH];
+  Stamp stamps[BATCH];
   uint8_t data[BATCH][LARGEST];
   unsigned count;
 } Side;
@@ -48,6 +54,8 @@ static unsigned side_receive(Side *side, int fd, int flags)
   for (unsigned i = 0; i < BATCH; i++) {
     side->messages[i].msg_hdr.msg_namelen = sizeof side->names[i];
     side->vectors[i].iov_len = LARGEST;
+    side->messages[i].msg_hdr.msg_control = &side->stamps[i];
+    side->messages[i].msg_hdr.msg_controllen = sizeof side->stamps[i];
   }
   int n = recvmmsg(fd, side->messages, BATCH, flags, NULL);
   return side->count = n > 0 ? (unsigned)n : 0;
@@ -183,11 +191,34 @@ struct Load {
   Result result;
 };
 
-static int64_t now_ns(void)
+static int64_t ns_of(struct timespec t)
+{
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t clock_ns(clockid_t clock)
 {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+  clock_gettime(clock, &t);
+  return ns_of(t);
+}
+
+static int64_t now_ns(void)
+{
+  return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* When the system got message I: this process may have waited for a processor since. NOW where the
+   system doesn't say. */
+static int64_t arrived_at(Side *side, unsigned i, int64_t now, int64_t wall)
+{
+  struct cmsghdr *c = CMSG_FIRSTHDR(&side->messages[i].msg_hdr);
+  struct timespec stamp;
+
+  if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+    return now;
+  memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+  return now - CLAMP(wall - ns_of(stamp), 0, LOST_AFTER);
 }
 
 static uint64_t random_next(Load *b)
@@ -378,8 +409,9 @@ static void turn(Load *b, int64_t wait)
     n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
   int64_t now = now_ns();
   for (unsigned rounds = 0; n > 0 && rounds < 16; rounds++) {
+    int64_t wall = clock_ns(CLOCK_REALTIME);
     for (unsigned i = 0; i < n; i++)
-      take(b, b->in.data[i], b->in.messages[i].msg_len, now);
+      take(b, b->in.data[i], b->in.messages[i].msg_len, arrived_at(&b->in, i, now, wall));
     n = n < BATCH ? 0 : side_receive(&b->in, b->fd, MSG_DONTWAIT);
     now = now_ns();
   }
@@ -483,9 +515,11 @@ Result load_measure(Load *b, Kind kind, double rate, double seconds, uint64_t mo
 Load *load_new(const LoadOptions *o)
 {
   Load *b = g_new0(Load, 1);
+  int stamps = 1;
 
   b->options = o;
   b->fd = socket_open(0);
+  (void)setsockopt(b->fd, SOL_SOCKET, SO_TIMESTAMPNS, &stamps, sizeof stamps);
   side_init(&b->in);
   side_init(&b->out);
   b->sent = g_new(Sent, SLOTS * 2);
