@@ -87,6 +87,9 @@ static const Special special4[] = {
 /* RFC 3306 section 4: the scope of the multicast address doesn't exceed the prefix's. */
 static const Special special6[] = {
   { "::/8", "unspecified, loopback or made of IPv4 addresses (RFC 4291)", 0 },
+  { "100::/64", "discarded (RFC 6666)", 0 },
+  { "2001::/23", "for protocols (RFC 2928)", 0 },
+  { "5f00::/16", "for segment identifiers (RFC 9602)", 0 },
   { "fc00::/7", "unique local (RFC 4193)", 0xd },
   { "fe80::/10", "link-local (RFC 4291)", 2 },
   { "fec0::/10", "the site-local prefix of old (RFC 3879)", 0 },

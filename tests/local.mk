@@ -487,6 +487,7 @@ test_scripts += tests/e2e/test_codec.py
 test_scripts += tests/e2e/test_crash.py
 test_scripts += tests/e2e/test_bird.py
 test_scripts += tests/e2e/test_ctl.py
+test_scripts += tests/e2e/test_derived.py
 test_scripts += tests/e2e/test_grib.py
 test_scripts += tests/e2e/test_masc.py
 test_scripts += tests/e2e/test_masc_chain.py

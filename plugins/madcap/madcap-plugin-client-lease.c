@@ -128,29 +128,36 @@ static void requested(ClientErrand *e, const MadcapClientResult *r)
   client_held_schedule(p);
 }
 
-static void request(ClientPart *p, MalCall *call, json_object *params, bool asked_network);
+/* Whose scopes were asked for. */
+typedef enum { ASKED_NOBODY, ASKED_ONE_FAMILY, ASKED_BOTH } Asked;
+
+/* TELLER: who told of IPv4 scopes. */
+static void request(ClientPart *p, MalCall *call, json_object *params, Asked asked,
+                    const MalEndpoint *teller);
 
 static void told_scopes(ClientErrand *e, const MadcapClientResult *r)
 {
-  if (!r->done)
+  if (!r->done && !e->second)
     fail_of(e, r);
   else
-    request(e->part, e->call, e->params, true);
+    request(e->part, e->call, e->params, e->second ? ASKED_BOTH : ASKED_ONE_FAMILY, &r->server);
 }
 
-static void ask_network(ClientPart *p, MalCall *call, json_object *params)
+static void ask_network(ClientPart *p, MalCall *call, json_object *params,
+                        const MalEndpoint *teller)
 {
   ClientErrand *e = client_errand_new(p, MADCAP_GETINFO, call, params, told_scopes);
-  MalEndpoint server = server_of(p, params);
+  MalEndpoint server = teller != NULL ? *teller : server_of(p, params);
   MalSpan span = { .first = mal_address_none() };
   const char *address = mal_param_string(params, "address", NULL);
 
   if (e == NULL)
     return;
-  mal_call_progress(call, "asking for the list of scopes");
+  e->second = teller != NULL;
+  mal_call_progress(call, "asking for the list of %sscopes", e->second ? "IPv6 " : "");
   if (address != NULL)
     mal_span_parse(address, &span, NULL);
-  client_begin_info(e, span.first.family == MAL_IPV6 ? MAL_IPV6 : MAL_IPV4, &server);
+  client_begin_info(e, e->second || span.first.family == MAL_IPV6 ? MAL_IPV6 : MAL_IPV4, &server);
 }
 
 static void fail_unknown_scope(ClientPart *p, MalCall *call, json_object *params)
@@ -164,7 +171,8 @@ static void fail_unknown_scope(ClientPart *p, MalCall *call, json_object *params
               *known != '\0' ? known : "none");
 }
 
-static void request(ClientPart *p, MalCall *call, json_object *params, bool asked_network)
+static void request(ClientPart *p, MalCall *call, json_object *params, Asked asked,
+                    const MalEndpoint *teller)
 {
   uint8_t id[MAL_LEASE_ID_MAX];
   MadcapClientAsk ask = { .errand = MADCAP_REQUEST,
@@ -184,10 +192,12 @@ static void request(ClientPart *p, MalCall *call, json_object *params, bool aske
     return;
   }
   if (!client_find_scope(p, params, &ask.scope, &name)) {
-    if (asked_network)
-      fail_unknown_scope(p, call, params);
+    if (asked == ASKED_NOBODY)
+      ask_network(p, call, params, NULL);
+    else if (asked == ASKED_ONE_FAMILY && mal_param_given(params, "scope") && p->running)
+      ask_network(p, call, params, teller); /* a name may be that of a scope of either family */
     else
-      ask_network(p, call, params);
+      fail_unknown_scope(p, call, params);
     return;
   }
   ClientErrand *e = client_errand_new(p, MADCAP_REQUEST, call, params, requested);
@@ -202,7 +212,7 @@ static void request(ClientPart *p, MalCall *call, json_object *params, bool aske
 
 void client_request(ClientPart *p, MalCall *call, json_object *params)
 {
-  request(p, call, params, false);
+  request(p, call, params, ASKED_NOBODY, NULL);
 }
 
 /* ---- one change at a time -------------------------------------------------------------------- */

@@ -9,7 +9,7 @@ import unittest
 
 import harness
 import netns
-from madcap_site import SERVER, Site
+from madcap_site import SERVER, SERVER6, Site
 
 CLIENT = """[daemon]
 roles = client
@@ -67,6 +67,13 @@ class Direct(Host):
         done = self.ctl("--direct", "scopes", "--server", SERVER)
         self.assertRegex(done.stdout, r"239\.255\.0\.0 +239\.255\.255\.255 +16 +en: Site local")
         self.assertIn("GETINFO", done.stderr)
+
+    def test_a_scope_of_either_family_by_its_name(self):
+        lease, shown = self.lease("--direct", "request", "--scope", "Site six", "--server",
+                                  SERVER6, expected=1)
+        self.assertRegex(lease["addresses"][0], "^ff15::db8:8000:")
+        self.assertIn("list of IPv6 scopes", shown)
+        self.ctl("--direct", "release", lease["lease"], "--server", SERVER6)
 
     def test_refusals(self):
         for words, status, text in (

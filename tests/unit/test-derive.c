@@ -197,7 +197,7 @@ static const Row global6[] = {
   /* RFC 3306 4: plen says how many bits count: the same field, another range */
   { "2001:db8::/33", "ff3e:21:2001:db8::-ff3e:21:2001:db8::ffff:ffff",
     { "2001:db8::/33 (RFC 3306)" } },
-  { "2000::/3", "ff3e:3:2000::-ff3e:3:2000::ffff:ffff", { "2000::/3 (RFC 3306)" } },
+  { "3000::/4", "ff3e:4:3000::-ff3e:4:3000::ffff:ffff", { "3000::/4 (RFC 3306)" } },
   /* RFC 3306 4: at most 64 bits */
   { "2001:db8::/65", NULL, { "2001:db8::/65", "room for 64 bits", "RFC 3306 section 4" } },
   { "2001:db8::7/128", NULL, { "room for 64 bits", "use the /64 of the subnet" } },
@@ -206,6 +206,15 @@ static const Row global6[] = {
   /* RFC 3306 4: a prefix assigned to the domain */
   { "::/64", NULL, { "unspecified, loopback", "no subnet has them" } },
   { "64:ff9b:1::/48", NULL, { "::/8" } },
+  { "100::/64", NULL, { "100::/64, which is discarded (RFC 6666)" } },
+  { "100:0:0:2::/64", "ff3e:40:100::2:0:0-ff3e:40:100::2:ffff:ffff",
+    { "100:0:0:2::/64 (RFC 3306)" } },
+  { "2001::/32", NULL, { "2001::/23, which is for protocols (RFC 2928)" } },
+  { "2001:2::/48", NULL, { "2001::/23" } },
+  { "2001:200::/32", "ff3e:20:2001:200::-ff3e:20:2001:200::ffff:ffff",
+    { "2001:200::/32 (RFC 3306)" } },
+  { "2000::/3", NULL, { "2000::/3 has addresses of 2001::/23" } },
+  { "5f00:1::/32", NULL, { "5f00::/16, which is for segment identifiers (RFC 9602)" } },
   { "ff3e::/32", NULL, { "ff00::/8, which is multicast" } },
   { "f000::/4", NULL, { "f000::/4 has addresses of fc00::/7" } },
   { "fec0:0:0:1::/64", NULL, { "fec0::/10", "RFC 3879" } },
