@@ -182,6 +182,7 @@ unit_tests += tests/unit/test-links
 tests_unit_test_links_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-runtime
 unit_tests += tests/unit/test-runtime-glib
+tests_unit_test_runtime_glib_SOURCES = tests/unit/test-runtime-glib.c tests/unit/test-runtime-glib-timers.c
 unit_tests += tests/unit/test-runtime-glib-tcp
 unit_tests += tests/unit/test-runtime-glib-udp
 unit_tests += tests/unit/test-runtime-glib-unix
@@ -241,6 +242,7 @@ madcap_packets = tests/support/madcap-packets.c tests/support/madcap-packets.h \
 madcap_test_libs = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-plugin
 tests_unit_test_madcap_plugin_SOURCES = tests/unit/test-madcap-plugin.c \
+  tests/unit/test-madcap-plugin-conf.c \
   tests/unit/madcap-daemon.c tests/unit/madcap-daemon.h
 tests_unit_test_madcap_plugin_LDADD = plugins/madcap/libmadcap.la tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-madcap-shed tests/unit/test-runtime-glib-shed
@@ -261,6 +263,7 @@ tests_unit_test_madcap_client_SOURCES = tests/unit/test-madcap-client.c \
 tests_unit_test_madcap_client_LDADD = plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-client-sim
 tests_unit_test_madcap_client_sim_SOURCES = tests/unit/test-madcap-client-sim.c \
+  tests/unit/test-madcap-client-sim-held.c \
   tests/unit/madcap-world.c tests/unit/madcap-world.h
 tests_unit_test_madcap_client_sim_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/unit/test-madcap-wire

@@ -13,9 +13,6 @@ tests/e2e/test_ctl.py
 tests/fuzz/fuzz-madcap-client.c
 tests/sim/madcap-world-agent.c
 tests/unit/test-aap-plugin.c
-tests/unit/test-madcap-client-sim.c
-tests/unit/test-madcap-plugin.c
-tests/unit/test-runtime-glib.c
 '
 long_lines='
 core/allocator-index.c
