@@ -412,6 +412,21 @@ tests_unit_test_masc_own_denied_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-own-hints
 tests_unit_test_masc_own_hints_SOURCES = tests/unit/test-masc-own-hints.c $(masc_own_bed)
 tests_unit_test_masc_own_hints_LDADD = $(masc_test_libs)
+# The same zones over IPv6: masc-bed.h. Section 11 has another half of OWN, so two programs.
+masc_six_own = tests/unit/test-masc-clash.c tests/unit/test-masc-local.c tests/unit/test-masc-own.c \
+  tests/unit/test-masc-own-denied.c tests/unit/test-masc-own-expand.c tests/unit/test-masc-own-hints.c \
+  tests/unit/test-masc-own-parents.c tests/unit/test-masc-own-store.c tests/unit/test-masc-own-told.c \
+  tests/unit/test-masc-own-world.c tests/unit/test-masc-six-plan.c
+masc_six_update = tests/unit/test-masc-update-claims.c tests/unit/test-masc-update-denied.c \
+  tests/unit/test-masc-update-order.c tests/unit/test-masc-update-roles.c tests/unit/test-masc-update-store.c \
+  tests/unit/test-masc-update-withdraw.c tests/unit/test-masc-six-hints.c
+unit_tests += tests/unit/test-masc-six-own tests/unit/test-masc-six-update
+tests_unit_test_masc_six_own_SOURCES = $(masc_six_own) $(masc_own_bed)
+tests_unit_test_masc_six_own_CPPFLAGS = $(AM_CPPFLAGS) -DMASC_BED_SIX
+tests_unit_test_masc_six_own_LDADD = $(masc_test_libs)
+tests_unit_test_masc_six_update_SOURCES = $(masc_six_update) $(masc_rig)
+tests_unit_test_masc_six_update_CPPFLAGS = $(AM_CPPFLAGS) -DMASC_BED_SIX
+tests_unit_test_masc_six_update_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-own-parents
 tests_unit_test_masc_own_parents_SOURCES = tests/unit/test-masc-own-parents.c $(masc_own_bed)
 tests_unit_test_masc_own_parents_LDADD = $(masc_test_libs)

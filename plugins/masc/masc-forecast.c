@@ -9,7 +9,6 @@
 #define RISK_Z 0.8416212 /* of .2: the normal distribution's quantile */
 #define BUCKETS 96
 #define VERSION 1
-#define MOST ((uint64_t)1 << 50)
 
 MascForecast *masc_forecast_new(MascPlanKind kind, MalFamily family, const MascParams *params)
 {
@@ -41,7 +40,7 @@ uint64_t masc_units(const MascForecast *forecast, MalU128 addresses)
   MalU128 units = addresses >> shift;
   if (units << shift != addresses)
     units++;
-  return units > MOST ? MOST : (uint64_t)units;
+  return units > MASC_UNITS_MAX ? MASC_UNITS_MAX : (uint64_t)units;
 }
 
 /* ---- arrivals -------------------------------------------------------------------------------- */
@@ -129,7 +128,7 @@ uint64_t masc_forecast_need(const MascForecast *forecast, uint64_t used, const M
     most = MAX(most, (double)used + batch * arrivals_of(t / (gap * batch)) - units);
     ended += ending[i];
   }
-  return most >= (double)MOST ? MOST : 1 + (uint64_t)most;
+  return most >= (double)MASC_UNITS_MAX ? MASC_UNITS_MAX : 1 + (uint64_t)most;
 }
 
 uint64_t masc_forecast_ramp(const MascForecast *forecast, MalTime now)
@@ -138,7 +137,7 @@ uint64_t masc_forecast_ramp(const MascForecast *forecast, MalTime now)
   if (forecast->arrivals < 2 || life <= 0 || forecast->first == MAL_BEGINNING ||
       now - forecast->first >= life + life / 10)
     return 0;
-  return (uint64_t)MIN((double)life / masc_forecast_gap(forecast, now), (double)MOST);
+  return (uint64_t)MIN((double)life / masc_forecast_gap(forecast, now), (double)MASC_UNITS_MAX);
 }
 
 void masc_forecast_see_life(MascForecast *forecast, int64_t life)

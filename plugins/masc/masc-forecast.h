@@ -28,7 +28,8 @@ struct MascForecast {
 };
 
 unsigned masc_unit_length(const MascForecast *forecast);
-/* Addresses as units, rounded up; saturates at 2^50. */
+/* Addresses as units, rounded up; saturates: nobody needs more, or has, as far as it counts. */
+#define MASC_UNITS_MAX ((uint64_t)1 << 50)
 uint64_t masc_units(const MascForecast *forecast, MalU128 addresses);
 
 /* Seconds between arrivals of one unit. */

@@ -42,7 +42,7 @@ static Demand look(MascPlan *plan)
   double reserve = CLAMP(masc_forecast_growth(f, d.size) * TREND / 100, least, most);
   if (blocked > 0)
     reserve = MAX((double)masc_plan_scaled(plan, RESERVE_BLOCKED, 64), reserve - (double)blocked);
-  d.need = d.size + blocked + (uint64_t)reserve;
+  d.need = MIN(d.size + blocked + (uint64_t)reserve, MASC_UNITS_MAX);
   return d;
 }
 

@@ -191,7 +191,7 @@ unsigned masc_bed_add(MascBed *bed, MascId domain, MascId node, bool top)
                                 .params = &bed->params,
                                 .ops = &ops,
                                 .user = n };
-  cr_assert(mal_span_parse(MASC_BED_SCOPE, &n->config.span, NULL));
+  n->config.span = masc_bed_span(MASC_BED_SCOPE);
   n->zone = masc_zone_new(&n->config);
   masc_zone_start(n->zone, masc_bed_now(bed, n->index));
   return n->index;
@@ -399,11 +399,38 @@ unsigned masc_bed_sent(const MascBed *bed, unsigned node, unsigned peer, MascCla
 
 /* ---- claims ---------------------------------------------------------------------------------- */
 
+#define SIX ((MalU128)0xff1e << 112)
+
+/* 0 is no address in either family (11.5). */
+static MalAddress address_of(MalAddress v4)
+{
+  if (MASC_BED_FAMILY == MAL_IPV4 || v4.family != MAL_IPV4)
+    return v4;
+  return mal_address_make(MAL_IPV6, v4.value == 0 ? 0 : SIX | v4.value);
+}
+
 MalPrefix masc_bed_prefix(const char *text)
 {
   MalPrefix prefix;
   cr_assert(mal_prefix_parse(text, &prefix, NULL), "%s", text);
-  return prefix;
+  return (MalPrefix){ address_of(prefix.address), MASC_BED_LENGTH(prefix.length) };
+}
+
+MalSpan masc_bed_span(const char *text)
+{
+  MalSpan span;
+  cr_assert(mal_span_parse(text, &span, NULL), "%s", text);
+  return (MalSpan){ address_of(span.first), address_of(span.last) };
+}
+
+const char *masc_bed_format(MalPrefix prefix, char *text)
+{
+  char address[MAL_ADDRESS_STRLEN];
+  if (MASC_BED_FAMILY == MAL_IPV6)
+    prefix.address = mal_address_make(MAL_IPV4, prefix.address.value & UINT32_MAX);
+  mal_address_format(prefix.address, address);
+  g_snprintf(text, MAL_SPAN_STRLEN, "%s/%u", address, prefix.length - MASC_BED_LENGTH(0));
+  return text;
 }
 
 MascClaim masc_bed_claim(const MascBed *bed, MascClaimType type, MascRole role, MascId domain,

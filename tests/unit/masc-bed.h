@@ -9,6 +9,19 @@
 #define MASC_BED_NODES 16
 #define MASC_BED_EPOCH ((MalTime)962409600)
 #define MASC_BED_SCOPE "233.252.0.0-233.252.255.255"
+/* With MASC_BED_SIX the same tests run over IPv6: their addresses are the last 32 bits of
+   ff1e::/96, and their lengths count from there. */
+#ifdef MASC_BED_SIX
+#define MASC_BED_FAMILY MAL_IPV6
+#define MASC_BED_LENGTH(n) ((n) + 96)
+#define MASC_BED_LONGEST longest6     /* of MascLimits */
+#define MASC_BED_SHORTEST shortest6
+#else
+#define MASC_BED_FAMILY MAL_IPV4
+#define MASC_BED_LENGTH(n) (n)
+#define MASC_BED_LONGEST longest4
+#define MASC_BED_SHORTEST shortest4
+#endif
 
 typedef struct MascBed MascBed;
 
@@ -84,6 +97,9 @@ unsigned masc_bed_sent(const MascBed *bed, unsigned node, unsigned peer, MascCla
 MascClaim masc_bed_claim(const MascBed *bed, MascClaimType type, MascRole role, MascId domain,
                          const char *prefix);
 MalPrefix masc_bed_prefix(const char *text);
+MalSpan masc_bed_span(const char *text);
+/* What masc_bed_prefix reads; MAL_SPAN_STRLEN octets. */
+const char *masc_bed_format(MalPrefix prefix, char *text);
 
 typedef struct {
   MascClaim claims[64];

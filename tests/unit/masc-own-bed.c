@@ -253,7 +253,7 @@ void own_bed_use(OwnBed *own, unsigned node, const char *text)
 {
   MascUse use = { .until = MAL_FOREVER };
 
-  cr_assert(mal_span_parse(text, &use.span, NULL));
+  use.span = masc_bed_span(text);
   g_array_append_val(own->nodes[node].uses, use);
 }
 
@@ -344,10 +344,9 @@ void own_bed_pass(OwnBed *own, int64_t seconds)
 
 static void add_prefix(GString *out, MalPrefix prefix)
 {
-  char text[MAL_ADDRESS_STRLEN];
+  char text[MAL_SPAN_STRLEN];
 
-  g_string_append_printf(out, "%s%s/%u", out->len > 0 ? " " : "",
-                         mal_address_format(prefix.address, text), prefix.length);
+  g_string_append_printf(out, "%s%s", out->len > 0 ? " " : "", masc_bed_format(prefix, text));
 }
 
 static char *shown(GArray *array)

@@ -201,7 +201,7 @@ Test(masc_local, s11_5_what_children_ask_for_waits)
   own_bed_pass(own, 10);
   cr_expect_eq(own->nodes[0].seen.n_uses, 1);
   hint.prefix.address.value = 0;
-  hint.prefix.length = 22;
+  hint.prefix.length = MASC_BED_LENGTH(22);
   hint.timestamp++;
   cr_expect_eq(masc_bed_say(own->bed, 0, CHILD_END, &hint), 0);
   own_bed_pass(own, 10);
@@ -216,7 +216,7 @@ Test(masc_local, s11_5_our_own_hint_goes_to_the_parent)
   own_bed_wish(own, 0, MASC_WISH_HINT, "233.252.0.0/20", NULL);
   cr_assert_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, &hint), 1);
   cr_expect(hint.prefix.address.value == 0);
-  cr_expect_eq(hint.prefix.length, 20);
+  cr_expect_eq(hint.prefix.length, MASC_BED_LENGTH(20));
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_NEW_CLAIM, NULL), 0);
   own_bed_wish(own, 0, MASC_WISH_HINT, "233.252.0.0/20", NULL);
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 1, "not so soon");

@@ -164,7 +164,7 @@ Test(masc_own_denied, s8_3_what_is_too_large_is_claimed_smaller)
     }
     own_expect(own_bed_pending(own, 0), smaller[i]);
   }
-  masc_own_bound_size(own->bed->nodes[0].zone, 1, 21, masc_bed_now(own->bed, 0));
+  masc_own_bound_size(own->bed->nodes[0].zone, 1, MASC_BED_LENGTH(21), masc_bed_now(own->bed, 0));
   own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.32.0/20", NULL);
   own_expect(own_bed_pending(own, 0), "233.252.32.0/22");
   own_bed_pass(own, 1100);

@@ -337,7 +337,7 @@ static bool claim(OwnBed *own, const char *prefix, bool lower, int64_t lifetime,
   if (prefix[0] != '/')
     p = masc_bed_prefix(prefix);
   else
-    p.length = (unsigned)atoi(prefix + 1);
+    p.length = MASC_BED_LENGTH((unsigned)atoi(prefix + 1));
   ok = masc_zone_claim(own->bed->nodes[0].zone, p, lower, lifetime, masc_bed_now(own->bed, 0),
                        &error);
   cr_expect_eq(ok, code < 0, "%s: %s", prefix, error != NULL ? error->message : "claimed");

@@ -45,7 +45,7 @@ static World new_world(uint64_t seed)
     own_bed_add(w.own, places[i].domain, places[i].node, places[i].parent < 0);
     own_bed_owns(w.own, i)->planner = masc_plan;
     /* So little that they often want the same. */
-    cr_assert(mal_span_parse("233.252.0.0/18", &n->config.span, NULL));
+    n->config.span = masc_bed_span("233.252.0.0/18");
     n->zone->config.span = n->config.span;
   }
   for (unsigned i = T1; i <= T2; i++) {

@@ -260,7 +260,7 @@ Test(rfc2909_11_5, hints_are_demand_until_they_are_met)
   masc_rig_say(&rig, 'e', &other);
   cr_expect_eq(masc_hints(rig.zone, now), 256 + 16);
   hint.timestamp++;
-  hint.prefix.length = 25;
+  hint.prefix.length = MASC_BED_LENGTH(25);
   masc_rig_say(&rig, 'c', &hint);
   cr_expect_eq(masc_hints(rig.zone, now), 128 + 16, "the newer one counts");
   hint.timestamp -= 2;
@@ -350,5 +350,6 @@ Test(rfc2909_4, top_level_domains)
   cr_expect_eq(masc_bed_sent(bed, zone, t, NEW, NULL), 1);
   cr_expect_eq(masc_bed_say(bed, zone, s, &outside), MASC_UPDATE_NO_PARENT_PREFIX);
   cr_assert_eq(grounds->len, 1);
-  cr_expect_eq(g_array_index(grounds, MascGround, 0).prefix.length, 16);
+  cr_expect_eq(g_array_index(grounds, MascGround, 0).prefix.length,
+               MASC_BED_LENGTH(16));
 }

@@ -55,13 +55,13 @@ Test(rfc2909_8_3, too_large_is_denied_whatever_its_lifetime)
 {
   g_auto(MascRig) rig = masc_rig_new();
   MascClaim claim = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, "233.252.4.0/23"), out;
-  rig.bed->params.limits.shortest4 = 24;
+  rig.bed->params.limits.MASC_BED_SHORTEST = MASC_BED_LENGTH(24);
   cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
   cr_assert_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('c'), DENIED, &out), 1);
   cr_expect_eq(out.lifetime, 0);
   claim.timestamp++;
   cr_expect_eq(masc_rig_say(&rig, 'c', &claim), MASC_UPDATE_PREFIX_LARGE);
-  claim.prefix.length = 24;
+  claim.prefix.length = MASC_BED_LENGTH(24);
   cr_expect_eq(masc_rig_say(&rig, 'c', &claim), 0);
 }
 
@@ -87,7 +87,7 @@ Test(rfc2909_8_3, a_childs_own_bound)
     { 'e', NEW, MASC_INTERNAL, 31, "233.252.6.0/23", 0, false },
   };
   g_auto(MascRig) rig = masc_rig_new();
-  masc_zone_bound_peer(rig.zone, masc_rig_peer('d'), 24);
+  masc_zone_bound_peer(rig.zone, masc_rig_peer('d'), MASC_BED_LENGTH(24));
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MascClaim c = masc_rig_claim(&rig, rows[i].type, rows[i].role, rows[i].domain, rows[i].prefix);
     unsigned before = rig.bed->nodes[0].notes[MASC_NOTE_DENIES];
@@ -114,16 +114,17 @@ Test(rfc2909_8_3, limits)
     { 's', NEW, 20, { .timestamp_old = 500 }, 500, 0 },
     { 's', NEW, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
     { 's', NEW, 20, { .timestamp_new = 500 }, -500, 0 },
-    { 's', NEW, 20, { .longest4 = 23 }, 0, MASC_UPDATE_PREFIX_SMALL },
-    { 's', NEW, 20, { .shortest4 = 25 }, 0, MASC_UPDATE_PREFIX_LARGE },
+    { 's', NEW, 20, { .MASC_BED_LONGEST = MASC_BED_LENGTH(23) }, 0, MASC_UPDATE_PREFIX_SMALL },
+    { 's', NEW, 20, { .MASC_BED_SHORTEST = MASC_BED_LENGTH(25) }, 0, MASC_UPDATE_PREFIX_LARGE },
     { 's', NEW, 20, { .holdtime_min = 1001 }, 0, MASC_UPDATE_HOLDTIME_SHORT },
     { 's', NEW, 20, { .holdtime_max = 999 }, 0, MASC_UPDATE_HOLDTIME_LONG },
     { 'c', NEW, 30, { .lifetime_min = 31 * 86400 }, 0, MASC_UPDATE_LIFETIME_SHORT },
     { 'c', IN_USE, 30, { .lifetime_max = 86400 }, 0, MASC_UPDATE_LIFETIME_LONG },
-    { 'c', NEW, 30, { .longest4 = 23 }, 0, MASC_UPDATE_PREFIX_SMALL },
+    { 'c', NEW, 30, { .MASC_BED_LONGEST = MASC_BED_LENGTH(23) }, 0, MASC_UPDATE_PREFIX_SMALL },
     { 'c', NEW, 30, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
     { 'a', MASC_PREFIX_MANAGED, 1, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
-    { 'a', MASC_PREFIX_MANAGED, 1, { .lifetime_max = 86400, .longest4 = 8 }, -1, 0 },
+    { 'a', MASC_PREFIX_MANAGED, 1, { .lifetime_max = 86400 }, -1, 0 },
+    { 'a', MASC_PREFIX_MANAGED, 1, { .MASC_BED_LONGEST = MASC_BED_LENGTH(8) }, -1, 0 },
     { 'a', MASC_PREFIX_MANAGED, 1, { .holdtime_max = 86400 }, 0, MASC_UPDATE_HOLDTIME_LONG },
     { 'a', DENIED, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
     { 'i', IN_USE, 10, { .lifetime_max = 86400 }, 0, 0 },
@@ -255,7 +256,7 @@ Test(rfc2909_14, refused_again_and_again)
 {
   g_auto(MascRig) rig = masc_rig_new();
   rig.bed->params.flood_limit = 8;
-  rig.bed->params.limits.longest4 = 20;
+  rig.bed->params.limits.MASC_BED_LONGEST = MASC_BED_LENGTH(20);
   for (unsigned i = 0; i < 8; i++) {
     MascClaim c = at(&rig, NEW, 20, i, 0);
     cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_PREFIX_SMALL);

@@ -24,7 +24,7 @@ static void fill(MascRig *rig)
   MascClaim hint = masc_rig_claim(rig, NEW, MASC_INTERNAL, 30, "0.0.0.0/24");
   MascClaim ours = masc_rig_claim(rig, IN_USE, MASC_INTERNAL, 10, "233.252.16.0/24");
   w.type = WITHDRAW;
-  w.prefix.length = 25;
+  w.prefix.length = MASC_BED_LENGTH(25);
   later.timestamp++;
   hint.timestamp++;
   masc_rig_say(rig, 's', &used);

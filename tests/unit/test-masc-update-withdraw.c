@@ -176,12 +176,13 @@ Test(rfc2909_11_7, parts_and_their_end)
   masc_rig_say(&rig, 's', &w);
   g_autoptr(GArray) busy = masc_busy(rig.zone, false, masc_bed_now(rig.bed, 0));
   cr_assert_eq(busy->len, 1);
-  cr_expect_eq(g_array_index(busy, MalPrefix, 0).length, 25);
+  cr_expect_eq(g_array_index(busy, MalPrefix, 0).length, MASC_BED_LENGTH(25));
   cr_expect_eq((uint8_t)g_array_index(busy, MalPrefix, 0).address.value, 128);
   masc_bed_pass(rig.bed, 1150);
   g_autoptr(GArray) later = masc_busy(rig.zone, false, masc_bed_now(rig.bed, 0));
   cr_assert_eq(later->len, 1);
-  cr_expect_eq(g_array_index(later, MalPrefix, 0).length, 24, "12.4: it timed out");
+  cr_expect_eq(g_array_index(later, MalPrefix, 0).length, MASC_BED_LENGTH(24),
+               "12.4: it timed out");
 }
 
 /* 12.4: the loser's WITHDRAW has the winner's timestamp, older than what it withdraws. */
