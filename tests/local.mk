@@ -315,7 +315,8 @@ unit_tests += tests/unit/test-aap-layer3
 tests_unit_test_aap_layer3_SOURCES = tests/unit/test-aap-layer3.c $(sim_store)
 tests_unit_test_aap_layer3_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
 unit_tests += tests/unit/test-aap-plugin
-tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c $(sim_store)
+tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c tests/unit/test-aap-plugin-reload.c \
+  tests/unit/aap-daemons.c tests/unit/aap-daemons.h $(sim_store)
 tests_unit_test_aap_plugin_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
 unit_tests += tests/unit/test-aap-golden
 tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets) \

@@ -12,7 +12,6 @@ long_files='
 tests/e2e/test_ctl.py
 tests/fuzz/fuzz-madcap-client.c
 tests/sim/madcap-world-agent.c
-tests/unit/test-aap-plugin.c
 '
 long_lines='
 core/allocator-index.c
