@@ -302,6 +302,5 @@ void masc_zone_down(MascZone *zone, unsigned id, MascNow now)
   if (!peer->up)
     return;
   peer->up = false;
-  peer->was_up = true;
   masc_own_touched(zone, now);
 }

@@ -184,13 +184,18 @@ void masc_area_add_peer(MascArea *area, const MascPeering *peer)
   masc_area_bound_peer(area, peer);
 }
 
-/* A hint has no address: it is about every scope of its family. */
+/* A hint has no address: it is about every scope of its family. What a parent has, and what is
+   withdrawn, may reach farther than one. */
 static bool is_about(const MascArea *area, const MascClaim *claim)
 {
+  MalSpan span = mal_span_of_prefix(claim->prefix);
   if (claim->prefix.address.family != area->span.first.family)
     return false;
-  return masc_claim_is_hint(claim) ||
-         mal_span_contains(area->span, mal_span_of_prefix(claim->prefix));
+  if (masc_claim_is_hint(claim))
+    return true;
+  return claim->type == MASC_PREFIX_MANAGED || claim->type == MASC_WITHDRAW
+             ? mal_span_overlaps(area->span, span)
+             : mal_span_contains(area->span, span);
 }
 
 uint8_t masc_areas_heard(Masc *masc, const MascPeering *peer, const MascClaim *claim)

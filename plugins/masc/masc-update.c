@@ -187,7 +187,7 @@ void masc_zone_refused(MascZone *zone, unsigned peer, const MascClaim *claim, ui
   MascClaim denial = *claim;
   zone->at = now;
   if (by == NULL || by->role != MASC_CHILD || !masc_is_pending(claim) ||
-      claim->domain != zone->config.domain || masc_claim_is_hint(claim))
+      claim->domain != zone->config.domain)
     return;
   denial.role = MASC_PARENT;
   denial.lifetime = subcode == MASC_UPDATE_PREFIX_LARGE    ? 0

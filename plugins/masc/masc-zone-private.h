@@ -15,7 +15,6 @@ typedef struct {
   MascId parent;          /* siblings: the common one */
   unsigned shortest;      /* children: what is shorter is denied them; 0: nothing is */
   bool up;
-  bool was_up;            /* it was, and came back: it is also sent what came from it (11) */
 } MascPeer;
 
 typedef struct MascOwns MascOwns;     /* masc-own.h */

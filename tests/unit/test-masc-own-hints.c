@@ -128,6 +128,20 @@ Test(masc_own_hints, s11_5_who_denies_is_followed_by_the_next)
   cr_expect_eq(masc_bed_say(p.own->bed, 0, OWN_PARENT, &denial), MASC_UPDATE_NO_INTERNAL_PREFIX);
 }
 
+/* A parent that takes no hints says so. */
+Test(masc_own_hints, s8_3_who_refuses_is_followed_by_the_next)
+{
+  g_auto(Parents) p = parents_new();
+  MascClaim hinted;
+
+  hint(&p);
+  cr_assert_eq(masc_bed_sent(p.own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, &hinted), 1);
+  masc_zone_refused(p.own->bed->nodes[0].zone, OWN_PARENT, &hinted, MASC_UPDATE_ADDRESS,
+                    masc_bed_now(p.own->bed, 0));
+  hint(&p);
+  cr_expect_eq(asked(&p, p.other), 1);
+}
+
 Test(masc_own_hints, s11_5_what_another_parent_has_need_not_be_brought)
 {
   static const struct {

@@ -138,13 +138,47 @@ Test(masc_more, what_a_session_is_not_about_does_not_cross_it_4_5)
 Test(masc_more, a_claim_of_a_scope_that_this_end_does_not_share_is_refused_8_3)
 {
   MascWorld w = masc_world(2);
-  masc_world_start(&w, 0, REGION TOP KID "scopes=global\n");
-  masc_world_start(&w, 1, REGION CHILD UP);
+  masc_world_start(&w, 0, REGION TOP
+                   "[masc-peer sib]\naddress=192.0.2.2\nrole=sibling\ndomain-id=64501\n"
+                   "scopes=global\n");
+  masc_world_start(&w, 1, REGION CHILD
+                   "[masc-peer sib]\naddress=192.0.2.1\nrole=sibling\ndomain-id=64496\n");
   masc_world_run(&w, 15);
-  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}");
+  masc_world_run(&w, 10);
+  cr_assert_eq(masc_metric(&w, 0, "error-update-sent"), 0);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.129.0.0/16\"}");
+  masc_world_run(&w, 10);
+  cr_assert_eq(masc_metric(&w, 0, "no-scope"), 1);
+  cr_assert_eq(masc_metric(&w, 0, "error-update-sent"), 1);
+  const char *error = json_object_get_string(masc_at(masc_world_peer(&w, 1, "sib"),
+                                                     "error_received"));
+  cr_assert(error && strstr(error, "No Appropriate Parent Prefix"), "%s", error);
+  cr_assert_str_eq(masc_world_state(&w, 0, "sib"), "Established");
+  masc_world_clear(&w);
+}
+
+/* Of what reaches farther than our scope, the part in it counts. */
+Test(masc_more, a_parent_may_have_more_than_our_scope_4_5)
+{
+  MascWorld w = masc_world(2);
+  masc_world_start(&w, 0, TOP KID);
+  masc_world_start(&w, 1, "[scope global]\nfamily=ipv4\nfirst=239.193.0.0\nlast=239.193.255.255\n"
+                   "ttl=127\ndivisible=yes\n" MASC("64501", "192.0.2.2") UP);
+  masc_world_run(&w, 15);
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.192.0.0/15\"}");
   masc_world_run(&w, 100);
-  masc_world_call(&w, 1, "masc.claim", "{\"prefix\":\"239.129.0.0/24\"}", 5);
-  cr_assert_not_null(w.error, "the parent has nothing there");
+  cr_assert_eq(masc_metric(&w, 1, "error-update-sent"), 0);
+  ok(&w, 1, "masc.claim", "{\"prefix\":\"239.193.4.0/24\"}");
+  masc_world_run(&w, 100);
+  expect_routes(&w, 1, "239.193.4.0/24");
+  ok(&w, 1, "masc.withdraw", "{\"prefix\":\"239.193.4.0/24\"}");
+  masc_world_run(&w, 10);
+  ok(&w, 0, "masc.withdraw", "{\"prefix\":\"239.192.0.0/15\"}");
+  masc_world_run(&w, 10);
+  cr_assert_eq(masc_metric(&w, 1, "error-update-sent"), 0, "its WITHDRAW may, too");
+  masc_world_call(&w, 1, "masc.claim", "{\"prefix\":\"239.193.5.0/24\"}", 5);
+  cr_assert_not_null(w.error, "the parent has nothing any more");
   masc_world_clear(&w);
 }
 
