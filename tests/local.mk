@@ -477,6 +477,10 @@ unit_tests += tests/unit/test-masc-plugin-more
 tests_unit_test_masc_plugin_more_SOURCES = tests/unit/test-masc-plugin-more.c \
   tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
 tests_unit_test_masc_plugin_more_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
+unit_tests += tests/unit/test-masc-plugin-zone
+tests_unit_test_masc_plugin_zone_SOURCES = tests/unit/test-masc-plugin-zone.c \
+  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_zone_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-wire
 tests_unit_test_masc_plugin_wire_SOURCES = tests/unit/test-masc-plugin-wire.c \
   tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)

@@ -38,13 +38,25 @@ static bool hint_goes(const MascZone *zone, const MascRecord *record, const Masc
   return peer->role == MASC_PARENT ? peer->domain == hint->domain : peer->role != MASC_SIBLING;
 }
 
+/* Of what no parent manages: we had it before there were parents (4.5), and they would take it from
+   us, as what they don't have (11.2.3). */
+static bool is_nobodys(const MascZone *zone, const MascClaim *c, MascId *parent)
+{
+  return c->role == MASC_INTERNAL && c->domain == zone->config.domain &&
+         !masc_claim_is_hint(c) && !masc_parent_of(zone, c->prefix, zone->at, parent);
+}
+
 /* Children hear of nothing above us; everybody above, of what is in the space that we share. */
 static bool concerns(const MascZone *zone, const MascRecord *record, const MascPeer *peer)
 {
   const MascClaim *c = &record->claim;
   bool by_parent = c->role == MASC_PARENT && c->type != MASC_CLAIM_DENIED;
   MascId parent = by_parent ? c->domain : record->parent;
-  if (zone->config.top || parent == 0)
+  if (zone->config.top)
+    return true;
+  if (parent == 0 && is_nobodys(zone, c, &parent))
+    return peer->role == MASC_PARENT || peer->role == MASC_INTERNAL;
+  if (parent == 0)
     return true;
   if (peer->role == MASC_CHILD)
     return peer->domain == parent;
