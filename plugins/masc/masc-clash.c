@@ -198,9 +198,10 @@ bool masc_clash_check(MascZone *zone, const MascHeld *held, bool lower, bool ret
 void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
 {
   bool lower = record->claim.role == MASC_CHILD;
+  if (masc_own_meeting(zone, record->claim.prefix, lower) == NULL)
+    return;
   const MascClaim claim = record->claim;
   const MascRecord rival = *record;
-
   g_autoptr(GArray) held = g_array_copy(zone->owns->held[lower]);
   for (guint i = 0; i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);

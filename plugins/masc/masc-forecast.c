@@ -98,15 +98,22 @@ static double quantile(double k)
   return k * root * root * root;
 }
 
-/* How many arrivals X expected ones may turn out to be. */
-static double arrivals_of(double x)
+typedef struct {
+  double k, more;           /* MORE: from so many on there are more than K; 0: not known yet */
+} Arrivals;
+
+/* How many arrivals X expected ones may turn out to be. X never falls from one call to the next. */
+static double arrivals_of(Arrivals *a, double x)
 {
   if (x > 200)
     return floor(x + RISK_Z * sqrt(x) + 0.5);
-  double k = 0;
-  while (quantile(k + 1) <= x)
-    k++;
-  return k;
+  if (a->more == 0)
+    a->more = quantile(a->k + 1);
+  while (a->more <= x) {
+    a->k++;
+    a->more = quantile(a->k + 1);
+  }
+  return a->k;
 }
 
 uint64_t masc_forecast_need(const MascForecast *forecast, uint64_t used, const MascUse *uses,
@@ -114,6 +121,7 @@ uint64_t masc_forecast_need(const MascForecast *forecast, uint64_t used, const M
 {
   MalU128 ending[BUCKETS] = { 0 }, ended = 0;
   double gap = masc_forecast_gap(forecast, now);
+  Arrivals arrivals = { 0, 0 };
   within = MAX(within, 1);
   for (size_t i = 0; i < n_uses; i++) {
     if (uses[i].until >= mal_time_add(now, within))
@@ -125,7 +133,7 @@ uint64_t masc_forecast_need(const MascForecast *forecast, uint64_t used, const M
   for (unsigned i = 0; i < BUCKETS; i++) {
     double t = (double)within * (i + 1) / BUCKETS;
     double units = ended == 0 ? 0 : (double)masc_units(forecast, ended);
-    most = MAX(most, (double)used + batch * arrivals_of(t / (gap * batch)) - units);
+    most = MAX(most, (double)used + batch * arrivals_of(&arrivals, t / (gap * batch)) - units);
     ended += ending[i];
   }
   return most >= (double)MASC_UNITS_MAX ? MASC_UNITS_MAX : 1 + (uint64_t)most;

@@ -43,12 +43,23 @@ static int by_span(const void *a, const void *b)
   return order != 0 ? order : mal_address_compare(y->span.last, x->span.last);
 }
 
+static void sort(GArray *uses)
+{
+  const MascUse *all = (const MascUse *)(void *)uses->data;
+
+  for (guint i = 1; i < uses->len; i++)
+    if (by_span(&all[i - 1], &all[i]) > 0) {
+      g_array_sort(uses, by_span);
+      return;
+    }
+}
+
 /* Prefixes either nest or are apart: the outer one stands for what is in it. */
 static void flatten(GArray *uses)
 {
   guint kept = 0;
 
-  g_array_sort(uses, by_span);
+  sort(uses);
   for (guint i = 0; i < uses->len; i++) {
     MascUse use = g_array_index(uses, MascUse, i);
     MascUse *last = kept > 0 ? &g_array_index(uses, MascUse, kept - 1) : NULL;
@@ -60,30 +71,45 @@ static void flatten(GArray *uses)
   g_array_set_size(uses, kept);
 }
 
-GArray *masc_own_children_uses(const MascZone *zone, MascNow now)
+/* What of PENDING is not in use already, to USED. Both are sorted and disjoint. */
+static void add_unused(GArray *used, const GArray *pending)
 {
-  GArray *used = g_array_new(FALSE, TRUE, sizeof(MascUse));
-  g_autoptr(GArray) pending = g_array_new(FALSE, TRUE, sizeof(MascUse));
   g_autoptr(GArray) taken = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
   g_autoptr(GArray) rest = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
-  Below b = { zone, now, used, pending };
+  guint n = used->len, next = 0;
 
-  masc_cache_each(zone->cache, find_below, &b);
-  flatten(used);
-  flatten(pending);
-  for (guint i = 0; i < used->len; i++) {
-    MalPrefix p = mal_prefix_first_of(g_array_index(used, MascUse, i).span);
-    g_array_append_val(taken, p);
-  }
   for (guint i = 0; i < pending->len; i++) {
     const MascUse *use = &g_array_index(pending, MascUse, i);
+    g_array_set_size(taken, 0);
     g_array_set_size(rest, 0);
+    for (; next < n; next++) {
+      MalSpan span = g_array_index(used, MascUse, next).span;
+      MalPrefix p = mal_prefix_first_of(span);
+      if (mal_address_compare(span.first, use->span.last) > 0)
+        break;
+      if (mal_address_compare(span.last, use->span.first) >= 0)
+        g_array_append_val(taken, p);
+      if (mal_address_compare(span.last, use->span.last) > 0)
+        break;                /* the next one may lie in it as well */
+    }
     masc_prefix_minus(mal_prefix_first_of(use->span), (const MalPrefix *)(void *)taken->data,
                       taken->len, rest);
     for (guint k = 0; k < rest->len; k++)
       add_use(used, g_array_index(rest, MalPrefix, k), use->until, true);
   }
-  g_array_sort(used, by_span);
+}
+
+GArray *masc_own_children_uses(const MascZone *zone, MascNow now)
+{
+  GArray *used = g_array_new(FALSE, TRUE, sizeof(MascUse));
+  g_autoptr(GArray) pending = g_array_new(FALSE, TRUE, sizeof(MascUse));
+  Below b = { zone, now, used, pending };
+
+  masc_cache_look(zone->cache, masc_everything(zone), find_below, &b);
+  flatten(used);
+  flatten(pending);
+  add_unused(used, pending);
+  sort(used);
   return used;
 }
 

@@ -20,6 +20,7 @@ typedef struct {
   size_t n_old;               /* above OLD_MAX: and more */
   /* of others in the same arena */
   bool meets, beats, late;
+  bool withdraws;             /* others have withdrawn something there */
 } Survey;
 
 static void survey_own(Survey *s, MascRecord *record)
@@ -49,6 +50,7 @@ static void survey_other(Survey *s, const MascRecord *record)
 {
   const MascClaim *c = &s->h->record.claim, *other = &record->claim;
   int64_t knew = s->h->zone->config.params->waiting_period / KNEW;
+  s->withdraws |= other->type == MASC_WITHDRAW;
   if (!same_arena(c, other) || !masc_claims_collide(c, other) || other->type == MASC_CLAIM_DENIED)
     return;
   /* What a parent has of another parent meets what others have of the former. */
@@ -150,7 +152,7 @@ static void take(MascHeard *h, Survey *s)
   /* OWN may originate, and what the cache can't hold then goes. */
   MascRecord copy = *taken;
   masc_note(zone, MASC_NOTE_HEARD, copy.claim.prefix, copy.claim.domain, copy.claim.type);
-  if (in_use)
+  if (in_use && (own || s->withdraws))
     masc_withdraw_won(zone, &copy);
   if (own)
     masc_own_took(zone, &copy, h->now);

@@ -116,7 +116,7 @@ typedef struct {
   GArray *out;
 } Gather;
 
-static MalPrefix everything(const MascZone *zone)
+MalPrefix masc_everything(const MascZone *zone)
 {
   MalFamily family = zone->config.span.first.family;
   return (MalPrefix){ mal_address_make(family, 0), 0 };
@@ -252,7 +252,7 @@ static bool add_busy(MascRecord *record, void *data)
 GArray *masc_busy(const MascZone *zone, bool lower, MascNow now)
 {
   Gather g = { zone, now, lower, g_array_new(FALSE, FALSE, sizeof(MalPrefix)) };
-  masc_cache_look(zone->cache, everything(zone), add_busy, &g);
+  masc_cache_look(zone->cache, masc_everything(zone), add_busy, &g);
   g_array_sort(g.out, by_address);
   return g.out;
 }

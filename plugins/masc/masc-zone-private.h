@@ -69,6 +69,7 @@ bool masc_is_above(const MascZone *zone, const MascRecord *record, MalPrefix pre
 bool masc_has_children(const MascZone *zone);     /* their UPDATEs are here, or configured */
 /* Addresses that children's hints ask for (11.5), of those alive; saturates. */
 uint64_t masc_hints(const MascZone *zone, MascNow now);
+MalPrefix masc_everything(const MascZone *zone);  /* of its family */
 void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n);
 
 /* ---- OWN gives to RX: what was taken and stored, before it is spread ------------------------- */

@@ -36,8 +36,10 @@ void real_link(Real *real, uint32_t a, MascRole a_is, uint32_t b, MascId parent,
 
 void real_packet_unref(Packet *packet)
 {
-  if (packet != NULL && --packet->refs == 0)
-    g_free(packet);
+  if (packet == NULL || --packet->refs > 0)
+    return;
+  g_free(packet->claims);
+  g_free(packet);
 }
 
 static bool same_as_last(const Real *real, const Node *from, const MascClaim *claims, size_t n)
@@ -66,9 +68,7 @@ static Packet *encode(Real *real, const Node *from, const MascClaim *claims, siz
     g_error("a zone sends what can't be encoded: %s", masc_reason_name(why.reason));
   real_packet_unref(real->last);
   real->last = g_malloc(sizeof(Packet) + length);
-  real->last->refs = 1;
-  real->last->n = (unsigned)n;
-  real->last->length = (uint16_t)length;
+  *real->last = (Packet){ .refs = 1, .length = (uint16_t)length };
   memcpy(real->last->octets, buffer, length);
   if (n > real->last_room)
     real->last_claims = g_renew(MascClaim, real->last_claims, real->last_room = n);
@@ -109,9 +109,8 @@ void real_send(Node *from, unsigned peer, const MascClaim *claims, size_t n)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static void hear(Node *node, unsigned peer, const uint8_t *octets, size_t length)
+static void decode(Packet *packet, const uint8_t *octets, size_t length)
 {
-  Real *real = node->real;
   MascMessage message;
   MascFault fault;
   MascClaim claim;
@@ -119,21 +118,34 @@ static void hear(Node *node, unsigned peer, const uint8_t *octets, size_t length
     g_error("a message that can't be decoded");
   MascCursor cursor = masc_cursor(&message.update);
   for (MascNext next; (next = masc_cursor_next(&cursor, &claim, &fault)) != MASC_NEXT_END;) {
-    uint8_t error = next == MASC_NEXT_CLAIM
-                        ? masc_zone_heard(node->zone, peer, &claim, real_now(real))
-                        : fault.subcode;
-    if (error != 0)
-      real->score->refused++;
+    if (next != MASC_NEXT_CLAIM) {
+      packet->n_faults += fault.subcode != 0;
+      continue;
+    }
+    packet->claims = g_renew(MascClaim, packet->claims, packet->n_claims + 1);
+    packet->claims[packet->n_claims++] = claim;
   }
 }
 
-void real_receive(Real *real, Link *link, Packet *packet)
+/* Where what the octets say is known already, they aren't looked at again. */
+static void open_packet(Real *real, Packet *packet)
 {
-  Node *node = &real->nodes[link->to];
   const uint8_t *data = packet->octets, *message;
   size_t left = packet->length, length;
-  while (masc_deframe(&link->deframer, &data, &left, &message, &length) == MASC_FRAME_MESSAGE)
-    hear(node, link->peer, message, length);
+  if (packet->n_claims + packet->n_faults > 0)
+    return;
+  while (masc_deframe(&real->deframer, &data, &left, &message, &length) == MASC_FRAME_MESSAGE)
+    decode(packet, message, length);
+}
+
+void real_receive(Real *real, const Link *link, Packet *packet)
+{
+  Node *node = &real->nodes[link->to];
+  open_packet(real, packet);
+  real->score->refused += packet->n_faults;
+  for (unsigned i = 0; i < packet->n_claims; i++)
+    real->score->refused +=
+        masc_zone_heard(node->zone, link->peer, &packet->claims[i], real_now(real)) != 0;
   real_packet_unref(packet);
   real_arm(node);
 }

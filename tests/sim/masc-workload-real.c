@@ -18,14 +18,6 @@ static uint64_t op_random(void *user, uint64_t low, uint64_t high)
   return dice_between(&((Node *)user)->dice, low, high);
 }
 
-static uint64_t op_keep(void *user, MascZone *zone, const MascKept *kept)
-{
-  (void)user;
-  (void)zone;
-  (void)kept;
-  return 0;
-}
-
 static void drop_route(Node *node, MalPrefix prefix)
 {
   for (guint i = node->routes->len; i-- > 0;) {
@@ -136,7 +128,6 @@ static void op_note(void *user, MascZone *zone, MascNote note, MalPrefix prefix,
 static const MascZoneOps ops = {
   .send = op_send,
   .random = op_random,
-  .keep = op_keep,
   .managed = op_managed,
   .unmanaged = op_unmanaged,
   .local = op_local,

@@ -9,10 +9,11 @@ G_BEGIN_DECLS
 
 #define NEIGHBOURS 4        /* siblings that a top-level domain talks to */
 
-/* One message, encoded once, on its way to any number of receivers. */
+/* One message, encoded once, on its way to any number of receivers, and decoded by the first. */
 typedef struct {
   unsigned refs;
-  unsigned n;               /* claims in it */
+  unsigned n_claims, n_faults;
+  MascClaim *claims;        /* NULL: not decoded yet */
   uint16_t length;
   uint8_t octets[];
 } Packet;
@@ -22,7 +23,6 @@ typedef struct {
   uint32_t to;              /* node */
   unsigned peer;            /* what the sender is called there */
   int64_t latency;          /* microseconds */
-  MascDeframer deframer;
 } Link;
 
 typedef struct Real Real;
@@ -54,6 +54,7 @@ struct Real {
   const Node *last_from;
   MascClaim *last_claims;
   size_t last_n, last_room;
+  MascDeframer deframer;    /* a packet is a whole message: nothing stays in it */
 };
 
 enum { AT_PACKET, AT_NODE, AT_DEMAND, AT_DAY };
@@ -67,7 +68,7 @@ static inline MascNow real_now(const Real *real)
 
 void real_link(Real *real, uint32_t a, MascRole a_is, uint32_t b, MascId parent, int64_t latency);
 void real_send(Node *from, unsigned peer, const MascClaim *claims, size_t n);
-void real_receive(Real *real, Link *link, Packet *packet);
+void real_receive(Real *real, const Link *link, Packet *packet);
 void real_packet_unref(Packet *packet);
 void real_links_free(Real *real);
 /* Its deadline may have changed. */
