@@ -52,10 +52,14 @@ struct MascCache {
   GArray *heap;               /* MascDue */
   GPtrArray *grounds;         /* MascRecord: PREFIX_MANAGED of parents, by arrival */
   size_t n_children, n_withdraws;
+  MascNode *spare;            /* removed ones, by CHAIN */
+  unsigned n_spare;
 };
 
 void masc_tree_add(MascNode **root, MascNode *node);
 void masc_tree_remove(MascNode **root, MascNode *node);
+/* None of the same prefix came later: it keeps its place with any later serial. */
+bool masc_tree_is_newest(const MascNode *root, const MascNode *node);
 /* The order of the tree: by address, the larger prefix first, then by arrival. */
 typedef struct {
   MalU128 first;
@@ -73,6 +77,8 @@ size_t masc_tree_check(const MascNode *root);
 
 void masc_heap_add(GArray *heap, MascNode *node);
 void masc_heap_remove(GArray *heap, MascNode *node);
+/* Its forget_at is another one. */
+void masc_heap_again(GArray *heap, MascNode *node);
 
 G_END_DECLS
 #endif

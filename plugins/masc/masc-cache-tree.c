@@ -21,7 +21,7 @@ static int compare_key(const MascNode *a, const MascTreeKey *b)
 
 static int compare(const MascNode *a, const MascNode *b)
 {
-  MascTreeKey key = { b->first, b->record.claim.prefix.length, b->record.serial };
+  MascTreeKey key = masc_tree_key(&b->record);
   return compare_key(a, &key);
 }
 
@@ -34,11 +34,11 @@ static void sum(MascNode *node)
     node->below = MAX(node->below, node->right->below);
 }
 
-static void split(MascNode *tree, const MascNode *at, MascNode **less, MascNode **more)
+static void split(MascNode *tree, const MascTreeKey *at, MascNode **less, MascNode **more)
 {
   if (tree == NULL) {
     *less = *more = NULL;
-  } else if (compare(tree, at) < 0) {
+  } else if (compare_key(tree, at) < 0) {
     split(tree->right, at, &tree->right, more);
     *less = tree;
     sum(tree);
@@ -54,29 +54,28 @@ static MascNode *join(MascNode *less, MascNode *more)
   if (less == NULL || more == NULL)
     return less != NULL ? less : more;
   if (less->rank > more->rank) {
+    less->below = MAX(less->below, more->below);
     less->right = join(less->right, more);
-    sum(less);
     return less;
   }
+  more->below = MAX(more->below, less->below);
   more->left = join(less, more->left);
-  sum(more);
   return more;
 }
 
 void masc_tree_add(MascNode **root, MascNode *node)
 {
-  MascNode *top = *root;
-  if (top == NULL || node->rank > top->rank) {
-    split(top, node, &node->left, &node->right);
-    *root = node;
-    sum(node);
-    return;
-  }
-  masc_tree_add(compare(node, top) < 0 ? &top->left : &top->right, node);
-  sum(top);
+  MascTreeKey key = masc_tree_key(&node->record);
+  MascNode *top;
+  for (; (top = *root) != NULL && node->rank <= top->rank;
+       root = compare_key(top, &key) > 0 ? &top->left : &top->right)
+    top->below = MAX(top->below, node->last);
+  split(top, &key, &node->left, &node->right);
+  sum(node);
+  *root = node;
 }
 
-void masc_tree_remove(MascNode **root, MascNode *node)
+static void take_out(MascNode **root, MascNode *node, const MascTreeKey *key)
 {
   MascNode *top = *root;
   g_assert(top != NULL);
@@ -85,8 +84,31 @@ void masc_tree_remove(MascNode **root, MascNode *node)
     node->left = node->right = NULL;
     return;
   }
-  masc_tree_remove(compare(node, top) < 0 ? &top->left : &top->right, node);
-  sum(top);
+  take_out(compare_key(top, key) > 0 ? &top->left : &top->right, node, key);
+  if (top->below == node->last)
+    sum(top);
+}
+
+void masc_tree_remove(MascNode **root, MascNode *node)
+{
+  MascTreeKey key = masc_tree_key(&node->record);
+  take_out(root, node, &key);
+}
+
+bool masc_tree_is_newest(const MascNode *root, const MascNode *node)
+{
+  MascTreeKey key = masc_tree_key(&node->record);
+  const MascNode *next = NULL;
+  while (root != NULL) {
+    if (compare_key(root, &key) > 0) {
+      next = root;
+      root = root->left;
+    } else {
+      root = root->right;
+    }
+  }
+  return next == NULL || next->first != node->first ||
+         next->record.claim.prefix.length != node->record.claim.prefix.length;
 }
 
 MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascTreeKey *after)
@@ -109,7 +131,8 @@ MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascTreeKey *after)
 bool masc_tree_walk(MascNode *root, const MalSpan *span, MascRecordFunc func, void *data)
 {
   for (; root != NULL && root->below >= span->first.value; root = root->right) {
-    if (!masc_tree_walk(root->left, span, func, data))
+    if (root->left != NULL && root->left->below >= span->first.value &&
+        !masc_tree_walk(root->left, span, func, data))
       return false;
     if (root->first > span->last.value)
       return true;
@@ -180,15 +203,25 @@ void masc_heap_add(GArray *heap, MascNode *node)
   up(heap, heap->len - 1, due);
 }
 
+static void move(const GArray *heap, size_t i, MascDue due)
+{
+  if (i > 0 && due.at < at(heap, (i - 1) / 2)->at)
+    up(heap, i, due);
+  else
+    down(heap, i, due);
+}
+
 void masc_heap_remove(GArray *heap, MascNode *node)
 {
   size_t i = node->heap;
   MascDue moved = *at(heap, heap->len - 1);
   g_array_set_size(heap, heap->len - 1);
-  if (moved.node == node)
-    return;
-  if (i > 0 && moved.at < at(heap, (i - 1) / 2)->at)
-    up(heap, i, moved);
-  else
-    down(heap, i, moved);
+  if (moved.node != node)
+    move(heap, i, moved);
+}
+
+void masc_heap_again(GArray *heap, MascNode *node)
+{
+  MascDue due = { node->record.forget_at, node };
+  move(heap, node->heap, due);
 }

@@ -12,7 +12,9 @@ bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record)
 
 typedef struct {
   const MascRecord *record;
-  GArray *withdrawn;          /* MalPrefix; NULL: none so far */
+  MalPrefix few[FEW];
+  guint n;
+  GArray *more;               /* MalPrefix: instead, where they are more; else NULL */
 } Search;
 
 static bool collect(MascRecord *record, void *data)
@@ -20,29 +22,35 @@ static bool collect(MascRecord *record, void *data)
   Search *s = data;
   if (record->claim.type != MASC_WITHDRAW || !masc_withdraw_counts(record, s->record))
     return true;
-  if (s->withdrawn == NULL)
-    s->withdrawn = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
-  g_array_append_val(s->withdrawn, record->claim.prefix);
+  if (s->more != NULL)
+    g_array_append_val(s->more, record->claim.prefix);
+  else
+    s->few[s->n++] = record->claim.prefix;
   return true;
 }
 
-/* What counts against RECORD: an array of MalPrefix, or NULL. The few that a domain has withdrawn
-   are near; among many, the tree knows better. */
-static GArray *against(const MascCache *cache, const MascRecord *record)
+/* What counts against S->RECORD, to S. The few that a domain has withdrawn are near; among many,
+   the tree knows better. */
+static void against(const MascCache *cache, Search *s)
 {
-  const GPtrArray *all = masc_cache_withdraws_of(cache, record->claim.domain);
-  Search s = { .record = record };
+  const GPtrArray *all = masc_cache_withdraws_of(cache, s->record->claim.domain);
+  s->n = 0;
+  s->more = NULL;
   if (all == NULL)
-    return NULL;
-  if (all->len > FEW)
-    masc_cache_look(cache, record->claim.prefix, collect, &s);
-  for (guint i = 0; all->len <= FEW && i < all->len; i++)
-    collect(g_ptr_array_index(all, i), &s);
-  return s.withdrawn;
+    return;
+  if (all->len > FEW) {
+    s->more = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+    masc_cache_look(cache, s->record->claim.prefix, collect, s);
+    s->n = s->more->len;
+  } else {
+    for (guint i = 0; i < all->len; i++)
+      collect(g_ptr_array_index(all, i), s);
+  }
 }
 
 typedef struct {
-  const GArray *withdrawn;
+  const MalPrefix *withdrawn;
+  guint n_withdrawn;
   MalPrefix *out;
   size_t most, n;
 } Rest;
@@ -52,8 +60,8 @@ static void rest(Rest *r, MalPrefix prefix)
 {
   MalSpan span = mal_span_of_prefix(prefix);
   bool whole = true;
-  for (guint i = 0; i < r->withdrawn->len; i++) {
-    MalSpan w = mal_span_of_prefix(g_array_index(r->withdrawn, MalPrefix, i));
+  for (guint i = 0; i < r->n_withdrawn; i++) {
+    MalSpan w = mal_span_of_prefix(r->withdrawn[i]);
     if (mal_span_contains(w, span))
       return;
     whole = whole && !mal_span_overlaps(w, span);
@@ -73,17 +81,17 @@ static void rest(Rest *r, MalPrefix prefix)
 static size_t remains_in(const MascCache *cache, const MascRecord *record, MalPrefix prefix,
                          MalPrefix *out, size_t most)
 {
-  GArray *withdrawn;
+  Search s;
   if (masc_claim_is_hint(&record->claim) || most == 0)
     return 0;
-  withdrawn = against(cache, record);
-  if (withdrawn == NULL) {
-    out[0] = prefix;
-    return 1;
-  }
-  Rest r = { .withdrawn = withdrawn, .out = out, .most = most };
-  rest(&r, prefix);
-  g_array_unref(withdrawn);
+  s.record = record;
+  against(cache, &s);
+  Rest r = { s.more != NULL ? (const MalPrefix *)(void *)s.more->data : s.few, s.n, out, most, 0 };
+  if (s.n > 0)
+    rest(&r, prefix);
+  else
+    out[r.n++] = prefix;
+  g_clear_pointer(&s.more, g_array_unref);
   return r.n;
 }
 

@@ -5,6 +5,8 @@
 
 /* Fewest buckets: a leaf that hears of some dozen prefixes stays small. */
 #define BUCKETS_MIN 16
+/* Where one comes, one often went just before. */
+#define SPARE_MAX 8
 
 static void free_origin(void *data)
 {
@@ -32,6 +34,10 @@ void masc_cache_free(MascCache *cache)
     return;
   for (guint i = 0; i < cache->heap->len; i++)
     free(g_array_index(cache->heap, MascDue, i).node);
+  for (MascNode *n = cache->spare, *next; n != NULL; n = next) {
+    next = n->chain;
+    free(n);
+  }
   g_array_unref(cache->heap);
   g_ptr_array_unref(cache->grounds);
   g_ptr_array_unref(cache->origins);
@@ -51,20 +57,25 @@ size_t masc_cache_children(const MascCache *cache)
 
 /* ---- whole messages -------------------------------------------------------------------------- */
 
-static uint32_t hash_of(const MascCache *cache, const MascClaim *c)
+static uint64_t hash_of(const MascCache *cache, const MascClaim *c)
 {
-  struct {
-    MalU128 domain, node, address;
-    uint32_t timestamp, lifetime, holdtime, rest;
-  } all = { c->domain,    c->node,     c->prefix.address.value, c->timestamp,
-            c->lifetime, c->holdtime, c->prefix.length << 16 | (uint32_t)c->type << 8 |
-                                          (uint32_t)c->role << 1 | c->deprecated };
-  return (uint32_t)mal_hash_keyed(&cache->key, &all, sizeof all);
+  uint32_t rest = c->prefix.length << 16 | (uint32_t)c->type << 8 | (uint32_t)c->role << 1 |
+                  c->deprecated;
+  uint64_t all[] = { (uint64_t)c->domain,
+                     (uint64_t)c->node,
+                     (uint64_t)c->prefix.address.value,
+                     (uint64_t)c->timestamp << 32 | c->lifetime,
+                     (uint64_t)c->holdtime << 32 | rest,
+                     (uint64_t)(c->domain >> 64),
+                     (uint64_t)(c->node >> 64),
+                     (uint64_t)(c->prefix.address.value >> 64) };
+  bool v4 = c->prefix.address.family == MAL_IPV4;
+  return mal_hash_keyed(&cache->key, all, v4 ? 5 * sizeof *all : sizeof all);
 }
 
 MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim)
 {
-  uint32_t hash = hash_of(cache, claim);
+  uint32_t hash = (uint32_t)hash_of(cache, claim);
   for (MascNode *n = cache->buckets[hash & (cache->n_buckets - 1)]; n != NULL; n = n->chain)
     if (n->hash == hash && masc_claim_same(&n->record.claim, claim))
       return &n->record;
@@ -175,15 +186,24 @@ const GPtrArray *masc_cache_grounds(const MascCache *cache)
   return cache->grounds;
 }
 
+static void list_add(MascOrigin *o, MascNode *node)
+{
+  node->older = o->last;
+  node->newer = NULL;
+  *(o->last != NULL ? &o->last->newer : &o->first) = node;
+  o->last = node;
+}
+
+static void list_remove(MascOrigin *o, const MascNode *node)
+{
+  *(node->older != NULL ? &node->older->newer : &o->first) = node->newer;
+  *(node->newer != NULL ? &node->newer->older : &o->last) = node->older;
+}
+
 static void origin_add(MascCache *cache, MascNode *node)
 {
   MascOrigin *o = node->origin = origin_of(cache, node->record.claim.domain);
-  node->older = o->last;
-  if (o->last != NULL)
-    o->last->newer = node;
-  else
-    o->first = node;
-  o->last = node;
+  list_add(o, node);
   o->n++;
   count(cache, node, 1);
 }
@@ -191,8 +211,7 @@ static void origin_add(MascCache *cache, MascNode *node)
 static void origin_remove(MascCache *cache, MascNode *node)
 {
   MascOrigin *o = node->origin, *found;
-  *(node->older != NULL ? &node->older->newer : &o->first) = node->newer;
-  *(node->newer != NULL ? &node->newer->older : &o->last) = node->older;
+  list_remove(o, node);
   count(cache, node, -1);
   if (--o->n == 0)
     g_ptr_array_remove_index(cache->origins, origin_place(cache, o->domain, &found));
@@ -243,6 +262,13 @@ void masc_cache_each_of(const MascCache *cache, MascId domain, MascRecordFunc fu
     walk(o, func, data);
 }
 
+size_t masc_cache_size_of(const MascCache *cache, MascId domain)
+{
+  MascOrigin *o;
+  origin_place(cache, domain, &o);
+  return o != NULL ? o->n : 0;
+}
+
 /* ---- all together ---------------------------------------------------------------------------- */
 
 static bool is_ground(const MascClaim *claim)
@@ -255,13 +281,37 @@ static bool in_tree(const MascClaim *claim)
   return !masc_claim_is_hint(claim);
 }
 
-static MascNode *new_node(void)
+static MascNode *new_node(MascCache *cache)
 {
-  MascNode *node = aligned_alloc(_Alignof(MascNode), sizeof *node);
-  if (node == NULL)
+  MascNode *node = cache->spare;
+  if (node != NULL) {
+    cache->spare = node->chain;
+    cache->n_spare--;
+  } else if ((node = aligned_alloc(_Alignof(MascNode), sizeof *node)) == NULL) {
     g_error("no memory for a claim");
+  }
   memset(node, 0, sizeof *node);
   return node;
+}
+
+static void free_node(MascCache *cache, MascNode *node)
+{
+  if (cache->n_spare == SPARE_MAX) {
+    free(node);
+    return;
+  }
+  node->chain = cache->spare;
+  cache->spare = node;
+  cache->n_spare++;
+}
+
+static void write(MascCache *cache, MascNode *node, const MascRecord *record)
+{
+  uint64_t hash = hash_of(cache, &record->claim);
+  node->record = *record;
+  node->record.serial = ++cache->serial;
+  node->hash = (uint32_t)hash;
+  node->rank = (uint32_t)(hash >> 32);
 }
 
 MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
@@ -271,11 +321,8 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
     return NULL;
   if (cache->heap->len >= cache->n_buckets)
     hash_resize(cache, cache->n_buckets * 2);
-  node = new_node();
-  node->record = *record;
-  node->record.serial = ++cache->serial;
-  node->hash = hash_of(cache, &record->claim);
-  node->rank = (uint32_t)mal_hash_keyed(&cache->key, &cache->serial, sizeof cache->serial);
+  node = new_node(cache);
+  write(cache, node, record);
   node->first = record->claim.prefix.address.value;
   node->last = mal_span_of_prefix(record->claim.prefix).last.value;
   hash_add(cache, node);
@@ -298,7 +345,33 @@ void masc_cache_remove(MascCache *cache, MascRecord *record)
     masc_tree_remove(&cache->root, node);
   if (is_ground(&record->claim))
     g_ptr_array_remove(cache->grounds, record);
-  free(node);
+  free_node(cache, node);
+}
+
+MascRecord *masc_cache_replace(MascCache *cache, MascRecord *old, const MascRecord *record)
+{
+  MascNode *node = masc_node(old);
+  bool stays = masc_tree_is_newest(cache->root, node);
+  uint32_t rank = node->rank;
+  if (!stays)
+    masc_tree_remove(&cache->root, node);
+  hash_remove(cache, node);
+  list_remove(node->origin, node);
+  count(cache, node, -1);
+  if (is_ground(&old->claim))
+    g_ptr_array_remove(cache->grounds, old);
+  write(cache, node, record);
+  hash_add(cache, node);
+  list_add(node->origin, node);
+  count(cache, node, 1);
+  masc_heap_again(cache->heap, node);
+  if (stays)
+    node->rank = rank;        /* the tree hangs by it */
+  else
+    masc_tree_add(&cache->root, node);
+  if (is_ground(&record->claim))
+    g_ptr_array_add(cache->grounds, &node->record);
+  return &node->record;
 }
 
 void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecordFunc func,

@@ -39,6 +39,8 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record);
 /* The oldest record of the origin that has most; NULL where all are OWN's. */
 MascRecord *masc_cache_victim(const MascCache *cache);
 void masc_cache_remove(MascCache *cache, MascRecord *record);
+/* OLD out, RECORD in, in one step. Of the same domain and prefix; neither is a hint. */
+MascRecord *masc_cache_replace(MascCache *cache, MascRecord *old, const MascRecord *record);
 /* The same message (11.1), or NULL. */
 MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim);
 /* FUNC: false stops. It may remove the record at hand, and no other one. By domain and serial. */
@@ -55,6 +57,8 @@ void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc fu
 const GPtrArray *masc_cache_grounds(const MascCache *cache);
 /* Of one in the cache: its domain has withdrawn nothing at all. */
 bool masc_record_untouched(const MascRecord *record);
+/* How many there are of that domain. */
+size_t masc_cache_size_of(const MascCache *cache, MascId domain);
 /* How many WITHDRAWs of that domain there are; 0: of all. */
 size_t masc_cache_withdraws(const MascCache *cache, MascId domain);
 /* These (MascRecord), by arrival; NULL: none. A view. */

@@ -25,12 +25,17 @@ static bool find_below(MascRecord *record, void *data)
   if (c->role != MASC_CHILD || masc_claim_is_hint(c))
     return true;
   if (c->type == MASC_PREFIX_IN_USE && masc_claim_free_at(c) > b->now.wall) {
-    size_t n = masc_cache_remains(b->zone->cache, record, left, G_N_ELEMENTS(left));
+    size_t n = 1;
+    if (masc_record_untouched(record))
+      left[0] = c->prefix;
+    else
+      n = masc_cache_remains(b->zone->cache, record, left, G_N_ELEMENTS(left));
     for (size_t i = 0; i < MIN(n, G_N_ELEMENTS(left)); i++)
       add_use(b->used, left[i], masc_claim_free_at(c), false);
   }
   if ((c->type == MASC_NEW_CLAIM || c->type == MASC_CLAIM_TO_EXPAND) &&
-      masc_claim_forget_at(c, 0) > b->now.wall && !masc_cache_withdrawn(b->zone->cache, record))
+      masc_claim_forget_at(c, 0) > b->now.wall &&
+      (masc_record_untouched(record) || !masc_cache_withdrawn(b->zone->cache, record)))
     add_use(b->pending, c->prefix, masc_claim_free_at(c), true);
   return true;
 }

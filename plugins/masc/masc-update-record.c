@@ -1,6 +1,9 @@
 /* Records come into the cache and the store, take the place of others, and go. */
 #include "masc-update.h"
 
+/* Of a few of one domain, all are looked at; among many, the tree knows better. */
+#define FEW 16
+
 /* ---- what supersedes what -------------------------------------------------------------------- */
 
 /* Above 0: A is the newer one of two about the same. Total, so that two versions never chase each
@@ -85,11 +88,27 @@ static bool outdone(MascRecord *record, void *data)
   return !l->found;
 }
 
+typedef struct {
+  MascRecordFunc func;
+  void *data;
+} NoHints;
+
+static bool but_hints(MascRecord *record, void *data)
+{
+  const NoHints *n = data;
+  return masc_claim_is_hint(&record->claim) || n->func(record, n->data);
+}
+
+/* Those of its origin that it can supersede or be superseded by, and maybe more. */
 static void look_among(const MascZone *zone, const MascRecord *record, MascRecordFunc func,
                        void *data)
 {
+  NoHints n = { func, data };
+  MascId domain = record->claim.domain;
   if (masc_claim_is_hint(&record->claim))
-    masc_cache_each_of(zone->cache, record->claim.domain, func, data);
+    masc_cache_each_of(zone->cache, domain, func, data);
+  else if (masc_cache_size_of(zone->cache, domain) <= FEW)
+    masc_cache_each_of(zone->cache, domain, but_hints, &n);
   else
     masc_cache_look(zone->cache, record->claim.prefix, func, data);
 }
@@ -139,53 +158,91 @@ bool masc_record_stale(const MascHeard *h)
 
 /* ---- in and out ------------------------------------------------------------------------------ */
 
-static void drop_old(MascZone *zone, const MascRecord *new, MascRecord *old)
+/* Under the same key in the store. */
+static bool overwrites(const MascRecord *new, const MascRecord *old)
 {
   const MascClaim *a = &new->claim, *b = &old->claim;
-  /* Under the same key the store overwrites it. */
-  if (masc_is_holding(b) && a->type == b->type && same_prefix(a, b))
+  return masc_is_holding(b) && a->type == b->type && same_prefix(a, b);
+}
+
+static void drop_old(MascZone *zone, const MascRecord *new, MascRecord *old)
+{
+  if (overwrites(new, old))
     masc_cache_remove(zone->cache, old);
   else
     masc_record_forget(zone, old);
 }
 
-static bool supersede(MascRecord *record, void *data)
+static bool supersede_hint(MascRecord *record, void *data)
 {
   const Look *l = data;
-  if (masc_supersedes(l->record, record))
+  if (masc_claim_is_hint(&record->claim) && masc_supersedes(l->record, record))
     drop_old(l->zone, l->record, record);
   return true;
 }
 
-static bool supersede_hint(MascRecord *record, void *data)
+typedef struct {
+  const MascRecord *record;
+  GPtrArray *old;             /* NULL: none so far */
+} Superseded;
+
+static bool find_superseded(MascRecord *record, void *data)
 {
-  return !masc_claim_is_hint(&record->claim) || supersede(record, data);
+  Superseded *s = data;
+  if (!masc_supersedes(s->record, record))
+    return true;
+  if (s->old == NULL)
+    s->old = g_ptr_array_new();
+  g_ptr_array_add(s->old, record);
+  return true;
 }
 
 MascRecord *masc_record_take(MascZone *zone, const MascRecord *record, uint64_t *ticket)
 {
-  Look l = { .zone = zone, .record = record };
-  among(zone, record, supersede, &l);
-  return masc_record_put(zone, record, NULL, 0, ticket);
+  Superseded s = { .record = record };
+  look_among(zone, record, find_superseded, &s);
+  g_autoptr(GPtrArray) old = s.old;
+  return masc_record_put(zone, record, old != NULL ? (MascRecord **)old->pdata : NULL,
+                         old != NULL ? old->len : 0, ticket);
+}
+
+/* A place for one more. */
+static bool make_room(MascZone *zone, const MascRecord *record)
+{
+  if (masc_cache_size(zone->cache) < MASC_CACHE_MAX)
+    return true;
+  masc_note(zone, MASC_NOTE_CACHE_FULL, record->claim.prefix, record->claim.domain, 0);
+  MascRecord *victim = masc_cache_victim(zone->cache);
+  if (victim != NULL)
+    masc_record_forget(zone, victim);
+  return victim != NULL;
 }
 
 MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord **old,
                             size_t n_old, uint64_t *ticket)
 {
   Look l = { .zone = zone, .record = record };
-  MascRecord *taken, *victim;
-  for (size_t i = 0; i < n_old; i++)
-    drop_old(zone, record, old[i]);
-  if (record->claim.role != MASC_SIBLING && !masc_claim_is_hint(&record->claim))
-    masc_cache_each_of(zone->cache, record->claim.domain, supersede_hint, &l);
-  if (masc_cache_size(zone->cache) >= MASC_CACHE_MAX) {
-    masc_note(zone, MASC_NOTE_CACHE_FULL, record->claim.prefix, record->claim.domain, 0);
-    victim = masc_cache_victim(zone->cache);
-    if (victim == NULL)
-      return NULL;
-    masc_record_forget(zone, victim);
+  MascRecord *taken, *same = NULL;
+  bool hint = masc_claim_is_hint(&record->claim);
+  for (size_t i = 0; i < n_old; i++) {
+    if (!hint && same_prefix(&old[i]->claim, &record->claim) && !masc_claim_is_hint(&old[i]->claim))
+      same = old[i];          /* the last one of those gives its place */
   }
-  taken = masc_cache_add(zone->cache, record);
+  for (size_t i = 0; i < n_old; i++) {
+    if (old[i] != same)
+      drop_old(zone, record, old[i]);
+  }
+  if (record->claim.role != MASC_SIBLING && !hint)
+    masc_cache_each_of(zone->cache, record->claim.domain, supersede_hint, &l);
+  if (same != NULL) {
+    if (!overwrites(record, same))
+      masc_record_unkeep(zone, same);
+    taken = masc_cache_replace(zone->cache, same, record);
+  } else if (make_room(zone, record)) {
+    taken = masc_cache_add(zone->cache, record);
+  } else {
+    return NULL;
+  }
   uint64_t kept = masc_record_keep(zone, taken);
   if (ticket != NULL)
     *ticket = kept;

@@ -109,14 +109,19 @@ void masc_records_kept(MascZone *zone, uint64_t through, bool ok)
   }
 }
 
-void masc_record_forget(MascZone *zone, MascRecord *record)
+void masc_record_unkeep(MascZone *zone, const MascRecord *record)
 {
   uint8_t key[KEY_MAX];
   MascKept kept = { .key = key };
-  if (zone->config.ops->keep != NULL) {
-    kept.key_length = write_key(&record->claim, key);
-    zone->config.ops->keep(zone->config.user, zone, &kept);
-  }
+  if (zone->config.ops->keep == NULL)
+    return;
+  kept.key_length = write_key(&record->claim, key);
+  zone->config.ops->keep(zone->config.user, zone, &kept);
+}
+
+void masc_record_forget(MascZone *zone, MascRecord *record)
+{
+  masc_record_unkeep(zone, record);
   masc_cache_remove(zone->cache, record);
 }
 

@@ -76,6 +76,8 @@ bool masc_withdraw_apply(MascZone *zone, MascRecord *withdraw, bool remove);
 void masc_withdraw_won(MascZone *zone, const MascRecord *winner);
 /* As masc_zone_kept, for the cache's records. */
 void masc_records_kept(MascZone *zone, uint64_t through, bool ok);
+/* Its row goes; it stays in the cache. */
+void masc_record_unkeep(MascZone *zone, const MascRecord *record);
 bool masc_record_restore(MascZone *zone, const uint8_t *key, size_t key_length,
                          const uint8_t *value, size_t value_length, MascNow now);
 
