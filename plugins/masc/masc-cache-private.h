@@ -1,5 +1,6 @@
-/* How the cache finds its records: a hash over whole messages, a tree by prefix (a treap, with the
-   last address below each node), a list of each domain's, a heap of when they are forgotten. */
+/* How the cache finds its records: a hash over whole messages, one over prefixes, a tree of these (a
+   treap, with the last address below each one), in which each also knows the one around it; a list
+   of each domain's records, a heap of when they are forgotten. */
 #ifndef MASC_CACHE_PRIVATE_H
 #define MASC_CACHE_PRIVATE_H
 
@@ -16,18 +17,33 @@ typedef struct {
   GPtrArray *withdraws;       /* MascRecord; NULL: none yet */
 } MascOrigin;
 
-/* What a walk through the tree reads comes first, and fits one line of the processor's cache. */
-struct MascNode {
+/* All records about one prefix. What a walk through the tree reads comes first, and fits one line of
+   the processor's cache, as does the rest: renewals come and go, and the tree stays as it is. */
+typedef struct MascSpot MascSpot;
+#define MASC_AROUND_MAX 129     /* prefixes, each in the next one */
+struct MascSpot {
   _Alignas(64) MalU128 first; /* address */
   MalU128 last;
   MalU128 below;              /* the greatest last one of the subtree */
-  MascNode *left, *right;
+  MascSpot *left, *right;
+  MascSpot *outer;            /* the smallest one around it */
+  MascSpot *chain;
+  MascNode **nodes;           /* by serial; FEW, or allocated */
+  MascNode *few[2];
+  uint32_t n, room;
+  uint32_t n_inside;          /* spots in it, itself not counted */
+  uint32_t rank;              /* above those of its children */
+  uint32_t hash;
+  uint16_t length;
+};
+
+struct MascNode {
   MascRecord record;
   MascNode *chain;
   MascNode *older, *newer;
   MascOrigin *origin;
-  size_t heap;                /* its place there */
-  uint32_t rank;              /* a node's is above those of its children */
+  MascSpot *spot;             /* NULL: a hint */
+  uint32_t heap;              /* its place there */
   uint32_t hash;
 };
 
@@ -36,19 +52,26 @@ static inline MascNode *masc_node(const MascRecord *record)
   return (MascNode *)(void *)((char *)record - G_STRUCT_OFFSET(MascNode, record));
 }
 
+/* AT is no later than when it is forgotten: what is renewed moves when it comes to the top. */
 typedef struct {
   MalTime at;
   MascNode *node;
 } MascDue;
 
+typedef struct {
+  MascId domain;
+  MascOrigin *origin;
+} MascOriginPlace;
+
 struct MascCache {
   MascId own;
   MalHashKey key;
   uint64_t serial;
-  MascNode *root;
+  MascSpot *root;
+  MascSpot **spots;
   MascNode **buckets;
-  size_t n_buckets;           /* a power of two */
-  GPtrArray *origins;         /* MascOrigin, by domain */
+  size_t n_buckets;           /* of either; a power of two */
+  GArray *origins;            /* MascOriginPlace, by domain */
   GArray *heap;               /* MascDue */
   GPtrArray *grounds;         /* MascRecord: PREFIX_MANAGED of parents, by arrival */
   size_t n_children, n_withdraws;
@@ -56,11 +79,7 @@ struct MascCache {
   unsigned n_spare;
 };
 
-void masc_tree_add(MascNode **root, MascNode *node);
-void masc_tree_remove(MascNode **root, MascNode *node);
-/* None of the same prefix came later: it keeps its place with any later serial. */
-bool masc_tree_is_newest(const MascNode *root, const MascNode *node);
-/* The order of the tree: by address, the larger prefix first, then by arrival. */
+/* Its place in the order of a walk: by address, the larger prefix first, then by arrival. */
 typedef struct {
   MalU128 first;
   unsigned length;
@@ -68,17 +87,31 @@ typedef struct {
 } MascTreeKey;
 
 MascTreeKey masc_tree_key(const MascRecord *record);
-/* The first one after AFTER (NULL: of all) whose prefix overlaps SPAN. AFTER need not be there. */
-MascNode *masc_tree_next(MascNode *root, MalSpan span, const MascTreeKey *after);
+/* NODE, with the latest serial, to the others of its prefix; and away from them. */
+void masc_spot_add(MascCache *cache, MascNode *node);
+void masc_spot_remove(MascCache *cache, MascNode *node);
+/* It becomes the latest of its prefix: before its serial is another one. */
+void masc_spot_last(MascNode *node);
+/* What is there of exactly that prefix, or NULL. */
+MascSpot *masc_spot_of(const MascCache *cache, MalPrefix prefix);
+/* The buckets are new: all are put in. */
+void masc_spots_hash(MascCache *cache, MascSpot *tree);
+/* The first record after AFTER (NULL: of all) whose prefix overlaps SPAN. AFTER need not be there.
+ */
+MascNode *masc_tree_next(const MascCache *cache, MalSpan span, const MascTreeKey *after);
 /* All of those in order; false: FUNC said so. */
-bool masc_tree_walk(MascNode *root, const MalSpan *span, MascRecordFunc func, void *data);
-/* How many; aborts where the order is wrong. */
-size_t masc_tree_check(const MascNode *root);
+bool masc_tree_walk(MascSpot *root, const MalSpan *span, MascRecordFunc func, void *data);
+bool masc_spot_each(const MascSpot *spot, MascRecordFunc func, void *data);
+void masc_tree_free(MascSpot *root);
+/* How many records; aborts where something is wrong. */
+size_t masc_tree_check(const MascCache *cache, const MascSpot *root);
 
 void masc_heap_add(GArray *heap, MascNode *node);
 void masc_heap_remove(GArray *heap, MascNode *node);
 /* Its forget_at is another one. */
 void masc_heap_again(GArray *heap, MascNode *node);
+/* The one that is forgotten first; NULL: none. */
+MascNode *masc_heap_first(const GArray *heap);
 
 G_END_DECLS
 #endif

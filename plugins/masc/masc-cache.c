@@ -8,9 +8,13 @@
 /* Where one comes, one often went just before. */
 #define SPARE_MAX 8
 
-static void free_origin(void *data)
+static MascOrigin *origin_at(const MascCache *cache, guint i)
 {
-  MascOrigin *o = data;
+  return g_array_index(cache->origins, MascOriginPlace, i).origin;
+}
+
+static void free_origin(MascOrigin *o)
+{
   g_clear_pointer(&o->withdraws, g_ptr_array_unref);
   g_free(o);
 }
@@ -22,7 +26,8 @@ MascCache *masc_cache_new(MascId own, const MalHashKey *key)
   cache->key = *key;
   cache->n_buckets = BUCKETS_MIN;
   cache->buckets = g_new0(MascNode *, BUCKETS_MIN);
-  cache->origins = g_ptr_array_new_with_free_func(free_origin);
+  cache->spots = g_new0(MascSpot *, BUCKETS_MIN);
+  cache->origins = g_array_new(FALSE, FALSE, sizeof(MascOriginPlace));
   cache->heap = g_array_new(FALSE, FALSE, sizeof(MascDue));
   cache->grounds = g_ptr_array_new();
   return cache;
@@ -33,14 +38,18 @@ void masc_cache_free(MascCache *cache)
   if (cache == NULL)
     return;
   for (guint i = 0; i < cache->heap->len; i++)
-    free(g_array_index(cache->heap, MascDue, i).node);
+    g_free(g_array_index(cache->heap, MascDue, i).node);
   for (MascNode *n = cache->spare, *next; n != NULL; n = next) {
     next = n->chain;
-    free(n);
+    g_free(n);
   }
+  for (guint i = 0; i < cache->origins->len; i++)
+    free_origin(origin_at(cache, i));
+  masc_tree_free(cache->root);
   g_array_unref(cache->heap);
   g_ptr_array_unref(cache->grounds);
-  g_ptr_array_unref(cache->origins);
+  g_array_unref(cache->origins);
+  g_free(cache->spots);
   g_free(cache->buckets);
   g_free(cache);
 }
@@ -57,7 +66,7 @@ size_t masc_cache_children(const MascCache *cache)
 
 /* ---- whole messages -------------------------------------------------------------------------- */
 
-static uint64_t hash_of(const MascCache *cache, const MascClaim *c)
+static uint32_t hash_of(const MascCache *cache, const MascClaim *c)
 {
   uint32_t rest = c->prefix.length << 16 | (uint32_t)c->type << 8 | (uint32_t)c->role << 1 |
                   c->deprecated;
@@ -70,12 +79,12 @@ static uint64_t hash_of(const MascCache *cache, const MascClaim *c)
                      (uint64_t)(c->node >> 64),
                      (uint64_t)(c->prefix.address.value >> 64) };
   bool v4 = c->prefix.address.family == MAL_IPV4;
-  return mal_hash_keyed(&cache->key, all, v4 ? 5 * sizeof *all : sizeof all);
+  return (uint32_t)mal_hash_keyed(&cache->key, all, v4 ? 5 * sizeof *all : sizeof all);
 }
 
 MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim)
 {
-  uint32_t hash = (uint32_t)hash_of(cache, claim);
+  uint32_t hash = hash_of(cache, claim);
   for (MascNode *n = cache->buckets[hash & (cache->n_buckets - 1)]; n != NULL; n = n->chain)
     if (n->hash == hash && masc_claim_same(&n->record.claim, claim))
       return &n->record;
@@ -104,6 +113,9 @@ static void hash_resize(MascCache *cache, size_t n_buckets)
   cache->buckets = g_new0(MascNode *, n_buckets);
   for (guint i = 0; i < cache->heap->len; i++)
     hash_add(cache, g_array_index(cache->heap, MascDue, i).node);
+  g_free(cache->spots);
+  cache->spots = g_new0(MascSpot *, n_buckets);
+  masc_spots_hash(cache, cache->root);
 }
 
 /* ---- by domain ------------------------------------------------------------------------------- */
@@ -115,9 +127,9 @@ static guint origin_place(const MascCache *cache, MascId domain, MascOrigin **fo
   *found = NULL;
   while (low < high) {
     guint middle = low + (high - low) / 2;
-    MascOrigin *o = g_ptr_array_index(cache->origins, middle);
+    const MascOriginPlace *o = &g_array_index(cache->origins, MascOriginPlace, middle);
     if (o->domain == domain) {
-      *found = o;
+      *found = o->origin;
       return middle;
     }
     if (o->domain < domain)
@@ -135,7 +147,7 @@ static MascOrigin *origin_of(MascCache *cache, MascId domain)
   if (o == NULL) {
     o = g_new0(MascOrigin, 1);
     o->domain = domain;
-    g_ptr_array_insert(cache->origins, (int)place, o);
+    g_array_insert_val(cache->origins, place, ((MascOriginPlace){ domain, o }));
   }
   return o;
 }
@@ -213,15 +225,17 @@ static void origin_remove(MascCache *cache, MascNode *node)
   MascOrigin *o = node->origin, *found;
   list_remove(o, node);
   count(cache, node, -1);
-  if (--o->n == 0)
-    g_ptr_array_remove_index(cache->origins, origin_place(cache, o->domain, &found));
+  if (--o->n > 0)
+    return;
+  g_array_remove_index(cache->origins, origin_place(cache, o->domain, &found));
+  free_origin(o);
 }
 
 MascRecord *masc_cache_victim(const MascCache *cache)
 {
   const MascOrigin *most = NULL;
   for (guint i = 0; i < cache->origins->len; i++) {
-    const MascOrigin *o = g_ptr_array_index(cache->origins, i);
+    const MascOrigin *o = origin_at(cache, i);
     if (o->domain != cache->own && (most == NULL || o->n > most->n))
       most = o;
   }
@@ -243,13 +257,13 @@ void masc_cache_each(const MascCache *cache, MascRecordFunc func, void *data)
 {
   guint i = 0;
   while (i < cache->origins->len) {
-    const MascOrigin *o = g_ptr_array_index(cache->origins, i);
+    const MascOrigin *o = origin_at(cache, i);
     MascId domain = o->domain;
     if (!walk(o, func, data))
       return;
     /* Its last record may have gone, and it with it. */
     if (i < cache->origins->len &&
-        ((const MascOrigin *)g_ptr_array_index(cache->origins, i))->domain == domain)
+        g_array_index(cache->origins, MascOriginPlace, i).domain == domain)
       i++;
   }
 }
@@ -287,17 +301,16 @@ static MascNode *new_node(MascCache *cache)
   if (node != NULL) {
     cache->spare = node->chain;
     cache->n_spare--;
-  } else if ((node = aligned_alloc(_Alignof(MascNode), sizeof *node)) == NULL) {
-    g_error("no memory for a claim");
+    memset(node, 0, sizeof *node);
+    return node;
   }
-  memset(node, 0, sizeof *node);
-  return node;
+  return g_new0(MascNode, 1);
 }
 
 static void free_node(MascCache *cache, MascNode *node)
 {
   if (cache->n_spare == SPARE_MAX) {
-    free(node);
+    g_free(node);
     return;
   }
   node->chain = cache->spare;
@@ -307,11 +320,10 @@ static void free_node(MascCache *cache, MascNode *node)
 
 static void write(MascCache *cache, MascNode *node, const MascRecord *record)
 {
-  uint64_t hash = hash_of(cache, &record->claim);
+  uint32_t hash = hash_of(cache, &record->claim);
   node->record = *record;
   node->record.serial = ++cache->serial;
-  node->hash = (uint32_t)hash;
-  node->rank = (uint32_t)(hash >> 32);
+  node->hash = hash;
 }
 
 MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
@@ -323,13 +335,11 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
     hash_resize(cache, cache->n_buckets * 2);
   node = new_node(cache);
   write(cache, node, record);
-  node->first = record->claim.prefix.address.value;
-  node->last = mal_span_of_prefix(record->claim.prefix).last.value;
   hash_add(cache, node);
   origin_add(cache, node);
   masc_heap_add(cache->heap, node);
   if (in_tree(&record->claim))
-    masc_tree_add(&cache->root, node);
+    masc_spot_add(cache, node);
   if (is_ground(&record->claim))
     g_ptr_array_add(cache->grounds, &node->record);
   return &node->record;
@@ -342,7 +352,7 @@ void masc_cache_remove(MascCache *cache, MascRecord *record)
   origin_remove(cache, node);
   masc_heap_remove(cache->heap, node);
   if (in_tree(&record->claim))
-    masc_tree_remove(&cache->root, node);
+    masc_spot_remove(cache, node);
   if (is_ground(&record->claim))
     g_ptr_array_remove(cache->grounds, record);
   free_node(cache, node);
@@ -351,24 +361,17 @@ void masc_cache_remove(MascCache *cache, MascRecord *record)
 MascRecord *masc_cache_replace(MascCache *cache, MascRecord *old, const MascRecord *record)
 {
   MascNode *node = masc_node(old);
-  bool stays = masc_tree_is_newest(cache->root, node);
-  uint32_t rank = node->rank;
-  if (!stays)
-    masc_tree_remove(&cache->root, node);
   hash_remove(cache, node);
   list_remove(node->origin, node);
   count(cache, node, -1);
   if (is_ground(&old->claim))
     g_ptr_array_remove(cache->grounds, old);
+  masc_spot_last(node);
   write(cache, node, record);
   hash_add(cache, node);
   list_add(node->origin, node);
   count(cache, node, 1);
   masc_heap_again(cache->heap, node);
-  if (stays)
-    node->rank = rank;        /* the tree hangs by it */
-  else
-    masc_tree_add(&cache->root, node);
   if (is_ground(&record->claim))
     g_ptr_array_add(cache->grounds, &node->record);
   return &node->record;
@@ -379,24 +382,34 @@ void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecord
 {
   MalSpan span = mal_span_of_prefix(prefix);
   MascTreeKey after;
-  MascNode *node = masc_tree_next(cache->root, span, NULL);
+  MascNode *node = masc_tree_next(cache, span, NULL);
   while (node != NULL) {
     after = masc_tree_key(&node->record);
     if (!func(&node->record, data))
       return;
-    node = masc_tree_next(cache->root, span, &after);
+    node = masc_tree_next(cache, span, &after);
   }
 }
 
 void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc func, void *data)
 {
+  const MascSpot *spot = masc_spot_of(cache, prefix), *around[MASC_AROUND_MAX];
   MalSpan span = mal_span_of_prefix(prefix);
-  masc_tree_walk(cache->root, &span, func, data);
+  size_t n = 0;
+  if (spot == NULL || spot->n_inside > 0) {
+    masc_tree_walk(cache->root, &span, func, data);
+    return;
+  }
+  for (; spot != NULL; spot = spot->outer)
+    around[n++] = spot;
+  while (n > 0 && masc_spot_each(around[n - 1], func, data))
+    n--;
 }
 
 MascRecord *masc_cache_first(const MascCache *cache)
 {
-  return cache->heap->len > 0 ? &g_array_index(cache->heap, MascDue, 0).node->record : NULL;
+  MascNode *node = masc_heap_first(cache->heap);
+  return node != NULL ? &node->record : NULL;
 }
 
 MalTime masc_cache_due(const MascCache *cache)
@@ -413,7 +426,7 @@ static bool check_one(MascRecord *record, void *data)
   g_assert(masc_cache_same(cache, &record->claim) == record);
   const MascDue *due = &g_array_index(cache->heap, MascDue, node->heap);
   const MascDue *above = due->node->heap > 0 ? due - (node->heap / 2 + 1) : due;
-  g_assert(due->node == node && due->at == record->forget_at && above->at <= due->at);
+  g_assert(due->node == node && due->at <= record->forget_at && above->at <= due->at);
   g_assert(is_ground(&record->claim) == g_ptr_array_find(cache->grounds, record, NULL));
   *hints += !in_tree(&record->claim);
   return true;
@@ -424,7 +437,7 @@ void masc_cache_check(const MascCache *cache)
   size_t hints = 0, n = 0;
   masc_cache_each(cache, check_one, (void *[]){ (void *)cache, &hints });
   for (guint i = 0; i < cache->origins->len; i++)
-    n += ((const MascOrigin *)g_ptr_array_index(cache->origins, i))->n;
+    n += origin_at(cache, i)->n;
   g_assert(n == cache->heap->len);
-  g_assert(n == hints + masc_tree_check(cache->root));
+  g_assert(n == hints + masc_tree_check(cache, cache->root));
 }

@@ -113,6 +113,8 @@ static bool see_overlapping(MascRecord *record, void *data)
     int order = mal_address_compare(s->last->claim.prefix.address, record->claim.prefix.address);
     cr_assert(order < 0 ||
               (order == 0 && s->last->claim.prefix.length <= record->claim.prefix.length));
+    cr_assert(order < 0 || s->last->claim.prefix.length < record->claim.prefix.length ||
+              s->last->serial < record->serial);
   }
   s->last = record;
   s->n++;
@@ -143,8 +145,11 @@ static void compare_overlapping(const MascCache *cache, const Naive *naive, MalP
   for (size_t i = 0; i < naive->n; i++)
     n += !masc_claim_is_hint(&naive->records[i]->claim) &&
          mal_span_overlaps(mal_span_of_prefix(naive->records[i]->claim.prefix), s.span);
+  Seen look = s;
   masc_cache_overlapping(cache, prefix, see_overlapping, &s);
+  masc_cache_look(cache, prefix, see_overlapping, &look);
   cr_assert_eq(s.n, n);
+  cr_assert_eq(look.n, n);
 }
 
 static void compare_remains(const MascCache *cache, const Naive *naive, const MascRecord *record)
@@ -200,6 +205,18 @@ static void compare(const MascCache *cache, const Naive *naive, uint64_t *seed)
   compare_remains(cache, naive, &probe);
 }
 
+/* Another of the same domain and prefix takes the place of one of them. */
+static void replace(MascCache *cache, Naive *naive, uint64_t *seed)
+{
+  MascRecord *old = naive->records[below(seed, naive->n)], r = some_record(seed);
+  r.claim.domain = old->claim.domain;
+  r.claim.prefix = old->claim.prefix;
+  if (masc_claim_is_hint(&r.claim) || naive_same(naive, &r.claim) != NULL)
+    return;
+  naive_remove(naive, old);
+  naive->records[naive->n++] = masc_cache_replace(cache, old, &r);
+}
+
 Test(cache, like_a_naive_one)
 {
   for (uint64_t run = 1; run <= 40; run++) {
@@ -213,6 +230,8 @@ Test(cache, like_a_naive_one)
         MascRecord *gone = naive.records[below(&seed, naive.n)];
         naive_remove(&naive, gone);
         masc_cache_remove(cache, gone);
+      } else if (naive.n > 0 && below(&seed, 4) == 0) {
+        replace(cache, &naive, &seed);
       } else if (naive_same(&naive, &r.claim) == NULL) {
         naive.records[naive.n++] = masc_cache_add(cache, &r);
       }
