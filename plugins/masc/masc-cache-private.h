@@ -1,6 +1,6 @@
-/* How the cache finds its records: a hash over whole messages, one over prefixes, a tree of these (a
-   treap, with the last address below each one), in which each also knows the one around it; a list
-   of each domain's records, a heap of when they are forgotten. */
+/* How the cache finds its records: a hash over whole messages, one over prefixes, a tree of these
+   (a treap, with the last address below each one), in which each also knows the one around it; a
+   list of each domain's records, a heap of when they are forgotten. */
 #ifndef MASC_CACHE_PRIVATE_H
 #define MASC_CACHE_PRIVATE_H
 
@@ -17,8 +17,8 @@ typedef struct {
   GPtrArray *withdraws;       /* MascRecord; NULL: none yet */
 } MascOrigin;
 
-/* All records about one prefix. What a walk through the tree reads comes first, and fits one line of
-   the processor's cache, as does the rest: renewals come and go, and the tree stays as it is. */
+/* All records about one prefix. What a walk through the tree reads comes first, and fits one line
+   of the processor's cache, as does the rest. Renewals come and go, and the tree stays as it is. */
 typedef struct MascSpot MascSpot;
 #define MASC_AROUND_MAX 129     /* prefixes, each in the next one */
 struct MascSpot {
