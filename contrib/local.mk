@@ -7,6 +7,7 @@ fill_in = $(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) \
   -e 's|@libdir[@]|$(libdir)|g' \
   -e 's|@includedir[@]|$(includedir)|g' \
   -e 's|@plugindir[@]|$(plugindir)|g' \
+  -e 's|@pkglibexecdir[@]|$(pkglibexecdir)|g' \
   -e 's|@sbindir[@]|$(sbindir)|g' \
   -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
   -e 's|@VERSION[@]|$(VERSION)|g' \
@@ -16,6 +17,8 @@ contrib/mallocd.pc: $(srcdir)/contrib/mallocd.pc.in $(srcdir)/core/plugin.h Make
 	$(fill_in) $(srcdir)/contrib/mallocd.pc.in >$@.new && mv $@.new $@
 contrib/systemd/mallocd.service: $(srcdir)/contrib/systemd/mallocd.service.in Makefile
 	$(fill_in) $(srcdir)/contrib/systemd/mallocd.service.in >$@.new && mv $@.new $@
+contrib/systemd/mallocd-bird-ended.service: $(srcdir)/contrib/systemd/mallocd-bird-ended.service.in Makefile
+	$(fill_in) $(srcdir)/contrib/systemd/mallocd-bird-ended.service.in >$@.new && mv $@.new $@
 # The names that systemd wants.
 contrib/systemd/sysusers/mallocd.conf: $(srcdir)/contrib/systemd/mallocd.sysusers Makefile
 	$(fill_in) $(srcdir)/contrib/systemd/mallocd.sysusers >$@.new && mv $@.new $@
@@ -25,10 +28,13 @@ contrib/systemd/tmpfiles/mallocd.conf: $(srcdir)/contrib/systemd/mallocd.tmpfile
 pkgconfigdir = $(libdir)/pkgconfig
 pkgconfig_DATA = contrib/mallocd.pc
 CLEANFILES += contrib/mallocd.pc contrib/systemd/mallocd.service \
+  contrib/systemd/mallocd-bird-ended.service \
   contrib/systemd/sysusers/mallocd.conf contrib/systemd/tmpfiles/mallocd.conf
 
 if INSTALL_SYSTEMDSYSTEMUNITDIR
 systemdsystemunit_DATA = contrib/systemd/mallocd.service
+systemdsystemunit_DATA += contrib/systemd/mallocd-bird-ended.service
+systemdsystemunit_DATA += contrib/systemd/mallocd-bird-ended.timer
 endif
 if INSTALL_SYSUSERSDIR
 sysusers_DATA = contrib/systemd/sysusers/mallocd.conf
@@ -40,9 +46,12 @@ if INSTALL_COMPLETIONSDIR
 completions_DATA = contrib/completion/mallocd contrib/completion/mallocctl
 endif
 dist_doc_DATA += contrib/mallocd.conf.sample
+dist_pkglibexec_SCRIPTS = contrib/bird/bird-withdraw-ended
 
 EXTRA_DIST += contrib/mallocd.pc.in
 EXTRA_DIST += contrib/systemd/mallocd.service.in
+EXTRA_DIST += contrib/systemd/mallocd-bird-ended.service.in
+EXTRA_DIST += contrib/systemd/mallocd-bird-ended.timer
 EXTRA_DIST += contrib/systemd/mallocd.sysusers
 EXTRA_DIST += contrib/systemd/mallocd.tmpfiles
 EXTRA_DIST += contrib/completion/mallocd

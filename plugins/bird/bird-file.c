@@ -1,12 +1,21 @@
 #include "bird-file.h"
 
+#include "core/events.h"
+
 #include <string.h>
 
 #define SYMBOL_MOST 63
 
+#define UNTIL "  # until "     /* behind a route that ends; contrib/bird reads it */
+
+typedef struct {
+  MalPrefix prefix;
+  MalTime until;
+} Line;
+
 typedef struct {
   const BirdForm *form;
-  GArray *prefixes[BIRD_FAMILIES];
+  GArray *lines[BIRD_FAMILIES];
 } Gathering;
 
 bool bird_is_symbol(const char *name)
@@ -20,7 +29,7 @@ bool bird_is_symbol(const char *name)
   return true;
 }
 
-static void add_line(GString *out, const BirdForm *form, unsigned family, MalPrefix prefix)
+static void add_statement(GString *out, const BirdForm *form, unsigned family, MalPrefix prefix)
 {
   static const char *const words[] = {
     [BIRD_BLACKHOLE] = "blackhole", [BIRD_UNREACHABLE] = "unreachable", [BIRD_PROHIBIT] = "prohibit"
@@ -28,13 +37,22 @@ static void add_line(GString *out, const BirdForm *form, unsigned family, MalPre
   char address[MAL_ADDRESS_STRLEN], via[MAL_ADDRESS_STRLEN];
   mal_address_format(prefix.address, address);
   if (form->kind == BIRD_FLOW)
-    g_string_append_printf(out, "  route flow%s { dst %s/%u; };\n", family == BIRD_V4 ? "4" : "6",
+    g_string_append_printf(out, "  route flow%s { dst %s/%u; };", family == BIRD_V4 ? "4" : "6",
                            address, prefix.length);
   else if (form->kind == BIRD_VIA)
-    g_string_append_printf(out, "  route %s/%u via %s;\n", address, prefix.length,
+    g_string_append_printf(out, "  route %s/%u via %s;", address, prefix.length,
                            mal_address_format(form->via[family], via));
   else
-    g_string_append_printf(out, "  route %s/%u %s;\n", address, prefix.length, words[form->kind]);
+    g_string_append_printf(out, "  route %s/%u %s;", address, prefix.length, words[form->kind]);
+}
+
+static void add_line(GString *out, const BirdForm *form, unsigned family, const Line *line)
+{
+  char until[MAL_TIME_STRLEN];
+  add_statement(out, form, family, line->prefix);
+  if (line->until != MAL_FOREVER)
+    g_string_append_printf(out, UNTIL "%s", mal_time_format(line->until, until));
+  g_string_append_c(out, '\n');
 }
 
 /* ---- which prefixes -------------------------------------------------------------------------- */
@@ -55,52 +73,59 @@ static bool join(MalPrefix a, MalPrefix b, MalPrefix *out)
   return mal_address_equal(span.first, a.address) && mal_span_has(span, b.address);
 }
 
-/* Prefixes come by address, the shorter first: what PREFIX lies inside of, or is the other half of,
+/* Prefixes come by address, the shorter first: what LINE lies inside of, or is the other half of,
    is the last one. */
-static void add_aggregated(GArray *prefixes, MalPrefix prefix)
+static void add_aggregated(GArray *lines, Line line)
 {
-  while (prefixes->len > 0) {
-    MalPrefix last = g_array_index(prefixes, MalPrefix, prefixes->len - 1), whole;
-    if (is_inside(prefix, last))
+  while (lines->len > 0) {
+    Line *last = &g_array_index(lines, Line, lines->len - 1);
+    MalPrefix whole;
+    MalTime until = MAX(last->until, line.until);
+    if (is_inside(line.prefix, last->prefix)) {
+      last->until = until;
       return;
-    if (!join(last, prefix, &whole))
+    }
+    if (!join(last->prefix, line.prefix, &whole))
       break;
-    g_array_set_size(prefixes, prefixes->len - 1);
-    prefix = whole;
+    g_array_set_size(lines, lines->len - 1);
+    line = (Line){ whole, until };
   }
-  g_array_append_val(prefixes, prefix);
+  g_array_append_val(lines, line);
 }
 
-static void add_distinct(GArray *prefixes, MalPrefix prefix)
+static void add_distinct(GArray *lines, Line line)
 {
-  MalPrefix last =
-      prefixes->len > 0 ? g_array_index(prefixes, MalPrefix, prefixes->len - 1) : (MalPrefix){ 0 };
-  if (!mal_address_equal(last.address, prefix.address) || last.length != prefix.length)
-    g_array_append_val(prefixes, prefix);
+  Line *last = lines->len > 0 ? &g_array_index(lines, Line, lines->len - 1) : NULL;
+  if (last && mal_address_equal(last->prefix.address, line.prefix.address) &&
+      last->prefix.length == line.prefix.length)
+    last->until = MAX(last->until, line.until);
+  else
+    g_array_append_val(lines, line);
 }
 
 static void on_route(const MalRoute *route, void *data)
 {
   Gathering *g = data;
   unsigned family = route->prefix.address.family == MAL_IPV4 ? BIRD_V4 : BIRD_V6;
+  Line line = { route->prefix, route->until };
   if (g->form->aggregate)
-    add_aggregated(g->prefixes[family], route->prefix);
+    add_aggregated(g->lines[family], line);
   else
-    add_distinct(g->prefixes[family], route->prefix);
+    add_distinct(g->lines[family], line);
 }
 
 /* ---- what is written ------------------------------------------------------------------------- */
 
-static void add_lines(GString *out, const BirdForm *form, unsigned family, const GArray *prefixes,
+static void add_lines(GString *out, const BirdForm *form, unsigned family, const GArray *lines,
                       BirdCount *count)
 {
-  for (guint i = 0; i < prefixes->len; i++) {
+  for (guint i = 0; i < lines->len; i++) {
     if (count->routes >= form->most) {
       count->left_out++;
       continue;
     }
     count->routes++;
-    add_line(out, form, family, g_array_index(prefixes, MalPrefix, i));
+    add_line(out, form, family, &g_array_index(lines, Line, i));
   }
 }
 
@@ -118,14 +143,14 @@ static void add_protocol(GString *out, const BirdForm *form, unsigned family)
   g_string_append(out, "  };\n");
 }
 
-static GArray *prefixes_new(void)
+static GArray *lines_new(void)
 {
-  return g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  return g_array_new(FALSE, FALSE, sizeof(Line));
 }
 
 char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count)
 {
-  Gathering g = { form, { prefixes_new(), prefixes_new() } };
+  Gathering g = { form, { lines_new(), lines_new() } };
   GString *out = g_string_new("# Written by mallocd: the group prefixes of which this domain is "
                               "the root. Don't change it:\n# it is written anew with every "
                               "change of them.\n");
@@ -135,12 +160,34 @@ char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count)
   for (unsigned family = 0; family < BIRD_FAMILIES; family++) {
     if (form->table[family]) {
       add_protocol(out, form, family);
-      add_lines(out, form, family, g.prefixes[family], count);
+      add_lines(out, form, family, g.lines[family], count);
       g_string_append(out, "}\n");
     } else {
-      count->other += g.prefixes[family]->len;
+      count->other += g.lines[family]->len;
     }
-    g_array_unref(g.prefixes[family]);
+    g_array_unref(g.lines[family]);
   }
   return g_string_free(out, FALSE);
+}
+
+/* Where the line at TEXT ends for BIRD. */
+static size_t said_length(const char *text)
+{
+  size_t length = strcspn(text, "\n");
+  const char *until = g_strstr_len(text, (gssize)length, UNTIL);
+  return until ? (size_t)(until - text) : length;
+}
+
+bool bird_file_is_same(const char *a, const char *b)
+{
+  while (*a && *b) {
+    size_t length = said_length(a);
+    if (said_length(b) != length || strncmp(a, b, length) != 0)
+      return false;
+    a += strcspn(a, "\n");
+    b += strcspn(b, "\n");
+    a += *a == '\n';
+    b += *b == '\n';
+  }
+  return *a == *b;
 }

@@ -36,8 +36,11 @@ typedef struct {
 
 /* The caller frees. ROUTES may be NULL: none. The same prefix from two sources is one route; with
    aggregation, so are two halves of a prefix, and none stands inside another (RFC 2909 section 3,
-   "CIDR-like aggregation"). */
+   "CIDR-like aggregation"). Behind each route that ends stands when, as a comment: the last instant
+   of all that is one route in the file. */
 char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count);
+/* Do two such files say the same to BIRD? Only ends may differ. */
+bool bird_file_is_same(const char *a, const char *b);
 
 /* Is NAME one that BIRD takes for a table, protocol or filter? */
 bool bird_is_symbol(const char *name);

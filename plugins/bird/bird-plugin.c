@@ -11,6 +11,7 @@
 typedef struct {
   Bird *bird;
   char *path, *text;
+  bool same;                  /* BIRD would find nothing new */
   GError *error;
 } Job;
 
@@ -58,25 +59,30 @@ static void on_written(void *data)
   Job *job = data;
   Bird *b = job->bird;
   g_autoptr(GError) error = job->error;
+  g_autofree char *text = job->text;
+  bool same = job->same && !error;
   g_free(job->path);
-  g_free(job->text);
   g_free(job);
   mal_count(b->host.metrics, error ? BIRD_M_NOT_WRITTEN : BIRD_M_WRITTEN, 1);
   if (b->stopping)
     return;
   if (error)
     report(b, BIRD_EVENT_NOT_WRITTEN, error->message);
-  run(b, error ? BIRD_NOT_WRITTEN : BIRD_WRITTEN);
+  if (same)
+    b->accepted = g_steal_pointer(&text);
+  run(b, error ? BIRD_NOT_WRITTEN : same ? BIRD_SAME : BIRD_WRITTEN);
 }
 
 static void submit(Bird *b, const char *text)
 {
   Job *job = g_new0(Job, 1);
-  *job = (Job){ b, g_strdup(b->config.file), g_strdup(text), NULL };
+  *job = (Job){ b, g_strdup(b->config.file), g_strdup(text),
+                b->accepted && bird_file_is_same(b->accepted, text), NULL };
   g_clear_pointer(&b->accepted, g_free);
   mal_worker_submit(b->worker, write_file, on_written, job);
 }
 
+/* False: the file has it already, and BIRD, too. */
 static bool render(Bird *b)
 {
   size_t before = b->count.left_out;
@@ -259,10 +265,8 @@ static void on_due(void *data)
 
 static void on_route(MalRouteChange what, const MalRoute *route, void *data)
 {
-  (void)route;
-  /* No time stands in the file. */
-  if (what != MAL_ROUTE_CHANGED)
-    run(data, BIRD_CHANGED);
+  (void)what, (void)route;
+  run(data, BIRD_CHANGED);
 }
 
 void bird_plugin_now(Bird *b)

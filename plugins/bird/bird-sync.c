@@ -15,11 +15,14 @@ const char *bird_state_name(BirdState state)
   return names[state];
 }
 
-/* The earliest instant for what changed just now. */
+/* The earliest instant for what changed just now. At first it is what changed while nobody looked
+   after the file. */
 static int64_t soon(const BirdSync *sync, int64_t now)
 {
-  int64_t due = now + sync->times.delay;
-  return sync->asked == BIRD_NEVER ? due : MAX(due, sync->asked + sync->times.interval);
+  return sync->asked == BIRD_NEVER && sync->failures == 0
+             ? now
+             : MAX(now + sync->times.delay,
+                   sync->asked == BIRD_NEVER ? now : sync->asked + sync->times.interval);
 }
 
 static BirdAction wait_until(BirdSync *sync, int64_t due)

@@ -36,7 +36,7 @@ typedef enum {
   BIRD_CHANGED,               /* a route came, went, or the first start */
   BIRD_NOW,                   /* the operator doesn't want to wait */
   BIRD_DUE,                   /* DUE is reached */
-  BIRD_SAME,                  /* to WRITE: it would be what BIRD has */
+  BIRD_SAME,                  /* to WRITE: it would be, or is, what BIRD has */
   BIRD_WRITTEN,               /* to WRITE or UNDO */
   BIRD_NOT_WRITTEN,
   BIRD_GREETED,

@@ -200,6 +200,38 @@ class TestBird(unittest.TestCase):
         self.in_step(0)
         self.assertEqual(self.bird.routes("gtab4"), [])
 
+    def withdraw_ended(self, *words):
+        """contrib/bird, as its timer runs it; what it says that it took out."""
+        done = subprocess.run([str(SOURCE / "contrib" / "bird" / "bird-withdraw-ended"), "--file",
+                               str(self.file), "--socket", str(self.bird.socket), *words],
+                              capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([f.name for f in self.folder.iterdir()], [self.file.name])
+        self.assertEqual(stat.S_IMODE(self.file.stat().st_mode), 0o644)
+        return done.stdout.splitlines()
+
+    def test_what_ends_while_mallocd_is_down(self):
+        self.bird.start()
+        last = int(time.time()) + 3
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last))
+        self.start_daemon(RANGE4.format("yes") + f"until = {end}\n" + RANGE6)
+        self.in_step(3)
+        self.assertEqual(self.file.read_text().count(f"# until {end}"), 2)
+        self.daemon.kill()
+        self.assertEqual(self.withdraw_ended() if time.time() < last else [], [])
+        wait_until(lambda: time.time() >= last, "for the end")
+        self.assertEqual(self.bird.routes("gtab4"), FOUR)
+        self.assertEqual(len(self.withdraw_ended()), 2)
+        self.assertEqual((self.bird.routes("gtab4"), self.bird.routes("gtab6")), ([], SIX))
+        asked = self.bird.log().count("Reconfiguring")
+        self.assertEqual(self.withdraw_ended(), [])
+        self.assertEqual(self.bird.log().count("Reconfiguring"), asked)
+        self.assertEqual(self.withdraw_ended("--all"), [f"withdrawn: {SIX[0]};"])
+        self.assertEqual(self.bird.routes("gtab6"), [])
+        self.daemon.start()
+        self.in_step(1)
+        self.assertEqual(self.bird.routes("gtab6"), SIX)
+
     def test_bird_is_restarted(self):
         self.folder.rmdir()
         self.bird.start()

@@ -24,7 +24,7 @@ none_left() { ! grep -nE '@[A-Za-z_]+@' "$@"; }
 
 pc() { PKG_CONFIG_PATH=$top_builddir/contrib pkg-config "$@" mallocd; }
 check "no placeholder is left" none_left "$top_builddir/contrib/mallocd.pc" \
-  "$top_builddir/contrib/systemd/mallocd.service"
+  "$top_builddir"/contrib/systemd/mallocd*.service
 abi=$(awk '$2 == "MAL_PLUGIN_ABI" { print $3 }' "$top_srcdir/core/plugin.h")
 check "mallocd.pc: pluginabi" same "$(pc --variable=pluginabi)" "$abi"
 check "mallocd.pc: plugindir" same "$(pc --variable=plugindir)" \
@@ -40,10 +40,14 @@ if command -v systemd-analyze >/dev/null; then
   verify()
   {
     local out
-    out=$(systemd-analyze verify --man=no "$1" 2>&1 | grep -F mallocd.service)
+    out=$(systemd-analyze verify --man=no "$1" 2>&1 | grep -F mallocd)
     [ -z "$out" ] || { echo "$out"; return 1; }
   }
   check "unit: systemd-analyze verify" verify "$tmp/mallocd.service"
+  sed -E 's|^(ExecStart=)[^ ]+|\1/bin/true|' "${unit%.service}-bird-ended.service" \
+    >"$tmp/mallocd-bird-ended.service"
+  cp "$top_srcdir/contrib/systemd/mallocd-bird-ended.timer" "$tmp"
+  check "timer for BIRD: systemd-analyze verify" verify "$tmp/mallocd-bird-ended.timer"
   if systemd-analyze --help 2>/dev/null | grep -q -- --offline; then
     check "unit: exposure below 2.0" systemd-analyze security --offline=true --threshold=20 \
       "$tmp/mallocd.service"

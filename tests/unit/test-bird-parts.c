@@ -15,11 +15,16 @@
 static const BirdForm flow = { .kind = BIRD_FLOW, .table = { "g4", "g6" },
                                .protocol = { "m4", "m6" }, .preference = 200, .most = 100 };
 
-static void add(MalRoutes *routes, const char *text, const char *source)
+static void add_until(MalRoutes *routes, const char *text, const char *source, MalTime until)
 {
   MalPrefix prefix;
   cr_assert(mal_prefix_parse(text, &prefix, NULL), "%s", text);
-  cr_assert(mal_routes_add(routes, prefix, MAL_FOREVER, source, NULL), "%s", text);
+  cr_assert(mal_routes_add(routes, prefix, until, source, NULL), "%s", text);
+}
+
+static void add(MalRoutes *routes, const char *text, const char *source)
+{
+  add_until(routes, text, source, MAL_FOREVER);
 }
 
 static MalRoutes *some_routes(void)
@@ -55,6 +60,63 @@ Test(bird_file, flow_rules)
              "\nprotocol static m6 {\n  flow6 {\n    table g6;\n    preference 200;\n  };\n"
              "  route flow6 { dst ff3e:20:2001:db8::/96; };\n}\n",
              (BirdCount){ .routes = 4 });
+}
+
+#define IN_2030 ((MalTime)1893456000)
+
+/* For who looks after the file while mallocd is down. Of what is one route, the latest end. */
+Test(bird_file, ends_of_routes)
+{
+  static const struct {
+    bool aggregate;
+    const char *lines;
+  } table[] = {
+    { false, "  route flow4 { dst 239.1.0.0/17; };  # until 2030-01-01T00:00:00Z\n"
+             "  route flow4 { dst 239.1.4.0/24; };\n"
+             "  route flow4 { dst 239.1.128.0/17; };  # until 2030-01-01T00:01:00Z\n"
+             "  route flow4 { dst 239.4.0.0/16; };  # until 2030-01-01T00:00:03Z\n"
+             "  route flow4 { dst 239.5.0.0/16; };\n" },
+    { true, "  route flow4 { dst 239.1.0.0/16; };\n"
+            "  route flow4 { dst 239.4.0.0/15; };\n" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+    MalRoutes *routes = mal_routes_new();
+    BirdForm form = { .kind = BIRD_FLOW, .table = { "g4" }, .protocol = { "m4" },
+                      .preference = 200, .most = 100, .aggregate = table[i].aggregate };
+    BirdCount count;
+    add_until(routes, "239.1.0.0/17", "masc", IN_2030);
+    add(routes, "239.1.4.0/24", "config");
+    add_until(routes, "239.1.128.0/17", "masc", IN_2030 + 60);
+    add_until(routes, "239.4.0.0/16", "a", IN_2030 + 3);
+    add_until(routes, "239.4.0.0/16", "b", IN_2030 + 1);
+    add_until(routes, "239.5.0.0/16", "a", IN_2030);
+    add(routes, "239.5.0.0/16", "b");
+    g_autofree char *file = bird_file(&form, routes, &count);
+    cr_expect(strstr(file, table[i].lines), "%s", file);
+    mal_routes_free(routes);
+  }
+}
+
+Test(bird_file, ends_are_nothing_to_bird)
+{
+  static const struct {
+    const char *a, *b;
+    bool same;
+  } table[] = {
+    { "", "", true },
+    { "x;\n", "x;\n", true },
+    { "x;  # until 1\ny;\n", "x;  # until 2\ny;\n", true },
+    { "x;\ny;\n", "x;  # until 2\ny;\n", true },
+    { "x;  # until 2", "x;", true },
+    { "x;  # until 1\ny;\n", "x;  # until 1\n", false },
+    { "x;  # until 1\ny;\n", "x;  # until 1\nz;\n", false },
+    { "x;\n", "", false },
+    { "# a\n", "# b\n", false },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+    cr_expect_eq(bird_file_is_same(table[i].a, table[i].b), table[i].same, "%zu", i);
+    cr_expect_eq(bird_file_is_same(table[i].b, table[i].a), table[i].same, "%zu", i);
+  }
 }
 
 Test(bird_file, other_kinds)
@@ -227,9 +289,10 @@ typedef struct {
   int64_t due;                /* seconds; -1: never */
 } Step;
 
-static void play(const Step *steps, size_t n)
+static void play(int64_t asked, const Step *steps, size_t n)
 {
   BirdSync sync = bird_sync((BirdTimes){ 1 * S, 10 * S, 5 * S, 2 * S, 16 * S });
+  sync.asked = asked;
   for (size_t i = 0; i < n; i++) {
     BirdAction action = bird_sync_step(&sync, steps[i].event, steps[i].at * S);
     cr_assert_eq(".WCAU"[action], steps[i].action, "step %zu: %c", i, ".WCAU"[action]);
@@ -238,11 +301,13 @@ static void play(const Step *steps, size_t n)
                  (long)(sync.due / S));
   }
 }
-#define PLAY(...)                                                                                  \
+#define PLAY_FROM(asked, ...)                                                                      \
   do {                                                                                             \
     static const Step steps[] = { __VA_ARGS__ };                                                   \
-    play(steps, G_N_ELEMENTS(steps));                                                              \
+    play(asked, steps, G_N_ELEMENTS(steps));                                                       \
   } while (0)
+/* Long after the first round. */
+#define PLAY(...) PLAY_FROM(0, __VA_ARGS__)
 
 #define ROUND(t)                                                                                   \
   { t, BIRD_DUE, 'W', BIRD_WRITING, -1 }, { t, BIRD_WRITTEN, 'C', BIRD_CALLING, t + 5 },           \
@@ -255,6 +320,18 @@ Test(bird_sync, changes_gather_and_rounds_keep_their_distance)
        { 101, BIRD_ACCEPTED, '.', BIRD_IDLE, -1 }, { 102, BIRD_CHANGED, '.', BIRD_WAITING, 111 },
        { 105, BIRD_CHANGED, '.', BIRD_WAITING, 111 }, ROUND(111),
        { 111, BIRD_ACCEPTED, '.', BIRD_IDLE, -1 }, { 200, BIRD_CHANGED, '.', BIRD_WAITING, 201 });
+}
+
+/* What BIRD has may be over; but a disk that fails isn't worn by it. */
+Test(bird_sync, the_first_round_comes_at_once)
+{
+  PLAY_FROM(BIRD_NEVER, { 100, BIRD_CHANGED, '.', BIRD_WAITING, 100 }, ROUND(100),
+            { 100, BIRD_ACCEPTED, '.', BIRD_IDLE, -1 },
+            { 100, BIRD_CHANGED, '.', BIRD_WAITING, 110 });
+  PLAY_FROM(BIRD_NEVER, { 100, BIRD_CHANGED, '.', BIRD_WAITING, 100 },
+            { 100, BIRD_DUE, 'W', BIRD_WRITING, -1 },
+            { 100, BIRD_NOT_WRITTEN, '.', BIRD_WAITING, 102 },
+            { 100, BIRD_CHANGED, '.', BIRD_WAITING, 101 });
 }
 
 Test(bird_sync, a_change_during_a_round_is_for_the_next)
