@@ -145,8 +145,32 @@ bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool l
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
-/* A WITHDRAW has the timestamp of what it withdraws (11.7), and so would take what we have in use
-   along where a renewal is withdrawn: that is left to expire, as 5.1 c allows. */
+typedef struct {
+  const MascZone *zone;
+  bool lower, found;
+} InUse;
+
+static bool find_in_use(MascRecord *record, void *data)
+{
+  InUse *u = data;
+  const MascClaim *c = &record->claim;
+
+  u->found = masc_own_is(u->zone, c, u->lower) && c->type == MASC_PREFIX_IN_USE &&
+             !masc_cache_withdrawn(u->zone->cache, record);
+  return !u->found;
+}
+
+/* A WITHDRAW has the timestamp of what it withdraws (11.7), and so takes what our domain has in use
+   there along: of a renewal, of a growth where somebody does not know the claim, of what another
+   node of ours won meanwhile. That is left to expire, as 5.1 c allows. */
+static bool is_left_to_expire(const MascZone *zone, const MascPend *pend)
+{
+  InUse u = { zone, pend->lower, false };
+
+  masc_cache_look(zone->cache, pend->prefix, find_in_use, &u);
+  return pend->renews || u.found;
+}
+
 static void withdraw_claim(MascZone *zone, const MascPend *pend, MascNow now)
 {
   MascClaim claim = pend->claim;
@@ -172,7 +196,7 @@ void masc_pend_end(MascZone *zone, MascPend *pend, bool withdraw, MascNow now)
     zone->owns->renew_at = MIN(zone->owns->renew_at, masc_own_after(now, masc_own_settle(zone)));
   if (p.state == MASC_PEND_DELAYED || p.state == MASC_PEND_KEPT)
     return;
-  if (withdraw && !p.renews)
+  if (withdraw && !is_left_to_expire(zone, &p))
     withdraw_claim(zone, &p, now);
   MascRecord *record = record_of(zone, &p);
   if (record != NULL)

@@ -259,6 +259,49 @@ Test(masc_own, s13_somebody_else_uses_it_while_it_is_being_written)
   own_expect(own_bed_pending(own, 0), "");
 }
 
+/* ---- what is lost takes nothing along (11.7) ------------------------------------------------- */
+
+/* The other node's clock is behind, so that we claimed what it was about to win. */
+Test(masc_own, s5_1_c_what_loses_to_our_own_domain_is_left_to_expire)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned internal = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 500);
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+  own_bed_say_of(own, internal, MASC_PREFIX_MANAGED, "233.252.4.0/24", 900, MASC_INTERNAL, 2, 2001);
+  own_bed_pass(own, 1);
+  own_expect(own_bed_pending(own, 0), "");
+  own_expect(own_bed_held(own, 0, false), "233.252.4.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, internal, MASC_WITHDRAW, NULL), 0);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
+}
+
+/* Who refused it knows no claim that a WITHDRAW could mean, only what was to grow. */
+Test(masc_own, s5_3_a_growth_that_is_lost_is_left_to_expire)
+{
+  for (unsigned refused = 0; refused < 2; refused++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    MascClaim claim;
+
+    own_bed_win(own, 0, "233.252.4.0/24");
+    own_bed_wish(own, 0, MASC_WISH_GROW, "233.252.4.0/23", "233.252.4.0/24");
+    own_bed_pass(own, 20);
+    cr_assert_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_CLAIM_TO_EXPAND, &claim), 1);
+    if (refused)
+      masc_zone_refused(own->bed->nodes[0].zone, OWN_PARENT, &claim, MASC_UPDATE_NO_CHILD_PREFIX,
+                        masc_bed_now(own->bed, 0));
+    else
+      own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.5.0/24", 500);
+    own_bed_pass(own, 1);
+    own_expect(own_bed_pending(own, 0), "");
+    own_expect(own_bed_held(own, 0, false), "233.252.4.0/24");
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
+  }
+}
+
 /* ---- demand ---------------------------------------------------------------------------------- */
 
 Test(masc_own, s5_1_who_wants_nothing_claims_nothing)
