@@ -119,6 +119,7 @@ Test(masc_own_denied, s8_3_what_a_parent_refuses_is_not_won)
     own_bed_pass(own, 1);
     own_expect(own_bed_pending(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
     cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_WITHDRAW, NULL), rows[i].gone);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_CLAIM_DENIED, NULL), 0);
     own_bed_pass(own, 1100);
     own_expect(own_bed_local(own, 0), rows[i].gone ? "" : "233.252.4.0/24");
   }

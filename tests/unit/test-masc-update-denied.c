@@ -127,6 +127,8 @@ Test(rfc2909_8_3, limits)
     { 'a', MASC_PREFIX_MANAGED, 1, { .MASC_BED_LONGEST = MASC_BED_LENGTH(8) }, -1, 0 },
     { 'a', MASC_PREFIX_MANAGED, 1, { .holdtime_max = 86400 }, 0, MASC_UPDATE_HOLDTIME_LONG },
     { 'a', DENIED, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
+    { 'a', DENIED, 20, { .lifetime_min = 31 * 86400, .shortest4 = 25 }, 0, 0 },
+    { 'a', DENIED, 10, { .timestamp_old = 500 }, 501, 0 },
     { 'i', IN_USE, 10, { .lifetime_max = 86400 }, 0, 0 },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
