@@ -1,6 +1,6 @@
-/* How the cache finds its records: a hash over whole messages, one over prefixes, a tree of these
-   (a treap, with the last address below each one), in which each also knows the one around it; a
-   list of each domain's records, a heap of when they are forgotten. */
+/* How the cache finds its records: a hash over prefixes, a tree of these (a treap, with the last
+   address below each one), in which each also knows the one around it; a list of each domain's
+   records, a heap of when they are forgotten. */
 #ifndef MASC_CACHE_PRIVATE_H
 #define MASC_CACHE_PRIVATE_H
 
@@ -21,6 +21,7 @@ typedef struct {
    of the processor's cache, as does the rest. Renewals come and go, and the tree stays as it is. */
 typedef struct MascSpot MascSpot;
 #define MASC_AROUND_MAX 129     /* prefixes, each in the next one */
+#define MASC_BUCKETS_MIN 16     /* so that a leaf that hears of some dozen prefixes stays small */
 struct MascSpot {
   _Alignas(64) MalU128 first; /* address */
   MalU128 last;
@@ -39,12 +40,10 @@ struct MascSpot {
 
 struct MascNode {
   MascRecord record;
-  MascNode *chain;
-  MascNode *older, *newer;
+  MascNode *older, *newer;    /* of the same domain */
   MascOrigin *origin;
   MascSpot *spot;             /* NULL: a hint */
   uint32_t heap;              /* its place there */
-  uint32_t hash;
 };
 
 static inline MascNode *masc_node(const MascRecord *record)
@@ -56,6 +55,7 @@ static inline MascNode *masc_node(const MascRecord *record)
 typedef struct {
   MalTime at;
   MascNode *node;
+  bool later;                 /* in truth */
 } MascDue;
 
 typedef struct {
@@ -69,13 +69,12 @@ struct MascCache {
   uint64_t serial;
   MascSpot *root;
   MascSpot **spots;
-  MascNode **buckets;
-  size_t n_buckets;           /* of either; a power of two */
+  size_t n_buckets, n_spots;  /* a power of two */
   GArray *origins;            /* MascOriginPlace, by domain */
   GArray *heap;               /* MascDue */
   GPtrArray *grounds;         /* MascRecord: PREFIX_MANAGED of parents, by arrival */
   size_t n_children, n_withdraws;
-  MascNode *spare;            /* removed ones, by CHAIN */
+  MascNode *spare;            /* removed ones, by NEWER */
   unsigned n_spare;
 };
 
@@ -94,8 +93,6 @@ void masc_spot_remove(MascCache *cache, MascNode *node);
 void masc_spot_last(MascNode *node);
 /* What is there of exactly that prefix, or NULL. */
 MascSpot *masc_spot_of(const MascCache *cache, MalPrefix prefix);
-/* The buckets are new: all are put in. */
-void masc_spots_hash(MascCache *cache, MascSpot *tree);
 /* The first record after AFTER (NULL: of all) whose prefix overlaps SPAN. AFTER need not be there.
  */
 MascNode *masc_tree_next(const MascCache *cache, MalSpan span, const MascTreeKey *after);

@@ -201,13 +201,23 @@ static void hash_add(MascCache *cache, MascSpot *spot)
   *bucket = spot;
 }
 
-void masc_spots_hash(MascCache *cache, MascSpot *tree)
+static void hash_all(MascCache *cache, MascSpot *tree)
 {
   if (tree == NULL)
     return;
   hash_add(cache, tree);
-  masc_spots_hash(cache, tree->left);
-  masc_spots_hash(cache, tree->right);
+  hash_all(cache, tree->left);
+  hash_all(cache, tree->right);
+}
+
+static void hash_more(MascCache *cache)
+{
+  if (++cache->n_spots < cache->n_buckets)
+    return;
+  g_free(cache->spots);
+  cache->n_buckets *= 2;
+  cache->spots = g_new0(MascSpot *, cache->n_buckets);
+  hash_all(cache, cache->root);
 }
 
 /* SPOT is about to be in the tree: those around it come before those inside of it. */
@@ -252,6 +262,7 @@ static MascSpot *new_spot(MascCache *cache, MalPrefix prefix, uint64_t hash)
   walk_spots(cache->root, &span, meet, spot);
   tree_add(&cache->root, spot);
   hash_add(cache, spot);
+  hash_more(cache);
   return spot;
 }
 
@@ -269,6 +280,7 @@ static void drop_spot(MascCache *cache, MascSpot *spot)
   while (*at != spot)
     at = &(*at)->chain;
   *at = spot->chain;
+  cache->n_spots--;
   tree_remove(&cache->root, spot);
   walk_spots(cache->root, &span, part, spot);
   free_spot(spot);
@@ -416,7 +428,7 @@ static void down(const GArray *heap, size_t i, MascDue due)
 
 void masc_heap_add(GArray *heap, MascNode *node)
 {
-  MascDue due = { node->record.forget_at, node };
+  MascDue due = { node->record.forget_at, node, false };
   g_array_append_val(heap, due);
   up(heap, heap->len - 1, due);
 }
@@ -440,18 +452,21 @@ void masc_heap_remove(GArray *heap, MascNode *node)
 
 void masc_heap_again(GArray *heap, MascNode *node)
 {
-  MascDue due = { node->record.forget_at, node };
+  MascDue due = { node->record.forget_at, node, false };
   if (due.at < at(heap, node->heap)->at)
     up(heap, node->heap, due);
+  else
+    at(heap, node->heap)->later = true;
 }
 
 MascNode *masc_heap_first(const GArray *heap)
 {
   while (heap->len > 0) {
     MascDue due = *at(heap, 0);
-    if (due.at == due.node->record.forget_at)
+    if (!due.later)
       return due.node;
     due.at = due.node->record.forget_at;
+    due.later = false;
     down(heap, 0, due);
   }
   return NULL;

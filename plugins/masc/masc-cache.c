@@ -3,8 +3,6 @@
 
 #include "masc-cache-private.h"
 
-/* Fewest buckets: a leaf that hears of some dozen prefixes stays small. */
-#define BUCKETS_MIN 16
 /* Where one comes, one often went just before. */
 #define SPARE_MAX 8
 
@@ -24,9 +22,8 @@ MascCache *masc_cache_new(MascId own, const MalHashKey *key)
   MascCache *cache = g_new0(MascCache, 1);
   cache->own = own;
   cache->key = *key;
-  cache->n_buckets = BUCKETS_MIN;
-  cache->buckets = g_new0(MascNode *, BUCKETS_MIN);
-  cache->spots = g_new0(MascSpot *, BUCKETS_MIN);
+  cache->n_buckets = MASC_BUCKETS_MIN;
+  cache->spots = g_new0(MascSpot *, MASC_BUCKETS_MIN);
   cache->origins = g_array_new(FALSE, FALSE, sizeof(MascOriginPlace));
   cache->heap = g_array_new(FALSE, FALSE, sizeof(MascDue));
   cache->grounds = g_ptr_array_new();
@@ -40,7 +37,7 @@ void masc_cache_free(MascCache *cache)
   for (guint i = 0; i < cache->heap->len; i++)
     g_free(g_array_index(cache->heap, MascDue, i).node);
   for (MascNode *n = cache->spare, *next; n != NULL; n = next) {
-    next = n->chain;
+    next = n->newer;
     g_free(n);
   }
   for (guint i = 0; i < cache->origins->len; i++)
@@ -50,7 +47,6 @@ void masc_cache_free(MascCache *cache)
   g_ptr_array_unref(cache->grounds);
   g_array_unref(cache->origins);
   g_free(cache->spots);
-  g_free(cache->buckets);
   g_free(cache);
 }
 
@@ -66,56 +62,33 @@ size_t masc_cache_children(const MascCache *cache)
 
 /* ---- whole messages -------------------------------------------------------------------------- */
 
-static uint32_t hash_of(const MascCache *cache, const MascClaim *c)
+typedef struct {
+  const MascClaim *claim;
+  MascRecord *found;
+} Same;
+
+static bool find_same(MascRecord *record, void *data)
 {
-  uint32_t rest = c->prefix.length << 16 | (uint32_t)c->type << 8 | (uint32_t)c->role << 1 |
-                  c->deprecated;
-  uint64_t all[] = { (uint64_t)c->domain,
-                     (uint64_t)c->node,
-                     (uint64_t)c->prefix.address.value,
-                     (uint64_t)c->timestamp << 32 | c->lifetime,
-                     (uint64_t)c->holdtime << 32 | rest,
-                     (uint64_t)(c->domain >> 64),
-                     (uint64_t)(c->node >> 64),
-                     (uint64_t)(c->prefix.address.value >> 64) };
-  bool v4 = c->prefix.address.family == MAL_IPV4;
-  return (uint32_t)mal_hash_keyed(&cache->key, all, v4 ? 5 * sizeof *all : sizeof all);
+  Same *s = data;
+  if (masc_claim_same(&record->claim, s->claim))
+    s->found = record;
+  return s->found == NULL;
+}
+
+static bool in_tree(const MascClaim *claim)
+{
+  return !masc_claim_is_hint(claim);
 }
 
 MascRecord *masc_cache_same(const MascCache *cache, const MascClaim *claim)
 {
-  uint32_t hash = hash_of(cache, claim);
-  for (MascNode *n = cache->buckets[hash & (cache->n_buckets - 1)]; n != NULL; n = n->chain)
-    if (n->hash == hash && masc_claim_same(&n->record.claim, claim))
-      return &n->record;
-  return NULL;
-}
-
-static void hash_add(MascCache *cache, MascNode *node)
-{
-  MascNode **bucket = &cache->buckets[node->hash & (cache->n_buckets - 1)];
-  node->chain = *bucket;
-  *bucket = node;
-}
-
-static void hash_remove(MascCache *cache, const MascNode *node)
-{
-  MascNode **at = &cache->buckets[node->hash & (cache->n_buckets - 1)];
-  while (*at != node)
-    at = &(*at)->chain;
-  *at = node->chain;
-}
-
-static void hash_resize(MascCache *cache, size_t n_buckets)
-{
-  g_free(cache->buckets);
-  cache->n_buckets = n_buckets;
-  cache->buckets = g_new0(MascNode *, n_buckets);
-  for (guint i = 0; i < cache->heap->len; i++)
-    hash_add(cache, g_array_index(cache->heap, MascDue, i).node);
-  g_free(cache->spots);
-  cache->spots = g_new0(MascSpot *, n_buckets);
-  masc_spots_hash(cache, cache->root);
+  Same s = { claim, NULL };
+  const MascSpot *spot;
+  if (!in_tree(claim))
+    masc_cache_each_of(cache, claim->domain, find_same, &s);
+  else if ((spot = masc_spot_of(cache, claim->prefix)) != NULL)
+    masc_spot_each(spot, find_same, &s);
+  return s.found;
 }
 
 /* ---- by domain ------------------------------------------------------------------------------- */
@@ -290,16 +263,11 @@ static bool is_ground(const MascClaim *claim)
   return claim->role == MASC_PARENT && claim->type == MASC_PREFIX_MANAGED;
 }
 
-static bool in_tree(const MascClaim *claim)
-{
-  return !masc_claim_is_hint(claim);
-}
-
 static MascNode *new_node(MascCache *cache)
 {
   MascNode *node = cache->spare;
   if (node != NULL) {
-    cache->spare = node->chain;
+    cache->spare = node->newer;
     cache->n_spare--;
     memset(node, 0, sizeof *node);
     return node;
@@ -313,17 +281,15 @@ static void free_node(MascCache *cache, MascNode *node)
     g_free(node);
     return;
   }
-  node->chain = cache->spare;
+  node->newer = cache->spare;
   cache->spare = node;
   cache->n_spare++;
 }
 
 static void write(MascCache *cache, MascNode *node, const MascRecord *record)
 {
-  uint32_t hash = hash_of(cache, &record->claim);
   node->record = *record;
   node->record.serial = ++cache->serial;
-  node->hash = hash;
 }
 
 MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
@@ -331,11 +297,8 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
   MascNode *node;
   if (cache->heap->len >= MASC_CACHE_MAX)
     return NULL;
-  if (cache->heap->len >= cache->n_buckets)
-    hash_resize(cache, cache->n_buckets * 2);
   node = new_node(cache);
   write(cache, node, record);
-  hash_add(cache, node);
   origin_add(cache, node);
   masc_heap_add(cache->heap, node);
   if (in_tree(&record->claim))
@@ -348,7 +311,6 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
 void masc_cache_remove(MascCache *cache, MascRecord *record)
 {
   MascNode *node = masc_node(record);
-  hash_remove(cache, node);
   origin_remove(cache, node);
   masc_heap_remove(cache->heap, node);
   if (in_tree(&record->claim))
@@ -361,14 +323,12 @@ void masc_cache_remove(MascCache *cache, MascRecord *record)
 MascRecord *masc_cache_replace(MascCache *cache, MascRecord *old, const MascRecord *record)
 {
   MascNode *node = masc_node(old);
-  hash_remove(cache, node);
   list_remove(node->origin, node);
   count(cache, node, -1);
   if (is_ground(&old->claim))
     g_ptr_array_remove(cache->grounds, old);
   masc_spot_last(node);
   write(cache, node, record);
-  hash_add(cache, node);
   list_add(node->origin, node);
   count(cache, node, 1);
   masc_heap_again(cache->heap, node);
@@ -414,8 +374,8 @@ MascRecord *masc_cache_first(const MascCache *cache)
 
 MalTime masc_cache_due(const MascCache *cache)
 {
-  const MascRecord *first = masc_cache_first(cache);
-  return first != NULL ? first->forget_at : MAL_FOREVER;
+  return masc_heap_first(cache->heap) != NULL ? g_array_index(cache->heap, MascDue, 0).at
+                                              : MAL_FOREVER;
 }
 
 static bool check_one(MascRecord *record, void *data)
@@ -426,7 +386,8 @@ static bool check_one(MascRecord *record, void *data)
   g_assert(masc_cache_same(cache, &record->claim) == record);
   const MascDue *due = &g_array_index(cache->heap, MascDue, node->heap);
   const MascDue *above = due->node->heap > 0 ? due - (node->heap / 2 + 1) : due;
-  g_assert(due->node == node && due->at <= record->forget_at && above->at <= due->at);
+  g_assert(due->node == node && above->at <= due->at);
+  g_assert(due->later ? due->at <= record->forget_at : due->at == record->forget_at);
   g_assert(is_ground(&record->claim) == g_ptr_array_find(cache->grounds, record, NULL));
   *hints += !in_tree(&record->claim);
   return true;

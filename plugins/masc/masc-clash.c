@@ -186,7 +186,7 @@ bool masc_clash_check(MascZone *zone, const MascHeld *held, bool lower, bool ret
   g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
   Users u = { zone, held->prefix, lower, now, found };
 
-  masc_cache_overlapping(zone->cache, held->prefix, find_user, &u);
+  masc_cache_look(zone->cache, held->prefix, find_user, &u);
   for (guint i = 0; i < found->len; i++)
     if (judge(zone, held, &g_array_index(found, MascRecord, i), lower, returns, now))
       return true;

@@ -246,10 +246,10 @@ static bool find_lost(MascRecord *record, void *data)
 {
   Lost *l = data;
   MalPrefix held = l->held->prefix, p = record->claim.prefix;
-  g_autoptr(GArray) left = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
 
   if (record->claim.type != MASC_WITHDRAW || record->claim.role != MASC_PARENT || record->names)
     return true;
+  g_autoptr(GArray) left = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
   if (l->grounds == NULL) {
     g_autoptr(GArray) grounds = masc_grounds(l->zone, false, l->now);
     l->grounds = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
@@ -268,7 +268,7 @@ bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now)
   Lost l = { .zone = zone, .held = held, .now = now };
   MascRecord record = { .claim = held->claim, .parent = held->parent };
 
-  masc_cache_overlapping(zone->cache, held->prefix, find_lost, &l);
+  masc_cache_look(zone->cache, held->prefix, find_lost, &l);
   g_clear_pointer(&l.grounds, g_array_unref);
   return l.lost && cut(zone, &record, &l.by, now);
 }

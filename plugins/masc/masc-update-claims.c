@@ -15,6 +15,7 @@ typedef struct {
   bool holding, pending;      /* pending: that this would complete */
   bool suspect;               /* one of those was counted as a collision */
   bool superseded;
+  bool untouched;             /* it has withdrawn nothing */
   MascId parent;              /* whose space that holding is in */
   MascRecord *old[OLD_MAX];   /* what this supersedes */
   size_t n_old;               /* above OLD_MAX: and more */
@@ -27,6 +28,7 @@ static void survey_own(Survey *s, MascRecord *record)
 {
   const MascRecord *new = &s->h->record;
   s->superseded = s->superseded || masc_supersedes(record, new);
+  s->untouched = masc_record_untouched(record);
   if (masc_supersedes(new, record) && s->n_old++ < OLD_MAX)
     s->old[s->n_old - 1] = record;
   if (record->claim.role != new->claim.role)
@@ -74,6 +76,11 @@ static bool survey_one(MascRecord *record, void *data)
   else
     survey_other(s, record);
   return true;
+}
+
+static bool stale(const MascHeard *h, const Survey *s)
+{
+  return (s->superseded || !s->untouched) && masc_record_is_stale(h, s->superseded);
 }
 
 static Survey survey(const MascHeard *h)
@@ -174,7 +181,7 @@ static uint8_t silently(const MascHeard *h, MascNote note)
 /* 11.2.4, 11.4.4, and the same of ours as a child of ourselves. */
 static uint8_t own_claim(MascHeard *h, Survey *s)
 {
-  if (masc_record_is_stale(h, s->superseded))
+  if (stale(h, s))
     return silently(h, MASC_NOTE_DUPLICATE);
   if (!masc_own_told(h->zone, &h->record.claim, h->peer, h->now))
     return silently(h, MASC_NOTE_IGNORED);
@@ -209,7 +216,7 @@ static uint8_t by_sibling(MascHeard *h)
     return MASC_UPDATE_NO_SIBLING_PREFIX;
   if ((subcode = masc_update_limits(h)) != 0)
     return refuse(h, subcode);
-  if (masc_record_is_stale(h, s.superseded))
+  if (stale(h, &s))
     return silently(h, MASC_NOTE_DUPLICATE);
   if (floods(h, &s))
     return 0;
@@ -301,7 +308,7 @@ static uint8_t by_child(MascHeard *h)
     return MASC_UPDATE_NO_CHILD_PREFIX;
   if (masc_update_own(h))
     return own_claim(h, &s);
-  if (masc_record_is_stale(h, s.superseded))
+  if (stale(h, &s))
     return silently(h, MASC_NOTE_DUPLICATE);
   subcode = masc_update_limits(h);
   if (subcode == 0 && masc_is_pending(c) && masc_claim_free_at(c) > until)
