@@ -232,15 +232,15 @@ const MalMethod masc_methods[MASC_N_METHODS] = {
     .handle = masc_show_prefixes,
     PARAMS(scope_param),
     .help = "Prefixes allocated to this domain (held), those of them for its own servers (local), "
-            "and those of its parents; with how much is held, local, in use and waited for in each "
-            "scope." },
+            "and what of theirs its parents have not withdrawn; with how much is held, local, in "
+            "use and waited for in each scope." },
   { .name = "masc.claims",
     .access = MAL_ACCESS_READ,
     .handle = masc_show_claims,
     PARAMS(claims_params),
-    .help = "Our claims that wait for objections, and until when (\"due\"); with all, everybody's "
-            "claims that are known, a page at a time. \"next\" is the cursor of the next page, or "
-            "null." },
+    .help = "Our claims that are planned (\"not sent yet\") or wait for objections, and until "
+            "when (\"due\"); with all, everybody's claims that are known, as they were said, a "
+            "page at a time. \"next\" is the cursor of the next page, or null." },
   { .name = "masc.tree",
     .access = MAL_ACCESS_READ,
     .handle = masc_show_tree,

@@ -16,6 +16,7 @@ G_BEGIN_DECLS
 #define MASC_UPPER 0
 #define MASC_LOWER 1
 #define MASC_DISK_PAUSE 10      /* seconds, until what could not be written is tried again */
+#define MASC_LEARNING 300       /* seconds after the start in which what is in use becomes known */
 
 /* A prefix that is ours: all or a part of what one PREFIX_IN_USE of our domain is about. */
 typedef struct {

@@ -195,7 +195,7 @@ static const char *kind_name(MascEntryKind kind)
 typedef struct {
   const MascArea *area;
   uint32_t kinds; /* a bit for each MascEntryKind */
-  bool claims;    /* show what is of interest of claims */
+  bool claims;    /* as they were said, and what is of interest of claims */
   json_object *list;
   int64_t skip, left;
   bool more;
@@ -253,8 +253,12 @@ static void fill(Masc *masc, const MascArea *only, Page *page)
 {
   for (guint i = 0; i < masc->areas->len; i++) {
     page->area = masc_area_at(masc, i);
-    if (only == NULL || only == page->area)
+    if (only != NULL && only != page->area)
+      continue;
+    if (page->claims)
       masc_zone_each(page->area->zone, masc->now, add_entry, page);
+    else
+      masc_zone_each_left(page->area->zone, masc->now, add_entry, page);
   }
 }
 

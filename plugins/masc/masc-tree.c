@@ -256,7 +256,7 @@ static json_object *tree_of(const MascArea *area, bool *more)
     .held = g_array_new(FALSE, FALSE, sizeof(Held)),
   };
   json_object_object_add(tree.root, "scope", masc_json_text(area->scope));
-  masc_zone_each(area->zone, area->masc->now, collect, &tree);
+  masc_zone_each_left(area->zone, area->masc->now, collect, &tree);
   add_parents(&tree);
   add_peers(&tree);
   json_object *ours = some_node(&tree);

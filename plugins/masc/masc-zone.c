@@ -165,11 +165,29 @@ void masc_zone_run(MascZone *zone, MascNow now)
 
 /* ---- looking in ------------------------------------------------------------------------------ */
 
+/* More pieces of one prefix than anybody looks at: it is then shown whole. */
+#define PIECES_MAX 256
+
 typedef struct {
   const MascZone *zone;
   MascEntryFunc func;
   void *data;
+  bool left;
 } Each;
+
+static void show_left(const Each *e, const MascRecord *record, MascEntry *entry)
+{
+  MalPrefix pieces[PIECES_MAX];
+  size_t n = masc_cache_remains(e->zone->cache, record, pieces, PIECES_MAX);
+  if (n == PIECES_MAX) {
+    e->func(entry, e->data);
+    return;
+  }
+  for (size_t i = 0; i < n; i++) {
+    entry->claim.prefix = pieces[i];
+    e->func(entry, e->data);
+  }
+}
 
 static bool each(MascRecord *record, void *data)
 {
@@ -194,15 +212,28 @@ static bool each(MascRecord *record, void *data)
     entry.kind = MASC_ENTRY_DENIED;
   else if (own)
     return true;              /* OWN shows it */
-  e->func(&entry, e->data);
+  if (e->left && (c->type == MASC_PREFIX_IN_USE || c->type == MASC_PREFIX_MANAGED))
+    show_left(e, record, &entry);
+  else
+    e->func(&entry, e->data);
   return true;
+}
+
+static void show(const MascZone *zone, MascNow now, MascEntryFunc func, void *data, bool left)
+{
+  Each e = { zone, func, data, left };
+  masc_owns_each(zone, now, func, data);
+  masc_cache_each(zone->cache, each, &e);
 }
 
 void masc_zone_each(const MascZone *zone, MascNow now, MascEntryFunc func, void *data)
 {
-  Each e = { zone, func, data };
-  masc_owns_each(zone, now, func, data);
-  masc_cache_each(zone->cache, each, &e);
+  show(zone, now, func, data, false);
+}
+
+void masc_zone_each_left(const MascZone *zone, MascNow now, MascEntryFunc func, void *data)
+{
+  show(zone, now, func, data, true);
 }
 
 MascZoneUsage masc_zone_usage(const MascZone *zone, MascNow now)

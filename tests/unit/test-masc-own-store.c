@@ -461,3 +461,40 @@ Test(masc_own_store, looking_in)
   cr_expect_eq(u.n_held, 1);
   cr_expect_eq(u.n_pending, 1);
 }
+
+static void find_planned(const MascEntry *entry, void *data)
+{
+  if (entry->kind == MASC_ENTRY_PENDING)
+    *(MascEntry *)data = *entry;
+}
+
+/* What will be claimed after a start is known long before it is sent. */
+Test(masc_own_store, looking_in_what_is_planned)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascWish wish = { .kind = MASC_WISH_CLAIM, .prefix = masc_bed_prefix("233.252.8.0/24") };
+  MascZone *zone;
+  MascEntry entry = { .kind = MASC_ENTRY_HELD };
+
+  own->bed->params.waiting_period = 2 * OWN_DAY;
+  own->bed->params.initiate_claim_delay = 4 * OWN_HOUR;
+  g_array_append_val(own->nodes[0].wishes[0], wish);
+  own_bed_owns(own, 0)->asked = true;
+  masc_zone_replan(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+  masc_marks_keep(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+  own_bed_reboot(own, 0, true);
+  masc_bed_clear(own->bed);
+  zone = own->bed->nodes[0].zone;
+  own_bed_owns(own, 0)->waiting = 256;
+  own_bed_pass(own, MASC_LEARNING - 1);
+  own_expect(own_bed_pending(own, 0), "");
+  own_bed_pass(own, 600);
+  masc_zone_each(zone, masc_bed_now(own->bed, 0), find_planned, &entry);
+  cr_assert_eq(entry.kind, MASC_ENTRY_PENDING);
+  cr_expect(masc_prefix_equal(entry.claim.prefix, wish.prefix));
+  cr_expect_eq(entry.claim.timestamp, 0, "not sent yet");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 0);
+  cr_expect_leq(entry.due, masc_bed_now(own->bed, 0).wall + 4 * OWN_HOUR);
+  own_bed_pass(own, entry.due + 1 - masc_bed_now(own->bed, 0).wall);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 1, "then it is");
+}

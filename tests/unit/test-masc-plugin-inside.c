@@ -36,3 +36,22 @@ Test(masc_inside, demand_of_who_speaks_to_no_parent_is_served_5_1_11_5)
   cr_assert_eq(masc_metric(&w, 0, "error-update-sent"), 0);
   masc_world_clear(&w);
 }
+
+Test(masc_inside, what_is_planned_is_shown_before_it_is_sent_5_1_a)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, TOP KID);
+  masc_world_call(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/16\"}", 1);
+  cr_assert_null(w.error, "%s", w.error);
+  static const char *const types[] = { "not sent yet", "NEW_CLAIM" };
+  for (unsigned i = 0; i < G_N_ELEMENTS(types); i++) {
+    json_object *claims = masc_at(masc_world_call(&w, 0, "masc.claims", "{}", 1), "claims");
+    cr_assert_eq(json_object_array_length(claims), 1);
+    json_object *one = json_object_array_get_idx(claims, 0);
+    cr_expect_str_eq(json_object_get_string(masc_at(one, "type")), types[i]);
+    cr_expect_str_eq(json_object_get_string(masc_at(one, "prefix")), "239.193.0.0/16");
+    cr_expect_not_null(masc_at(one, "due"));
+    masc_world_run(&w, 5);
+  }
+  masc_world_clear(&w);
+}

@@ -228,3 +228,61 @@ Test(zone, each_and_usage)
   cr_expect_not(masc_zone_is_leaf(rig.zone));
   cr_expect_not(usage.leaf);
 }
+
+typedef struct {
+  MascEntryKind kind;
+  GString *text;
+} Seen;
+
+static void see(const MascEntry *entry, void *data)
+{
+  const Seen *seen = data;
+  char text[MAL_SPAN_STRLEN];
+  if (entry->kind == seen->kind)
+    g_string_append_printf(seen->text, "%s%s", seen->text->len > 0 ? " " : "",
+                           masc_bed_format(entry->claim.prefix, text));
+}
+
+/* masc.prefixes and masc.tree show what is left; masc.claims, what was said. */
+Test(zone, what_withdraws_leave_of_what_others_have)
+{
+  static const struct {
+    char by;
+    MascClaimType type;
+    MascId domain;
+    const char *prefix, *withdrawn;
+    MascEntryKind kind;
+    const char *left;
+  } rows[] = {
+    { 's', IN_USE, 20, FREE, NULL, MASC_ENTRY_SIBLING, FREE },
+    { 's', IN_USE, 20, FREE, "233.252.8.0/25", MASC_ENTRY_SIBLING, "233.252.8.128/25" },
+    { 's', IN_USE, 20, FREE, "233.252.8.64/26", MASC_ENTRY_SIBLING,
+      "233.252.8.0/26 233.252.8.128/25" },
+    { 's', IN_USE, 20, FREE, FREE, MASC_ENTRY_SIBLING, "" },
+    { 'c', IN_USE, 30, "233.252.4.0/24", "233.252.4.0/25", MASC_ENTRY_CHILD, "233.252.4.128/25" },
+    { 'a', MASC_PREFIX_MANAGED, 1, "233.252.0.0/18", "233.252.32.0/19", MASC_ENTRY_PARENT,
+      "233.252.0.0/19 233.252.128.0/17" },
+    { 'c', NEW, 30, "233.252.4.0/24", NULL, MASC_ENTRY_CHILD, "233.252.4.0/24" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    g_autoptr(GString) left = g_string_new(NULL);
+    Seen seen = { rows[i].kind, left };
+    MascClaim said = masc_rig_claim(&rig, rows[i].type, MASC_INTERNAL, rows[i].domain,
+                                    rows[i].prefix);
+    MascClaim withdraw = said;
+    masc_rig_say(&rig, rows[i].by, &said);
+    withdraw.type = WITHDRAW;
+    /* Not for as long as the prefix lasts, which would end it for good. */
+    withdraw.holdtime -= 1000;
+    if (rows[i].withdrawn != NULL) {
+      withdraw.prefix = masc_bed_prefix(rows[i].withdrawn);
+      cr_assert_eq(masc_rig_say(&rig, rows[i].by, &withdraw), 0, "row %zu", i);
+    }
+    masc_zone_each_left(rig.zone, masc_bed_now(rig.bed, 0), see, &seen);
+    cr_expect_str_eq(left->str, rows[i].left, "row %zu: %s", i, left->str);
+    g_string_truncate(left, 0);
+    masc_zone_each(rig.zone, masc_bed_now(rig.bed, 0), see, &seen);
+    cr_expect_not_null(strstr(left->str, rows[i].prefix), "row %zu: %s", i, left->str);
+  }
+}
