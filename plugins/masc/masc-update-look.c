@@ -94,17 +94,41 @@ static bool contains(MalPrefix outer, MalPrefix inner)
   return mal_span_contains(mal_span_of_prefix(outer), mal_span_of_prefix(inner));
 }
 
+typedef struct {
+  const MascZone *zone;
+  MalPrefix prefix;
+  MascId parent;
+  bool found;
+} From;
+
+static bool is_from(MascRecord *record, void *data)
+{
+  From *f = data;
+  const MascClaim *c = &record->claim;
+  f->found = c->domain == f->zone->config.domain && c->role == MASC_INTERNAL &&
+             c->type == MASC_PREFIX_IN_USE && record->parent == f->parent &&
+             contains(c->prefix, f->prefix);
+  return !f->found;
+}
+
+/* Do we have PREFIX of that parent domain, be it one that we left (12.5)? */
+static bool have_from(const MascZone *zone, MalPrefix prefix, MascId parent)
+{
+  From f = { zone, prefix, parent, false };
+  masc_cache_look(zone->cache, prefix, is_from, &f);
+  return f.found;
+}
+
 bool masc_is_above(const MascZone *zone, const MascRecord *record, MalPrefix prefix)
 {
-  const MascClaim *best;
-  if (zone->config.top || record->claim.role != MASC_SIBLING)
+  const MascClaim *c = &record->claim, *best;
+  if (zone->config.top || c->role != MASC_SIBLING || !contains(c->prefix, prefix) ||
+      record->parent == c->domain) /* what a parent uses itself is above nobody */
     return false;
+  if (have_from(zone, prefix, c->domain))
+    return true;
   best = closest(zone, prefix, 0, 0);
-  if (best != NULL && best->domain != record->claim.domain &&
-      masc_is_parent(zone, record->claim.domain))
-    return false; /* two of our parents have the same: that one uses it itself */
-  return best != NULL && best->domain != record->parent &&
-         contains(record->claim.prefix, best->prefix);
+  return best != NULL && best->domain != record->parent && contains(c->prefix, best->prefix);
 }
 
 /* ---- what can be claimed from ---------------------------------------------------------------- */

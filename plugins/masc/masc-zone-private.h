@@ -64,7 +64,8 @@ bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId 
    about any. */
 bool masc_parent_for(const MascZone *zone, const MascClaim *claim, MascId teller, MascId *parent);
 /* Is RECORD that of an ancestor, as far as PREFIX goes (12.4)? Our parent for PREFIX has its space
-   in it, and RECORD is in another parent's. */
+   in it, and RECORD is in another parent's; or we have PREFIX of that domain. What a parent uses
+   itself is above nobody. */
 bool masc_is_above(const MascZone *zone, const MascRecord *record, MalPrefix prefix);
 bool masc_has_children(const MascZone *zone);     /* their UPDATEs are here, or configured */
 /* Addresses that children's hints ask for (11.5), of those alive; saturates. */

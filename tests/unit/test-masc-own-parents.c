@@ -159,6 +159,59 @@ Test(masc_own_parents, s12_2_a_parents_local_use_and_what_it_has_of_another_pare
   }
 }
 
+/* A third one, domain 6, is the customer of the near one, and has a part of that. */
+Test(masc_own_parents, s12_4_of_three_in_a_row_each_outer_one_is_above)
+{
+  g_auto(Nest) nest = nest_new(false);
+  unsigned inner = masc_bed_open(nest.own->bed, 0, MASC_CHILD, 6, 0);
+  own_bed_say_of(nest.own, nest.near, MASC_PREFIX_IN_USE, "233.252.64.0/20", 50, MASC_CHILD, 6,
+                 6000);
+  own_bed_say_of(nest.own, inner, MASC_PREFIX_MANAGED, "233.252.64.0/20", 50, MASC_INTERNAL, 6,
+                 6000);
+  own_bed_pass(nest.own, 100);
+  own_bed_win(nest.own, 0, "233.252.64.0/24");
+  cr_expect_eq(far_says(&nest, MASC_PREFIX_IN_USE, NEAR_SPACE, 40), 0);
+  cr_expect_eq(own_bed_say_of(nest.own, nest.near, MASC_PREFIX_IN_USE, "233.252.64.0/20", 40,
+                              MASC_CHILD, 6, 6000), 0);
+  own_bed_pass(nest.own, 5);
+  own_expect(own_bed_local(nest.own, 0), "233.252.64.0/24");
+  cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_CLASH), 0);
+}
+
+/* What a parent uses itself is nobody's space, however far out it is. */
+Test(masc_own_parents, s12_4_what_an_outer_parent_uses_itself_is_a_rivals)
+{
+  g_auto(Nest) nest = nest_new(false);
+  own_bed_win(nest.own, 0, "233.252.64.0/24");
+  cr_expect_eq(own_bed_say_of(nest.own, OWN_PARENT, MASC_PREFIX_IN_USE, NEAR_SPACE, 9000,
+                              MASC_CHILD, 1, 1000), 0);
+  own_bed_pass(nest.own, 5);
+  own_expect(own_bed_local(nest.own, 0), "");
+  cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_CLASH), 1);
+}
+
+/* The near one is left; it still has of the far one what we have of it. */
+Test(masc_own_parents, s12_5_a_provider_that_was_left_is_no_rival)
+{
+  g_auto(Nest) nest = nest_new(false);
+  MascZone *zone = nest.own->bed->nodes[0].zone;
+
+  own_bed_win(nest.own, 0, "233.252.64.0/24");
+  masc_bed_down(nest.own->bed, 2);
+  masc_zone_remove_peer(zone, nest.near, masc_bed_now(nest.own->bed, 0));
+  own_bed_pass(nest.own, 5);
+  for (int64_t ago = 0; ago < 9000; ago += 4000) {
+    cr_expect_eq(far_says(&nest, MASC_PREFIX_IN_USE, NEAR_SPACE, 8000 - ago), 0);
+    own_bed_pass(nest.own, 5);
+  }
+  own_expect(own_bed_local(nest.own, 0), "233.252.64.0/24");
+  cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_CLASH), 0);
+  cr_expect_eq(own_bed_say_of(nest.own, OWN_PARENT, MASC_PREFIX_IN_USE, "233.252.64.0/25", 9000,
+                              MASC_CHILD, 5, 5000), 0);
+  own_bed_pass(nest.own, 5);
+  own_expect(own_bed_local(nest.own, 0), "233.252.64.128/25");
+}
+
 /* A parent that claims in another parent's space again and again floods nobody. */
 Test(masc_own_parents, s14_a_parents_renewals_are_no_flood)
 {
