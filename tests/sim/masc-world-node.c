@@ -31,6 +31,7 @@ void world_node_make(Node *n, Domain *d, unsigned index)
   n->node = mal_sim_node_new(w->sim, name);
   n->file = g_build_filename(w->dir, name, NULL);
   n->told = g_array_new(FALSE, FALSE, sizeof(Told));
+  n->disk_works = -WRITTEN_WITHIN - 1;
   MalSimIface *iface = mal_sim_iface_new(n->node, w->lan, "eth0");
   mal_sim_iface_add_address(iface, world_node_address(n));
   n->skew = (int64_t)between(&d->random, 0, chance(&d->random, 30) ? SKEW_MOST : MAL_US);
@@ -144,7 +145,8 @@ void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for)
   World *w = n->world;
   if (n->core == NULL)
     return;
-  if (disk == MAL_SIM_DISK_KEPT && (!n->bad_disk || n->domain->n_nodes == 1))
+  bool written = !n->bad_disk && mal_sim_now(w->sim) - n->disk_works > WRITTEN_WITHIN;
+  if (disk == MAL_SIM_DISK_KEPT && (written || n->domain->n_nodes == 1))
     world_remember(n);
   else
     g_array_set_size(n->told, 0);

@@ -25,6 +25,7 @@
 #define OPERATOR (6 * HOUR)
 #define QUIET (14 * DAY)
 #define LOOK_EVERY (HOUR / 2)
+#define WRITTEN_WITHIN HOUR /* when a disk works again: it is asked twice a minute */
 
 #define MASC_KINDS_LIST(X)                                                                         \
   X(KIND_DOMAIN, "domains")                                                                        \
@@ -121,6 +122,7 @@ typedef struct {
   char *file;
   int64_t skew;          /* microseconds */
   bool bad_disk;
+  int64_t disk_works;    /* since then it takes what it is given again */
   unsigned wrong;        /* place of the link whose role is configured wrongly; or NONE */
   GArray *told;          /* Told: before it went down */
   unsigned subscription;

@@ -344,6 +344,7 @@ static void mend(void *data)
                item->who);
   if (item->kind == KIND_BAD_DISK) {
     n->bad_disk = false;
+    n->disk_works = mal_sim_now(w->sim);
     mal_sim_disk_set_fault(mal_sim_node_disk(n->node, "journal"), MAL_SIM_DISK_OK);
   } else if (item->kind == KIND_ROLE) {
     n->wrong = NONE;
