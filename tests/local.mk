@@ -67,13 +67,15 @@ soak-aap: tests/sim/soak-aap
 
 # Whole daemons with the MASC plugin in a tree of domains: tests/sim/masc-world.h.
 masc_world = tests/sim/masc-world.c tests/sim/masc-world.h tests/sim/masc-world-private.h \
-  tests/sim/masc-world-check.c tests/sim/masc-world-node.c tests/sim/masc-world-plan.c \
-  tests/sim/masc-world-scopes.c tests/sim/masc-world-topology.c tests/sim/masc-world-trouble.c \
-  tests/sim/masc-world-user.c \
+  tests/sim/masc-world-check.c tests/sim/masc-world-hand.c tests/sim/masc-world-node.c \
+  tests/sim/masc-world-plan.c tests/sim/masc-world-scopes.c tests/sim/masc-world-site.c \
+  tests/sim/masc-world-topology.c tests/sim/masc-world-trouble.c tests/sim/masc-world-user.c \
+  tests/sim/plugin-aap.c tests/sim/plugin-madcap.c \
   $(sim_store) $(soak)
 check_PROGRAMS += tests/sim/soak-masc-faults
 tests_sim_soak_masc_faults_SOURCES = tests/sim/soak-masc-faults.c $(masc_world)
-tests_sim_soak_masc_faults_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la core/libmallocd-all.la $(DEPS_LIBS)
+tests_sim_soak_masc_faults_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la \
+  plugins/aap/libaap.la plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
 soak-masc-faults: tests/sim/soak-masc-faults
 	tests/sim/soak-masc-faults $(SEEDS)
 .PHONY: soak-masc-faults
@@ -229,7 +231,8 @@ tests_sim_test_sim_masc_workload_SOURCES = tests/sim/test-sim-masc-workload.c $(
 tests_sim_test_sim_masc_workload_LDADD = plugins/masc/libmasc.la $(LDADD)
 unit_tests += tests/sim/test-sim-masc
 tests_sim_test_sim_masc_SOURCES = tests/sim/test-sim-masc.c $(masc_world)
-tests_sim_test_sim_masc_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la $(LDADD)
+tests_sim_test_sim_masc_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la plugins/aap/libaap.la \
+  plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/sim/test-sim-aap
 tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(aap_world)
 tests_sim_test_sim_aap_LDADD = plugins/aap/libaap.la $(LDADD)

@@ -36,7 +36,7 @@ static bool links_are_up(const World *w, char why[200])
   return true;
 }
 
-static bool ignores_nobody(const Node *n, char why[200])
+bool world_ignores_nobody(const Node *n, char why[200])
 {
   for (guint i = 0; i < n->masc->areas->len; i++) {
     const MascZone *zone = masc_area_at(n->masc, i)->zone;
@@ -62,7 +62,7 @@ static bool domain_is_whole(const Domain *d, char why[200])
       if (k != i && !is_up(n, name, why))
         return false;
     }
-    if (!ignores_nobody(n, why))
+    if (!world_ignores_nobody(n, why))
       return false;
   }
   return true;
@@ -242,6 +242,36 @@ static void gather(World *w)
     }
 }
 
+static bool is_orphans(const World *w, const Node *n, MalSpan span)
+{
+  for (guint i = 0; i < w->held->len; i++) {
+    const Held *h = &g_array_index(w->held, Held, i);
+    if (h->orphan && h->node->domain == n->domain && mal_span_overlaps(h->span, span))
+      return true;
+  }
+  return false;
+}
+
+/* What servers own is what their domain uses. */
+static void gather_servers(World *w)
+{
+  Node *n[NODES + SERVERS];
+  for (unsigned i = 0; i < DOMAINS; i++) {
+    Domain *d = &w->domain[i];
+    unsigned n_servers = exists(d) && d->site != NULL ? world_leasing(d, n) : 0;
+    for (unsigned k = 0; k < n_servers; k++) {
+      g_autoptr(GPtrArray) ranges =
+          n[k]->core != NULL ? mal_space_ranges(mal_core_space(n[k]->core), MAL_LEVEL_OWNED)
+                             : g_ptr_array_new();
+      for (guint r = 0; r < ranges->len; r++) {
+        const MalRange *range = g_ptr_array_index(ranges, r);
+        Held held = { range->span, n[k], true, is_orphans(w, n[k], range->span) };
+        g_array_append_val(w->held, held);
+      }
+    }
+  }
+}
+
 /* Nor can anybody tell a child of what its parent has of a provider that this one left. */
 static void inherit(World *w)
 {
@@ -279,7 +309,8 @@ static void shared(World *w, const Held *a, const Held *b)
 {
   char x[MAL_SPAN_STRLEN], y[MAL_SPAN_STRLEN];
   bool manual = a->node->domain->manual || b->node->domain->manual;
-  int64_t after = WAITING + (manual ? 3 * OPERATOR : 0);
+  bool far = a->node->domain->site != NULL || b->node->domain->site != NULL;
+  int64_t after = WAITING + (manual ? 3 * OPERATOR : 0) + (far ? SITE_SETTLES : 0);
   if (w->whole_since == MAL_SIM_NEVER || mal_sim_now(w->sim) - w->whole_since < after) {
     count(w, COUNT_OVERLAP);
     return;
@@ -350,8 +381,8 @@ static bool has_parents(const World *w, unsigned scope, const Domain *d)
 static bool has_way(const World *w, unsigned scope, const Domain *d)
 {
   bool top = world_is_top(w, scope, d->index);
-  if (top || !has_parents(w, scope, d))
-    return top;
+  if (d->by_hand || top || !has_parents(w, scope, d))
+    return top && !d->by_hand;
   for (unsigned i = 0; i < DOMAINS; i++)
     if (world_is_parent(w, scope, i, d->index) && !has_way(w, scope, &w->domain[i]))
       return false;
@@ -397,6 +428,7 @@ void world_look(World *w)
   w->result->counts[COUNT_SETTLED] +=
       w->whole_since != MAL_SIM_NEVER && now - w->whole_since >= WAITING + SKEW_APART;
   gather(w);
+  gather_servers(w);
   inherit(w);
   check_disjoint(w);
   check_inside(w);
@@ -404,103 +436,9 @@ void world_look(World *w)
     for (unsigned k = 0; exists(&w->domain[i]) && k < w->domain[i].n_nodes; k++)
       if (w->domain[i].node[k].masc != NULL)
         world_check_node(&w->domain[i].node[k]);
-}
-
-/* ---- operators ------------------------------------------------------------------------------- */
-
-static void nothing(json_object *result, const GError *error, void *data)
-{
-  (void)result;
-  bool *done = data;
-  *done = error == NULL;
-}
-
-static bool call(const Node *n, const char *method, const char *params)
-{
-  bool done = false;
-  json_object *p = json_tokener_parse(params);
-  mal_control_call(mal_core_control(n->core), method, p, true, nothing, NULL, &done);
-  json_object_put(p);
-  return done;
-}
-
-typedef struct {
-  const Node *node;
-  GPtrArray *clashes; /* char *: prefixes */
-} Operator;
-
-static void see(const MascEntry *entry, void *data)
-{
-  Operator *o = data;
-  char text[MAL_SPAN_STRLEN];
-  if (!entry->clash || entry->kind != MASC_ENTRY_HELD)
-    return;
-  g_ptr_array_add(o->clashes, g_strdup(masc_prefix_format(entry->claim.prefix, text)));
-}
-
-/* Both operators have spoken: who has the lower number keeps it, but not against a domain that has
-   no operator. */
-static const char *verdict(const World *w, const Domain *d, const char *text)
-{
-  MalPrefix prefix;
-  if (!mal_prefix_parse(text, &prefix, NULL))
-    g_error("%s is no prefix", text);
-  unsigned scope = world_scope_of(w, prefix.address);
-  for (guint i = 0; i < w->held->len; i++) {
-    const Held *h = &g_array_index(w->held, Held, i);
-    const Domain *other = h->node->domain;
-    bool rival = other != d && mal_span_overlaps(h->span, mal_span_of_prefix(prefix)) &&
-                 world_zoned(w, scope, other->index, d->index) &&
-                 !world_is_ancestor(w, scope, other->index, d->index) &&
-                 !world_is_ancestor(w, scope, d->index, other->index);
-    if (rival && (!other->manual || other->index < d->index))
-      return "yield";
-  }
-  return "keep";
-}
-
-static void resolve(World *w, Node *n)
-{
-  Operator o = { .node = n, .clashes = g_ptr_array_new_with_free_func(g_free) };
-  for (guint i = 0; i < n->masc->areas->len; i++)
-    masc_zone_each(masc_area_at(n->masc, i)->zone, n->masc->now, see, &o);
-  for (guint i = 0; i < o.clashes->len; i++) {
-    const char *prefix = g_ptr_array_index(o.clashes, i);
-    const char *how = verdict(w, n->domain, prefix);
-    g_autofree char *params = g_strdup_printf("{\"prefix\":\"%s\",\"how\":\"%s\"}", prefix, how);
-    mal_sim_note(w->sim, n->node, "the operator: %s %s", how, prefix);
-    if (call(n, "masc.resolve", params))
-      count(w, COUNT_RESOLVED);
-  }
-  g_ptr_array_unref(o.clashes);
-}
-
-static void forgive(World *w, Node *n)
-{
-  char why[200];
-  if (ignores_nobody(n, why))
-    return;
-  for (unsigned i = 0; i < DOMAINS; i++) {
-    g_autofree char *id = world_domain_id(w, i);
-    g_autofree char *params = g_strdup_printf("{\"domain\":\"%s\"}", id);
-    if (mal_sim_now(w->sim) >= w->domain[i].flooded_until && call(n, "masc.forgive", params))
-      count(w, COUNT_FORGIVEN);
-  }
-}
-
-void world_operate(World *w)
-{
-  if (mal_sim_now(w->sim) / OPERATOR == (mal_sim_now(w->sim) - LOOK_EVERY) / OPERATOR)
-    return;
   for (unsigned i = 0; i < DOMAINS; i++)
-    for (unsigned k = 0; exists(&w->domain[i]) && k < w->domain[i].n_nodes; k++) {
-      Node *n = &w->domain[i].node[k];
-      if (n->masc == NULL)
-        continue;
-      forgive(w, n);
-      if (n->domain->manual)
-        resolve(w, n);
-    }
+    if (exists(&w->domain[i]))
+      world_check_site(&w->domain[i]);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-extern const MalPlugin mal_plugin;
+extern const MalPlugin mal_plugin, mal_plugin_aap, mal_plugin_madcap;
 
 static void log_nothing(MalLogLevel level, const char *line, void *data)
 {
@@ -20,24 +20,39 @@ static void on_event(const MalEventDef *def, MalTime at, const MalField *fields,
     mal_sim_note(n->world->sim, n->node, "%s: %s", def->name, message);
 }
 
-void world_node_make(Node *n, Domain *d, unsigned index)
+void world_node_init(Node *n, Domain *d, NodeKind kind, unsigned index)
 {
+  static const char *const letters[] = { "", "s", "c" };
   World *w = d->world;
-  g_autofree char *name = g_strdup_printf("d%u.%u", d->index, index);
+  g_autofree char *name = g_strdup_printf("d%u.%s%u", d->index, letters[kind], index);
   n->world = w;
   n->domain = d;
+  n->kind = kind;
   n->index = index;
   n->wrong = NONE;
   n->node = mal_sim_node_new(w->sim, name);
   n->file = g_build_filename(w->dir, name, NULL);
   n->told = g_array_new(FALSE, FALSE, sizeof(Told));
   n->disk_works = -WRITTEN_WITHIN - 1;
-  MalSimIface *iface = mal_sim_iface_new(n->node, w->lan, "eth0");
-  mal_sim_iface_add_address(iface, world_node_address(n));
   n->skew = (int64_t)between(&d->random, 0, chance(&d->random, 30) ? SKEW_MOST : MAL_US);
   if (chance(&d->random, 50))
     n->skew = -n->skew;
   mal_sim_node_set_clock(n->node, n->skew, 0);
+}
+
+void world_node_make(Node *n, Domain *d, unsigned index)
+{
+  world_node_init(n, d, NODE_COORDINATOR, index);
+  mal_sim_iface_add_address(mal_sim_iface_new(n->node, d->world->lan, "eth0"),
+                            world_node_address(n));
+}
+
+void world_node_clear(Node *n)
+{
+  world_node_free(n);
+  g_array_unref(n->told);
+  g_unlink(n->file);
+  g_free(n->file);
 }
 
 static bool write_file(const Node *n)
@@ -51,12 +66,16 @@ static bool write_file(const Node *n)
 
 static Masc *plugin_of(const Node *n)
 {
-  return n->core != NULL ? mal_core_plugin(n->core, 0).instance : NULL;
+  for (size_t i = 0; n->core != NULL && i < mal_core_plugins(n->core); i++)
+    if (mal_core_plugin(n->core, i).plugin == &mal_plugin)
+      return mal_core_plugin(n->core, i).instance;
+  return NULL;
 }
 
 void world_node_start(Node *n)
 {
-  static const MalPlugin *const builtin[] = { &mal_plugin, NULL };
+  static const MalPlugin *const builtin[] = { &mal_plugin, &mal_plugin_aap, &mal_plugin_madcap,
+                                             NULL };
   g_autoptr(GError) error = NULL;
   write_file(n);
   MalCoreOptions options = { .runtime = mal_sim_node_runtime(n->node),
@@ -75,6 +94,8 @@ void world_node_start(Node *n)
   n->masc = plugin_of(n);
   if (g_getenv("MAL_SIM_TRACE") != NULL)
     n->subscription = mal_events_subscribe(mal_core_events(n->core), on_event, n);
+  world_site_watch(n);
+  world_site_disturb(n->domain);
   world_check_back(n);
 }
 
@@ -132,7 +153,7 @@ static void take_counters(Node *n)
 
 void world_node_free(Node *n)
 {
-  if (n->core != NULL)
+  if (n->masc != NULL)
     take_counters(n);
   n->masc = NULL;
   g_clear_pointer(&n->core, mal_core_free);
@@ -146,13 +167,14 @@ void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for)
   if (n->core == NULL)
     return;
   bool written = !n->bad_disk && mal_sim_now(w->sim) - n->disk_works > WRITTEN_WITHIN;
-  if (disk == MAL_SIM_DISK_KEPT && (written || n->domain->n_nodes == 1))
+  if (n->masc != NULL && disk == MAL_SIM_DISK_KEPT && (written || n->domain->n_nodes == 1))
     world_remember(n);
   else
     g_array_set_size(n->told, 0);
   if (w->plan->plant == MAL_MASC_PLANT_FORGETFUL)
     disk = MAL_SIM_DISK_WIPED;
   mal_sim_node_crash(n->node, disk);
+  world_site_disturb(n->domain);
   world_node_free(n);
   mal_sim_node_bury(n->node);
   mal_sim_at(w->sim, mal_sim_now(w->sim) + down_for, world_node_restart, n);

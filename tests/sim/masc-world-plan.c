@@ -13,6 +13,14 @@ static const Bounds bounds[MAL_WORLD_SIZES] = {
   [MAL_WORLD_HUGE] = { TOPS, CHILDREN, NODES, 30, 60, 24 },
 };
 
+/* Where there are servers behind the coordinators, which cost as much. */
+static const Bounds served_bounds[MAL_WORLD_SIZES] = {
+  [MAL_WORLD_SMALL] = { 2, 1, 2, 5, 12, 48 },
+  [MAL_WORLD_MEDIUM] = { 2, 2, 2, 10, 25, 48 },
+  [MAL_WORLD_LARGE] = { 3, 3, 2, 15, 30, 36 },
+  [MAL_WORLD_HUGE] = { TOPS, 4, NODES, 20, 40, 24 },
+};
+
 /* CALM: also in worlds without partitions. */
 static const struct {
   WorldKind kind;
@@ -52,6 +60,7 @@ static void draw_settings(MalWorldPlan *plan, MalWorldRandom *r, const Bounds *b
 /* What seeds from ten thousand on draw besides, from a stream of their own: the ten thousands say
    what it is about. Nothing of it shifts what else is drawn. */
 #define MORE 10000
+enum { ABOUT_NOTHING, ABOUT_ZONES, ABOUT_FAMILIES, ABOUT_SERVERS, ABOUT_HAND };
 
 static void draw_zones(int64_t *set, MalWorldRandom *r)
 {
@@ -64,20 +73,56 @@ static void draw_families(int64_t *set, MalWorldRandom *r)
   set[SET_LONG] = set[SET_FAMILIES] == FAMILIES_IPV6 && chance(r, 50);
 }
 
-static void draw_more(MalWorldPlan *plan)
+static void draw_servers(int64_t *set, MalWorldRandom *r)
 {
-  MalWorldRandom r = { plan->seed * 0x94d049bb133111ebu + 5 };
-  int64_t *set = plan->settings;
-  switch (plan->seed / MORE) {
-  case 0: break;
-  case 1: draw_zones(set, &r); break;
-  case 2: draw_families(set, &r); break;
+  set[SET_SERVERS] = (int64_t)between(r, 1, SERVERS);
+}
+
+static void draw_more_settings(int64_t *set, MalWorldRandom *r, uint64_t about)
+{
+  switch (about) {
+  case ABOUT_ZONES: draw_zones(set, r); break;
+  case ABOUT_FAMILIES: draw_families(set, r); break;
+  case ABOUT_SERVERS: draw_servers(set, r); break;
+  case ABOUT_HAND: set[SET_HAND] = 30; break;
   default:
-    if (chance(&r, 50))
-      draw_zones(set, &r);
-    if (chance(&r, 50))
-      draw_families(set, &r);
+    set[SET_HAND] = chance(r, 30) ? 10 : 0;
+    if (chance(r, 50))
+      draw_zones(set, r);
+    if (chance(r, 50))
+      draw_families(set, r);
+    if (chance(r, 50))
+      draw_servers(set, r);
     break;
+  }
+}
+
+static const struct {
+  WorldKind kind;
+  unsigned weight;
+  bool servers;
+} more_troubles[] = {
+  { KIND_CLAIM, 30, false },       { KIND_WITHDRAW, 30, false },   { KIND_SERVER_CRASH, 20, true },
+  { KIND_SERVER_WIPE, 8, true },   { KIND_SITE_CUT, 12, true },
+};
+
+static void draw_more_troubles(MalWorldPlan *plan, MalWorldRandom *r, unsigned n_domains)
+{
+  const int64_t *set = plan->settings;
+  for (int64_t at = HOUR; at < plan->until;) {
+    uint64_t dice = between(r, 0, 99);
+    size_t i = 0;
+    while (dice >= more_troubles[i].weight)
+      dice -= more_troubles[i++].weight;
+    uint64_t who = mal_world_plan_item(plan, (guint)between(r, 0, n_domains - 1))->who;
+    uint64_t a = mal_world_random(r) % 1000, b = between(r, 0, chance(r, 70) ? 12 : 80);
+    if (more_troubles[i].servers ? set[SET_SERVERS] > 0 : set[SET_HAND] > 0) {
+      MalWorldItem *item = mal_world_plan_add(plan, r, more_troubles[i].kind, at);
+      item->who = who;
+      item->a = a;
+      item->b = b;
+    }
+    at += (int64_t)between(r, 1, 48) * HOUR;
   }
 }
 
@@ -138,10 +183,13 @@ static void draw_trouble(MalWorldPlan *plan, MalWorldRandom *r, unsigned n_domai
 
 static void draw(MalWorldPlan *plan, MalWorldRandom *r)
 {
-  const Bounds *b = &bounds[plan->size];
+  uint64_t about = plan->seed / MORE;
+  MalWorldRandom more = { plan->seed * 0x94d049bb133111ebu + 5 };
+  if (about != ABOUT_NOTHING)
+    draw_more_settings(plan->settings, &more, about);
+  const Bounds *b = &(plan->settings[SET_SERVERS] > 0 ? served_bounds : bounds)[plan->size];
   draw_settings(plan, r, b);
   draw_domains(plan, r, b);
-  draw_more(plan);
   unsigned n_domains = plan->items->len;
   plan->until = (int64_t)between(r, b->days_least, b->days_most) * DAY;
   for (int64_t at = HOUR; at < plan->until;) {
@@ -150,6 +198,8 @@ static void draw(MalWorldPlan *plan, MalWorldRandom *r)
     if (chance(r, 12))
       at += 4 * DAY; /* so that the network is whole for long, now and then */
   }
+  if (about != ABOUT_NOTHING)
+    draw_more_troubles(plan, &more, n_domains);
 }
 
 /* ---- the type -------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #define CHILDREN 6
 #define DOMAINS (TOPS * (1 + CHILDREN))
 #define NODES 3 /* of a domain */
+#define SERVERS 3 /* behind them */
 #define LINKS_MOST 160
 #define SCOPES 8 /* the first one is everybody's */
 #define NONE UINT_MAX
@@ -25,6 +26,7 @@
 #define OPERATOR (6 * HOUR)
 #define QUIET (14 * DAY)
 #define LOOK_EVERY (HOUR / 2)
+#define SITE_SETTLES (300 * (int64_t)MAL_US) /* AAP: aap-world.h; its times are not these worlds' */
 #define WRITTEN_WITHIN HOUR /* when a disk works again: it is asked twice a minute */
 
 #define MASC_KINDS_LIST(X)                                                                         \
@@ -43,7 +45,12 @@
   X(KIND_PROVIDER, "changes of provider")                                                          \
   X(KIND_BURST, "bursts of requests")                                                              \
   X(KIND_LULL, "lulls of demand")                                                                  \
-  X(KIND_FLOOD, "floods of claims")
+  X(KIND_FLOOD, "floods of claims")                                                                \
+  X(KIND_CLAIM, "claims by hand")                                                                  \
+  X(KIND_WITHDRAW, "withdrawals by hand")                                                          \
+  X(KIND_SERVER_CRASH, "crashes of servers")                                                       \
+  X(KIND_SERVER_WIPE, "crashes of servers without disk")                                           \
+  X(KIND_SITE_CUT, "servers cut off")
 
 #define MASC_COUNTS_LIST(X)                                                                        \
   X(COUNT_DOMAINS, "domains")                                                                      \
@@ -57,6 +64,13 @@
   X(COUNT_TWO_PARENTS, "domains with two parents")                                                 \
   X(COUNT_GRANDCHILDREN, "domains below children")                                                 \
   X(COUNT_MANUAL, "domains that resolve by hand")                                                  \
+  X(COUNT_BY_HAND, "domains that claim by hand alone")                                             \
+  X(COUNT_SERVERS, "servers behind AAP")                                                           \
+  X(COUNT_TOGETHER, "domains with all tiers in one process")                                       \
+  X(COUNT_LEASES, "leases behind AAP")                                                             \
+  X(COUNT_VIA_MADCAP, "of users of MADCAP")                                                        \
+  X(COUNT_TWICE, "leased twice in a domain in trouble")                                            \
+  X(COUNT_OWNED_TWICE, "owned twice in a domain")                                                  \
   X(COUNT_LOOKS, "looks")                                                                          \
   X(COUNT_WHOLE, "looks at a whole network")                                                       \
   X(COUNT_SETTLED, "looks that allow nothing")                                                     \
@@ -98,7 +112,8 @@ typedef enum { MASC_COUNTS_LIST(NAME_OF) COUNTS } WorldCount;
 /* ZONED: a scope with a zone for each top-level domain's tree; ZONES: scopes with any zones. LONG:
    identifiers are IPv6 addresses, sessions go over IPv6. */
 enum {
-  SET_TOPS, SET_NODES, SET_ZONED, SET_TIGHT, SET_MESH, SET_CALM, SET_ZONES, SET_FAMILIES, SET_LONG
+  SET_TOPS, SET_NODES, SET_ZONED, SET_TIGHT, SET_MESH, SET_CALM, SET_ZONES, SET_FAMILIES, SET_LONG,
+  SET_HAND, SET_SERVERS /* percent; at most */
 };
 enum { FAMILIES_IPV4, FAMILIES_IPV6, FAMILIES_BOTH };
 
@@ -112,10 +127,13 @@ typedef struct {
   unsigned zone[DOMAINS]; /* which one the domain is in */
 } Scope;
 
+typedef enum { NODE_COORDINATOR, NODE_SERVER, NODE_CLIENT } NodeKind;
+
 typedef struct {
   World *world;
   Domain *domain;
-  unsigned index;        /* in the domain */
+  NodeKind kind;
+  unsigned index;        /* in the domain, of its kind */
   MalSimNode *node;
   MalCore *core;         /* NULL: down */
   Masc *masc;
@@ -135,7 +153,7 @@ typedef struct {
   unsigned scope, count;
   int64_t lifetime_s, patience; /* until when he goes on asking */
   int64_t asked, since;   /* this try; the first one */
-  bool asking, done;
+  bool asking, done, via_madcap;
   unsigned tries;
 } User;
 
@@ -143,8 +161,15 @@ struct Domain {
   World *world;
   unsigned index, n_nodes;
   bool absent, top, manual;
+  bool by_hand;           /* claims nothing by itself */
   unsigned zone;          /* the top-level domain in whose tree it is */
   Node node[NODES];
+  /* What is behind them; SITE NULL: nothing, they lease themselves. */
+  MalSimLink *site;
+  Node server[SERVERS], client;
+  unsigned n_servers, site_cuts;
+  bool together;          /* they lease, too */
+  int64_t site_disturbed;
   MalWorldRandom random;
   double gap_h;           /* between users */
   unsigned most;          /* addresses that one wants */
@@ -242,13 +267,37 @@ void world_write_peer_scopes(GString *text, const World *w, uint32_t scopes);
 
 /* ---- masc-world-node.c ----------------------------------------------------------------------- */
 
-void world_node_make(Node *n, Domain *d, unsigned index);
+void world_node_init(Node *n, Domain *d, NodeKind kind, unsigned index);
+void world_node_make(Node *n, Domain *d, unsigned index); /* a coordinator */
+void world_node_clear(Node *n);
 void world_node_start(Node *n);
 void world_node_restart(void *node);
 void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for);
 bool world_node_reload(Node *n); /* false: refused */
 void world_domain_reload(Domain *d);
 void world_node_free(Node *n);
+
+/* ---- masc-world-site.c ----------------------------------------------------------------------- */
+
+void world_site_make(Domain *d, uint64_t seed);
+void world_site_start(Domain *d, MalWorldRandom *r);
+void world_site_free(Domain *d);
+MalAddress world_site_address(const Node *n, MalFamily family);
+/* Those that lease; how many. */
+unsigned world_leasing(Domain *d, Node *out[NODES + SERVERS]);
+void world_write_roles(GString *text, const Node *n);
+void world_write_site(GString *text, const Node *n);
+/* Something befell it that AAP may need a while for. */
+void world_site_disturb(Domain *d);
+bool world_site_settled(const Domain *d);
+void world_site_watch(Node *n); /* its core has started */
+void world_check_site(Domain *d);
+
+/* ---- masc-world-hand.c ----------------------------------------------------------------------- */
+
+void world_claim_by_hand(Domain *d, MalWorldRandom *r);
+void world_withdraw_by_hand(Domain *d, MalWorldRandom *r);
+void world_operate(World *w); /* clashes by hand, floods forgiven */
 
 /* ---- masc-world-user.c ----------------------------------------------------------------------- */
 
@@ -265,7 +314,7 @@ void world_troubles_end(World *w);
 
 bool world_is_whole(const World *w, char why[200]);
 void world_look(World *w);
-void world_operate(World *w); /* clashes by hand, floods forgiven */
+bool world_ignores_nobody(const Node *n, char why[200]);
 void world_remember(Node *n); /* what it told: before a crash */
 void world_check_back(Node *n); /* after it */
 void world_check_node(Node *n);

@@ -266,14 +266,19 @@ static void write_times(GString *text)
 char *world_node_config(const Node *n)
 {
   const World *w = n->world;
-  GString *text = g_string_new("[daemon]\nroles=maas;prefix-coordinator\nlog-level=error\n"
-                               "plugins=masc\nethernet=ignore\n");
+  GString *text = g_string_new(NULL);
   char address[MAL_ADDRESS_STRLEN];
   g_autofree char *id = world_domain_id(w, n->domain->index);
+  world_write_roles(text, n);
   world_write_scopes(text, w);
+  world_write_site(text, n);
+  if (n->kind != NODE_COORDINATOR)
+    return g_string_free(text, FALSE);
   g_string_append_printf(text, "[masc]\ndomain-id=%s\nnode-id=%s\nclash-resolution=%s\n", id,
                          mal_address_format(world_node_address(n), address),
                          n->domain->manual ? "manual" : "automatic");
+  if (n->domain->by_hand)
+    g_string_append(text, "claim=no\n");
   write_times(text);
   write_parents(text, w, n);
   write_internal(text, n);

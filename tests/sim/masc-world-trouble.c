@@ -104,6 +104,7 @@ static void step_clock(Happening *h)
   mal_sim_note(h->world->sim, n->node, "clock steps by %" G_GINT64_FORMAT " s",
                (gint64)(by / MAL_US));
   mal_sim_node_step_clock(n->node, by);
+  world_site_disturb(n->domain);
 }
 
 /* ---- the network ----------------------------------------------------------------------------- */
@@ -148,6 +149,14 @@ static void cut(Happening *h, const Side *a, const Side *b)
   mend_later(h);
 }
 
+static void cut_site(Happening *h, const Side *a, const Side *b)
+{
+  World *w = h->world;
+  cut(h, a, b);
+  if (h->number < G_N_ELEMENTS(w->cut) && w->cut[h->number] != NULL)
+    domain_of(h)->site_cuts++;
+}
+
 /* Of one domain: from all others, or from a neighbour. */
 static void cut_domain(Happening *h)
 {
@@ -177,7 +186,41 @@ static void cut_inside(Happening *h)
   for (unsigned i = 0; i < d->n_nodes; i++)
     if (i != n->index)
       b.node[b.n++] = d->node[i].node;
-  cut(h, &a, &b);
+  for (unsigned i = 0; i < d->n_servers; i++)
+    b.node[b.n++] = d->server[i].node;
+  cut_site(h, &a, &b);
+}
+
+/* ---- behind coordinators --------------------------------------------------------------------- */
+
+static Node *server_of(const Happening *h)
+{
+  Domain *d = domain_of(h);
+  return d->n_servers > 0 ? &d->server[item_of(h)->a % d->n_servers] : NULL;
+}
+
+static void crash_server(Happening *h, MalSimCrash disk)
+{
+  Node *n = server_of(h);
+  if (n == NULL || n->core == NULL)
+    return;
+  happened(h);
+  world_node_crash(n, disk, length_of(h));
+}
+
+static void cut_server(Happening *h)
+{
+  Domain *d = domain_of(h);
+  const Node *n = server_of(h);
+  if (n == NULL)
+    return;
+  Side a = { .node = { n->node }, .n = 1 }, b = { .n = 0 };
+  for (unsigned i = 0; i < d->n_nodes; i++)
+    b.node[b.n++] = d->node[i].node;
+  for (unsigned i = 0; i < d->n_servers; i++)
+    if (i != n->index)
+      b.node[b.n++] = d->server[i].node;
+  cut_site(h, &a, &b);
 }
 
 static void cut_halves(Happening *h)
@@ -305,6 +348,7 @@ static void happen(void *data)
   Happening *h = data;
   World *w = h->world;
   const MalWorldItem *item = item_of(h);
+  MalWorldRandom r = { item->seed };
   if (!exists(domain_of(h)) || w->healed)
     return;
   mal_sim_note(w->sim, NULL, "%s %" G_GUINT64_FORMAT " (%" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
@@ -325,6 +369,11 @@ static void happen(void *data)
   case KIND_BURST: burst(h); break;
   case KIND_LULL: lull(h); break;
   case KIND_FLOOD: begin_flood(h); break;
+  case KIND_CLAIM: world_claim_by_hand(domain_of(h), &r); break;
+  case KIND_WITHDRAW: world_withdraw_by_hand(domain_of(h), &r); break;
+  case KIND_SERVER_CRASH: crash_server(h, MAL_SIM_DISK_KEPT); break;
+  case KIND_SERVER_WIPE: crash_server(h, MAL_SIM_DISK_WIPED); break;
+  case KIND_SITE_CUT: cut_server(h); break;
   case KIND_DOMAIN:
   case KINDS: break;
   }
@@ -350,6 +399,10 @@ static void mend(void *data)
     n->wrong = NONE;
     world_domain_reload(n->domain);
   } else if (w->cut[h->number] != NULL) {
+    Domain *d = domain_of(h);
+    if (item->kind == KIND_CUT_INSIDE || item->kind == KIND_SITE_CUT)
+      d->site_cuts--;
+    world_site_disturb(d);
     mal_sim_heal(w->sim, w->cut[h->number]);
     w->cut[h->number] = NULL;
   }
@@ -381,6 +434,16 @@ static void heal_node(Node *n)
   mal_sim_at(w->sim, mal_sim_now(w->sim), world_node_restart, n);
 }
 
+static void heal_site(Domain *d)
+{
+  World *w = d->world;
+  d->site_cuts = 0;
+  world_site_disturb(d);
+  for (unsigned k = 0; k < d->n_servers; k++)
+    mal_sim_at(w->sim, mal_sim_now(w->sim), world_node_restart, &d->server[k]);
+  mal_sim_at(w->sim, mal_sim_now(w->sim), world_node_restart, &d->client);
+}
+
 void world_troubles_end(World *w)
 {
   w->healed = true;
@@ -389,7 +452,10 @@ void world_troubles_end(World *w)
   mal_sim_note(w->sim, NULL, "all is healed");
   mal_sim_heal_all(w->sim);
   for (unsigned i = 0; i < DOMAINS; i++) {
-    w->domain[i].flooded_until = 0;
+    Domain *d = &w->domain[i];
+    d->flooded_until = 0;
+    if (exists(d) && d->site != NULL)
+      heal_site(d);
     for (unsigned k = 0; exists(&w->domain[i]) && k < w->domain[i].n_nodes; k++)
       heal_node(&w->domain[i].node[k]);
   }

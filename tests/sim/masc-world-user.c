@@ -5,6 +5,12 @@
 
 static void ask(User *u);
 
+/* Where AAP is asked, who waits is answered after ten minutes. */
+static int64_t answer_within(const User *u)
+{
+  return u->domain->site != NULL ? 660 * MAL_US : ANSWER_WITHIN;
+}
+
 static void again(void *data)
 {
   User *u = data;
@@ -17,7 +23,7 @@ static void again(void *data)
     return;
   }
   /* Who asked a node that crashed meanwhile gets no answer. */
-  if (!u->asking || mal_sim_now(w->sim) - u->asked >= ANSWER_WITHIN)
+  if (!u->asking || mal_sim_now(w->sim) - u->asked >= answer_within(u))
     ask(u);
 }
 
@@ -39,8 +45,20 @@ static void answered(json_object *result, const GError *error, void *data)
     return;
   u->done = true;
   count(u->world, COUNT_SERVED);
+  u->world->result->counts[COUNT_VIA_MADCAP] += u->via_madcap;
   if (u->tries > 1)
     count(u->world, COUNT_WAITED);
+}
+
+/* At a server, or by way of the client. */
+static Node *any_server(User *u)
+{
+  Domain *d = u->domain;
+  Node *n[NODES + SERVERS];
+  unsigned n_servers = world_leasing(d, n);
+  u->via_madcap = chance(&d->random, 60);
+  Node *one = u->via_madcap ? &d->client : n[between(&d->random, 0, n_servers - 1)];
+  return one->core != NULL ? one : NULL;
 }
 
 static Node *any_node(Domain *d)
@@ -54,10 +72,10 @@ static Node *any_node(Domain *d)
 
 static void ask(User *u)
 {
-  Node *n = any_node(u->domain);
+  Node *n = u->domain->site != NULL ? any_server(u) : any_node(u->domain);
   u->tries++;
   u->asked = mal_sim_now(u->world->sim);
-  later(u, ANSWER_WITHIN);
+  later(u, answer_within(u));
   if (n == NULL)
     return;
   json_object *params = json_object_new_object();
@@ -65,6 +83,10 @@ static void ask(User *u)
   json_object_object_add(params, "count", json_object_new_int((int)u->count));
   json_object_object_add(params, "lifetime", json_object_new_int64(u->lifetime_s));
   json_object_object_add(params, "wait", json_object_new_boolean(true));
+  if (u->via_madcap) {
+    json_object_object_add(params, "via", json_object_new_string("madcap"));
+    json_object_object_add(params, "renew", json_object_new_boolean(false));
+  }
   u->asking = true;
   mal_control_call(mal_core_control(n->core), "lease.request", params, true, answered, NULL, u);
   json_object_put(params);

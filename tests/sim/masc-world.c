@@ -22,8 +22,12 @@ static void make_domain(World *w, const MalWorldItem *item)
     d->lull_until = MAL_SIM_NEVER; /* nobody uses anything there: a mere provider */
   for (unsigned i = 0; i < d->n_nodes; i++)
     world_node_make(&d->node[i], d, i);
+  MalWorldRandom more = { item->seed ^ 0x94d049bb133111ebu };
+  d->by_hand = chance(&more, (unsigned)w->plan->settings[SET_HAND]);
+  world_site_make(d, item->seed);
   if (!exists(d))
     return;
+  w->result->counts[COUNT_BY_HAND] += d->by_hand;
   w->result->happened[KIND_DOMAIN]++;
   count(w, COUNT_DOMAINS);
   w->result->counts[COUNT_NODES] += d->n_nodes;
@@ -37,6 +41,7 @@ static void start_domain(Domain *d)
   World *w = d->world;
   for (unsigned i = 0; i < d->n_nodes; i++)
     mal_sim_at(w->sim, (int64_t)between(&d->random, 0, 3 * HOUR), world_node_restart, &d->node[i]);
+  world_site_start(d, &d->random);
   world_users_begin(d);
 }
 
@@ -56,6 +61,14 @@ static void plant(World *w)
     for (unsigned k = 0; k < w->domain[i].n_nodes; k++)
       side[i][k] = w->domain[i].node[k].node;
   mal_sim_partition(w->sim, side[0], w->domain[0].n_nodes, side[1], w->domain[1].n_nodes);
+}
+
+static void plant_apart(Domain *d)
+{
+  Node *n[NODES + SERVERS];
+  unsigned n_servers = world_leasing(d, n);
+  for (unsigned i = 1; i < n_servers; i++)
+    mal_sim_partition(d->world->sim, &n[0]->node, 1, &n[i]->node, 1);
 }
 
 static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
@@ -93,6 +106,9 @@ static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
       result->counts[COUNT_ZONE_TOPS] += world_is_top(w, k, i);
   result->counts[COUNT_TIGHT] += plan->settings[SET_TIGHT] > 1;
   world_troubles_plan(w);
+  for (unsigned i = 0; i < DOMAINS && plan->plant == MAL_MASC_PLANT_APART; i++)
+    if (exists(&w->domain[i]) && w->domain[i].site != NULL)
+      plant_apart(&w->domain[i]);
   if (plan->plant == MAL_MASC_PLANT_DEAF)
     plant(w);
   mal_sim_at(w->sim, LOOK_EVERY, look, w);
@@ -101,12 +117,9 @@ static World *world_new(const MalWorldPlan *plan, MalWorldResult *result)
 
 static void domain_free(Domain *d)
 {
-  for (unsigned i = 0; i < d->n_nodes; i++) {
-    world_node_free(&d->node[i]);
-    g_array_unref(d->node[i].told);
-    g_unlink(d->node[i].file);
-    g_free(d->node[i].file);
-  }
+  for (unsigned i = 0; i < d->n_nodes; i++)
+    world_node_clear(&d->node[i]);
+  world_site_free(d);
 }
 
 static void world_free(World *w)

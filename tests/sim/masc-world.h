@@ -13,6 +13,17 @@
    fail; clock steps; roles configured wrongly for a while; another provider; bursts and lulls of
    demand; a domain that floods the others with claims.
 
+   Seeds from 10,000 on draw more, and all else as if they didn't; from
+
+     10,000      one or two scopes more with zones around any domains: Zone TLDs whose parents are
+                 outside, siblings among such, several zones at once (4.5)
+     20,000      IPv6, alone (identifiers and sessions, too, perhaps) or beside IPv4
+     30,000      servers: one to three in each domain behind its coordinators, on a link of its own,
+                 with AAP and MADCAP, or all three tiers in one process; most users ask a client
+                 daemon (MADCAP). Servers crash, with and without the disk, and are cut off
+     40,000      operators: some domains claim by hand alone; claims and withdrawals anywhere
+     50,000      all of this by chance
+
    The network is whole while nothing of this is under way: all nodes run, nothing is cut, no disk
    fails, nobody is misconfigured or ignored, and every configured session is established. What is
    checked; the first violation ends the run:
@@ -29,6 +40,10 @@
                  later: always
      durable     what it told before a crash it tells after it, at once, until the end of that (what
                  another node of the domain won may be on that one's disk alone, where one fails)
+     servers     what servers own is what their domain uses, for `disjoint` (five minutes later: so
+                 long an announcement counts). A lease lies in what its server owns, that in what
+                 is available; when nothing befell a domain for five minutes, no two of its servers
+                 own the same (aap-world.h says why no sooner) or lease it; mal_leases_check
      whole       masc_zone_check, masc_session_check of all nodes, now and then
      at the end  all is healed and quiet for 14 days: all sessions are established; no claim waits
                  longer than a waiting period; nothing clashes; caches are bounded; and where there
@@ -46,7 +61,8 @@ extern const MalWorldType mal_masc_world_type;
 enum {
   MAL_MASC_PLANT_NONE,
   MAL_MASC_PLANT_DEAF, /* two top-level domains never meet, which the checks don't know */
-  MAL_MASC_PLANT_FORGETFUL /* crashes with the disk lose it */
+  MAL_MASC_PLANT_FORGETFUL, /* crashes with the disk lose it */
+  MAL_MASC_PLANT_APART /* one server of a domain hears no other one, which the checks don't know */
 };
 
 G_END_DECLS
