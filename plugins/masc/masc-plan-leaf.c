@@ -142,12 +142,41 @@ static const MascMine *smallest(const MascPlan *plan, guint *which)
   return least;
 }
 
+/* The smallest ground that is larger than UNITS units; *UNITS becomes its size. */
+static const MascGround *next_larger(const MascPlan *plan, uint64_t *units)
+{
+  const MascGround *next = NULL;
+  uint64_t least = 0;
+  for (size_t i = 0; i < plan->view->n_grounds; i++) {
+    const MascGround *ground = &plan->view->grounds[i];
+    uint64_t size = masc_units(plan->forecast, masc_prefix_addresses(ground->prefix));
+    if (ground->deprecated || size <= *units || (next != NULL && size >= least))
+      continue;
+    next = ground;
+    least = size;
+  }
+  *units = least;
+  return next;
+}
+
+/* What comes and goes is claimed in the smallest ground that has room: that leaves the largest one
+   whole, so that what lasts finds room there, and the parent can give the others up. */
+static bool claim_small(MascPlan *plan, uint64_t units)
+{
+  uint64_t size = 0;
+  for (const MascGround *ground; (ground = next_larger(plan, &size)) != NULL;) {
+    if (masc_plan_claim(plan, MASC_PLACE_BEST, &ground->prefix, units))
+      return true;
+  }
+  return masc_plan_claim(plan, MASC_PLACE_BEST, NULL, units);
+}
+
 static bool want_overflow(MascPlan *plan, uint64_t deficit)
 {
   guint which = 0;
   uint64_t size = MAX(masc_power_up(deficit), masc_plan_scaled(plan, OVERFLOW, 16));
   if (masc_plan_count(plan) < masc_plan_limit(plan, LIMIT) &&
-      masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
+      claim_small(plan, size))
     return true;
   const MascMine *overflow = smallest(plan, &which);
   if (overflow != NULL) {
@@ -156,7 +185,7 @@ static bool want_overflow(MascPlan *plan, uint64_t deficit)
       return true;
     size = units;
   }
-  if (masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
+  if (claim_small(plan, size))
     return true;
   masc_plan_hint(plan, size);
   return false;
@@ -169,7 +198,7 @@ static bool want_less(MascPlan *plan, const Demand *d, uint64_t capacity)
   if (capacity > 0 || plan->view->waiting == 0)
     return false;
   for (uint64_t size = masc_power_up(d->live); size > 0; size /= 2)
-    if (masc_plan_claim(plan, MASC_PLACE_BEST, NULL, size))
+    if (claim_small(plan, size))
       return true;
   return false;
 }
