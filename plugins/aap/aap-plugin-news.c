@@ -56,14 +56,26 @@ static void see_some(const MalRange *range, void *data)
 }
 
 /* That nothing is there to be claimed from is another matter than that all of it is taken. */
-static const char *sentence_here(const AapServed *served, AapNote note)
+static bool is_nothing_available(const AapServed *served)
 {
   bool some = false;
-  if (note != AAP_NOTE_CLAIM_FAILED)
-    return sentence_of(note);
   mal_space_each(served->aap->host.space, MAL_LEVEL_AVAILABLE, served->scope, served->scope->span,
                  see_some, &some);
-  return some                       ? sentence_of(note)
+  return !some;
+}
+
+/* Who waits for a domain's first space asks for days: that is said once. */
+static bool is_said_already(AapServed *served, AapNote note, bool nothing)
+{
+  bool before = served->said_nothing_available;
+  if (note == AAP_NOTE_CLAIM_FAILED || note == AAP_NOTE_ASA_PROCESSED)
+    served->said_nothing_available = nothing;
+  return nothing && before;
+}
+
+static const char *sentence_here(const AapServed *served, AapNote note, bool nothing)
+{
+  return !nothing                    ? sentence_of(note)
          : served->scope->divisible ? "no address is available; coordinators were asked for some"
                                     : "no address is available";
 }
@@ -79,7 +91,9 @@ void aap_news_note(AapServed *served, AapNote note, MalSpan span, MalEndpoint pe
   const MalEventDef *def = event_of(note);
   char where[MAL_SPAN_STRLEN] = "", who[MAL_ENDPOINT_STRLEN];
   mal_count(host->metrics, AAP_M_NOTE + note, 1);
-  if (def == NULL || !mal_event_wanted(host->events, def))
+  bool nothing = note == AAP_NOTE_CLAIM_FAILED && is_nothing_available(served);
+  if (is_said_already(served, note, nothing) || def == NULL ||
+      !mal_event_wanted(host->events, def))
     return;
   if (span.first.family != MAL_FAMILY_NONE)
     mal_span_format(span, where);
@@ -87,8 +101,9 @@ void aap_news_note(AapServed *served, AapNote note, MalSpan span, MalEndpoint pe
   const MalField fields[] = { MAL_F_STRING("scope", served->scope->id),
                               MAL_F_STRING("addresses", where), MAL_F_STRING("peer", from),
                               MAL_F_INT("count", (int64_t)n) };
+  const char *sentence = sentence_here(served, note, nothing);
   MAL_EVENT(host->events, def, fields, "scope %s%s%s: %s%s%s", served->scope->id,
-            *where ? ", " : "", where, sentence_here(served, note), *from ? ": " : "", from);
+            *where ? ", " : "", where, sentence, *from ? ": " : "", from);
 }
 
 void aap_news_cnote(AapServed *served, AapCoordinatorNote note, MalEndpoint peer, uint64_t n)

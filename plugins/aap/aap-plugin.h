@@ -49,6 +49,7 @@ typedef struct {
   GArray *adopted;     /* AapExtent: the coordinator's, as long as it has none of its own */
   GArray *adopting;    /* AapExtent: where leases of the store lie and nothing was owned */
   bool prepared, available_changed;
+  bool said_nothing_available; /* until something is again */
 
   int64_t coordinator_heard; /* monotonic: another process' coordinator; AAP_NEVER: never */
   bool wants; /* of the core: COUNT addresses until UNTIL */

@@ -235,6 +235,9 @@ static void add_usage(const AapServed *served, json_object *one, AapNow now)
   AapZoneUsage u = aap_zone_usage(served->zone, now);
   json_object *requests = json_object_new_array();
   json_object_object_add(one, "state", text(u.listening ? "listening" : "taking part"));
+  if (u.listening)
+    json_object_object_add(one, "listens_s",
+                           number((uint64_t)(MAX(u.startup_ends - now.mono, 0) / AAP_US + 1)));
   json_object_object_add(one, "available", number(u.available));
   json_object_object_add(one, "own", number(u.own));
   json_object_object_add(one, "own_free", number(u.own_free));

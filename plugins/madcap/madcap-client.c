@@ -310,10 +310,14 @@ static void nobody_answered(MadcapClient *c, MalTime now, int64_t mono)
 {
   char text[MAL_ENDPOINT_STRLEN];
   const MalEndpoint *who = asked(c);
+  bool by_group = mal_address_is_multicast(who->address);
 
   c->ops->news(c->user, MADCAP_CLIENT_SILENT, who, NULL, NULL);
   madcap_client_blame(c, MAL_ERROR_TIMEOUT, -1, MADCAP_NO_OPTION,
-                      g_strdup_printf("no answer from %s", mal_endpoint_format(*who, text)));
+                      g_strdup_printf("no answer from %s%s", mal_endpoint_format(*who, text),
+                                      by_group ? ", a group: servers that listen at another one "
+                                                 "must be named"
+                                               : ""));
   madcap_client_fell_silent(c);
   if (c->phase == CLIENT_DISCOVER || c->phase == CLIENT_ASK_GROUP)
     madcap_client_give_up(c);

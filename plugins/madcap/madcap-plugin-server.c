@@ -345,6 +345,23 @@ static void addresses_changed(void *data)
                               addresses->len);
 }
 
+/* Who asks where the RFC says finds nobody: worth a word, since nothing else would say it. */
+static void look_for_local_group(const ServerPart *p, const GArray *groups)
+{
+  bool some = false;
+
+  for (guint i = 0; i < groups->len; i++) {
+    const MadcapGroup *group = &g_array_index(groups, MadcapGroup, i);
+    if (madcap_group_is_local(group->address))
+      return;
+    some = some || group->address.family == MAL_IPV4;
+  }
+  if (some)
+    mal_event(p->host.events, &madcap_event_no_local_group, NULL, 0,
+              "no scope has the group 239.255.255.254, where clients look for servers that nobody "
+              "told them: see server-groups");
+}
+
 static bool apply(ServerPart *p, GError **error)
 {
   const MalConfSection *s = section_of(p->config);
@@ -361,6 +378,7 @@ static bool apply(ServerPart *p, GError **error)
   g_ptr_array_add(names, NULL);
   madcap_links_configure(p->links, (char *const *)names->pdata, groups);
   addresses_changed(p);
+  look_for_local_group(p, groups);
   return true;
 }
 

@@ -204,6 +204,13 @@ const MalEventDef madcap_event_join_failed = {
 const MalEventDef madcap_event_no_interface = {
   .name = "madcap.no-interface", .fault = MAL_FAULT_OPERATOR, .level = MAL_LOG_WARNING,
   .help = "No interface to serve is up. The server waits for one; unicast still works." };
+const MalEventDef madcap_event_no_local_group = {
+  .name = "madcap.no-local-group", .fault = MAL_FAULT_OPERATOR, .level = MAL_LOG_INFO,
+  .help = "No scope has the group 239.255.255.254, at which clients look for servers where nobody "
+          "told them another (RFC 2730 2.10): they don't find this one. Give the group to the "
+          "scope that is local here, server-groups = SCOPE=239.255.255.254 in [madcap], and let it "
+          "say nests-inside for the scopes around it; or configure the clients (servers, "
+          "client-groups)." };
 const MalEventDef madcap_event_leased = {
   .name = "madcap.leased", .fault = MAL_FAULT_NOBODY, .level = MAL_LOG_INFO,
   .help = "The client got a lease for a local program. It is renewed until it is released, unless "
@@ -232,7 +239,7 @@ const MalEventDef *const madcap_events[MADCAP_N_EVENTS] = {
   &madcap_event_overload, &madcap_event_overloaded,
   &madcap_event_relieved, &madcap_event_waiting, &madcap_event_listening,
   &madcap_event_interface_lost,
-  &madcap_event_join_failed, &madcap_event_no_interface,
+  &madcap_event_join_failed, &madcap_event_no_interface, &madcap_event_no_local_group,
   &madcap_event_leased, &madcap_event_renewed, &madcap_event_released,
   &madcap_event_renewal_failed, &madcap_event_lease_lost, &madcap_event_answer_ignored,
 };

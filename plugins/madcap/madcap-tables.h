@@ -86,6 +86,7 @@ extern const MalEventDef madcap_event_listening;      /* an interface is served 
 extern const MalEventDef madcap_event_interface_lost; /* a served interface went away */
 extern const MalEventDef madcap_event_join_failed;
 extern const MalEventDef madcap_event_no_interface;
+extern const MalEventDef madcap_event_no_local_group;
 extern const MalEventDef madcap_event_leased;         /* client: got a lease */
 extern const MalEventDef madcap_event_renewed;
 extern const MalEventDef madcap_event_released;
@@ -93,7 +94,7 @@ extern const MalEventDef madcap_event_renewal_failed;
 extern const MalEventDef madcap_event_lease_lost;
 extern const MalEventDef madcap_event_answer_ignored;
 
-#define MADCAP_N_EVENTS 18
+#define MADCAP_N_EVENTS 19
 extern const MalEventDef *const madcap_events[MADCAP_N_EVENTS];
 
 G_END_DECLS

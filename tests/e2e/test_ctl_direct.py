@@ -67,6 +67,7 @@ class Direct(Host):
         done = self.ctl("--direct", "scopes", "--server", SERVER)
         self.assertRegex(done.stdout, r"239\.255\.0\.0 +239\.255\.255\.255 +16 +en: Site local")
         self.assertIn("GETINFO", done.stderr)
+        self.assertNotIn("madcap.no-local-group", self.server.log())
 
     def test_a_scope_of_either_family_by_its_name(self):
         lease, shown = self.lease("--direct", "request", "--scope", "Site six", "--server",

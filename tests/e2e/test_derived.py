@@ -125,6 +125,9 @@ class Leased(unittest.TestCase):
         group = int.from_bytes(octets[12:], "big")
         self.assertTrue(0x80000000 <= group <= 0x8fffffff)
 
+    def test_that_nobody_finds_it_by_the_local_group_is_said(self):
+        self.assertIn("madcap.no-local-group", self.server.log())
+
     def test_what_is_said_of_them(self):
         shown = {r["range"]: r.get("derived_from") for r in self.server.rpc("range.list")["ranges"]}
         self.assertEqual(shown, {f"of-{s}": e[3] for s, e in EXPECTED.items()})

@@ -12,7 +12,7 @@ import time
 import unittest
 
 import masc
-from harness import Daemon, RpcError, SOURCE, program, temporary_folder, wait_until
+from harness import PLUGINS, Daemon, RpcError, SOURCE, program, temporary_folder, wait_until
 from netns import Namespace, link, main
 
 PATIENCE = 30
@@ -478,7 +478,7 @@ class Pair(MascCase):
 
 
 class Guide(MascCase):
-    """The two configurations of doc/masc.md, with shorter times."""
+    """The configurations of doc/masc.md, the first two with shorter times."""
 
     def configurations(self):
         key = temporary_folder() / "key"
@@ -500,8 +500,19 @@ class Guide(MascCase):
         lines = re.sub(r"\d[\d.]*/\d+, until .*", "PREFIX", tree).splitlines()
         return list(dict.fromkeys(line.strip("├└│─ ") for line in lines))
 
+    def test_the_servers_of_the_guide(self):
+        folder = temporary_folder()
+        others = self.configurations()[2:]
+        self.assertEqual(len(others), 2)
+        for text in others:
+            (folder / "mallocd.conf").write_text(text)
+            done = subprocess.run([program("mallocd"), "--check", "-c", folder / "mallocd.conf"],
+                                  capture_output=True, text=True,
+                                  env={**os.environ, "MALLOCD_PLUGIN_DIR": PLUGINS})
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_the_domains_of_the_guide(self):
-        top, kid = self.configurations()
+        top, kid, *_ = self.configurations()
         self.daemon = Daemon(top, network=self.left)
         with Daemon(kid, network=self.right) as child:
             wait_until(lambda: child.rpc("masc.peers")["peers"][0]["state"] == "Established",

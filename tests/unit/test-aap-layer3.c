@@ -33,7 +33,7 @@ static const char one_range[] = "[range w]\nscope=world\nfirst=233.252.1.0\nlast
 
 static struct {
   const MalHost *host; /* of the last one that was opened */
-  unsigned demands;
+  unsigned demands, said_nothing;
   uint64_t count;
   MalTime until;
   /* What it has again after a restart, of its records or of its peers. */
@@ -101,22 +101,24 @@ static const MalPlugin toy_plugin = { .abi = MAL_PLUGIN_ABI,
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
-static void quiet(MalLogLevel level, const char *line, void *data)
+static void hear(MalLogLevel level, const char *line, void *data)
 {
-  (void)level, (void)line, (void)data;
+  (void)level, (void)data;
+  toy.said_nothing += strstr(line, "scope world: no address is available;") != NULL;
 }
 
 static void start(World *w, unsigned i, const char *roles, const char *plugins, const char *text)
 {
   static const MalPlugin *const builtin[] = { &mal_plugin, &toy_plugin, NULL };
   g_autoptr(GError) error = NULL;
-  g_autofree char *config = g_strdup_printf("[daemon]\nroles=%s\nlog-level=error\nplugins=%s\n%s%s",
-                                            roles, plugins, scopes, text);
+  g_autofree char *config =
+      g_strdup_printf("[daemon]\nroles=%s\nlog-level=warning\nplugins=%s\n%s%s", roles, plugins,
+                      scopes, text);
   MalCoreOptions options = { .runtime = mal_sim_node_runtime(w->host[i].node),
                              .store = mal_sim_store_open(w->host[i].node),
                              .config_text = config,
                              .builtin = builtin,
-                             .log = quiet };
+                             .log = hear };
   w->host[i].core = mal_core_new(&options, &error);
   cr_assert(w->host[i].core && mal_core_start(w->host[i].core, &error), "%s",
             error ? error->message : "");
@@ -261,6 +263,7 @@ Test(aap_layer3, the_first_space_of_a_domain_3_2_9)
   cr_assert_not(w.answered, "%s", w.error);
   cr_assert_geq(toy.demands, 3, "%u", toy.demands);
   cr_assert_eq(toy.count, 3);
+  cr_assert_eq(toy.said_nothing, 1, "%u", toy.said_nothing);
   bring("233.252.2.0-233.252.2.63", 86400);
   cr_assert_leq(answer(&w, 100), 90, "the first announcement comes after 51 to 69 s");
   cr_assert_null(w.error, "%s", w.error);
@@ -278,10 +281,12 @@ Test(aap_layer3, the_next_space_of_a_domain_that_has_none_left)
   bring("233.252.2.0-233.252.2.63", 200);
   run(&w, 500);
   forget_demand();
+  cr_assert_eq(toy.said_nothing, 0);
   ask(&w, 1, 3);
   run(&w, 60);
   cr_assert_not(w.answered, "%s", w.error);
   cr_assert_geq(toy.demands, 1);
+  cr_assert_eq(toy.said_nothing, 1, "%u", toy.said_nothing);
   bring("233.252.1.0-233.252.1.63", 86400);
   answer(&w, 100);
   cr_assert_null(w.error, "%s", w.error);
