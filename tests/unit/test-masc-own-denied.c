@@ -68,6 +68,45 @@ Test(masc_own_denied, s11_3_3_nothing_of_ours_is_denied)
   cr_expect_eq(deny(own, claim, 100), MASC_UPDATE_NO_INTERNAL_PREFIX);
 }
 
+Test(masc_own_denied, s11_3_3_what_others_are_denied_goes_on)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned peer = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  MascClaim claim = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_INTERNAL, 4, "233.252.4.0/24");
+
+  cr_expect_eq(deny(own, claim, 100), 0);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_CLAIM_DENIED, NULL), 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, peer, MASC_CLAIM_DENIED, NULL), 1);
+}
+
+/* As a child of ourselves we are denied by our own nodes (12.2). */
+Test(masc_own_denied, s11_3_2_local_use_is_denied_by_an_internal_peer)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned peer = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 30, 0);
+  MascClaim claim;
+
+  own_bed_win(own, 0, "233.252.4.0/22");
+  claim = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_INTERNAL, 30, "233.252.4.0/24");
+  claim.lifetime = 10 * OWN_DAY;
+  cr_expect_eq(masc_bed_say(own->bed, 0, child, &claim), 0);
+  own_bed_pass(own, 1);
+  masc_bed_clear(own->bed);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.6.0/24", NULL);
+  own_bed_pass(own, 20);
+  own_expect(own_bed_pending(own, 0), "233.252.6.0/24");
+  cr_assert_eq(masc_bed_sent(own->bed, 0, peer, MASC_NEW_CLAIM, &claim), 1);
+  cr_expect_eq(claim.role, MASC_CHILD);
+  claim.type = MASC_CLAIM_DENIED;
+  claim.role = MASC_INTERNAL;
+  claim.lifetime = 0;
+  cr_expect_eq(masc_bed_say(own->bed, 0, peer, &claim), 0);
+  own_expect(own_bed_pending(own, 0), "");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DENIED), 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, child, MASC_CLAIM_DENIED, NULL), 1);
+}
+
 /* Of what we ask of our parents nobody but they may deny us anything. */
 Test(masc_own_denied, s11_3_2_what_an_internal_peer_denies_is_local_use)
 {

@@ -157,6 +157,8 @@ Test(rfc2909_11_3, claim_denied)
     { "11.3.3 of no parent's space", 'a', DENIED, INTERNAL, 20, NOBODY, NULL,
       MASC_UPDATE_NO_PARENT_PREFIX, "" },
     { "11.3.3 ours", 'a', DENIED, INTERNAL, 10, FREE, NULL, 0, "bstij" },
+    { "11.3.3 ours, where no parent has anything", 'a', DENIED, INTERNAL, 10, NOBODY, NULL, 0,
+      "bqstuij" },
   };
   run_all(rows, G_N_ELEMENTS(rows));
 }
@@ -315,6 +317,11 @@ Test(rfc2909_11_6_1, can_be_claimed_from)
   cr_expect_eq(g.prefix.address.value, c.prefix.address.value);
   cr_expect_eq(g.until, (MalTime)c.timestamp + c.lifetime);
   cr_expect(g.deprecated);
+  /* An older one is no news. */
+  c.timestamp--;
+  c.deprecated = false;
+  cr_expect_eq(masc_rig_say(&rig, 'b', &c), 0);
+  cr_expect_eq(rig.own->n_parents, 3);
 }
 
 /* A parent may have more than the scope; what we claim from it lies inside. */
@@ -341,11 +348,13 @@ Test(rfc2909_4, top_level_domains)
   unsigned zone = masc_bed_add(bed, 10, 10001, true);
   unsigned s = masc_bed_open(bed, zone, MASC_SIBLING, 20, 0);
   unsigned t = masc_bed_open(bed, zone, MASC_SIBLING, 21, 0);
+  unsigned i = masc_bed_open(bed, zone, MASC_INTERNAL, 10, 0);
   MascClaim managed = masc_bed_claim(bed, MANAGED, PARENT, 1, FREE);
   MascClaim claim = masc_bed_claim(bed, NEW, INTERNAL, 20, OTHER);
   MascClaim outside = masc_bed_claim(bed, NEW, INTERNAL, 20, "233.252.0.0/15");
   g_autoptr(GArray) grounds = masc_grounds(bed->nodes[zone].zone, false, masc_bed_now(bed, zone));
   cr_expect_eq(masc_bed_say(bed, zone, s, &managed), MASC_UPDATE_NO_PARENT_PREFIX);
+  cr_expect_eq(masc_bed_say(bed, zone, i, &managed), MASC_UPDATE_NO_PARENT_PREFIX);
   cr_expect_eq(masc_bed_say(bed, zone, s, &claim), 0);
   cr_expect_eq(masc_bed_sent(bed, zone, t, NEW, NULL), 1);
   cr_expect_eq(masc_bed_say(bed, zone, s, &outside), MASC_UPDATE_NO_PARENT_PREFIX);

@@ -129,6 +129,7 @@ Test(rfc2909_8_3, limits)
     { 'a', DENIED, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
     { 'a', DENIED, 20, { .lifetime_min = 31 * 86400, .shortest4 = 25 }, 0, 0 },
     { 'a', DENIED, 10, { .timestamp_old = 500 }, 501, 0 },
+    { 's', MASC_WITHDRAW, 20, { .timestamp_new = 500 }, -501, MASC_UPDATE_TIMESTAMP_NEW },
     { 'i', IN_USE, 10, { .lifetime_max = 86400 }, 0, 0 },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -70,8 +70,11 @@ Test(rfc2909_11_7, associated_or_refused)
       cr_assert_eq(masc_rig_say(&rig, rows[i].by, &used), 0, "%s: before", rows[i].rule);
       masc_bed_clear(rig.bed);
     }
+    unsigned changed = rig.own->n_children;
     uint8_t subcode = masc_rig_say(&rig, rows[i].by, &w);
     cr_expect_eq(subcode, rows[i].subcode, "%s: %u", rows[i].rule, subcode);
+    cr_expect_eq(rig.own->n_children > changed, rows[i].domain == 30 && subcode == 0, "%s",
+                 rows[i].rule);
     cr_expect_str_eq(masc_rig_told(&rig, &w, text), rows[i].told, "%s: told %s", rows[i].rule,
                      text);
   }
