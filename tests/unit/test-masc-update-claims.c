@@ -137,8 +137,12 @@ Test(rfc2909_12_4, children_that_clash_are_noted)
   g_auto(MascRig) rig = masc_rig_new();
   MascClaim c = masc_rig_claim(&rig, IN_USE, INTERNAL, 30, HELD);
   MascClaim e = masc_rig_claim(&rig, IN_USE, INTERNAL, 31, "233.252.4.0/25");
+  MascClaim ours = masc_rig_claim(&rig, IN_USE, INTERNAL, 10, HELD);
+  MascClaim wish = masc_rig_claim(&rig, NEW, INTERNAL, 31, "233.252.4.0/25");
+  masc_rig_say(&rig, 'i', &ours);
   masc_rig_say(&rig, 'c', &c);
-  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_CHILDREN_CLASH], 0);
+  masc_rig_say(&rig, 'e', &wish);
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_CHILDREN_CLASH], 0, "by no claim");
   masc_rig_say(&rig, 'e', &e);
   cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_CHILDREN_CLASH], 1);
 }

@@ -184,6 +184,20 @@ Test(rfc2909_14, who_knocks_out_claims_is_ignored)
   cr_expect_eq(masc_bed_records(rig.bed, 0, 20).n, 1);
 }
 
+Test(rfc2909_14, what_comes_to_use_was_meant)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  rig.bed->params.flood_limit = 3;
+  for (unsigned i = 0; i < 8; i++) {
+    MascClaim honest = by_sibling(at(&rig, NEW, 0, i, 0), 40 + i);
+    MascClaim earlier = at(&rig, NEW, 20, i, 100), used = at(&rig, IN_USE, 20, i, 100);
+    cr_assert_eq(masc_rig_say(&rig, 't', &honest), 0);
+    cr_assert_eq(masc_rig_say(&rig, 's', &earlier), 0);
+    cr_assert_eq(masc_rig_say(&rig, 's', &used), 0);
+  }
+  cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], 0);
+}
+
 Test(rfc2909_14, it_is_forgiven_after_two_waiting_periods)
 {
   g_auto(MascRig) rig = masc_rig_new();
