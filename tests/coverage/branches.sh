@@ -17,6 +17,7 @@ profdata=$(tool llvm-profdata) && cov=$(tool llvm-cov) ||
 "$profdata" merge -sparse -o "$data/all" "$data"/*.profraw || exit 1
 "$cov" export -format=text -instr-profile="$data/all" core/.libs/libmallocd-core.so \
   -object plugins/loadable/madcap.so -object plugins/loadable/aap.so \
+  -object plugins/loadable/masc.so \
   >"$data/export.json" || exit 1
 "${PYTHON3:-python3}" "$top_srcdir/tests/coverage/branches.py" "$data/export.json" \
   "$top_srcdir/doc/coverage.md" "$top_srcdir" || failed=1

@@ -125,6 +125,27 @@ Test(leases_layer2, who_has_waited_in_vain_hears_what_layer_2_said_last)
   bed_clear(&w.bed);
 }
 
+Test(leases_layer2, what_layer_2_says_at_last_is_for_who_named_nothing_and_was_not_denied)
+{
+  World w;
+  set_up(&w);
+  g_autoptr(GError) denied = g_error_new_literal(MAL_ERROR, MAL_ERROR_NO_SPACE, "not these");
+  g_autoptr(GError) said = g_error_new_literal(MAL_ERROR, MAL_ERROR_LIMIT, "others have it");
+  MalBlock named = mal_block_make(span_of("239.255.1.5").first, 1);
+  MalLeaseRequest r[] = { waiting(&w, "a", 1, 600), waiting(&w, "b", 1, 600) };
+  r[0].named = &named;
+  r[0].n_named = 1;
+  for (size_t i = 0; i < 2; i++) {
+    cr_assert_eq(ask(&w.bed, &r[i], NULL), MAL_ANSWER_WAITING);
+    mal_space_explain(w.bed.space, r[i].scope, said);
+    mal_space_deny(w.bed.space, r[i].scope, denied);
+    mal_space_explain(w.bed.space, r[i].scope, said);
+    fake_run(w.bed.fake);
+    cr_expect(w.bed.calls == 1 && w.bed.code == MAL_ERROR_NO_SPACE, "%zu: %d", i, w.bed.code);
+  }
+  bed_clear(&w.bed);
+}
+
 /* Of several named blocks one is enough, and no other request hears of it. */
 Test(leases_layer2, who_named_what_is_denied_hears_why)
 {

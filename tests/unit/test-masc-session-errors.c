@@ -321,3 +321,73 @@ Test(rfc2909_7_5, who_is_refused_learns_which_claim_it_was)
     cr_expect_str_eq(masc_bed_said(end), "");
   }
 }
+
+/* As many as an UPDATE can hold: the rest of the Data is not looked at. */
+Test(rfc2909_7_5, a_whole_update_is_refused)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascEnd *end = masc_bed_alone(bed, NULL);
+  MascLink link = masc_bed_reach(end, MASC_ESTABLISHED, MASC_BED_OPEN);
+  g_autoptr(GString) fed = g_string_new(NULL);
+  g_string_append_printf(fed, "%04x 03 00 83 12", 6 + 36 * MASC_MAX_CLAIMS);
+  for (unsigned i = 0; i < MASC_MAX_CLAIMS; i++)
+    g_string_append(fed, GOOD);
+  masc_bed_feed(end, link, fed->str);
+  cr_expect_eq(end->n_refused, MASC_MAX_CLAIMS);
+  cr_expect(end->up);
+}
+
+/* ---- what its caller should not do ----------------------------------------------------------- */
+
+#define NOBODY 4000 /* a link that the session does not know */
+
+Test(rfc2909_10_1, links_that_are_none_known_already_or_not_blocked)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascEnd *end = masc_bed_alone(bed, NULL);
+  MascNow now = masc_bed_now(bed);
+  MascLink link = masc_bed_reach(end, MASC_OPEN_SENT, NULL);
+  cr_expect_not(masc_session_accepted(end->session, 0, now));
+  cr_expect_not(masc_session_accepted(end->session, link, now));
+  cr_expect_eq(masc_bed_status(end).turned_away, 2);
+  masc_session_writable(end->session, NOBODY, now);
+  masc_session_writable(end->session, link, now);
+  cr_expect_str_eq(masc_bed_said(end), "");
+  masc_session_free(NULL);
+
+  g_autoptr(MascBed) other = masc_bed_new(1);
+  end = masc_bed_alone(other, NULL);
+  link = masc_bed_reach(end, MASC_ESTABLISHED, MASC_BED_OPEN);
+  masc_session_writable(end->session, link, masc_bed_now(other));
+  cr_expect_str_eq(masc_bed_said(end), "");
+}
+
+/* A timer that is always due would never let the caller's loop sleep. */
+Test(rfc2909_10_1, no_timer_spins)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascSessionConfig config = masc_bed_config(MASC_PARENT);
+  config.connect_retry = config.open_wait = config.backoff_first = config.backoff_most =
+      config.stuck_wait = 0;
+  config.hold_time = 1;
+  const MascSessionConfig *c = masc_session_config(masc_bed_alone(bed, &config)->session);
+  const int64_t times[] = { c->connect_retry, c->open_wait, c->backoff_first, c->backoff_most,
+                            c->stuck_wait };
+  for (size_t i = 0; i < G_N_ELEMENTS(times); i++)
+    cr_expect_geq(times[i], S(1) / 1000, "%zu", i);
+  cr_expect_eq(c->hold_time, MASC_HOLD_TIME_MIN);
+}
+
+/* Nothing that the peer would have to refuse leaves: without an OPEN there is no connection. */
+Test(rfc2909_8_2, an_open_that_can_not_be_written)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascSessionConfig config = masc_bed_config(MASC_PARENT);
+  config.rule.node = 0;
+  MascEnd *end = masc_bed_alone(bed, &config);
+  masc_session_start(end->session, 0, masc_bed_now(bed));
+  masc_bed_said(end);
+  masc_session_connected(end->session, end->connecting, masc_bed_now(bed));
+  cr_expect_eq(masc_session_state(end->session), MASC_IDLE);
+  cr_expect_str_eq(masc_bed_said(end), "close");
+}

@@ -370,6 +370,7 @@ Test(masc_session, what_waits_has_a_limit)
   cr_expect(masc_session_send(end->session, CLAIMS(claims), 60, masc_bed_now(bed)));
   cr_expect(masc_session_send(end->session, CLAIMS(claims), 40, masc_bed_now(bed)));
   cr_expect_not(masc_session_send(end->session, CLAIMS(claims), 1, masc_bed_now(bed)));
+  cr_expect_not(masc_session_send(end->session, CLAIMS(claims), 0, masc_bed_now(bed)));
   cr_expect(end->up, "down comes with the next run, and not from within");
   end->full = false;
   masc_bed_pass(bed, 0);

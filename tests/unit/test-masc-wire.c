@@ -467,3 +467,113 @@ Test(rfc2909_7_3, masks)
     cr_expect(!ok || length == i);
   }
 }
+
+/* ---- what no peer can send, but a program can say -------------------------------------------- */
+
+static MascClaim claim_of(MalFamily family, uint64_t domain)
+{
+  MascClaim claim = { .type = MASC_NEW_CLAIM, .role = MASC_CHILD, .timestamp = 1, .lifetime = 2,
+                      .holdtime = 3, .domain = domain, .node = 7 };
+  claim.prefix.address = family == MAL_IPV4 ? mal_address_ipv4(0xe9fc0000) : mal_address_none();
+  claim.prefix.length = 24;
+  if (family == MAL_IPV6)
+    claim.prefix.address = mal_address_make(MAL_IPV6, (MalU128)0xff0e << 112);
+  return claim;
+}
+
+Test(rfc2909_7_3, identifiers_and_claims_that_do_not_fit_are_not_written)
+{
+  static const struct {
+    MalFamily family;
+    uint64_t domain;
+    size_t n;
+    MascReason reason;
+  } rows[] = {
+    { MAL_IPV4, UINT32_MAX, 1, MASC_REASON_NONE },
+    { MAL_IPV4, UINT32_MAX + UINT64_C(1), 1, MASC_REASON_FIT },
+    { MAL_IPV6, UINT32_MAX + UINT64_C(1), 1, MASC_REASON_NONE },
+    { MAL_IPV4, 5, MASC_MAX_CLAIMS, MASC_REASON_NONE },
+    { MAL_IPV4, 5, MASC_MAX_CLAIMS + 1, MASC_REASON_SPACE },
+    { MAL_IPV4, 5, 2 * MASC_MAX_CLAIMS, MASC_REASON_SPACE },
+    { MAL_IPV6, 5, 49, MASC_REASON_SPACE },
+  };
+  static MascClaim claims[2 * MASC_MAX_CLAIMS];
+  uint8_t out[2 * MASC_MAX_LENGTH];
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MascRefusal why;
+    for (size_t k = 0; k < rows[i].n; k++)
+      claims[k] = claim_of(rows[i].family, rows[i].domain);
+    MascMessage msg = { .type = MASC_UPDATE,
+                        .update = { .claims = claims, .n_claims = rows[i].n } };
+    size_t length = masc_encode(&msg, out, sizeof out, &why);
+    cr_expect_eq(why.reason, rows[i].reason, "row %zu: %s", i, masc_reason_name(why.reason));
+    cr_expect_eq(length > 0, rows[i].reason == MASC_REASON_NONE, "row %zu", i);
+  }
+}
+
+Test(rfc2909_7, what_is_longer_than_any_message)
+{
+  g_autofree uint8_t *octets = g_malloc0(MASC_MAX_LENGTH + 4);
+  MascMessage msg;
+  MascFault fault;
+  octets[0] = (MASC_MAX_LENGTH + 4) >> 8;
+  octets[1] = (MASC_MAX_LENGTH + 4) & 255;
+  octets[2] = MASC_UPDATE;
+  cr_assert_not(masc_decode(octets, MASC_MAX_LENGTH + 4, &msg, &fault));
+  cr_expect(fault.code == MASC_ERROR_HEADER && fault.subcode == MASC_HEADER_BAD_LENGTH);
+}
+
+/* The decoder has looked before; who makes an UPDATE of octets himself gets an end all the same. */
+Test(rfc2909_8_3, a_cursor_over_octets_that_were_never_decoded)
+{
+  static const struct {
+    const char *hex;
+    uint8_t subcode;
+    unsigned refused;
+  } rows[] = {
+    { "0024 03", MASC_UPDATE_MALFORMED, 1 },
+    { "0028 03 00 00 04 0000", MASC_UPDATE_LENGTH, 1 },
+    { "0008 03 00 00 04 0000", MASC_UPDATE_LENGTH, 1 },
+    { "0008 03 00 00 0c 0000" " 0008 03 00 00 0c 0000", MASC_UPDATE_FAMILY, 2 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(HexFile) hex = hex_parse(rows[i].hex, NULL);
+    MascUpdate update = { .octets = hex->bytes->data, .length = hex->bytes->len };
+    MascCursor cursor = masc_cursor(&update);
+    MascClaim claim;
+    MascFault fault;
+    for (unsigned k = 0; k < rows[i].refused; k++) {
+      cr_assert_eq(masc_cursor_next(&cursor, &claim, &fault), MASC_NEXT_REFUSED, "row %zu", i);
+      cr_expect_eq(fault.subcode, rows[i].subcode, "row %zu: %u", i, fault.subcode);
+    }
+    cr_expect_eq(masc_cursor_next(&cursor, &claim, &fault), MASC_NEXT_END, "row %zu", i);
+  }
+}
+
+Test(rfc2909_7, described_in_whatever_room_there_is)
+{
+  MascClaim claim = claim_of(MAL_IPV4, 5);
+  MascMessage msg = { .type = MASC_UPDATE, .update = { .claims = &claim, .n_claims = 1 } };
+  char whole[512], text[512];
+  masc_describe(&msg, whole, sizeof whole);
+  cr_expect(g_str_has_prefix(whole, "UPDATE NEW_CLAIM child 233.252.0.0/24 from 5"), "%s", whole);
+  for (size_t size = 0; size < 40; size++) {
+    memset(text, '#', sizeof text);
+    cr_assert_eq(masc_describe(&msg, text, size), text);
+    cr_expect(size == 0 || (strlen(text) == size - 1 && g_str_has_prefix(whole, text)), "%zu",
+              size);
+    cr_expect_eq(text[size], '#', "%zu", size);
+    memset(text, '#', sizeof text);
+    cr_assert_eq(masc_describe_claim(&claim, text, size), text);
+    cr_expect(size == 0 || (strlen(text) <= size - 1 && strstr(whole, text) != NULL), "%zu", size);
+    cr_expect_eq(text[size], '#', "%zu", size);
+  }
+}
+
+Test(rfc2909_7_5, what_no_table_has)
+{
+  cr_expect_str_eq(masc_subcode_name(99, 1), "unknown");
+  cr_expect_str_eq(masc_subcode_name(MASC_ERROR_CEASE, 200), "unknown");
+  cr_expect(masc_error_must_close(99, 1) && !masc_error_known(99, 1));
+  cr_expect_eq((unsigned)masc_role_of_peer((MascRole)9), 9);
+}

@@ -15,6 +15,7 @@ Test(space_edges, a_range_that_is_not_there)
   }
   cr_expect_not(mal_space_adopt(b.space, scope_l(&b), span("239.255.1.0"), 5), "nobody adopts");
   mal_space_deny(b.space, scope_l(&b), error);
+  mal_space_explain(b.space, scope_l(&b), error);
   mal_space_want_span(b.space, scope_l(&b), span("239.255.1.0"), 5);
   cr_expect_not(mal_space_is_deciding(b.space, scope_l(&b)));
   must_have_told(&b, "");
