@@ -105,13 +105,20 @@ static void take_back(MascZone *zone, MascNow now)
   masc_originate(zone, &claim, owns->hint_told, true, &ticket, now);
 }
 
-static bool too_soon(const MascZone *zone, unsigned length, MascId parent, MascNow now)
+/* When a hint may be said again; before it is forgotten. */
+static int64_t again_at(const MascZone *zone)
 {
-  const MascOwns *owns = zone->owns;
   const MascParams *params = zone->config.params;
   int64_t pause = MAX(params->waiting_period / 4, params->initiate_claim_delay) * MASC_SECOND;
 
-  return owns->hinted_at != INT64_MIN && now.mono - owns->hinted_at < pause &&
+  return zone->owns->hinted_at + pause;
+}
+
+static bool too_soon(const MascZone *zone, unsigned length, MascId parent, MascNow now)
+{
+  const MascOwns *owns = zone->owns;
+
+  return owns->hinted_at != INT64_MIN && now.mono < again_at(zone) &&
          parent == owns->hint_told && length >= owns->hint.prefix.length;
 }
 
@@ -148,6 +155,7 @@ void masc_own_hint(MascZone *zone, unsigned length, MascNow now)
   owns->hinted_at = now.mono;
   masc_note(zone, MASC_NOTE_HINT, owns->hint.prefix, zone->config.domain, length);
   masc_originate(zone, &owns->hint, parent, true, &ticket, now);
+  owns->plan_at = MIN(owns->plan_at, again_at(zone));
 }
 
 void masc_own_hint_met(MascZone *zone, MalPrefix claimed, MascNow now)

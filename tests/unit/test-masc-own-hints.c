@@ -75,6 +75,22 @@ Test(masc_own_hints, s11_5_who_never_delivers_is_followed_by_the_next)
   cr_expect_eq(asked(&p, OWN_PARENT), 1);
 }
 
+/* It counts for a waiting period, however seldom the planner runs by itself. */
+Test(masc_own_hints, s11_5_it_is_said_again_before_it_is_forgotten)
+{
+  g_auto(Parents) p = parents_new();
+  unsigned plans;
+
+  p.own->bed->params.plan_interval = 20 * WAITING;
+  hint(&p);
+  plans = p.own->nodes[0].plans;
+  own_bed_pass(p.own, AGAIN);
+  cr_expect_gt(p.own->nodes[0].plans, plans, "the planner is asked whether it is still wanted");
+  plans = p.own->nodes[0].plans;
+  own_bed_pass(p.own, 4 * WAITING);
+  cr_expect_eq(p.own->nodes[0].plans, plans, "it was not");
+}
+
 /* What it said, to the letter: the parent has no other way to know what is taken back. */
 Test(masc_own_hints, s11_5_what_is_taken_back_is_what_was_asked_for)
 {

@@ -55,3 +55,27 @@ Test(masc_inside, what_is_planned_is_shown_before_it_is_sent_5_1_a)
   }
   masc_world_clear(&w);
 }
+
+/* Two providers, top-level domains beside each other; the one that is asked first claims nothing by
+   itself. */
+#define FIRST MASC("64496", "192.0.2.1") "claim=no\n"
+#define SECOND MASC("64499", "192.0.2.3")
+#define BESIDE(n, domain)                                                                          \
+  "[masc-peer beside]\naddress=192.0.2." n "\nrole=sibling\ndomain-id=" domain "\n"
+#define UP2 "[masc-peer up2]\naddress=192.0.2.3\nrole=parent\ndomain-id=64499\n"
+
+Test(masc_inside, where_one_provider_brings_nothing_the_next_is_asked_11_5)
+{
+  MascWorld w = masc_world(3);
+  masc_world_start(&w, 0, FIRST KID BESIDE("3", "64499"));
+  masc_world_start(&w, 1, NEAR UP UP2);
+  masc_world_start(&w, 2, SECOND KID BESIDE("1", "64496"));
+  masc_world_run(&w, 20);
+  cr_assert_str_eq(masc_world_state(&w, 1, "up2"), "Established");
+  masc_world_call(&w, 1, "lease.request",
+                  "{\"scope\":\"global\",\"count\":20,\"lifetime\":600,\"wait\":true}", 600);
+  cr_assert_null(w.error, "%s", w.error);
+  cr_assert_eq(masc_told(&w, 0, "masc.won"), 0);
+  cr_assert_geq(masc_told(&w, 2, "masc.won"), 1);
+  masc_world_clear(&w);
+}
