@@ -399,15 +399,22 @@ unsigned masc_bed_sent(const MascBed *bed, unsigned node, unsigned peer, MascCla
 
 /* ---- claims ---------------------------------------------------------------------------------- */
 
+#ifdef MASC_BED_SIX
 #define SIX ((MalU128)0xff1e << 112)
 
 /* 0 is no address in either family (11.5). */
 static MalAddress address_of(MalAddress v4)
 {
-  if (MASC_BED_FAMILY == MAL_IPV4 || v4.family != MAL_IPV4)
+  if (v4.family != MAL_IPV4)
     return v4;
   return mal_address_make(MAL_IPV6, v4.value == 0 ? 0 : SIX | v4.value);
 }
+#else
+static MalAddress address_of(MalAddress v4)
+{
+  return v4;
+}
+#endif
 
 MalPrefix masc_bed_prefix(const char *text)
 {
@@ -426,8 +433,7 @@ MalSpan masc_bed_span(const char *text)
 const char *masc_bed_format(MalPrefix prefix, char *text)
 {
   char address[MAL_ADDRESS_STRLEN];
-  if (MASC_BED_FAMILY == MAL_IPV6)
-    prefix.address = mal_address_make(MAL_IPV4, prefix.address.value & UINT32_MAX);
+  prefix.address = mal_address_make(MAL_IPV4, prefix.address.value & UINT32_MAX);
   mal_address_format(prefix.address, address);
   g_snprintf(text, MAL_SPAN_STRLEN, "%s/%u", address, prefix.length - MASC_BED_LENGTH(0));
   return text;

@@ -12,12 +12,10 @@
 /* With MASC_BED_SIX the same tests run over IPv6: their addresses are the last 32 bits of
    ff1e::/96, and their lengths count from there. */
 #ifdef MASC_BED_SIX
-#define MASC_BED_FAMILY MAL_IPV6
 #define MASC_BED_LENGTH(n) ((n) + 96)
 #define MASC_BED_LONGEST longest6     /* of MascLimits */
 #define MASC_BED_SHORTEST shortest6
 #else
-#define MASC_BED_FAMILY MAL_IPV4
 #define MASC_BED_LENGTH(n) (n)
 #define MASC_BED_LONGEST longest4
 #define MASC_BED_SHORTEST shortest4
