@@ -8,6 +8,8 @@
 #define OVERFLOW 2   /* units of the smallest overflow */
 #define RAMP_STEP 4  /* a main prefix for what is expected: at most so many times more */
 #define TRIES 4
+#define SPARE 2      /* times what is needed that have to be left */
+#define PATIENCE 5   /* waiting periods before a half is given up that is in use */
 
 typedef struct {
   uint64_t used; /* units, everywhere, and what is waited for */
@@ -251,7 +253,7 @@ static guint main_one(const MascPlan *plan, const Demand *d)
 
 static void give_empty(MascPlan *plan, const Demand *d)
 {
-  uint64_t ready = masc_plan_capacity(plan, false);
+  uint64_t all = masc_plan_capacity(plan, false), ready = all;
   guint main = main_one(plan, d);
   for (guint i = 0; i < plan->mine->len; i++) {
     MascMine *mine = masc_mine(plan, i);
@@ -267,8 +269,9 @@ static void give_empty(MascPlan *plan, const Demand *d)
   for (guint i = 0; i < plan->mine->len; i++) {
     MascMine *mine = masc_mine(plan, i);
     MalPrefix half;
-    if (!mine->pending && !mine->doomed && !mine->covered && mine->used > 0 && i != main &&
-        ready >= mine->units / 2 + d->hold && empty_half(plan, mine, &half) &&
+    /* All of an empty one is given above, but where it is the only one. */
+    if (!mine->pending && !mine->doomed && !mine->covered && i != main &&
+        (mine->used > 0 || mine->units == all) && ready >= mine->units / 2 + d->hold && empty_half(plan, mine, &half) &&
         masc_wish(plan, MASC_WISH_GIVE, half, (MalPrefix){ 0 }))
       ready -= mine->units / 2;
   }
@@ -296,6 +299,51 @@ static void drain(MascPlan *plan, const Demand *d)
     masc_wish(plan, MASC_WISH_DRAIN, least->prefix, (MalPrefix){ 0 });
 }
 
+static bool any_changes(const MascPlan *plan)
+{
+  for (guint i = 0; i < plan->mine->len; i++)
+    if (masc_mine(plan, i)->pending || masc_mine(plan, i)->doomed)
+      return true;
+  return false;
+}
+
+/* Of the largest that is not needed as the main prefix it is, the half with less in it. */
+static bool find_spare(const MascPlan *plan, const Demand *d, MalPrefix *half)
+{
+  uint64_t ready = masc_plan_capacity(plan, false), second = 0;
+  const MascMine *best = NULL;
+  for (guint i = 0; i < plan->mine->len; i++) {
+    const MascMine *mine = masc_mine(plan, i);
+    uint64_t units = best != NULL ? best->units : 0;
+    second = MAX(second, MIN(mine->units, units));
+    best = mine->units > units ? mine : best;
+  }
+  if (best == NULL || best->units < 2 || ready < best->units / 2 + SPARE * d->hold ||
+      MAX(best->units / 2, second) < main_size(plan, d))
+    return false;
+  MalPrefix low = masc_prefix_part(best->prefix, best->prefix.length + 1, 0);
+  MalPrefix high = masc_prefix_buddy(low);
+  *half = masc_used_in(plan->view, low) < masc_used_in(plan->view, high) ? low : high;
+  return true;
+}
+
+/* What is in use here and there in far more than is needed never leaves a half empty by itself. */
+static void spare(MascPlan *plan, const Demand *d)
+{
+  MascForecast *f = plan->forecast;
+  MalPrefix half;
+  if (plan->n > 0 || any_changes(plan) || !find_spare(plan, d, &half)) {
+    f->slack_since = MAL_BEGINNING;
+    return;
+  }
+  if (f->slack_since == MAL_BEGINNING)
+    f->slack_since = plan->view->now;
+  if (plan->view->now - f->slack_since < PATIENCE * plan->params->waiting_period)
+    return;
+  f->slack_since = MAL_BEGINNING;
+  masc_wish(plan, MASC_WISH_DRAIN, half, (MalPrefix){ 0 });
+}
+
 void masc_plan_leaf(MascPlan *plan)
 {
   Demand d = look(plan);
@@ -304,4 +352,5 @@ void masc_plan_leaf(MascPlan *plan)
     give_empty(plan, &d);
   if (plan->n == 0)
     drain(plan, &d);
+  spare(plan, &d);
 }

@@ -206,6 +206,7 @@ Test(masc_plan, leaf)
     { MASC_PLAN_LEAF, G, "", "233.252.0.0/21 233.252.8.0/22", "233.252.0.0/24*3", 0,
       "give 233.252.8.0/22" },
     { MASC_PLAN_LEAF, G, "", "233.252.0.0/20", "233.252.0.0/24*2", 0, "give 233.252.8.0/21" },
+    { MASC_PLAN_LEAF, G, "", "233.252.0.0/20", "", 0, "give 233.252.8.0/21" },
   };
   judge(cases, G_N_ELEMENTS(cases), 0);
 }
@@ -276,6 +277,32 @@ Test(masc_plan, parent_has_patience)
   masc_params_init(&params);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     Case c = { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18", rows[i].uses, 0, "" };
+    MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
+    for (unsigned half = 0; half < 20; half++) {
+      g_autofree char *early = plan_once(f, &c, NOW + half * 12 * HOUR);
+      cr_expect_str_eq(early, "", "row %zu, half day %u: %s", i, half, early);
+    }
+    g_autofree char *text = plan_once(f, &c, NOW + 240 * HOUR);
+    cr_expect_str_eq(text, rows[i].wishes, "row %zu: %s", i, text);
+    masc_forecast_free(f);
+  }
+}
+
+/* What is scattered over far more than is needed never leaves a half empty by itself. */
+Test(masc_plan, leaf_has_patience)
+{
+  static const struct {
+    const char *holdings, *uses, *wishes;
+  } rows[] = {
+    { "233.252.0.0/18", "233.252.0.0/24 233.252.33.0/24 233.252.40.0/24", "drain 233.252.0.0/19" },
+    { "233.252.0.0/18", "233.252.0.0/24*2 233.252.33.0/24", "drain 233.252.32.0/19" },
+    { "233.252.0.0/19 233.252.32.0/19D", "233.252.0.0/24 233.252.17.0/24 233.252.40.0/24", "" },
+    { "233.252.0.0/20", "233.252.0.0/24 233.252.9.0/24 233.252.10.0/24", "" },
+  };
+  MascParams params;
+  masc_params_init(&params);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Case c = { MASC_PLAN_LEAF, G, "", rows[i].holdings, rows[i].uses, 0, "" };
     MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
     for (unsigned half = 0; half < 20; half++) {
       g_autofree char *early = plan_once(f, &c, NOW + half * 12 * HOUR);
