@@ -271,7 +271,8 @@ static void give_empty(MascPlan *plan, const Demand *d)
     MalPrefix half;
     /* All of an empty one is given above, but where it is the only one. */
     if (!mine->pending && !mine->doomed && !mine->covered && i != main &&
-        (mine->used > 0 || mine->units == all) && ready >= mine->units / 2 + d->hold && empty_half(plan, mine, &half) &&
+        (mine->used > 0 || mine->units == all) && ready >= mine->units / 2 + d->hold &&
+        empty_half(plan, mine, &half) &&
         masc_wish(plan, MASC_WISH_GIVE, half, (MalPrefix){ 0 }))
       ready -= mine->units / 2;
   }

@@ -491,7 +491,7 @@ void world_check_end(World *w)
   for (unsigned i = 0; i < DOMAINS; i++)
     for (unsigned k = 0; exists(&w->domain[i]) && k < w->domain[i].n_nodes; k++)
       check_node_end(w, &w->domain[i].node[k], n_domains);
-  unsigned waiting = world_users_waiting(w, QUIET - DAY, &user);
+  unsigned waiting = world_users_waiting(w, quiet(w) - DAY, &user);
   bool much = w->plan->settings[SET_TIGHT] < (w->plan->size == MAL_WORLD_SMALL ? 2 : 1);
   if (waiting > 0 && much && has_way(w, user->scope, user->domain))
     mal_sim_fail(w->sim, "%u wait for addresses in the end; one of domain %u since %.1f days",

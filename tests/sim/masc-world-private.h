@@ -25,6 +25,7 @@
 #define SKEW_APART (2 * SKEW_MOST)
 #define OPERATOR (6 * HOUR)
 #define QUIET (14 * DAY)
+#define QUIET_SCARCE (45 * DAY) /* who has far too much gives it up in the end */
 #define LOOK_EVERY (HOUR / 2)
 #define SITE_SETTLES (300 * (int64_t)MAL_US) /* AAP: aap-world.h; its times are not these worlds' */
 #define WRITTEN_WITHIN HOUR /* when a disk works again: it is asked twice a minute */
@@ -232,6 +233,11 @@ static inline bool chance(MalWorldRandom *r, unsigned percent)
 static inline void count(World *w, WorldCount what)
 {
   w->result->counts[what]++;
+}
+static inline int64_t quiet(const World *w)
+{
+  return w->plan->settings[SET_TIGHT] == 1 && w->plan->size == MAL_WORLD_SMALL ? QUIET_SCARCE
+                                                                               : QUIET;
 }
 static inline bool exists(const Domain *d)
 {

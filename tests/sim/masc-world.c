@@ -142,7 +142,7 @@ static void run(World *w)
   world_troubles_end(w);
   if (w->plan->plant == MAL_MASC_PLANT_DEAF)
     plant(w);
-  if (mal_sim_run_for(w->sim, QUIET))
+  if (mal_sim_run_for(w->sim, quiet(w)))
     world_check_end(w);
 }
 

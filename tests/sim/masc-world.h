@@ -47,7 +47,7 @@
      whole       masc_zone_check, masc_session_check of all nodes, now and then
      at the end  all is healed and quiet for 14 days: all sessions are established; no claim waits
                  longer than a waiting period; nothing clashes; caches are bounded; and where there
-                 is much space, nobody waits for addresses */
+                 is much space, nobody waits for addresses, nor after 45 days where there is less */
 #ifndef MAL_MASC_WORLD_H
 #define MAL_MASC_WORLD_H
 
