@@ -72,6 +72,7 @@
   X(COUNT_VIA_MADCAP, "of users of MADCAP")                                                        \
   X(COUNT_TWICE, "leased twice in a domain in trouble")                                            \
   X(COUNT_OWNED_TWICE, "owned twice in a domain")                                                  \
+  X(COUNT_FORGOTTEN, "overlaps with servers of a coordinator without memory")                      \
   X(COUNT_LOOKS, "looks")                                                                          \
   X(COUNT_WHOLE, "looks at a whole network")                                                       \
   X(COUNT_SETTLED, "looks that allow nothing")                                                     \
@@ -163,6 +164,7 @@ struct Domain {
   unsigned index, n_nodes;
   bool absent, top, manual;
   bool by_hand;           /* claims nothing by itself */
+  bool was_wrong;         /* a role was configured wrongly once */
   unsigned zone;          /* the top-level domain in whose tree it is */
   Node node[NODES];
   /* What is behind them; SITE NULL: nothing, they lease themselves. */
@@ -170,6 +172,7 @@ struct Domain {
   Node server[SERVERS], client;
   unsigned n_servers, site_cuts;
   bool together;          /* they lease, too */
+  bool wiped;             /* a coordinator lost its disk */
   int64_t site_disturbed;
   MalWorldRandom random;
   double gap_h;           /* between users */
@@ -254,8 +257,9 @@ bool world_change_provider(World *w, Domain *d, MalWorldRandom *r);
 MalAddress world_node_address(const Node *n);
 /* The configuration of N; the caller frees. */
 char *world_node_config(const Node *n);
-/* Is that domain, by its identifier, a parent of D (0: of a top-level domain)? */
-bool world_has_parent(const World *w, const Domain *d, MascId parent);
+/* Is that domain, by its identifier, a parent of D? 0, the whole scope, is above top-level ones; of
+   others what they have of it they won while their parents' roles were configured wrongly. */
+bool world_has_parent(const World *w, unsigned scope, const Domain *d, MascId parent);
 char *world_domain_id(const World *w, unsigned domain); /* as text; the caller frees */
 
 /* ---- masc-world-scopes.c --------------------------------------------------------------------- */

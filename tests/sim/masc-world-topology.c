@@ -59,11 +59,11 @@ bool world_is_top(const World *w, unsigned scope, unsigned domain)
   return true;
 }
 
-bool world_has_parent(const World *w, const Domain *d, MascId parent)
+bool world_has_parent(const World *w, unsigned scope, const Domain *d, MascId parent)
 {
   MascId first = domain_id(w, 0);
   if (parent == 0)
-    return true;
+    return !d->was_wrong || world_is_top(w, scope, d->index);
   return parent >= first && parent < first + DOMAINS &&
          world_is_parent(w, 0, (unsigned)(parent - first), d->index);
 }

@@ -5,10 +5,11 @@
 
 static void ask(User *u);
 
-/* Where AAP is asked, who waits is answered after ten minutes. */
+/* Who waits is answered after ten minutes. Others ask sooner, which costs. */
 static int64_t answer_within(const User *u)
 {
-  return u->domain->site != NULL ? 660 * MAL_US : ANSWER_WITHIN;
+  bool patient = u->domain->site != NULL || u->world->plan->settings[SET_HAND] > 0;
+  return patient ? 660 * MAL_US : ANSWER_WITHIN;
 }
 
 static void again(void *data)

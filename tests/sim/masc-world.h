@@ -43,7 +43,8 @@
      servers     what servers own is what their domain uses, for `disjoint` (five minutes later: so
                  long an announcement counts). A lease lies in what its server owns, that in what
                  is available; when nothing befell a domain for five minutes, no two of its servers
-                 own the same (aap-world.h says why no sooner) or lease it; mal_leases_check
+                 own the same (aap-world.h says why no sooner) or lease it; mal_leases_check. What
+                 servers go on using of a coordinator that lost its disk is counted only
      whole       masc_zone_check, masc_session_check of all nodes, now and then
      at the end  all is healed and quiet for 14 days: all sessions are established; no claim waits
                  longer than a waiting period; nothing clashes; caches are bounded; and where there
