@@ -99,6 +99,17 @@ void masc_spread_inside(MascZone *zone, const MascRecord *record, uint32_t excep
   spread(zone, record, except, true);
 }
 
+void masc_spread_to_child(MascZone *zone, const MascRecord *record, MascId child)
+{
+  MascClaim claim;
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->up && peer->role == MASC_PARENT && peer->domain == child &&
+        masc_goes_to(zone, record, peer, &claim) != 0)
+      zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
+  }
+}
+
 /* ---- all at once (11.8) ---------------------------------------------------------------------- */
 
 typedef struct {

@@ -6,6 +6,7 @@
    claimed by somebody who knew. */
 #define KNEW 4
 #define OLD_MAX 8
+#define TELL_MAX 8 /* of others' prefixes, to who claims them */
 
 /* ---- what is there already ------------------------------------------------------------------- */
 
@@ -134,16 +135,34 @@ static uint8_t refuse(const MascHeard *h, uint8_t subcode)
 
 /* ---- taking ---------------------------------------------------------------------------------- */
 
-static bool children_clash(MascRecord *record, void *data)
+typedef struct {
+  const MascHeard *h;
+  unsigned n;
+} Others;
+
+static bool tell_of_other(MascRecord *record, void *data)
 {
-  const MascHeard *h = data;
+  Others *o = data;
+  const MascHeard *h = o->h;
   const MascClaim *c = &h->record.claim;
   if (record->claim.role != MASC_CHILD || record->claim.type != MASC_PREFIX_IN_USE ||
       record->claim.domain == c->domain ||
       !masc_cache_stands(h->zone->cache, record, c->prefix))
     return true;
-  masc_note(h->zone, MASC_NOTE_CHILDREN_CLASH, c->prefix, c->domain, 0);
-  return false;
+  if (o->n == 0 && c->type == MASC_PREFIX_IN_USE)
+    masc_note(h->zone, MASC_NOTE_CHILDREN_CLASH, c->prefix, c->domain, 0);
+  masc_spread_to_child(h->zone, record, c->domain);
+  return ++o->n < TELL_MAX;
+}
+
+/* A child that claims what another one uses doesn't know of that: it refused to hear of it when it
+   did not know our prefix as yet, say. What the other one says in defence is no news here, and
+   would not be passed on. */
+static void tell_of_others(const MascHeard *h)
+{
+  Others o = { h, 0 };
+  if (h->record.claim.role == MASC_CHILD && !masc_update_own(h))
+    masc_cache_look(h->zone->cache, h->record.claim.prefix, tell_of_other, &o);
 }
 
 static void take(MascHeard *h, Survey *s)
@@ -165,8 +184,7 @@ static void take(MascHeard *h, Survey *s)
     masc_own_took(zone, &copy, h->now);
   else
     masc_own_rivalled(zone, &copy, h->now);
-  if (in_use && copy.claim.role == MASC_CHILD && !own)
-    masc_cache_look(zone->cache, copy.claim.prefix, children_clash, h);
+  tell_of_others(h);
   masc_spread(zone, &copy, h->peer->id);
   if (copy.claim.role == MASC_CHILD && !own)
     masc_own_children_changed(zone, h->now);

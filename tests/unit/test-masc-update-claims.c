@@ -147,6 +147,29 @@ Test(rfc2909_12_4, children_that_clash_are_noted)
   cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_CHILDREN_CLASH], 1);
 }
 
+/* What it refused to hear, or lost: the other one's defence would be no news to us (11.1). */
+Test(rfc2909_12_4, a_child_that_claims_what_another_one_uses_is_told_of_it)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  unsigned other = masc_rig_peer('e');
+  MascClaim ours = masc_rig_claim(&rig, IN_USE, INTERNAL, 10, "233.252.4.0/22");
+  MascClaim used = masc_rig_claim(&rig, IN_USE, INTERNAL, 30, "233.252.4.0/24");
+  MascClaim apart = masc_rig_claim(&rig, NEW, INTERNAL, 31, "233.252.5.0/24");
+  MascClaim wish = masc_rig_claim(&rig, NEW, INTERNAL, 31, "233.252.4.0/25");
+  MascClaim said;
+  masc_rig_say(&rig, 'i', &ours);
+  masc_rig_say(&rig, 'c', &used);
+  masc_bed_clear(rig.bed);
+  masc_rig_say(&rig, 'e', &apart);
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, other, IN_USE, NULL), 0);
+  masc_rig_say(&rig, 'e', &wish);
+  cr_assert_eq(masc_bed_sent(rig.bed, 0, other, IN_USE, &said), 1);
+  cr_expect_eq(said.domain, 30);
+  cr_expect_eq(said.role, CHILD);
+  cr_expect_eq(said.timestamp, used.timestamp);
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('c'), IN_USE, NULL), 0, "it has it");
+}
+
 /* ---- CLAIM_DENIED ---------------------------------------------------------------------------- */
 
 Test(rfc2909_11_3, claim_denied)
