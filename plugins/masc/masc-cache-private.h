@@ -73,7 +73,7 @@ struct MascCache {
   GArray *origins;            /* MascOriginPlace, by domain */
   GArray *heap;               /* MascDue */
   GPtrArray *grounds;         /* MascRecord: PREFIX_MANAGED of parents, by arrival */
-  size_t n_children, n_withdraws;
+  size_t n_children, n_withdraws, n_hints;
   MascNode *spare;            /* removed ones, by NEWER */
   unsigned n_spare;
 };

@@ -1,6 +1,7 @@
 #include "masc-cache.h"
 
 #define FEW 32
+#define FEWER 4
 
 bool masc_withdraw_counts(const MascRecord *withdraw, const MascRecord *record)
 {
@@ -29,8 +30,8 @@ static bool collect(MascRecord *record, void *data)
   return true;
 }
 
-/* What counts against S->RECORD, to S. The few that a domain has withdrawn are near; among many,
-   the tree knows better. */
+/* What counts against S->RECORD, to S. Of what a domain has withdrawn a few are near; among more,
+   the tree knows better, and at once where a prefix has no others in it. */
 static void against(const MascCache *cache, Search *s)
 {
   const GPtrArray *all = masc_cache_withdraws_of(cache, s->record->claim.domain);
@@ -38,14 +39,17 @@ static void against(const MascCache *cache, Search *s)
   s->more = NULL;
   if (all == NULL)
     return;
-  if (all->len > FEW) {
+  if (all->len > FEW)
     s->more = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  if (all->len > FEW ||
+      (all->len > FEWER && masc_cache_is_apart(cache, s->record->claim.prefix))) {
     masc_cache_look(cache, s->record->claim.prefix, collect, s);
-    s->n = s->more->len;
   } else {
     for (guint i = 0; i < all->len; i++)
       collect(g_ptr_array_index(all, i), s);
   }
+  if (s->more != NULL)
+    s->n = s->more->len;
 }
 
 typedef struct {

@@ -55,6 +55,11 @@ size_t masc_cache_size(const MascCache *cache)
   return cache->heap->len;
 }
 
+size_t masc_cache_hints(const MascCache *cache)
+{
+  return cache->n_hints;
+}
+
 size_t masc_cache_children(const MascCache *cache)
 {
   return cache->n_children;
@@ -303,6 +308,8 @@ MascRecord *masc_cache_add(MascCache *cache, const MascRecord *record)
   masc_heap_add(cache->heap, node);
   if (in_tree(&record->claim))
     masc_spot_add(cache, node);
+  else
+    cache->n_hints++;
   if (is_ground(&record->claim))
     g_ptr_array_add(cache->grounds, &node->record);
   return &node->record;
@@ -315,6 +322,8 @@ void masc_cache_remove(MascCache *cache, MascRecord *record)
   masc_heap_remove(cache->heap, node);
   if (in_tree(&record->claim))
     masc_spot_remove(cache, node);
+  else
+    cache->n_hints--;
   if (is_ground(&record->claim))
     g_ptr_array_remove(cache->grounds, record);
   free_node(cache, node);
@@ -349,6 +358,12 @@ void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecord
       return;
     node = masc_tree_next(cache, span, &after);
   }
+}
+
+bool masc_cache_is_apart(const MascCache *cache, MalPrefix prefix)
+{
+  const MascSpot *spot = masc_spot_of(cache, prefix);
+  return spot != NULL && spot->n_inside == 0;
 }
 
 void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc func, void *data)
@@ -399,6 +414,6 @@ void masc_cache_check(const MascCache *cache)
   masc_cache_each(cache, check_one, (void *[]){ (void *)cache, &hints });
   for (guint i = 0; i < cache->origins->len; i++)
     n += origin_at(cache, i)->n;
-  g_assert(n == cache->heap->len);
+  g_assert(n == cache->heap->len && hints == cache->n_hints);
   g_assert(n == hints + masc_tree_check(cache, cache->root));
 }

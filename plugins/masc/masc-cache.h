@@ -53,6 +53,8 @@ void masc_cache_overlapping(const MascCache *cache, MalPrefix prefix, MascRecord
                             void *data);
 /* The same, faster: FUNC must not change the cache. */
 void masc_cache_look(const MascCache *cache, MalPrefix prefix, MascRecordFunc func, void *data);
+/* There are records of PREFIX, and none of smaller ones in it: a look there is short. */
+bool masc_cache_is_apart(const MascCache *cache, MalPrefix prefix);
 /* The PREFIX_MANAGED of parents (MascRecord), by arrival. A view. */
 const GPtrArray *masc_cache_grounds(const MascCache *cache);
 /* Of one in the cache: its domain has withdrawn nothing at all. */
@@ -63,6 +65,7 @@ size_t masc_cache_size_of(const MascCache *cache, MascId domain);
 size_t masc_cache_withdraws(const MascCache *cache, MascId domain);
 /* These (MascRecord), by arrival; NULL: none. A view. */
 const GPtrArray *masc_cache_withdraws_of(const MascCache *cache, MascId domain);
+size_t masc_cache_hints(const MascCache *cache);
 /* How many are of CHILD origin, and not OWN's. */
 size_t masc_cache_children(const MascCache *cache);
 /* The one with the earliest forget_at; NULL: none. */

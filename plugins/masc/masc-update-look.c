@@ -304,7 +304,7 @@ static bool add_hint(MascRecord *record, void *data)
 uint64_t masc_hints(const MascZone *zone, MascNow now)
 {
   Hints hints = { now.wall, 0 };
-  if (masc_has_children(zone))
+  if (masc_cache_hints(zone->cache) > 0 && masc_has_children(zone))
     masc_cache_each(zone->cache, add_hint, &hints);
   return hints.sum;
 }
