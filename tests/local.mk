@@ -70,12 +70,18 @@ masc_world = tests/sim/masc-world.c tests/sim/masc-world.h tests/sim/masc-world-
   tests/sim/masc-world-check.c tests/sim/masc-world-hand.c tests/sim/masc-world-node.c \
   tests/sim/masc-world-plan.c tests/sim/masc-world-scopes.c tests/sim/masc-world-site.c \
   tests/sim/masc-world-topology.c tests/sim/masc-world-trouble.c tests/sim/masc-world-user.c \
-  tests/sim/plugin-aap.c tests/sim/plugin-madcap.c \
   $(sim_store) $(soak)
+# Descriptors of plugins under names of their own, since these daemons have several inside.
+check_LTLIBRARIES += tests/sim/libnamed-aap.la tests/sim/libnamed-madcap.la
+tests_sim_libnamed_aap_la_SOURCES = plugins/aap/aap.c
+tests_sim_libnamed_aap_la_CPPFLAGS = $(AM_CPPFLAGS) -Dmal_plugin=mal_plugin_aap
+tests_sim_libnamed_madcap_la_SOURCES = plugins/madcap/madcap.c
+tests_sim_libnamed_madcap_la_CPPFLAGS = $(AM_CPPFLAGS) -Dmal_plugin=mal_plugin_madcap
+masc_world_plugins = tests/sim/libnamed-aap.la tests/sim/libnamed-madcap.la \
+  plugins/masc/libmasc.la plugins/aap/libaap.la plugins/madcap/libmadcap.la
 check_PROGRAMS += tests/sim/soak-masc-faults
 tests_sim_soak_masc_faults_SOURCES = tests/sim/soak-masc-faults.c $(masc_world)
-tests_sim_soak_masc_faults_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la \
-  plugins/aap/libaap.la plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
+tests_sim_soak_masc_faults_LDADD = tests/sim/libmalsim.la $(masc_world_plugins) core/libmallocd-all.la $(DEPS_LIBS)
 soak-masc-faults: tests/sim/soak-masc-faults
 	tests/sim/soak-masc-faults $(SEEDS)
 .PHONY: soak-masc-faults
@@ -231,8 +237,7 @@ tests_sim_test_sim_masc_workload_SOURCES = tests/sim/test-sim-masc-workload.c $(
 tests_sim_test_sim_masc_workload_LDADD = plugins/masc/libmasc.la $(LDADD)
 unit_tests += tests/sim/test-sim-masc
 tests_sim_test_sim_masc_SOURCES = tests/sim/test-sim-masc.c $(masc_world)
-tests_sim_test_sim_masc_LDADD = tests/sim/libmalsim.la plugins/masc/libmasc.la plugins/aap/libaap.la \
-  plugins/madcap/libmadcap.la $(LDADD)
+tests_sim_test_sim_masc_LDADD = tests/sim/libmalsim.la $(masc_world_plugins) $(LDADD)
 unit_tests += tests/sim/test-sim-aap
 tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(aap_world)
 tests_sim_test_sim_aap_LDADD = plugins/aap/libaap.la $(LDADD)

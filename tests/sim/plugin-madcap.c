@@ -1,3 +1,0 @@
-/* MADCAP's descriptor under a name of its own, for programs that have several plugins inside. */
-#define mal_plugin mal_plugin_madcap
-#include "plugins/madcap/madcap.c"
