@@ -300,11 +300,12 @@ void masc_owns_start(MascZone *zone, MascNow now)
   masc_local_leaf(zone, now);
   owns->renew_at = now.mono;
   /* Where the disk is lost: not before others had time to say what we have. Else soon, so that what
-     is planned can be seen; its own delay is random. */
-  int64_t learning = MIN(MASC_LEARNING, params->waiting_period / 10);
+     is planned can be seen (its own delay is random), but not before it is known what is in use:
+     what seems empty is given back. */
+  int64_t delay = params->initiate_claim_delay;
   owns->plan_at = masc_own_after(now, zone->config.recovering
                                           ? masc_own_settle(zone)
-                                          : learning + params->initiate_claim_delay / 32);
+                                          : MIN(delay, MASC_LEARNING + delay / 32));
   owns->marks_changed = true;
   masc_marks_keep(zone, now);
   masc_own_dirty(zone);

@@ -498,3 +498,24 @@ Test(masc_own_store, looking_in_what_is_planned)
   own_bed_pass(own, entry.due + 1 - masc_bed_now(own->bed, 0).wall);
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 1, "then it is");
 }
+
+/* Whose servers use it says so only after a while. */
+Test(masc_own_store, s5_4_nothing_is_given_back_at_the_start)
+{
+  static const int64_t delays[] = { 2, 600 };
+  for (size_t i = 0; i < G_N_ELEMENTS(delays); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    MascWish wish = { .kind = MASC_WISH_GIVE, .prefix = masc_bed_prefix("233.252.4.0/24") };
+
+    own_bed_win(own, 0, "233.252.4.0/24");
+    own->bed->params.waiting_period = 3;
+    own->bed->params.initiate_claim_delay = delays[i];
+    own_bed_reboot(own, 0, true);
+    own_bed_owns(own, 0)->asked = true;
+    g_array_append_val(own->nodes[0].wishes[0], wish);
+    own_bed_pass(own, MIN(delays[i], MASC_LEARNING) - 1);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+    own_bed_pass(own, delays[i]);
+    own_expect(own_bed_local(own, 0), "");
+  }
+}
