@@ -293,6 +293,8 @@ static bool ask_inside(MascZone *zone, const MascWish *wish, bool lower, MascNow
    hand, or others say that we have. */
 static void fulfil(MascZone *zone, const MascWish *wish, bool lower, bool unasked, MascNow now)
 {
+  bool keeps = now.mono < zone->owns->give_at || by_hand(zone, wish->prefix, lower);
+
   if (unasked && (wish->kind == MASC_WISH_CLAIM || wish->kind == MASC_WISH_GROW ||
                   wish->kind == MASC_WISH_HINT))
     return;
@@ -306,11 +308,11 @@ static void fulfil(MascZone *zone, const MascWish *wish, bool lower, bool unaske
       wish_grow(zone, wish, lower, now);
     break;
   case MASC_WISH_GIVE:
-    if (!by_hand(zone, wish->prefix, lower))
+    if (!keeps)
       masc_own_give(zone, wish->prefix, lower, now);
     break;
   case MASC_WISH_DRAIN:
-    if (!by_hand(zone, wish->prefix, lower))
+    if (!keeps)
       masc_own_drain(zone, wish->prefix, lower, true, now);
     break;
   case MASC_WISH_KEEP:
@@ -443,6 +445,8 @@ void masc_own_plan(MascZone *zone, MascNow now)
   MalTime next;
 
   owns->plan_at = masc_own_after(now, params->plan_interval);
+  if (now.mono < owns->give_at)
+    owns->plan_at = MIN(owns->plan_at, owns->give_at);
   if (!params->claim)
     return;
   next = owns->leaf ? plan_leaf(zone, false, now) : plan_parent(zone, now);

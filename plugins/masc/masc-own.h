@@ -153,6 +153,7 @@ struct MascOwns {
   uint64_t marks_ticket;
   int64_t due;            /* monotonic */
   int64_t plan_at, renew_at, end_at;
+  int64_t give_at;        /* monotonic; from then on what isn't in use is given back */
   int64_t recovering_until;
   MascClaim hint;         /* the last one (11.5); domain 0: none */
   MascId hint_told;       /* whom it was told; 0: the internal peers */

@@ -515,7 +515,30 @@ Test(masc_own_store, s5_4_nothing_is_given_back_at_the_start)
     g_array_append_val(own->nodes[0].wishes[0], wish);
     own_bed_pass(own, MIN(delays[i], MASC_LEARNING) - 1);
     own_expect(own_bed_local(own, 0), "233.252.4.0/24");
-    own_bed_pass(own, delays[i]);
+    own_bed_pass(own, MASC_LEARNING + delays[i]);
+    own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.4.0/24", NULL);
     own_expect(own_bed_local(own, 0), "");
+  }
+}
+
+/* What is in use is told by the domain's servers, and none has said anything yet. */
+Test(masc_own_store, s13_after_a_start_nothing_is_given_back_before_it_is_known_what_is_in_use)
+{
+  static const MascWishKind kinds[] = { MASC_WISH_GIVE, MASC_WISH_DRAIN };
+  for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    own->bed->params.waiting_period = 3;
+    own_bed_win(own, 0, "233.252.8.0/24");
+    own_bed_reboot(own, 0, true);
+    own_bed_wish(own, 0, kinds[i], "233.252.8.0/24", NULL);
+    g_autofree char *before = own_bed_local(own, 0);
+    cr_expect(strstr(before, "233.252.8.0/24"), "%s", before);
+    own_bed_pass(own, MASC_LEARNING - 10);
+    own_bed_wish(own, 0, kinds[i], "233.252.8.0/24", NULL);
+    own_expect(own_bed_local(own, 0), before);
+    own_bed_pass(own, 20);
+    own_bed_wish(own, 0, kinds[i], "233.252.8.0/24", NULL);
+    g_autofree char *after = own_bed_local(own, 0);
+    cr_expect_str_neq(after, before);
   }
 }
