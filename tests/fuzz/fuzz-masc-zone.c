@@ -13,9 +13,9 @@
      8 WHAT PREFIX(2) LIFE      by hand: claim, withdraw, resolve, forgive; or a peer refuses what
                                 the domain claimed last
      9 OK                       the oldest write ends well, or not
-     10 PREFIX(2) END           of what is in use
+     10 PREFIX(2) END           of what is in use, all or every eighth address
      11 FLIP AT VALUE           a restart with what was written, an octet of it changed
-     12 WHAT                    parameters change
+     12 WHAT                    parameters change, a child's bound; parents are looked for
 
    What must hold: what is said can be encoded, is said to a peer that is up, with a role that Table
    1 has for it, and not to the one who just said it, unless it is a WITHDRAW; what is for the MAASs
@@ -65,6 +65,7 @@ typedef struct {
   GArray *managed;            /* MalPrefix: each was told, and not that it ends */
   uint64_t local[1024];       /* a bit for each address of the scope */
   MalSpan use;
+  bool sparse;                /* of that every eighth address */
   MalTime use_until;
   uint64_t seed;
 } World;
@@ -197,9 +198,17 @@ static void op_uses(void *user, MascZone *zone, MalPrefix prefix,
   const World *w = user;
   MalSpan both;
   (void)zone;
-  if (w->use.first.family == prefix.address.family &&
-      mal_span_intersect(w->use, mal_span_of_prefix(prefix), &both))
+  if (w->use.first.family != prefix.address.family ||
+      !mal_span_intersect(w->use, mal_span_of_prefix(prefix), &both))
+    return;
+  if (!w->sparse) {
     func(both, w->use_until, data);
+    return;
+  }
+  for (MalU128 a = both.first.value; a <= both.last.value; a += 8) {
+    MalAddress one = mal_address_make(both.first.family, a);
+    func((MalSpan){ one, one }, w->use_until, data);
+  }
 }
 
 static void op_note(void *user, MascZone *zone, MascNote note, MalPrefix prefix, MascId domain,
@@ -402,6 +411,7 @@ static void step_use(World *w)
 {
   w->use = mal_span_of_prefix(prefix_of(w));
   w->use_until = now(w).wall + seconds_of(w);
+  w->sparse = (w->use_until & 1) != 0 && mal_span_size(w->use) <= 4096;
   masc_zone_replan(w->zone, now(w));
 }
 
@@ -450,6 +460,10 @@ static void step_params(World *w)
   w->params.limits.lifetime_max = what & 16 ? 7200 : 0;
   w->params.limits.timestamp_new = what & 32 ? 1000 : 0;
   w->params.flood_limit = what & 64 ? 3 : 32;
+  if ((what & 128) && w->there[4])
+    masc_zone_bound_peer(w->zone, 4, (v6(w) ? 112 : 16) + (what >> 2) % 4 * 3);
+  if (what & 128)
+    masc_zone_forget_parents(w->zone, now(w));
   masc_zone_params_changed(w->zone, now(w));
 }
 
