@@ -274,6 +274,31 @@ static void gather_servers(World *w)
   }
 }
 
+static bool is_inside(const World *w, const Held *child)
+{
+  g_autoptr(GArray) parents = g_array_new(FALSE, FALSE, sizeof(Told));
+  Told one = { child->span, 0, true, false };
+  unsigned scope = world_scope_of(w, child->span.first);
+  for (guint i = 0; i < w->held->len; i++) {
+    const Held *h = &g_array_index(w->held, Held, i);
+    Told told = { h->span, 1, true, false };
+    if (!h->local &&
+        world_is_parent(w, scope, h->node->domain->index, child->node->domain->index))
+      g_array_append_val(parents, told);
+  }
+  return is_covered(&one, parents);
+}
+
+/* Was a role wrong for so long that its domain, or one below, won what it took for the whole
+   scope's? */
+static bool was_wrong(const World *w, unsigned scope, const Domain *d)
+{
+  bool some = d->was_wrong;
+  for (unsigned i = 0; i < DOMAINS && !some; i++)
+    some = w->domain[i].was_wrong && world_is_ancestor(w, scope, i, d->index);
+  return some;
+}
+
 /* Nor can anybody tell a child of what its parent has of a provider that this one left. */
 static void inherit(World *w)
 {
@@ -285,6 +310,10 @@ static void inherit(World *w)
                       world_is_ancestor(w, world_scope_of(w, h->span.first),
                                         h->node->domain->index, child->node->domain->index);
     }
+    unsigned scope = world_scope_of(w, child->span.first);
+    if (!child->orphan && was_wrong(w, scope, child->node->domain) &&
+        !world_is_top(w, scope, child->node->domain->index))
+      child->orphan = !is_inside(w, child);
   }
 }
 
@@ -351,21 +380,6 @@ static void check_disjoint(World *w)
 }
 
 /* ---- children's space ------------------------------------------------------------------------ */
-
-static bool is_inside(const World *w, const Held *child)
-{
-  g_autoptr(GArray) parents = g_array_new(FALSE, FALSE, sizeof(Told));
-  Told one = { child->span, 0, true, false };
-  unsigned scope = world_scope_of(w, child->span.first);
-  for (guint i = 0; i < w->held->len; i++) {
-    const Held *h = &g_array_index(w->held, Held, i);
-    Told told = { h->span, 1, true, false };
-    if (!h->local &&
-        world_is_parent(w, scope, h->node->domain->index, child->node->domain->index))
-      g_array_append_val(parents, told);
-  }
-  return is_covered(&one, parents);
-}
 
 static const Held *outsider(const World *w, const Domain *d, unsigned scope)
 {

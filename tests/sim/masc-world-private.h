@@ -164,7 +164,7 @@ struct Domain {
   unsigned index, n_nodes;
   bool absent, top, manual;
   bool by_hand;           /* claims nothing by itself */
-  bool was_wrong;         /* a role was configured wrongly once */
+  bool was_wrong;         /* a role was configured wrongly for longer than claims wait */
   unsigned zone;          /* the top-level domain in whose tree it is */
   Node node[NODES];
   /* What is behind them; SITE NULL: nothing, they lease themselves. */

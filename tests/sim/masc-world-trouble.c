@@ -250,7 +250,7 @@ static void misconfigure(Happening *h)
   }
   if (n->wrong == NONE)
     return;
-  n->domain->was_wrong = true;
+  n->domain->was_wrong |= length_of(h) > WAITING - HOUR;
   if (world_node_reload(n)) {
     mend_later(h);
     return;
