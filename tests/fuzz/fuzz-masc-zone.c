@@ -461,7 +461,7 @@ static void step_params(World *w)
   w->params.limits.timestamp_new = what & 32 ? 1000 : 0;
   w->params.flood_limit = what & 64 ? 3 : 32;
   if ((what & 128) && w->there[4])
-    masc_zone_bound_peer(w->zone, 4, (v6(w) ? 112 : 16) + (what >> 2) % 4 * 3);
+    masc_zone_bound_peer(w->zone, 4, (v6(w) ? 112u : 16u) + (what >> 2) % 4u * 3u);
   if (what & 128)
     masc_zone_forget_parents(w->zone, now(w));
   masc_zone_params_changed(w->zone, now(w));
