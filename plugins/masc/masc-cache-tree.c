@@ -303,12 +303,14 @@ void masc_spot_add(MascCache *cache, MascNode *node)
   if (spot == NULL)
     spot = new_spot(cache, prefix, hash);
   if (spot->n == spot->room) {
-    MascNode **more = g_new(MascNode *, spot->room * 2);
-    memcpy(more, spot->nodes, spot->n * sizeof *more);
+    uint32_t room = spot->room * 2;
+    MascNode **more = g_new(MascNode *, room);
+    for (uint32_t i = 0; i < spot->n; i++)
+      more[i] = spot->nodes[i];
     if (spot->nodes != spot->few)
       g_free(spot->nodes);
     spot->nodes = more;
-    spot->room *= 2;
+    spot->room = room;
   }
   spot->nodes[spot->n++] = node;
   node->spot = spot;
@@ -319,7 +321,8 @@ static void take_out(MascSpot *spot, const MascNode *node)
 {
   uint32_t place = place_after(spot, node->record.serial);
   g_assert(place > 0 && spot->nodes[place - 1] == node);
-  memmove(&spot->nodes[place - 1], &spot->nodes[place], (spot->n - place) * sizeof *spot->nodes);
+  for (; place < spot->n; place++)
+    spot->nodes[place - 1] = spot->nodes[place];
 }
 
 void masc_spot_last(MascNode *node)
