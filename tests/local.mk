@@ -96,11 +96,12 @@ tests_sim_masc_workload_LDADD = plugins/masc/libmasc.la core/libmallocd-all.la $
 
 # make soak-masc: all of it, with real zones, which takes long; soak-masc-scales: less and more demand, and uneven trees.
 MASC_WORKLOAD = --tlds 50 --children 50 --days 800
+MASC_PAGES = GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 soak-masc: tests/sim/masc-workload
-	tests/sim/masc-workload $(MASC_WORKLOAD) --csv masc-workload.csv --svg masc-workload.svg
+	$(MASC_PAGES) tests/sim/masc-workload $(MASC_WORKLOAD) --csv masc-workload.csv --svg masc-workload.svg
 soak-masc-scales: tests/sim/masc-workload
-	for scale in .7 .85 1 1.2 1.45; do tests/sim/masc-workload $(MASC_WORKLOAD) --scale $$scale --quiet || exit 1; done
-	tests/sim/masc-workload $(MASC_WORKLOAD) --uneven --quiet
+	for scale in .7 .85 1 1.2 1.45; do $(MASC_PAGES) tests/sim/masc-workload $(MASC_WORKLOAD) --scale $$scale --quiet || exit 1; done
+	$(MASC_PAGES) tests/sim/masc-workload $(MASC_WORKLOAD) --uneven --quiet
 .PHONY: soak-masc soak-masc-scales
 CLEANFILES += masc-workload.csv masc-workload.svg
 
