@@ -147,6 +147,7 @@ bool masc_own_peer_claims(const MascZone *zone, const MascRecord *record, bool l
 
 typedef struct {
   const MascZone *zone;
+  MalPrefix prefix;
   bool lower, found;
 } InUse;
 
@@ -156,16 +157,17 @@ static bool find_in_use(MascRecord *record, void *data)
   const MascClaim *c = &record->claim;
 
   u->found = masc_own_is(u->zone, c, u->lower) && c->type == MASC_PREFIX_IN_USE &&
+             masc_prefix_covers(c->prefix, u->prefix) &&
              !masc_cache_withdrawn(u->zone->cache, record);
   return !u->found;
 }
 
 /* A WITHDRAW has the timestamp of what it withdraws (11.7), and so takes what our domain has in use
-   there along: of a renewal, of a growth where somebody does not know the claim, of what another
-   node of ours won meanwhile. That is left to expire, as 5.1 c allows. */
+   there along: of a renewal, of what another node of ours won meanwhile. That is left to expire, as
+   5.1 c allows. */
 static bool is_left_to_expire(const MascZone *zone, const MascPend *pend)
 {
-  InUse u = { zone, pend->lower, false };
+  InUse u = { zone, pend->prefix, pend->lower, false };
 
   masc_cache_look(zone->cache, pend->prefix, find_in_use, &u);
   return pend->renews || u.found;

@@ -279,29 +279,6 @@ Test(masc_own, s5_1_c_what_loses_to_our_own_domain_is_left_to_expire)
   cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
 }
 
-/* Who refused it knows no claim that a WITHDRAW could mean, only what was to grow. */
-Test(masc_own, s5_3_a_growth_that_is_lost_is_left_to_expire)
-{
-  for (unsigned refused = 0; refused < 2; refused++) {
-    g_autoptr(OwnBed) own = own_bed_child();
-    MascClaim claim;
-
-    own_bed_win(own, 0, "233.252.4.0/24");
-    own_bed_wish(own, 0, MASC_WISH_GROW, "233.252.4.0/23", "233.252.4.0/24");
-    own_bed_pass(own, 20);
-    cr_assert_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_CLAIM_TO_EXPAND, &claim), 1);
-    if (refused)
-      masc_zone_refused(own->bed->nodes[0].zone, OWN_PARENT, &claim, MASC_UPDATE_NO_CHILD_PREFIX,
-                        masc_bed_now(own->bed, 0));
-    else
-      own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.5.0/24", 500);
-    own_bed_pass(own, 1);
-    own_expect(own_bed_pending(own, 0), "");
-    own_expect(own_bed_held(own, 0, false), "233.252.4.0/24");
-    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
-  }
-}
-
 /* ---- demand ---------------------------------------------------------------------------------- */
 
 Test(masc_own, s5_1_who_wants_nothing_claims_nothing)
