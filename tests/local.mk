@@ -693,7 +693,8 @@ AM_TESTS_ENVIRONMENT = \
 # What the tests run; needs --enable-coverage. With clang: the branches of what must be covered, by unit
 # tests and simulated worlds alone (doc/coverage.md); with gcc: the lines of core and plugins, by all tests.
 coverage: coverage-$(coverage_of)
-coverage-branches: all $(unit_tests)
+coverage-branches: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(unit_tests)
 	@$(AM_TESTS_ENVIRONMENT) $(BASH_PROGRAM) $(srcdir)/tests/coverage/branches.sh $(unit_tests)
 coverage-lines: check
 	@$(BASH_PROGRAM) $(srcdir)/tests/coverage/lines.sh
