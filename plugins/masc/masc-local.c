@@ -145,7 +145,7 @@ void masc_local_publish(MascZone *zone, MascNow now G_GNUC_UNUSED)
   tell_routes(zone, routes, owns->routes);
 }
 
-/* ---- leaf or not (12.2) ---------------------------------------------------------------------- */
+/* ---- what is used ---------------------------------------------------------------------------- */
 
 #define MASC_SWITCH_PREFIXES 8 /* in a holding, at most, for what was in use of it as a leaf's */
 
@@ -255,32 +255,100 @@ static bool make_newer(MascRecord *record, void *data)
   return true;
 }
 
-/* What our MAASs use of HELD stays theirs: in use at once, and as old as the holding, so that it
-   wins against whatever a child may say; but newer than what we gave up there before. */
-static void claim_used(MascZone *zone, const MascHeld *held, MascNow now)
+/* In use at once, and as old as the holding, so that it wins against whatever a child may say; but
+   newer than what we gave up there before. */
+static void claim_local(MascZone *zone, const MascHeld *held, MalPrefix prefix, MascNow now)
+{
+  MascClaim claim = held->claim;
+  uint64_t ticket = 0;
+
+  claim.type = MASC_PREFIX_IN_USE;
+  claim.role = MASC_CHILD;
+  claim.deprecated = false;
+  claim.node = zone->config.node;
+  claim.prefix = prefix;
+  masc_cache_overlapping(zone->cache, claim.prefix, make_newer, &(Newer){ &claim, now });
+  masc_originate(zone, &claim, zone->config.domain, false, &ticket, now);
+  masc_own_spread_later(zone, &claim, ticket);
+}
+
+static unsigned unit_of(const MascZone *zone, const MascHeld *held)
 {
   const MascParams *params = zone->config.params;
-  g_autoptr(GArray) cover = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
   bool v4 = held->prefix.address.family == MAL_IPV4;
-  Cover c = { cover, MAX(v4 ? params->unit4 : params->unit6, held->prefix.length) };
+
+  return MAX(v4 ? params->unit4 : params->unit6, held->prefix.length);
+}
+
+/* What our MAASs use of HELD stays theirs. */
+static void claim_used(MascZone *zone, const MascHeld *held, MascNow now)
+{
+  g_autoptr(GArray) cover = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  Cover c = { cover, unit_of(zone, held) };
 
   zone->config.ops->uses(zone->config.user, zone, held->prefix, cover_span, &c);
   join_cover(cover, MASC_SWITCH_PREFIXES);
   merge_buddies(cover, held->prefix.length);
-  for (guint i = 0; i < cover->len; i++) {
-    MascClaim claim = held->claim;
-    uint64_t ticket = 0;
+  for (guint i = 0; i < cover->len; i++)
+    claim_local(zone, held, g_array_index(cover, MalPrefix, i), now);
+}
 
-    claim.type = MASC_PREFIX_IN_USE;
-    claim.role = MASC_CHILD;
-    claim.deprecated = false;
-    claim.node = zone->config.node;
-    claim.prefix = g_array_index(cover, MalPrefix, i);
-    masc_cache_overlapping(zone->cache, claim.prefix, make_newer, &(Newer){ &claim, now });
-    masc_originate(zone, &claim, zone->config.domain, false, &ticket, now);
-    masc_own_spread_later(zone, &claim, ticket);
+/* ---- used, though nobody claims it (12.2, 13) ------------------------------------------------ */
+
+static bool meets_any(const GArray *prefixes, MalPrefix prefix)
+{
+  for (guint i = 0; i < prefixes->len; i++)
+    if (masc_prefix_meets(g_array_index(prefixes, MalPrefix, i), prefix))
+      return true;
+  return false;
+}
+
+/* Of COVER, what meets nothing of CLAIMED. */
+static void leave_unclaimed(GArray *cover, const GArray *claimed)
+{
+  for (guint i = cover->len; i-- > 0;)
+    if (meets_any(claimed, g_array_index(cover, MalPrefix, i)))
+      g_array_remove_index(cover, i);
+}
+
+static void add_own_lower(const MascZone *zone, GArray *claimed)
+{
+  const MascOwns *owns = zone->owns;
+
+  for (guint i = 0; i < owns->held[MASC_LOWER]->len; i++)
+    g_array_append_val(claimed, g_array_index(owns->held[MASC_LOWER], MascHeld, i).claim.prefix);
+  for (guint i = 0; i < owns->pends->len; i++)
+    if (g_array_index(owns->pends, MascPend, i).lower)
+      g_array_append_val(claimed, g_array_index(owns->pends, MascPend, i).prefix);
+}
+
+void masc_local_adopt(MascZone *zone, MascNow now)
+{
+  GArray *held = zone->owns->held[MASC_UPPER];
+  g_autoptr(GArray) claimed = NULL;
+
+  for (guint i = 0; i < held->len; i++) {
+    const MascHeld *h = &g_array_index(held, MascHeld, i);
+    g_autoptr(GArray) cover = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+    Cover c = { cover, unit_of(zone, h) };
+    zone->config.ops->uses(zone->config.user, zone, h->prefix, cover_span, &c);
+    if (cover->len == 0)
+      continue;
+    if (claimed == NULL) {
+      claimed = masc_busy(zone, true, now);
+      add_own_lower(zone, claimed);
+    }
+    tidy_cover(cover);
+    leave_unclaimed(cover, claimed);
+    merge_buddies(cover, h->prefix.length);
+    for (guint k = 0; k < cover->len; k++)
+      claim_local(zone, h, g_array_index(cover, MalPrefix, k), now);
+    if (cover->len > 0)
+      masc_own_dirty(zone);
   }
 }
+
+/* ---- leaf or not (12.2) ---------------------------------------------------------------------- */
 
 static bool find_lower(MascRecord *record, void *data)
 {

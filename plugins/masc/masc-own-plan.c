@@ -449,6 +449,8 @@ void masc_own_plan(MascZone *zone, MascNow now)
     owns->plan_at = MIN(owns->plan_at, owns->give_at);
   if (!params->claim)
     return;
+  if (!owns->leaf)
+    masc_local_adopt(zone, now);
   next = owns->leaf ? plan_leaf(zone, false, now) : plan_parent(zone, now);
   if (next != MAL_FOREVER)
     owns->plan_at = MIN(owns->plan_at, MAX(masc_own_mono(now, next), masc_own_after(now, 1)));

@@ -305,6 +305,9 @@ void masc_forecasts_keep(MascZone *zone);
 void masc_local_publish(MascZone *zone, MascNow now);
 /* 12.2; true where it changed. */
 bool masc_local_leaf(MascZone *zone, MascNow now);
+/* What our MAASs use though nobody claims it is claimed for them: who comes back without a disk
+   recovers its prefixes from its peers (14), but not what was its own of them. Before a plan. */
+void masc_local_adopt(MascZone *zone, MascNow now);
 
 /* ---- masc-clash.c ---------------------------------------------------------------------------- */
 

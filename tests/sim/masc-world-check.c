@@ -336,15 +336,6 @@ static bool may_share(const World *w, const Held *a, const Held *b)
   return a->local ? world_is_ancestor(w, scope, y, x) : world_is_ancestor(w, scope, x, y);
 }
 
-/* Seed 30124: a coordinator that comes back without its disk recovers its prefixes, but of a domain
-   with children not what its servers were to use of them, which go on by the last announcement
-   (AAP 4.1); what it gives back of that, since nobody claims it for them, another domain gets. */
-static bool is_forgotten(const Held *h)
-{
-  const Domain *d = h->node->domain;
-  return h->local && d->site != NULL && d->wiped;
-}
-
 static void shared(World *w, const Held *a, const Held *b)
 {
   char x[MAL_SPAN_STRLEN], y[MAL_SPAN_STRLEN];
@@ -353,10 +344,6 @@ static void shared(World *w, const Held *a, const Held *b)
   int64_t after = WAITING + (manual ? 3 * OPERATOR : 0) + (far ? SITE_SETTLES : 0);
   if (w->whole_since == MAL_SIM_NEVER || mal_sim_now(w->sim) - w->whole_since < after) {
     count(w, COUNT_OVERLAP);
-    return;
-  }
-  if (is_forgotten(a) || is_forgotten(b)) {
-    count(w, COUNT_FORGOTTEN);
     return;
   }
   mal_sim_fail(w->sim, "%s %s %s, and %s %s %s, and the network is whole since %.1f days",

@@ -173,7 +173,6 @@ void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for)
     g_array_set_size(n->told, 0);
   if (w->plan->plant == MAL_MASC_PLANT_FORGETFUL)
     disk = MAL_SIM_DISK_WIPED;
-  n->domain->wiped |= disk == MAL_SIM_DISK_WIPED && n->kind == NODE_COORDINATOR;
   mal_sim_node_crash(n->node, disk);
   world_site_disturb(n->domain);
   world_node_free(n);

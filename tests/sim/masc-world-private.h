@@ -72,7 +72,6 @@
   X(COUNT_VIA_MADCAP, "of users of MADCAP")                                                        \
   X(COUNT_TWICE, "leased twice in a domain in trouble")                                            \
   X(COUNT_OWNED_TWICE, "owned twice in a domain")                                                  \
-  X(COUNT_FORGOTTEN, "overlaps with servers of a coordinator without memory")                      \
   X(COUNT_LOOKS, "looks")                                                                          \
   X(COUNT_WHOLE, "looks at a whole network")                                                       \
   X(COUNT_SETTLED, "looks that allow nothing")                                                     \
@@ -172,7 +171,6 @@ struct Domain {
   Node server[SERVERS], client;
   unsigned n_servers, site_cuts;
   bool together;          /* they lease, too */
-  bool wiped;             /* a coordinator lost its disk */
   int64_t site_disturbed;
   MalWorldRandom random;
   double gap_h;           /* between users */

@@ -79,6 +79,28 @@ Test(masc_local, s12_2_what_is_in_use_is_announced_at_once_and_wins)
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
 }
 
+/* Who comes back without its disk hears from its peers which prefixes it has, but from nobody what
+   its MAASs were to use of them: they go on, and what they use must not be given back. */
+Test(masc_local, s12_2_s13_what_is_in_use_though_nobody_claims_it_is_claimed)
+{
+  g_autoptr(OwnBed) own = holder();
+
+  child_claims(own, "233.252.5.0/24");
+  own_expect(own_bed_local(own, 0), "");
+  own_bed_use(own, 0, "233.252.4.7");
+  own_bed_use(own, 0, "233.252.5.9");
+  own_bed_use(own, 0, "233.252.6.1-233.252.7.2");
+  for (int i = 0; i < 2; i++) {
+    masc_own_plan(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+    own_bed_pass(own, 10);
+  }
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  own_expect(own_bed_held(own, 0, true), "233.252.4.0/24 233.252.6.0/23");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, CHILD_END, MASC_PREFIX_IN_USE, NULL), 2, "once");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_PREFIX_IN_USE, NULL), 0,
+               "that is nobody's business above");
+}
+
 Test(masc_local, s12_2_a_non_leaf_claims_for_its_own_use_as_its_own_child)
 {
   g_autoptr(OwnBed) own = holder();
