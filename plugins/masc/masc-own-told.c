@@ -182,15 +182,34 @@ static void refute(MascZone *zone, const MascClaim *withdraw, MascNow now)
   }
 }
 
-bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
+/* The operator was told that we won. */
+static void note_lost(MascZone *zone, const MascClaim *withdraw)
+{
+  GArray *clashes = zone->owns->clashes;
+
+  for (guint i = 0; i < clashes->len; i++) {
+    const MascClash *c = &g_array_index(clashes, MascClash, i);
+    if (c->lower == (withdraw->role == MASC_CHILD) &&
+        masc_prefix_meets(c->prefix, withdraw->prefix))
+      masc_note(zone, MASC_NOTE_CLASH_LOST, c->prefix, c->domain, 0);
+  }
+}
+
+bool masc_own_withdrawn(MascZone *zone, const MascRecord *record, const MascPeer *peer,
                         MascNow now)
 {
   GArray *pends = zone->owns->pends;
+  const MascClaim *withdraw = &record->claim;
   Withdrawn w = { zone, withdraw, false };
 
+  /* What settled a clash counts against all that we say there, however new, with whoever knows it,
+     and somebody uses it: our disk has lost that we gave way. */
   if (!trusted(zone, peer)) {
-    refute(zone, withdraw, now);
-    return false;
+    if (!record->clash) {
+      refute(zone, withdraw, now);
+      return false;
+    }
+    note_lost(zone, withdraw);
   }
   masc_cache_each_of(zone->cache, zone->config.domain, find_withdrawn, &w);
   for (guint i = 0; i < pends->len; i++) {

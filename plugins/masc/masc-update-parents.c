@@ -141,7 +141,7 @@ uint8_t masc_update_withdraw(MascHeard *h)
     return silently(h, MASC_NOTE_DUPLICATE);
   found = found || forgotten_parents(h);
   if (masc_update_own(h))
-    found = masc_own_withdrawn(zone, &h->record.claim, h->peer, h->now);
+    found = masc_own_withdrawn(zone, &h->record, h->peer, h->now);
   if (!found)
     return nothing_there(h);
   masc_withdraw_apply(zone, &h->record, true);

@@ -297,7 +297,8 @@ static bool find_about(MascRecord *record, void *data)
   return true;
 }
 
-/* Has another domain what the WITHDRAW gives up, by a claim as old as it says? */
+/* Has another domain what the WITHDRAW gives up, by a claim as old as it says? Of one of ours, a
+   part is enough: who tells it to us takes our prefix for withdrawn, and so would both use that. */
 static bool find_winner(MascRecord *record, void *data)
 {
   Apply *a = data;
@@ -305,7 +306,10 @@ static bool find_winner(MascRecord *record, void *data)
   if (c->type != MASC_PREFIX_IN_USE || c->domain == w->domain || c->role == MASC_PARENT ||
       (c->role == MASC_CHILD) != (w->role == MASC_CHILD))
     return true;
-  a->withdraw->clash = masc_claim_covers(c, w) && c->timestamp >= w->timestamp;
+  a->withdraw->clash = c->timestamp >= w->timestamp &&
+                       (masc_claim_covers(c, w) ||
+                        (w->domain == a->zone->config.domain &&
+                         masc_cache_stands(a->zone->cache, record, w->prefix)));
   return !a->withdraw->clash;
 }
 

@@ -90,9 +90,9 @@ void masc_own_took(MascZone *zone, const MascRecord *record, MascNow now);
    the parent refused it, with the lifetime that a denial would have; or of a hint. False: no such
    claim (No Appropriate Internal Prefix). */
 bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now);
-/* A WITHDRAW of our own domain, told by PEER. False: it is about nothing that we know, or told by
-   whom we don't believe it. */
-bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
+/* A WITHDRAW of our own domain, not taken yet, told by PEER. False: it is about nothing that we
+   know, or told by whom we don't believe it. */
+bool masc_own_withdrawn(MascZone *zone, const MascRecord *withdraw, const MascPeer *peer,
                         MascNow now);
 /* A parent's PREFIX_MANAGED came, changed, ended, or was withdrawn (11.7.4: WITHDRAW is its
    message, else NULL). */

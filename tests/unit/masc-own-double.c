@@ -44,7 +44,7 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
   return zone->owns->denied;
 }
 
-bool masc_own_withdrawn(MascZone *zone, const MascClaim *withdraw, const MascPeer *peer,
+bool masc_own_withdrawn(MascZone *zone, const MascRecord *withdraw, const MascPeer *peer,
                         MascNow now)
 {
   (void)withdraw;

@@ -412,6 +412,44 @@ Test(masc_own_told, s14_what_we_have_is_said_anew_to_who_thinks_it_withdrawn)
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
 }
 
+/* The one who knows takes our prefix for withdrawn, however new it is, so that nothing else would
+   end this; it may be a child, who is not believed otherwise. */
+Test(masc_own_told, s12_4_that_we_gave_way_is_believed_while_somebody_uses_it)
+{
+  static const struct {
+    const char *used, *withdrawn;
+    uint32_t lifetime;
+    bool lost;
+  } cases[] = {
+    { "233.252.4.0/24", "233.252.4.0/24", 9000, true },
+    { "233.252.4.0/24", "233.252.4.0/23", 9000, true },  /* the winner gave a part of it back */
+    { "233.252.4.0/23", "233.252.4.0/24", 9000, true },
+    { "233.252.4.0/24", "233.252.4.0/24", 0, false },    /* given back, not a clash */
+    { "233.252.6.0/24", "233.252.4.0/24", 9000, false }, /* nobody uses it */
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 5, 0);
+    own_bed_win(own, 0, "233.252.4.0/22");
+    own_bed_use(own, 0, "233.252.4.7");
+    own_bed_say(own, child, MASC_PREFIX_IN_USE, cases[i].used, 10);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+    MascClaim withdraw =
+      masc_bed_claim(own->bed, MASC_WITHDRAW, MASC_SIBLING, 2, cases[i].withdrawn);
+    withdraw.timestamp = masc_bed_time(own->bed, 5000);
+    withdraw.lifetime = cases[i].lifetime;
+    withdraw.holdtime = 9000;
+    uint8_t answer = masc_bed_say(own->bed, 0, child, &withdraw);
+    own_bed_pass(own, 0);
+    cr_expect_eq(answer, cases[i].lost ? 0 : MASC_UPDATE_NO_CHILD_PREFIX, "case %zu", i);
+    own_expect(own_bed_local(own, 0), cases[i].lost ? "" : "233.252.4.0/24");
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_LOST), cases[i].lost, "case %zu", i);
+    own_bed_say(own, child, MASC_PREFIX_IN_USE, cases[i].used, 5);
+    own_expect(own_bed_local(own, 0), cases[i].lost ? "" : "233.252.4.0/24");
+  }
+}
+
 Test(masc_own_told, s11_4_3_who_refuses_a_renewal_hears_what_is_renewed)
 {
   g_autoptr(OwnBed) own = own_bed_child();
