@@ -253,6 +253,19 @@ static bool still_possible(MascZone *zone, const MascPend *pend, MascNow now)
   return !grows(pend) || masc_own_meeting(zone, pend->prefix, pend->lower) != NULL;
 }
 
+/* Leases and children's prefixes last for as long as what is to grow. */
+static bool shortens(const MascZone *zone, const MascPend *pend, MalTime until)
+{
+  GArray *held = zone->owns->held[pend->lower];
+  bool found = false;
+
+  for (guint i = 0; grows(pend) && i < held->len; i++) {
+    const MascHeld *h = &g_array_index(held, MascHeld, i);
+    found = found || (masc_prefix_covers(pend->prefix, h->prefix) && h->until > until);
+  }
+  return found;
+}
+
 static bool make_claim(MascZone *zone, MascPend *pend, MascNow now)
 {
   const MascParams *params = zone->config.params;
@@ -268,7 +281,8 @@ static bool make_claim(MascZone *zone, MascPend *pend, MascNow now)
   if (ground != MAL_FOREVER)
     lifetime = MIN(lifetime, ground - (MalTime)claim.timestamp);
   /* What would be over before it is won is not worth a claim. */
-  if (lifetime <= params->waiting_period)
+  if (lifetime <= params->waiting_period ||
+      shortens(zone, pend, mal_time_add((MalTime)claim.timestamp, lifetime)))
     return false;
   if (pend->renews || grows(pend))
     claim.type = MASC_CLAIM_TO_EXPAND;
@@ -376,7 +390,8 @@ static bool win(MascZone *zone, MascPend *pend, MascNow now)
     lose(zone, pend, rival, now);
     return false;
   }
-  if (mal_time_add((MalTime)claim.timestamp, lifetime) <= now.wall) {
+  MalTime until = mal_time_add((MalTime)claim.timestamp, lifetime);
+  if (until <= now.wall || shortens(zone, pend, until)) {
     masc_note(zone, MASC_NOTE_CANCELLED, pend->prefix, zone->config.domain, 0);
     masc_pend_cancel(zone, pend, now);
     masc_own_plan_soon(zone, now);

@@ -230,6 +230,44 @@ Test(masc_own_expand, s5_3_two_growths_into_the_same)
 
 /* ---- giving back (5.4) ----------------------------------------------------------------------- */
 
+/* Leases and children's prefixes last as long as what grows: they would outlive it. */
+Test(masc_own_expand, s5_3_what_grows_doesnt_end_earlier)
+{
+  static const struct {
+    uint32_t before, later; /* the larger prefix of the parent lasts, when it grows and is won */
+    bool claimed, grown;
+  } cases[] = {
+    { 30000, 30000, true, true },
+    { 20000, 20000, false, false },
+    { 30000, 20000, true, false },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    MascClaim outer = masc_bed_claim(own->bed, MASC_PREFIX_MANAGED, MASC_INTERNAL, 1,
+                                     "233.252.128.0/18");
+    own->bed->params.prefix_lifetime = 25000;
+    own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.128.0/19", 0);
+    outer.timestamp = masc_bed_time(own->bed, 1);
+    own_bed_win(own, 0, "233.252.128.0/19");
+    MalTime until = own_bed_until(own, 0, "233.252.128.0/19");
+    outer.lifetime = outer.holdtime = cases[i].before;
+    cr_expect_eq(masc_bed_say(own->bed, 0, OWN_PARENT, &outer), 0);
+    own_bed_wish(own, 0, MASC_WISH_GROW, "233.252.128.0/18", "233.252.128.0/19");
+    own_bed_pass(own, 20);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_CLAIM_TO_EXPAND, NULL),
+                 cases[i].claimed, "case %zu", i);
+    outer.timestamp++;
+    outer.lifetime = outer.holdtime = cases[i].later;
+    cr_expect_eq(masc_bed_say(own->bed, 0, OWN_PARENT, &outer), 0);
+    own_bed_pass(own, 1200);
+    own_expect(own_bed_held(own, 0, false),
+               cases[i].grown ? "233.252.128.0/18" : "233.252.128.0/19");
+    cr_expect_geq(own_bed_until(own, 0, "233.252.128.0/19"), until, "case %zu", i);
+    own_expect(own_bed_pending(own, 0), "");
+  }
+}
+
 Test(masc_own_expand, s5_4_an_empty_prefix_is_withdrawn)
 {
   g_autoptr(OwnBed) own = holder(20000, 50000);
