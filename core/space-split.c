@@ -9,12 +9,13 @@ static Entry *entry_of(const MalSpace *space, MalLevel level, const MalRange *ra
                         space_lower_bound(space, level, range->scope, range->span.first));
 }
 
-static void split(MalSpace *space, MalLevel level, const MalRange *range, MalAddress at)
+static void split(MalSpace *space, MalLevel level, const MalRange *range, MalAddress at,
+                  const char *name)
 {
   Entry *lower = entry_of(space, level, range), *upper = g_new0(Entry, 1);
   upper->range = lower->range;
   upper->range.span.first = at;
-  upper->range.name = upper->name = g_strdup(lower->name);
+  upper->range.name = upper->name = g_strdup(name);
   upper->range.source = upper->source = g_strdup(lower->source);
   upper->range.derived_from = upper->derived_from = g_strdup(lower->derived_from);
   mal_address_sub(at, 1, &lower->range.span.last);
@@ -37,7 +38,16 @@ bool mal_space_split(MalSpace *space, MalAddress at, const char *source)
   if (!range || strcmp(range->source, source) != 0)
     return false;
   if (owned)
-    split(space, MAL_LEVEL_OWNED, owned, at);
-  split(space, MAL_LEVEL_AVAILABLE, range, at);
+    split(space, MAL_LEVEL_OWNED, owned, at, owned->name);
+  split(space, MAL_LEVEL_AVAILABLE, range, at, range->name);
+  return true;
+}
+
+bool mal_space_split_owned(MalSpace *space, MalAddress at, const char *name, const char *source)
+{
+  const MalRange *owned = across(space, MAL_LEVEL_OWNED, at);
+  if (!owned || mal_space_is_mirrored(space) || strcmp(owned->source, source) != 0)
+    return false;
+  split(space, MAL_LEVEL_OWNED, owned, at, name);
   return true;
 }

@@ -84,6 +84,10 @@ MAL_API bool mal_space_remove(MalSpace *space, MalLevel level, MalAddress first,
    the other begins there. What is owned across AT is split, too; leases don't notice. For a source
    that is to withdraw a part. False where nothing of SOURCE's is to be split there. */
 MAL_API bool mal_space_split(MalSpace *space, MalAddress at, const char *source);
+/* The same of an owned range alone, for a layer 2 that lost a part of it, or has its parts for
+   different times. The upper one is called NAME. False also where owned mirrors available. */
+MAL_API bool mal_space_split_owned(MalSpace *space, MalAddress at, const char *name,
+                                   const char *source);
 /* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
 MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
 /* Those that overlap SPAN, by address, in O(log n) and what is found. FUNC may not change the

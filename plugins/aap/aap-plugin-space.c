@@ -1,6 +1,6 @@
 /* Between zones and the core's address space. What a zone says is ours (served->ours) is what the
-   owned level holds. The levels know only whole ranges: of one that we lost a part of, the part is
-   kept from clients (blocked) until the range ends. */
+   owned level holds, no more and no longer: a range of it that we lost a part of, or extended a
+   part of, is split there. */
 #include "aap-plugin.h"
 
 #include "aap-time.h"
@@ -29,15 +29,19 @@ static GArray *ranges_in(const AapServed *served, MalLevel level, MalSpan span)
   return out;
 }
 
+static char *name_of(const AapServed *served, MalAddress first)
+{
+  char text[MAL_ADDRESS_STRLEN];
+  char *name = g_strdup_printf("%s-%s", served->aap->host.name, mal_address_format(first, text));
+  return g_strdelimit(name, ":", '.');
+}
+
 /* What is made available here gives way to configuration. */
 static bool add_range(AapServed *served, MalLevel level, MalSpan span, MalTime until)
 {
   g_autoptr(GError) error = NULL;
   const MalHost *host = &served->aap->host;
-  char first[MAL_ADDRESS_STRLEN];
-  g_autofree char *name = g_strdup_printf("%s-%s", host->name,
-                                          mal_address_format(span.first, first));
-  g_strdelimit(name, ":", '.');
+  g_autofree char *name = name_of(served, span.first);
   const char *scope = served->scope->id;
   if (level == MAL_LEVEL_AVAILABLE
           ? mal_space_add_stand_in(host->space, scope, span, until, name, host->name, &error)
@@ -317,38 +321,53 @@ static void add_missing(AapServed *served, MalSpan span)
   }
 }
 
-typedef struct {
-  GArray *left; /* MalSpan: not ours */
-  MalTime end;  /* the earliest */
-  bool some;
-} Look;
-
-static void look_at(MalSpan span, void *value, void *data)
+/* The longest part from the beginning of SPAN of which all is ours until one END, or nothing is
+   (MAL_BEGINNING). */
+static MalSpan first_part(const AapServed *served, MalSpan span, MalTime *end)
 {
-  Look *look = data;
-  look->some = true;
-  look->end = MIN(look->end, *(const MalTime *)value);
-  aap_spans_subtract(look->left, span);
+  MalSpan stretch;
+  void *value;
+  *end = MAL_BEGINNING;
+  if (!aap_intervals_next(served->ours, span.first, &stretch, &value) ||
+      !mal_span_intersect(stretch, span, &stretch))
+    return span;
+  if (mal_address_equal(stretch.first, span.first)) {
+    *end = *(const MalTime *)value;
+    return stretch;
+  }
+  mal_address_sub(stretch.first, 1, &span.last);
+  return span;
 }
 
-/* Parts of RANGE that are not ours go to LOST. */
-static void fit_range(AapServed *served, const MalRange *range, GArray *lost)
+static void fit_part(const AapServed *served, MalAddress first, MalTime end)
 {
   MalSpace *space = served->aap->host.space;
-  g_autoptr(GArray) left = aap_spans_new();
-  Look look = { left, MAL_FOREVER, false };
-  const MalRange *outer = mal_space_containing(space, MAL_LEVEL_AVAILABLE, range->span.first);
-  aap_spans_add(left, range->span);
-  aap_intervals_each(served->ours, range->span, look_at, &look);
-  if (!look.some) {
-    mal_space_remove(space, MAL_LEVEL_OWNED, range->span.first, NULL);
-    return;
+  const MalRange *outer = mal_space_containing(space, MAL_LEVEL_AVAILABLE, first);
+  if (end == MAL_BEGINNING)
+    mal_space_remove(space, MAL_LEVEL_OWNED, first, NULL);
+  else
+    mal_space_set_until(space, MAL_LEVEL_OWNED, first,
+                        outer != NULL ? MIN(end, outer->until) : end, NULL);
+}
+
+/* What was adjacent and had one end may have come in as one range. */
+static void fit_range(const AapServed *served, MalSpan rest)
+{
+  const MalHost *host = &served->aap->host;
+  for (;;) {
+    MalTime end;
+    MalAddress after;
+    MalSpan part = first_part(served, rest, &end);
+    bool more = !mal_address_equal(part.last, rest.last) && mal_address_add(part.last, 1, &after);
+    if (more) {
+      g_autofree char *name = name_of(served, after);
+      mal_space_split_owned(host->space, after, name, host->name);
+    }
+    fit_part(served, rest.first, end);
+    if (!more)
+      return;
+    rest.first = after;
   }
-  for (guint i = 0; i < left->len; i++)
-    aap_spans_add(lost, g_array_index(left, MalSpan, i));
-  MalTime until = outer != NULL ? MIN(look.end, outer->until) : look.end;
-  if (until != range->until)
-    mal_space_set_until(space, MAL_LEVEL_OWNED, range->span.first, until, NULL);
 }
 
 static bool has_span(const GArray *spans, MalSpan span)
@@ -376,16 +395,9 @@ static void set_blocked(AapServed *served, GArray *wanted)
   served->blocked = g_array_ref(wanted);
 }
 
-/* Over the whole scope, which matters only where something was lost or suspended. */
-void aap_space_fit_blocked(AapServed *served)
+void aap_space_fit_suspended(AapServed *served)
 {
-  g_autoptr(GArray) wanted = aap_spans_new();
-  g_autoptr(GArray) owned = ranges_in(served, MAL_LEVEL_OWNED, served->scope->span);
-  for (guint i = 0; i < owned->len; i++)
-    if (is_ours(served, &g_array_index(owned, MalRange, i)))
-      fit_range(served, &g_array_index(owned, MalRange, i), wanted);
-  for (guint i = 0; i < served->suspended->len; i++)
-    aap_spans_add(wanted, g_array_index(served->suspended, MalSpan, i));
+  g_autoptr(GArray) wanted = g_array_copy(served->suspended);
   set_blocked(served, wanted);
 }
 
@@ -397,28 +409,17 @@ void aap_space_unblock(AapServed *served)
 
 void aap_space_fit(AapServed *served, MalSpan span)
 {
-  g_autoptr(GArray) lost = aap_spans_new();
   g_autoptr(GArray) owned = ranges_in(served, MAL_LEVEL_OWNED, span);
   for (guint i = 0; i < owned->len; i++)
     if (is_ours(served, &g_array_index(owned, MalRange, i)))
-      fit_range(served, &g_array_index(owned, MalRange, i), lost);
+      fit_range(served, g_array_index(owned, MalRange, i).span);
   add_missing(served, span);
-  if (lost->len > 0 || served->suspended->len > 0 || served->blocked->len > 0)
-    aap_space_fit_blocked(served);
 }
 
-/* Leases end where the range stays for others. */
 void aap_space_gone(AapServed *served, MalSpan span)
 {
   aap_intervals_remove(served->ours, span);
-  g_autoptr(GArray) owned = ranges_in(served, MAL_LEVEL_OWNED, span);
-  bool partly = false;
-  for (guint i = 0; i < owned->len; i++)
-    partly = partly || aap_intervals_overlaps(served->ours,
-                                              g_array_index(owned, MalRange, i).span);
   aap_space_fit(served, span);
-  if (partly)
-    mal_leases_revoke(served->aap->host.leases, span);
 }
 
 /* While leases are read from the store nothing may be written: the zone takes it over at the

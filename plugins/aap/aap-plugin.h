@@ -171,13 +171,13 @@ void aap_space_changed(MalSpaceChange what, const MalRange *range, void *data); 
 /* Zone and coordinator hear what is available now. */
 void aap_space_tell_available(AapServed *served);
 void aap_space_tell_excluded(AapServed *served);
-/* The owned level within SPAN is made what is ours. */
+/* The owned level within SPAN is made what is ours; leases in what goes end. */
 void aap_space_fit(AapServed *served, MalSpan span);
 /* Nothing is kept from new clients any more. */
 void aap_space_unblock(AapServed *served);
-/* What the engine keeps from new clients is made what was lost or suspended. */
-void aap_space_fit_blocked(AapServed *served);
-/* SPAN is ours no longer: leases there end. */
+/* What the engine keeps from new clients is made what is suspended. */
+void aap_space_fit_suspended(AapServed *served);
+/* SPAN is ours no longer. */
 void aap_space_gone(AapServed *served, MalSpan span);
 bool aap_space_adopt(Aap *aap, const MalScope *scope, MalSpan span, MalTime until);
 void aap_space_set_asa(AapServed *served, const AapExtent *ranges, size_t n);

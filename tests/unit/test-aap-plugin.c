@@ -114,6 +114,78 @@ Test(aap_plugin, aap_51_56_what_was_announced_survives_with_what_is_owned_of_it_
   clear(&w);
 }
 
+/* The owned level has what the zone's blocks are, until they end, and nothing else. */
+static void assert_owned_as_recorded(World *w, unsigned i, unsigned when)
+{
+  const MalSpace *space = mal_core_space(w->host[i].core);
+  json_object *records = at(call(w, i, "aap.records", "{\"scope\":\"world\"}", 2), "records");
+  uint64_t n = 0;
+  for (size_t k = 0; k < json_object_array_length(records); k++) {
+    json_object *one = json_object_array_get_idx(records, k);
+    MalSpan span;
+    if (strcmp(json_object_get_string(at(one, "kind")), "own") != 0)
+      continue;
+    cr_assert(mal_span_parse(json_object_get_string(at(one, "addresses")), &span, NULL));
+    const MalRange *range = mal_space_containing(space, MAL_LEVEL_OWNED, span.first);
+    if (range == NULL) /* given back */
+      continue;
+    json_object *end = mal_json_time(range->until);
+    cr_assert_str_eq(json_object_get_string(end), json_object_get_string(at(one, "end")),
+                     "%u s after the start", when);
+    json_object_put(end);
+    n += (uint64_t)mal_span_size(span);
+  }
+  cr_assert_eq(owned(w, i), n, "%u s after the start", when);
+}
+
+/* Four addresses, those at SPAN where it isn't NULL; result in W. */
+static void lease_for(World *w, unsigned i, unsigned lifetime, const char *span)
+{
+  g_autofree char *which = span != NULL ? g_strdup_printf("\"address\":\"%s\"", span)
+                                        : g_strdup("\"count\":4");
+  g_autofree char *params = g_strdup_printf(
+      "{\"scope\":\"world\",%s,\"lifetime\":%u,\"min_lifetime\":%u,\"wait\":true}", which,
+      lifetime, lifetime);
+  call(w, i, "lease.request", params, 60);
+  cr_assert_null(w->error, "%s", w->error);
+}
+
+/* What was claimed bit by bit is side by side, and after a start one range; parts go at different
+   times, or are extended, and what is leased there stays. */
+Test(aap_plugin, what_is_one_range_after_a_start_goes_and_is_extended_in_parts, .timeout = 60)
+{
+  World w = world(2);
+  const char *brief = "[aap]\npreallocate=64\nblock=4\nown-lifetime=2400\ndelete-grace=60\n";
+  g_autofree char *with = g_strconcat(small, large, world_range, brief, NULL),
+                  *without = g_strconcat(small, large, brief, NULL);
+  g_autofree char *first = NULL;
+  uint64_t before = 0;
+  unsigned parts = 0;
+  start(&w, 0, "maas;prefix-coordinator", with);
+  start(&w, 1, "maas", without);
+  run(&w, 350);
+  for (unsigned k = 0; k < 8; k++) {
+    lease_for(&w, 1, k % 2 ? 2390 : 1300, NULL);
+    if (k == 0)
+      first = g_strdup(json_object_get_string(
+          json_object_array_get_idx(at(w.result, "addresses"), 0)));
+  }
+  run(&w, 1240);
+  crash_and_return(&w, 1, "maas", without);
+  run(&w, 300);
+  lease_for(&w, 1, 6000, first);
+  for (unsigned t = 310; t <= 2400; t += 10) {
+    run(&w, 10);
+    assert_owned_as_recorded(&w, 1, t);
+    parts += owned(&w, 1) < before;
+    before = owned(&w, 1);
+    if (t == 1000)
+      cr_assert_eq(json_object_array_length(at(call(&w, 1, "lease.list", "{}", 2), "leases")), 5);
+  }
+  cr_assert_gt(parts, 0, "nothing was given back");
+  clear(&w);
+}
+
 /* What is owned joins over the border of two ranges, and reaches beyond what is looked at. */
 static void most_of_adjacent_ranges(const char *ranges)
 {

@@ -112,3 +112,42 @@ Test(space_split, both_halves_keep_their_end_and_are_leased_from_and_expire)
   mal_allocator_check(mal_leases_allocator(b.leases));
   bed_clear(&b);
 }
+
+static void acquire(const MalScope *scope, MalSpan span, uint64_t count, MalTime until, void *data)
+{
+  (void)scope, (void)span, (void)count, (void)until, (void)data;
+}
+
+Test(space_split, layer_2_loses_a_part_of_what_it_owned_and_has_the_rest_for_longer)
+{
+  Bed b = bed_of(SCOPES);
+  MalTime until = mal_runtime_now(b.rt) + 7200;
+  MalSpan span;
+  mal_leases_watch(b.leases, on_change, &b);
+  add(&b, "239.255.4.0-239.255.7.255");
+  cr_assert_not(mal_space_split_owned(b.space, address("239.255.5.0"), "upper", "test"), "mirror");
+  mal_space_set_acquire(b.space, acquire, NULL, NULL);
+  cr_assert(mal_span_parse("239.255.4.0-239.255.5.255", &span, NULL));
+  cr_assert(mal_space_add(b.space, MAL_LEVEL_OWNED, "local", span, until, "whole", "test", NULL));
+  named(&b, "low", "239.255.4.7", 2);
+  named(&b, "high", "239.255.5.1", 2);
+  cr_assert_not(mal_space_split_owned(b.space, address("239.255.5.0"), "upper", "tester"));
+  cr_assert_not(mal_space_split_owned(b.space, address("239.255.4.0"), "upper", "test"));
+  cr_assert_not(mal_space_split_owned(b.space, address("239.255.6.0"), "upper", "test"));
+  cr_assert(mal_space_split_owned(b.space, address("239.255.5.0"), "upper", "test"));
+  mal_allocator_check(mal_leases_allocator(b.leases));
+  cr_assert(mal_space_remove(b.space, MAL_LEVEL_OWNED, address("239.255.4.0"), NULL));
+  cr_assert(mal_space_set_until(b.space, MAL_LEVEL_OWNED, address("239.255.5.0"), until + 60,
+                                NULL));
+  fake_run(b.fake);
+  mal_allocator_check(mal_leases_allocator(b.leases));
+  const MalRange *rest = mal_space_containing(b.space, MAL_LEVEL_OWNED, address("239.255.5.1"));
+  cr_assert_str_eq(rest->name, "upper");
+  cr_assert_eq(rest->until, until + 60);
+  g_autofree char *owned = ranges(&b, MAL_LEVEL_OWNED);
+  g_autofree char *available = ranges(&b, MAL_LEVEL_AVAILABLE);
+  cr_assert_str_eq(owned, "239.255.5.0-239.255.5.255");
+  cr_assert_str_eq(available, "239.255.4.0-239.255.7.255");
+  cr_assert(!lives(&b, "low") && lives(&b, "high"));
+  bed_clear(&b);
+}
