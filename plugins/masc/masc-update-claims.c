@@ -1,5 +1,6 @@
 /* PREFIX_IN_USE, CLAIM_TO_EXPAND, NEW_CLAIM (RFC 2909 11.2, 11.4, 11.5). */
 #include "masc-flood.h"
+#include "masc-refused.h"
 #include "masc-update.h"
 
 /* What was claimed so much later than what it collides with, in parts of the waiting period, was
@@ -112,6 +113,7 @@ static bool count(const MascHeard *h)
   masc_cache_each_of(zone->cache, domain, add_pending, pending);
   for (guint i = 0; i < pending->len; i++)
     masc_record_forget(zone, g_ptr_array_index(pending, i));
+  masc_refused_flood(zone->refused, domain);
   masc_note(zone, MASC_NOTE_FLOOD, h->record.claim.prefix, domain, pending->len);
   return true;
 }
@@ -131,6 +133,14 @@ static uint8_t refuse(const MascHeard *h, uint8_t subcode)
   if (h->peer->domain == h->record.claim.domain && !masc_update_own(h))
     count(h);
   return subcode;
+}
+
+/* By our limits: it is there all the same. */
+static uint8_t refuse_limits(const MascHeard *h, uint8_t subcode)
+{
+  MascZone *zone = h->zone;
+  masc_refused_add(zone->refused, &h->record.claim, &zone->config.params->limits, h->now);
+  return refuse(h, subcode);
 }
 
 /* ---- taking ---------------------------------------------------------------------------------- */
@@ -178,6 +188,7 @@ static void take(MascHeard *h, Survey *s)
   /* OWN may originate, and what the cache can't hold then goes. */
   MascRecord copy = *taken;
   masc_note(zone, MASC_NOTE_HEARD, copy.claim.prefix, copy.claim.domain, copy.claim.type);
+  masc_refused_settle(zone->refused, &copy.claim);
   if (in_use && (own || s->withdraws))
     masc_withdraw_won(zone, &copy);
   if (own)
@@ -233,7 +244,7 @@ static uint8_t by_sibling(MascHeard *h)
   if (h->record.claim.type == MASC_CLAIM_TO_EXPAND && !s.holding)
     return MASC_UPDATE_NO_SIBLING_PREFIX;
   if ((subcode = masc_update_limits(h)) != 0)
-    return refuse(h, subcode);
+    return refuse_limits(h, subcode);
   if (stale(h, &s))
     return silently(h, MASC_NOTE_DUPLICATE);
   if (floods(h, &s))
@@ -336,8 +347,9 @@ static uint8_t by_child(MascHeard *h)
   if (masc_is_pending(c) &&
       (subcode == MASC_UPDATE_LIFETIME_LONG || subcode == MASC_UPDATE_PREFIX_LARGE))
     return deny(h, until, subcode);
+  /* Who is refused a claim that he waits with doesn't win it: we are who grants it. */
   if (subcode != 0)
-    return refuse(h, subcode);
+    return masc_is_pending(c) ? refuse(h, subcode) : refuse_limits(h, subcode);
   if (floods(h, &s))
     return 0;
   take(h, &s);

@@ -1,4 +1,5 @@
 /* What the cache says about space: whose it is, what can be claimed, what others have of it. */
+#include "masc-refused.h"
 #include "masc-update.h"
 
 /* Of one prefix, pieces that WITHDRAWs leave. */
@@ -277,6 +278,7 @@ GArray *masc_busy(const MascZone *zone, bool lower, MascNow now)
 {
   Gather g = { zone, now, lower, g_array_new(FALSE, FALSE, sizeof(MalPrefix)) };
   masc_cache_look(zone->cache, masc_everything(zone), add_busy, &g);
+  masc_refused_gather(zone->refused, lower, now, g.out);
   g_array_sort(g.out, by_address);
   return g.out;
 }

@@ -1,4 +1,5 @@
 /* CLAIM_DENIED, PREFIX_MANAGED, WITHDRAW (RFC 2909 11.3, 11.6, 11.7). */
+#include "masc-refused.h"
 #include "masc-update.h"
 
 static uint8_t silently(const MascHeard *h, MascNote note)
@@ -137,6 +138,7 @@ uint8_t masc_update_withdraw(MascHeard *h)
   found = masc_withdraw_apply(zone, &h->record, false);
   if (subcode != 0)
     return subcode;
+  masc_refused_settle(zone->refused, &h->record.claim);
   if (masc_record_stale(h))
     return silently(h, MASC_NOTE_DUPLICATE);
   found = found || forgotten_parents(h);

@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct MascOwns MascOwns;     /* masc-own.h */
 typedef struct MascFlood MascFlood;   /* masc-flood.h */
+typedef struct MascRefused MascRefused;       /* masc-refused.h */
 
 struct MascZone {
   MascZoneConfig config;
@@ -27,6 +28,7 @@ struct MascZone {
   MascCache *cache;
   MascOwns *owns;
   MascFlood *flood;
+  MascRefused *refused;
   bool started;
   uint16_t *peer_at;      /* by id: place in PEERS + 1 */
   MascNow at;             /* the latest call */

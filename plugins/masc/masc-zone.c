@@ -1,5 +1,6 @@
 /* The zone: its parts, its life, its deadlines. */
 #include "masc-flood.h"
+#include "masc-refused.h"
 #include "masc-update.h"
 
 /* Records are forgotten so much late at most, in parts of the extra holding time, and never more
@@ -26,6 +27,7 @@ MascZone *masc_zone_new(const MascZoneConfig *config)
   zone->peer_at = g_new0(uint16_t, MASC_PEERS_MAX);
   zone->cache = masc_cache_new(config->domain, &key);
   zone->flood = masc_flood_new();
+  zone->refused = masc_refused_new();
   zone->owns = masc_owns_new(zone);
   return zone;
 }
@@ -35,6 +37,7 @@ void masc_zone_free(MascZone *zone)
   if (zone == NULL)
     return;
   masc_owns_free(zone->owns);
+  masc_refused_free(zone->refused);
   masc_flood_free(zone->flood);
   masc_cache_free(zone->cache);
   g_free(zone->peer_at);

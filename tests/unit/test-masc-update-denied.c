@@ -143,6 +143,131 @@ Test(rfc2909_8_3, limits)
   }
 }
 
+/* ---- what is refused is there all the same --------------------------------------------------- */
+
+/* Is all of it busy for who claims? */
+static bool busy(const MascRig *rig, bool lower, const char *prefix)
+{
+  g_autoptr(GArray) all = masc_busy(rig->zone, lower, masc_bed_now(rig->bed, 0));
+  MalSpan span = mal_span_of_prefix(masc_bed_prefix(prefix));
+  bool found = false;
+  for (guint i = 0; i < all->len; i++)
+    found |= mal_span_contains(mal_span_of_prefix(g_array_index(all, MalPrefix, i)), span);
+  return found;
+}
+
+/* Its sender has heard that it is refused, and may use it all the same. */
+Test(rfc2909_8_3, what_our_limits_refuse_is_busy)
+{
+  static const struct {
+    char by;
+    MascClaimType type;
+    MascRole role;
+    MascId domain;
+    MascLimits limits;
+    int64_t ago;
+    int64_t lasts;              /* 0: it isn't remembered */
+  } rows[] = {
+    { 's', IN_USE, MASC_INTERNAL, 20, { .lifetime_max = 86400 }, 0, 86400 },
+    { 's', IN_USE, MASC_INTERNAL, 20, { .lifetime_min = 31 * 86400 }, 0, 30 * 86400 },
+    { 's', IN_USE, MASC_SIBLING, 44, { .holdtime_max = 86400 }, 0, 30 * 86400 },
+    { 's', IN_USE, MASC_INTERNAL, 20, { .timestamp_new = 86400 }, -90000, 30 * 86400 },
+    { 's', IN_USE, MASC_INTERNAL, 20, { .timestamp_old = 500 }, 1000, 30 * 86400 - 1000 },
+    { 's', IN_USE, MASC_INTERNAL, 20, { .MASC_BED_LONGEST = MASC_BED_LENGTH(20) }, 0, 30 * 86400 },
+    { 's', IN_USE, MASC_INTERNAL, 20, { .MASC_BED_SHORTEST = MASC_BED_LENGTH(25) }, 0,
+      30 * 86400 },
+    { 's', NEW, MASC_INTERNAL, 20, { .lifetime_max = 86400 }, 0, 1000 },
+    { 's', IN_USE, MASC_INTERNAL, 20, { .timestamp_new = 500 }, -(int64_t)86400 * 365,
+      30 * 86400 },
+    { 'c', IN_USE, MASC_INTERNAL, 30, { .lifetime_max = 86400 }, 0, 86400 },
+    { 'c', IN_USE, MASC_INTERNAL, 30, { .timestamp_new = 500 }, -1000, 30 * 86400 },
+    { 'c', NEW, MASC_INTERNAL, 30, { .timestamp_new = 500 }, -1000, 0 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    bool lower = rows[i].by == 'c';
+    const char *prefix = lower ? HELD : FREE;
+    MascClaim c = masc_rig_claim(&rig, rows[i].type, rows[i].role, rows[i].domain, prefix);
+    c.timestamp = masc_bed_time(rig.bed, rows[i].ago);
+    rig.bed->params.limits = rows[i].limits;
+    size_t n = masc_bed_records(rig.bed, 0, 0).n;
+    cr_expect_neq(masc_rig_say(&rig, rows[i].by, &c), 0, "row %zu", i);
+    cr_expect_eq(busy(&rig, lower, prefix), rows[i].lasts > 0, "row %zu", i);
+    cr_expect_not(busy(&rig, !lower, prefix), "row %zu: the other arena", i);
+    cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, n, "row %zu: it isn't taken", i);
+    cr_expect_eq(rig.bed->sent->len, 0, "row %zu: nobody is told", i);
+    if (rows[i].lasts == 0)
+      continue;
+    rig.bed->mono += (rows[i].lasts - 1) * MASC_SECOND;
+    cr_expect(busy(&rig, lower, prefix), "row %zu: until then", i);
+    rig.bed->mono += MASC_SECOND;
+    cr_expect_not(busy(&rig, lower, prefix), "row %zu: no longer", i);
+  }
+}
+
+/* Its domain gives it up, or claims it as we like it; another domain does not matter. */
+Test(rfc2909_8_3, what_was_refused_is_free_again)
+{
+  static const struct {
+    MascClaimType type;
+    MascId domain;
+    const char *prefix;
+    int32_t later;              /* than what was refused */
+    bool busy;                  /* FREE afterwards, but for what was taken */
+  } rows[] = {
+    { MASC_WITHDRAW, 20, FREE, 0, false },
+    { MASC_WITHDRAW, 20, FREE, -1, true },
+    { MASC_WITHDRAW, 20, "233.252.8.0/23", 1, false },
+    { MASC_WITHDRAW, 20, "233.252.8.0/25", 1, true },
+    { MASC_WITHDRAW, 21, FREE, 1, true },
+    { IN_USE, 20, FREE, 1, false },
+    { IN_USE, 20, "233.252.9.0/24", 1, true },
+    { IN_USE, 21, FREE, 1, true },
+    { NEW, 20, FREE, 1, true },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 20, FREE);
+    rig.bed->params.limits.lifetime_max = 86400;
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_LIFETIME_LONG);
+    c.type = rows[i].type;
+    c.domain = rows[i].domain;
+    c.role = c.domain == 20 ? MASC_INTERNAL : MASC_SIBLING;
+    c.prefix = masc_bed_prefix(rows[i].prefix);
+    c.timestamp += (uint32_t)rows[i].later;
+    c.lifetime = c.holdtime = 80000;
+    masc_rig_say(&rig, 's', &c);
+    rig.bed->mono += 80200 * MASC_SECOND;
+    masc_bed_pass(rig.bed, 0);
+    cr_expect_eq(busy(&rig, false, FREE), rows[i].busy, "row %zu", i);
+  }
+}
+
+/* Who says a lot that is refused fills nobody's memory, and drives out nothing of others. */
+Test(rfc2909_8_3, what_is_refused_is_bounded)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim other = masc_rig_claim(&rig, IN_USE, MASC_SIBLING, 21, "233.252.40.0/24");
+  rig.bed->params.limits.lifetime_max = 86400;
+  cr_expect_eq(masc_rig_say(&rig, 's', &other), MASC_UPDATE_LIFETIME_LONG);
+  size_t most = 0;
+  for (unsigned i = 0; i < 500; i++) {
+    MascClaim c = masc_rig_claim(&rig, IN_USE, MASC_SIBLING, 41, "233.252.8.0/28");
+    mal_address_add(c.prefix.address, (MalU128)i * 16, &c.prefix.address);
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_LIFETIME_LONG);
+    g_autoptr(GArray) all = masc_busy(rig.zone, false, masc_bed_now(rig.bed, 0));
+    most = MAX(most, all->len);
+  }
+  cr_expect_eq(most, 33, "%zu", most);
+  cr_expect(busy(&rig, false, "233.252.40.0/24"));
+  for (unsigned i = 0; i < 500; i++) {
+    MascClaim c = masc_rig_claim(&rig, IN_USE, MASC_SIBLING, 50 + i, "233.252.8.0/28");
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_LIFETIME_LONG);
+  }
+  g_autoptr(GArray) all = masc_busy(rig.zone, false, masc_bed_now(rig.bed, 0));
+  cr_expect_eq(all->len, 256, "%u", all->len);
+}
+
 /* ---- floods ---------------------------------------------------------------------------------- */
 
 static MascClaim at(const MascRig *rig, MascClaimType type, MascId domain, unsigned i, int64_t ago)
