@@ -45,8 +45,9 @@ sim_store = tests/sim/sim-store.c tests/sim/sim-store.h tests/sim/sim-store-octe
 # What all soaks share (tests/sim/soak.h), and the worlds of MADCAP (tests/sim/madcap-world.h).
 soak = tests/sim/soak.c tests/sim/soak.h tests/sim/soak-shrink.c tests/sim/world-plan.c tests/sim/world-plan.h
 madcap_world = tests/sim/madcap-world.c tests/sim/madcap-world.h tests/sim/madcap-world-private.h \
-  tests/sim/madcap-world-agent.c tests/sim/madcap-world-check.c tests/sim/madcap-world-client.c \
-  tests/sim/madcap-world-plan.c tests/sim/madcap-world-promise.c tests/sim/madcap-world-server.c \
+  tests/sim/madcap-world-agent.c tests/sim/madcap-world-agent.h tests/sim/madcap-world-check.c \
+  tests/sim/madcap-world-client.c tests/sim/madcap-world-plan.c tests/sim/madcap-world-program.c \
+  tests/sim/madcap-world-promise.c tests/sim/madcap-world-server.c \
   tests/sim/madcap-world-space.c tests/sim/madcap-world-tap.c tests/sim/madcap-world-trouble.c \
   $(sim_store) $(soak)
 check_PROGRAMS += tests/sim/soak-madcap
@@ -583,6 +584,8 @@ fuzz_targets += tests/fuzz/fuzz-ctl
 tests_fuzz_fuzz_ctl_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_ctl_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-madcap-client
+tests_fuzz_fuzz_madcap_client_SOURCES = tests/fuzz/fuzz-madcap-client.c tests/fuzz/fuzz-madcap-client.h \
+  tests/fuzz/fuzz-madcap-client-answers.c
 tests_fuzz_fuzz_madcap_client_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_madcap_client_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-madcap-server

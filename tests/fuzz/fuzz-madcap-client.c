@@ -3,7 +3,7 @@
 
      0 PEER LENGTH OCTETS    a datagram; the transaction id in it is made the right one
      1 PEER TYPE N OPTIONS   an answer made of N options, each a code and octets that shape its
-                             value (see put_option)
+                             value (see fuzz-madcap-client-answers.c)
      2                       time passes to the next deadline
      3 SECONDS(2) MICRO(1)   time passes, with each deadline on the way
      4 HOW                   the wall clock steps
@@ -18,57 +18,11 @@
    Covers: plugins/madcap/madcap-client*.c */
 #include <string.h>
 
-#include "plugins/madcap/madcap-client-held.h"
+#include "fuzz-madcap-client.h"
 #include "tests/fuzz/fuzz.h"
 
-#define US INT64_C(1000000)
-#define N_PEERS 8
-#define MOST_ASKED 256
 #define MOST_TICKS 1000
 #define MOST_STEPS 512
-
-/* Somebody who was sent a REQUEST. */
-typedef struct {
-  MalEndpoint who;
-  uint8_t id[MAL_LEASE_ID_MAX];
-  size_t id_length;
-  bool refused;
-} Asked;
-
-typedef struct {
-  MalReader in;
-  MadcapClient *client;
-  MadcapClientAsk ask;
-  MadcapHeld *held;
-  uint8_t id[MAL_LEASE_ID_MAX];
-  MalBlock named[3];
-  MalEndpoint servers[3], groups[2], chosen;
-  int64_t mono, wall;           /* microseconds */
-  int64_t began;
-  uint32_t xid;
-  uint8_t next_id;
-  bool over, hears;             /* HEARS: within receive */
-  MadcapMessage sent;           /* the last message, decoded, in LAST */
-  uint8_t last[1400], datagram[1024];
-  size_t last_length, datagram_length;
-  unsigned transmission;
-  Asked asked[MOST_ASKED];
-  size_t n_asked;
-} World;
-
-static MalTime now(const World *w)
-{
-  return w->wall / US - (w->wall % US < 0);
-}
-
-static MalEndpoint peer_at(const World *w, uint8_t n)
-{
-  bool six = w->ask.family == MAL_IPV6;
-  MalU128 base = six ? (MalU128)0x20010db800000000u << 64 | 1 : 0xC0000201u;
-
-  return (MalEndpoint){ .address = mal_address_make(w->ask.family, base + n % N_PEERS),
-                        .port = 2535 };
-}
 
 static bool same_peer(const MalEndpoint *a, const MalEndpoint *b)
 {
@@ -79,12 +33,12 @@ static bool same_peer(const MalEndpoint *a, const MalEndpoint *b)
 
 static uint32_t op_xid(void *user)
 {
-  return ++((World *)user)->xid;
+  return ++((ClientWorld *)user)->xid;
 }
 
 static void op_id(void *user, uint8_t out[16])
 {
-  memset(out, 0xA0 + ((World *)user)->next_id++, 16);
+  memset(out, 0xA0 + ((ClientWorld *)user)->next_id++, 16);
 }
 
 static bool is_one_of(const MalEndpoint *who, const MalEndpoint *list, size_t n)
@@ -95,7 +49,7 @@ static bool is_one_of(const MalEndpoint *who, const MalEndpoint *list, size_t n)
   return false;
 }
 
-static void note_request(World *w, const MalEndpoint *who)
+static void note_request(ClientWorld *w, const MalEndpoint *who)
 {
   MalLeaseId id = madcap_client_id(w->client);
 
@@ -108,7 +62,7 @@ static void note_request(World *w, const MalEndpoint *who)
 static void op_send(void *user, const MalEndpoint *to, const uint8_t *data, size_t length,
                     unsigned transmission)
 {
-  World *w = user;
+  ClientWorld *w = user;
   bool group = mal_address_is_multicast(to->address);
   MadcapMessage m;
 
@@ -137,7 +91,7 @@ static void op_send(void *user, const MalEndpoint *to, const uint8_t *data, size
 static void op_news(void *user, MadcapClientNews what, const MalEndpoint *who,
                     const MadcapMessage *msg, const char *why)
 {
-  World *w = user;
+  ClientWorld *w = user;
 
   must(!w->over && who);
   if (what == MADCAP_CLIENT_CHOSEN)
@@ -151,7 +105,7 @@ static void op_news(void *user, MadcapClientNews what, const MalEndpoint *who,
 
 static void op_info(void *user, const MalEndpoint *from, const MadcapMessage *msg)
 {
-  World *w = user;
+  ClientWorld *w = user;
 
   must(!w->over && w->hears && from && msg && w->ask.errand == MADCAP_GETINFO);
 }
@@ -162,7 +116,7 @@ static const MadcapClientOps ops = {
 
 /* ---- what it brings -------------------------------------------------------------------------- */
 
-static uint64_t check_blocks(const World *w, const GArray *blocks)
+static uint64_t check_blocks(const ClientWorld *w, const GArray *blocks)
 {
   uint64_t n = 0;
 
@@ -177,7 +131,7 @@ static uint64_t check_blocks(const World *w, const GArray *blocks)
   return n;
 }
 
-static void check_named(const World *w, const GArray *blocks)
+static void check_named(const ClientWorld *w, const GArray *blocks)
 {
   for (guint i = 0; i < blocks->len; i++) {
     MalSpan span = mal_span_of_block(g_array_index(blocks, MalBlock, i));
@@ -188,7 +142,7 @@ static void check_named(const World *w, const GArray *blocks)
   }
 }
 
-static void check_lease(const World *w, const MadcapClientResult *r)
+static void check_lease(const ClientWorld *w, const MadcapClientResult *r)
 {
   const MadcapClientAsk *ask = &w->ask;
   uint64_t n = check_blocks(w, r->blocks), named = 0;
@@ -207,7 +161,7 @@ static void check_lease(const World *w, const MadcapClientResult *r)
 }
 
 /* Who may have granted is told of, so that it can be released there. */
-static void check_silent(const World *w, const MadcapClientResult *r)
+static void check_silent(const ClientWorld *w, const MadcapClientResult *r)
 {
   for (size_t i = 0; i < w->n_asked; i++) {
     const Asked *a = &w->asked[i];
@@ -226,7 +180,7 @@ static void check_silent(const World *w, const MadcapClientResult *r)
   }
 }
 
-static void check_over(World *w)
+static void check_over(ClientWorld *w)
 {
   const MadcapClientResult *r = madcap_client_result(w->client);
   bool lease = w->ask.errand == MADCAP_REQUEST || w->ask.errand == MADCAP_RENEW;
@@ -241,7 +195,7 @@ static void check_over(World *w)
   check_silent(w, r);
 }
 
-static void check(World *w)
+static void check(ClientWorld *w)
 {
   if (w->over) {
     must(madcap_client_result(w->client) && madcap_client_due(w->client) == INT64_MAX);
@@ -266,7 +220,7 @@ static void check_record(const MadcapHeld *held)
   must(record->len == twice->len && memcmp(record->data, twice->data, record->len) == 0);
 }
 
-static void take_lease(World *w)
+static void take_lease(ClientWorld *w)
 {
   const MadcapClientResult *r = madcap_client_result(w->client);
   MalLeaseId id = madcap_client_id(w->client);
@@ -288,7 +242,7 @@ static void take_lease(World *w)
 }
 
 /* No renewal succeeds any more: it is tried now and then, and ends. */
-static void check_end_of_lease(World *w)
+static void check_end_of_lease(ClientWorld *w)
 {
   MadcapHeldStep step;
 
@@ -311,7 +265,7 @@ static void check_end_of_lease(World *w)
 
 /* ---- what is asked for ----------------------------------------------------------------------- */
 
-static int64_t pick_time(World *w, int64_t none)
+static int64_t pick_time(ClientWorld *w, int64_t none)
 {
   static const int64_t offsets[] = {
     0, 1, 60, 3600, 86400, -3600, INT64_C(1) << 31, INT64_C(1) << 33
@@ -321,22 +275,7 @@ static int64_t pick_time(World *w, int64_t none)
   return how % 16 < G_N_ELEMENTS(offsets) ? now(w) + offsets[how % 16] : none;
 }
 
-static int64_t pick_seconds(World *w)
-{
-  static const int64_t some[] = { 0, 1, 2, 60, 3600, 86400, UINT32_MAX, INT64_C(1) << 40 };
-
-  return some[mal_read_u8(&w->in) % G_N_ELEMENTS(some)];
-}
-
-static MalAddress in_scope(const World *w, uint16_t n)
-{
-  bool six = w->ask.family == MAL_IPV6;
-  MalU128 first = six ? (MalU128)0xff15000000000000u << 64 | 0x0db880000000u : 0xEFFF0000u;
-
-  return mal_address_make(w->ask.family, first + n);
-}
-
-static void ask_whom(World *w, uint8_t how)
+static void ask_whom(ClientWorld *w, uint8_t how)
 {
   w->ask.n_servers = how % 4;
   w->ask.n_groups = how / 4 % 3;
@@ -348,7 +287,7 @@ static void ask_whom(World *w, uint8_t how)
     w->groups[i] = (MalEndpoint){ .address = in_scope(w, (uint16_t)(0xFFFE - i)), .port = 2535 };
 }
 
-static void ask_of(World *w)
+static void ask_of(ClientWorld *w)
 {
   static const MadcapType errands[] = { MADCAP_REQUEST, MADCAP_RENEW, MADCAP_RELEASE,
                                         MADCAP_GETINFO };
@@ -381,7 +320,7 @@ static void ask_of(World *w)
   a->gather = pick_seconds(w) % 100 * US;
 }
 
-static bool begin(World *w)
+static bool begin(ClientWorld *w)
 {
   g_autoptr(GError) error = NULL;
 
@@ -398,7 +337,7 @@ static bool begin(World *w)
   return w->client;
 }
 
-static void renew(World *w)
+static void renew(ClientWorld *w)
 {
   if (!w->over || !w->held)
     return;
@@ -413,95 +352,9 @@ static void renew(World *w)
   w->held->busy = true;
 }
 
-/* ---- answers --------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------------------------- */
 
-static void put_time(World *w, MalWriter *out)
-{
-  static const int32_t offsets[] = { 0, 1, -1, 60, 3600, -3600, 86400, INT32_MAX };
-
-  mal_write_u32(out, (uint32_t)(now(w) + offsets[mal_read_u8(&w->in) % G_N_ELEMENTS(offsets)]));
-}
-
-static void put_ranges(World *w, MalWriter *out)
-{
-  uint8_t n = mal_read_u8(&w->in) % 5;
-
-  for (uint8_t i = 0; i < n; i++) {
-    uint16_t at = mal_read_u8(&w->in), count = mal_read_u8(&w->in);
-    mal_write_address(out, in_scope(w, at));
-    mal_write_u16(out, (uint16_t)(count % 16 ? count % 16 : 0xFFFF));
-  }
-}
-
-static void put_features(World *w, MalWriter *out)
-{
-  for (int list = 0; list < 3; list++) {
-    uint8_t codes = mal_read_u8(&w->in) % 8;
-    mal_write_u16(out, (uint16_t)__builtin_popcount(codes));
-    for (uint16_t code = 0; code < 3; code++)
-      if (codes >> code & 1)
-        mal_write_u16(out, code);
-  }
-}
-
-static void put_error(World *w, MalWriter *out)
-{
-  uint16_t code = mal_read_u8(&w->in) % 6;
-
-  mal_write_u16(out, code);
-  if (code == MADCAP_ERROR_CLOCK_SKEW)
-    put_time(w, out);
-  else if (code != MADCAP_ERROR_LEASE_ID_UNKNOWN)
-    mal_write_u16(out, mal_read_u8(&w->in) % 20);
-}
-
-static void put_octets(World *w, MalWriter *out)
-{
-  size_t length = mal_read_u8(&w->in) % 32, left = mal_reader_left(&w->in);
-  const uint8_t *octets = mal_read_bytes(&w->in, MIN(length, left));
-
-  if (octets)
-    mal_write_bytes(out, octets, MIN(length, left));
-}
-
-static void put_server_id(World *w, MalWriter *out)
-{
-  MalAddress server = peer_at(w, mal_read_u8(&w->in)).address;
-
-  mal_write_u16(out, (uint16_t)server.family);
-  mal_write_address(out, server);
-}
-
-static void put_value(World *w, MalWriter *out, unsigned option)
-{
-  switch (option) {
-  case MADCAP_OPTION_LEASE_TIME:
-  case MADCAP_OPTION_MIN_LEASE_TIME: mal_write_u32(out, (uint32_t)pick_seconds(w)); break;
-  case MADCAP_OPTION_SERVER_ID: put_server_id(w, out); break;
-  case MADCAP_OPTION_LEASE_ID:
-    mal_write_bytes(out, w->sent.lease_id.data, w->sent.lease_id.length);
-    break;
-  case MADCAP_OPTION_SCOPE: mal_write_address(out, in_scope(w, mal_read_u8(&w->in) == 1)); break;
-  case MADCAP_OPTION_START_TIME:
-  case MADCAP_OPTION_CURRENT_TIME:
-  case MADCAP_OPTION_RETRY_TIME:
-  case MADCAP_OPTION_MAX_START_TIME: put_time(w, out); break;
-  case MADCAP_OPTION_RANGES: put_ranges(w, out); break;
-  case MADCAP_OPTION_FEATURES: put_features(w, out); break;
-  case MADCAP_OPTION_ERROR: put_error(w, out); break;
-  default: put_octets(w, out);
-  }
-}
-
-static void put_option(World *w, MalWriter *out, unsigned option)
-{
-  mal_write_u16(out, (uint16_t)option);
-  size_t mark = mal_write_begin16(out);
-  put_value(w, out, option);
-  mal_write_end16(out, mark);
-}
-
-static void deliver(World *w, MalEndpoint peer)
+static void deliver(ClientWorld *w, MalEndpoint peer)
 {
   g_autofree uint8_t *exact = g_memdup2(w->datagram, w->datagram_length);
   MadcapMessage m;
@@ -515,48 +368,9 @@ static void deliver(World *w, MalEndpoint peer)
   must(!(taken && was_over));
 }
 
-static void header(World *w, MalWriter *out, uint8_t type)
-{
-  mal_write_u8(out, MADCAP_VERSION);
-  mal_write_u8(out, type);
-  mal_write_u16(out, (uint16_t)w->ask.family);
-  mal_write_u32(out, w->xid);
-}
-
-/* The lease identifier, without which no answer is one, need not be said. */
-static void compose(World *w)
-{
-  static const uint8_t types[] = { MADCAP_OFFER, MADCAP_ACK, MADCAP_NAK,
-                                   MADCAP_OFFER, MADCAP_ACK, MADCAP_RELEASE };
-  MalWriter out = mal_writer(w->datagram, sizeof w->datagram);
-  uint8_t type = mal_read_u8(&w->in), n = mal_read_u8(&w->in) % 12;
-
-  header(w, &out, types[type % G_N_ELEMENTS(types)]);
-  if (w->last_length > 0 && type < 200)
-    put_option(w, &out, MADCAP_OPTION_LEASE_ID);
-  for (uint8_t i = 0; i < n; i++)
-    put_option(w, &out, 1 + mal_read_u8(&w->in) % MADCAP_N_OPTIONS);
-  mal_write_u32(&out, 0);
-  w->datagram_length = mal_writer_ok(&out) ? out.offset : 0;
-}
-
-static void take_octets(World *w)
-{
-  size_t length = mal_read_u8(&w->in) * 4u;
-
-  w->datagram_length = MIN(length, mal_reader_left(&w->in));
-  const uint8_t *octets = mal_read_bytes(&w->in, w->datagram_length);
-  if (octets)
-    memcpy(w->datagram, octets, w->datagram_length);
-  if (w->datagram_length >= MADCAP_HEADER_LENGTH) {
-    MalWriter out = mal_writer(w->datagram + 4, 4);
-    mal_write_u32(&out, w->xid);
-  }
-}
-
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static void pass_to(World *w, int64_t mono)
+static void pass_to(ClientWorld *w, int64_t mono)
 {
   mono = MAX(mono, w->mono);
   for (unsigned n = 0; madcap_client_due(w->client) <= mono; n++) {
@@ -573,7 +387,7 @@ static void pass_to(World *w, int64_t mono)
   madcap_client_tick(w->client, now(w), w->mono);
 }
 
-static void step_clock(World *w)
+static void step_clock(ClientWorld *w)
 {
   static const int64_t steps[] = { 1, -1, 3600, -3600, 86400 * 400, -86400 * 400, INT64_C(1) << 31,
                                    -(INT64_C(1) << 31) };
@@ -583,14 +397,14 @@ static void step_clock(World *w)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static bool do_step(World *w)
+static bool do_step(ClientWorld *w)
 {
   uint8_t step = mal_read_u8(&w->in) % 8;
   MalEndpoint peer = peer_at(w, step < 2 || step == 7 ? mal_read_u8(&w->in) : 0);
 
   switch (step) {
-  case 0: take_octets(w); deliver(w, peer); break;
-  case 1: compose(w); deliver(w, peer); break;
+  case 0: answer_copy(w); deliver(w, peer); break;
+  case 1: answer_compose(w); deliver(w, peer); break;
   case 2:
     if (!w->over)
       pass_to(w, madcap_client_due(w->client));
@@ -614,7 +428,7 @@ static bool do_step(World *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  g_autofree World *w = g_new0(World, 1);
+  g_autofree ClientWorld *w = g_new0(ClientWorld, 1);
 
   w->in = mal_reader(data, size);
   w->mono = 1000 * US;

@@ -359,10 +359,12 @@ bool world_agent_is_at(const Agent *a, MalAddress address);
 bool world_agent_restless(const Agent *a);
 void world_agent_trouble(Agent *a, const MalWorldItem *item);
 void world_agent_heal(Agent *a);
-/* Does it hold this lease, or did it until that ended by its own reckoning? */
-bool world_agent_has(Agent *a, MalLeaseId id);
 /* Is there a reason why it may not know of a lease? */
 bool world_agent_is_excused(const Agent *a);
+
+/* madcap-world-program.c */
+/* Does it hold this lease, or did it until that ended by its own reckoning? */
+bool world_agent_has(Agent *a, MalLeaseId id);
 /* Its leases are those that its servers have. */
 void world_agent_check_end(Agent *a);
 
