@@ -144,7 +144,10 @@ static const MascMine *smallest(const MascPlan *plan, guint *which)
   return least;
 }
 
-/* The smallest ground that is larger than UNITS units; *UNITS becomes its size. */
+/* The smallest ground that is larger than UNITS units; *UNITS becomes its size. Of equal ones the
+   first alone: to try them all wins nothing under the workload of SIGCOMM 98 (10 idealised
+   top-level domains, 400 days: the same room, up to 0.7 % more routes), and what fits best anywhere
+   comes last in any case. */
 static const MascGround *next_larger(const MascPlan *plan, uint64_t *units)
 {
   const MascGround *next = NULL;
