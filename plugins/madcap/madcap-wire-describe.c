@@ -147,12 +147,8 @@ static void add_option(Line *line, const MadcapMessage *msg, MadcapOption option
     else
       add(line, " server %s", mal_address_format(msg->server_id, text));
     break;
-  case MADCAP_OPTION_LEASE_ID:
-    add_hex(line, " lease ", msg->lease_id);
-    break;
-  case MADCAP_OPTION_SCOPE:
-    add(line, " scope %s", mal_address_format(msg->scope, text));
-    break;
+  case MADCAP_OPTION_LEASE_ID: add_hex(line, " lease ", msg->lease_id); break;
+  case MADCAP_OPTION_SCOPE: add(line, " scope %s", mal_address_format(msg->scope, text)); break;
   case MADCAP_OPTION_REQUEST_LIST:
     add_codes(line, " wants", msg->request_list, madcap_option_name);
     break;
@@ -163,27 +159,19 @@ static void add_option(Line *line, const MadcapMessage *msg, MadcapOption option
     add(line, " language ");
     add_text(line, msg->language, false);
     break;
-  case MADCAP_OPTION_SCOPE_LIST:
-    add_scopes(line, msg);
-    break;
-  case MADCAP_OPTION_RANGES:
-    add_ranges(line, msg);
-    break;
+  case MADCAP_OPTION_SCOPE_LIST: add_scopes(line, msg); break;
+  case MADCAP_OPTION_RANGES: add_ranges(line, msg); break;
   case MADCAP_OPTION_FEATURES:
     add_codes(line, " supports", msg->supported, madcap_feature_name);
     add_codes(line, " requests", msg->requested, madcap_feature_name);
     add_codes(line, " requires", msg->required, madcap_feature_name);
     break;
-  case MADCAP_OPTION_ERROR:
-    add_error(line, msg);
-    break;
+  case MADCAP_OPTION_ERROR: add_error(line, msg); break;
   case MADCAP_OPTION_NESTING:
     add(line, " nesting of %u scopes%s", msg->nesting_count,
         msg->nesting_ignored ? " (ignored)" : "");
     break;
-  default:
-    add_number_option(line, msg, option);
-    break;
+  default: add_number_option(line, msg, option); break;
   }
 }
 

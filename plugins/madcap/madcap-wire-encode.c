@@ -448,26 +448,17 @@ static void put_nesting_view(MadcapEncoder *e, const MadcapMessage *msg)
 static void put_field(MadcapEncoder *e, const MadcapMessage *msg, MadcapOption option)
 {
   switch (option) {
-  case MADCAP_OPTION_END:
-    break;
-  case MADCAP_OPTION_LEASE_TIME:
-    madcap_put_lease_time(e, msg->lease_time);
-    break;
-  case MADCAP_OPTION_SERVER_ID:
-    madcap_put_server_id(e, msg->server_id);
-    break;
+  case MADCAP_OPTION_END: break;
+  case MADCAP_OPTION_LEASE_TIME: madcap_put_lease_time(e, msg->lease_time); break;
+  case MADCAP_OPTION_SERVER_ID: madcap_put_server_id(e, msg->server_id); break;
   case MADCAP_OPTION_LEASE_ID:
     madcap_put_lease_id(e, msg->lease_id.data, msg->lease_id.length);
     break;
-  case MADCAP_OPTION_SCOPE:
-    madcap_put_scope(e, msg->scope);
-    break;
+  case MADCAP_OPTION_SCOPE: madcap_put_scope(e, msg->scope); break;
   case MADCAP_OPTION_REQUEST_LIST:
     madcap_put_raw(e, (uint16_t)option, msg->request_list.data, msg->request_list.length);
     break;
-  case MADCAP_OPTION_START_TIME:
-    madcap_put_start_time(e, msg->start_time);
-    break;
+  case MADCAP_OPTION_START_TIME: madcap_put_start_time(e, msg->start_time); break;
   case MADCAP_OPTION_NUMBER:
     madcap_put_number(e, msg->min_addresses, msg->desired_addresses);
     break;
@@ -480,27 +471,15 @@ static void put_field(MadcapEncoder *e, const MadcapMessage *msg, MadcapOption o
   case MADCAP_OPTION_RANGES:
     madcap_put_raw(e, (uint16_t)option, msg->ranges.data, msg->ranges.length);
     break;
-  case MADCAP_OPTION_CURRENT_TIME:
-    madcap_put_current_time(e, msg->current_time);
-    break;
-  case MADCAP_OPTION_FEATURES:
-    put_feature_views(e, msg);
-    break;
-  case MADCAP_OPTION_RETRY_TIME:
-    madcap_put_retry_time(e, msg->retry_time);
-    break;
-  case MADCAP_OPTION_MIN_LEASE_TIME:
-    madcap_put_min_lease_time(e, msg->min_lease_time);
-    break;
-  case MADCAP_OPTION_MAX_START_TIME:
-    madcap_put_max_start_time(e, msg->max_start_time);
-    break;
+  case MADCAP_OPTION_CURRENT_TIME: madcap_put_current_time(e, msg->current_time); break;
+  case MADCAP_OPTION_FEATURES: put_feature_views(e, msg); break;
+  case MADCAP_OPTION_RETRY_TIME: madcap_put_retry_time(e, msg->retry_time); break;
+  case MADCAP_OPTION_MIN_LEASE_TIME: madcap_put_min_lease_time(e, msg->min_lease_time); break;
+  case MADCAP_OPTION_MAX_START_TIME: madcap_put_max_start_time(e, msg->max_start_time); break;
   case MADCAP_OPTION_ERROR:
     madcap_put_error(e, msg->error_code, msg->error_data.data, msg->error_data.length);
     break;
-  case MADCAP_OPTION_NESTING:
-    put_nesting_view(e, msg);
-    break;
+  case MADCAP_OPTION_NESTING: put_nesting_view(e, msg); break;
   }
 }
 

@@ -230,77 +230,49 @@ static void named(AapWorld *w, const MalWorldItem *item)
 
 /* ---- items ----------------------------------------------------------------------------------- */
 
-static void happen(AapWorld *w, guint number, const MalWorldItem *item)
+/* What lasts and is mended later; false: ITEM is something else. */
+static bool begin_fault(AapWorld *w, const MalWorldItem *item)
 {
   AapNode *s = &w->node[item->who];
   switch ((WorldKind)item->kind) {
-  case KIND_SERVER:
-  case KIND_COORDINATOR:
-    start_node(w, item, item->kind == KIND_COORDINATOR);
-    break;
-  case KIND_CRASH:
-  case KIND_WIPE:
-    crash(w, item);
-    break;
-  case KIND_BLACKOUT:
-    blackout(w, item);
-    break;
-  case KIND_SLOW_DISK:
-    s->disk_us = (int64_t)item->a * AAP_US / 4;
-    mend_later(w, number, item);
-    break;
-  case KIND_BAD_DISK:
-    s->disk_fails = true;
-    mend_later(w, number, item);
-    break;
-  case KIND_STEP:
-    step_clock(w, item);
-    break;
-  case KIND_JITTER:
-    jitter(w, item);
-    mend_later(w, number, item);
-    break;
-  case KIND_LOSS:
-    w->loss = (unsigned)item->a;
-    mend_later(w, number, item);
-    break;
+  case KIND_SLOW_DISK: s->disk_us = (int64_t)item->a * AAP_US / 4; return true;
+  case KIND_BAD_DISK: s->disk_fails = true; return true;
+  case KIND_JITTER: jitter(w, item); return true;
+  case KIND_LOSS: w->loss = (unsigned)item->a; return true;
   case KIND_CUT_SHORT:
   case KIND_CUT_LONG:
-  case KIND_CUT_ONE_WAY:
-    cut(w, item, true);
+  case KIND_CUT_ONE_WAY: cut(w, item, true); return true;
+  case KIND_MUTE: s->mute = true; return true;
+  case KIND_DISAGREE: disagree(w, item); return true;
+  default: return false;
+  }
+}
+
+static void happen(AapWorld *w, guint number, const MalWorldItem *item)
+{
+  if (begin_fault(w, item)) {
     mend_later(w, number, item);
-    break;
-  case KIND_MUTE:
-    s->mute = true;
-    mend_later(w, number, item);
-    break;
-  case KIND_BURST:
-    burst(w, item);
-    break;
-  case KIND_NAMED:
-    named(w, item);
-    break;
+    return;
+  }
+  switch ((WorldKind)item->kind) {
+  case KIND_SERVER:
+  case KIND_COORDINATOR: start_node(w, item, item->kind == KIND_COORDINATOR); break;
+  case KIND_CRASH:
+  case KIND_WIPE: crash(w, item); break;
+  case KIND_BLACKOUT: blackout(w, item); break;
+  case KIND_STEP: step_clock(w, item); break;
+  case KIND_BURST: burst(w, item); break;
+  case KIND_NAMED: named(w, item); break;
   case KIND_SHRINK:
   case KIND_GROW:
-  case KIND_END:
-    change_space(w, item);
-    break;
-  case KIND_EXCLUDE:
-    exclude(w, item);
-    break;
-  case KIND_DISAGREE:
-    disagree(w, item);
-    mend_later(w, number, item);
-    break;
+  case KIND_END: change_space(w, item); break;
+  case KIND_EXCLUDE: exclude(w, item); break;
   case KIND_NO_COORDINATOR:
     fail_over(w, item, 1);
     fail_over(w, item, 0);
     break;
-  case KIND_FAILOVER:
-    fail_over(w, item, (unsigned)item->who);
-    break;
-  case KINDS:
-    break;
+  case KIND_FAILOVER: fail_over(w, item, (unsigned)item->who); break;
+  default: break;
   }
 }
 

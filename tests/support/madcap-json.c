@@ -291,61 +291,33 @@ static void put_option(MadcapEncoder *e, unsigned option, Json *value)
   static uint8_t octets[UINT16_MAX];
   g_autoptr(GArray) wanted = NULL;
   switch (option) {
-  case MADCAP_OPTION_LEASE_TIME:
-    madcap_put_lease_time(e, u32_of(value));
-    break;
-  case MADCAP_OPTION_SERVER_ID:
-    madcap_put_server_id(e, address_of(at(value, 1)));
-    break;
-  case MADCAP_OPTION_LEASE_ID:
-    madcap_put_lease_id(e, octets, octets_of(value, octets));
-    break;
-  case MADCAP_OPTION_SCOPE:
-    madcap_put_scope(e, address_of(value));
-    break;
+  case MADCAP_OPTION_LEASE_TIME: madcap_put_lease_time(e, u32_of(value)); break;
+  case MADCAP_OPTION_SERVER_ID: madcap_put_server_id(e, address_of(at(value, 1))); break;
+  case MADCAP_OPTION_LEASE_ID: madcap_put_lease_id(e, octets, octets_of(value, octets)); break;
+  case MADCAP_OPTION_SCOPE: madcap_put_scope(e, address_of(value)); break;
   case MADCAP_OPTION_REQUEST_LIST:
     wanted = codes_of(value);
     madcap_put_request_list(e, code_data(wanted), wanted->len);
     break;
-  case MADCAP_OPTION_START_TIME:
-    madcap_put_start_time(e, u32_of(value));
-    break;
+  case MADCAP_OPTION_START_TIME: madcap_put_start_time(e, u32_of(value)); break;
   case MADCAP_OPTION_NUMBER:
     madcap_put_number(e, (uint16_t)u32_of(at(value, 0)), (uint16_t)u32_of(at(value, 1)));
     break;
-  case MADCAP_OPTION_LANGUAGE:
-    madcap_put_language(e, octets, octets_of(value, octets));
-    break;
-  case MADCAP_OPTION_SCOPE_LIST:
-    put_scope_list(e, value);
-    break;
-  case MADCAP_OPTION_RANGES:
-    put_ranges(e, value);
-    break;
-  case MADCAP_OPTION_CURRENT_TIME:
-    madcap_put_current_time(e, u32_of(value));
-    break;
-  case MADCAP_OPTION_FEATURES:
-    put_features(e, value);
-    break;
-  case MADCAP_OPTION_RETRY_TIME:
-    madcap_put_retry_time(e, u32_of(value));
-    break;
-  case MADCAP_OPTION_MIN_LEASE_TIME:
-    madcap_put_min_lease_time(e, u32_of(value));
-    break;
-  case MADCAP_OPTION_MAX_START_TIME:
-    madcap_put_max_start_time(e, u32_of(value));
-    break;
+  case MADCAP_OPTION_LANGUAGE: madcap_put_language(e, octets, octets_of(value, octets)); break;
+  case MADCAP_OPTION_SCOPE_LIST: put_scope_list(e, value); break;
+  case MADCAP_OPTION_RANGES: put_ranges(e, value); break;
+  case MADCAP_OPTION_CURRENT_TIME: madcap_put_current_time(e, u32_of(value)); break;
+  case MADCAP_OPTION_FEATURES: put_features(e, value); break;
+  case MADCAP_OPTION_RETRY_TIME: madcap_put_retry_time(e, u32_of(value)); break;
+  case MADCAP_OPTION_MIN_LEASE_TIME: madcap_put_min_lease_time(e, u32_of(value)); break;
+  case MADCAP_OPTION_MAX_START_TIME: madcap_put_max_start_time(e, u32_of(value)); break;
   case MADCAP_OPTION_ERROR:
     madcap_put_error(e, (uint16_t)u32_of(at(value, 0)), octets, octets_of(at(value, 1), octets));
     break;
   case MADCAP_OPTION_NESTING:
     madcap_put_nesting(e, json_object_array_length(at(value, 0)), nests_in_json, at(value, 0));
     break;
-  default:
-    madcap_put_raw(e, (uint16_t)option, octets, octets_of(value, octets));
-    break;
+  default: madcap_put_raw(e, (uint16_t)option, octets, octets_of(value, octets)); break;
   }
 }
 

@@ -107,71 +107,72 @@ Test(aap_5, a_large_scope_needs_an_allocation_scope)
 #define O1 "239.193.0.0-239.193.0.9"
 #define W1 "ff3e:20:2001:db8::8000:0-ff3e:20:2001:db8::8000:ffff"
 
+static const struct {
+  const char *served, *group;
+  unsigned type;
+  const char *ranges[4];
+  AapScopeVerdict verdict;
+  int scope;              /* or reason, or -1 */
+} verdicts[] = {
+  { "0123", ALLOC, AAP_AIU, { G1 }, AAP_SCOPE_ONE, GLOBAL },
+  { "0123", ALLOC, AAP_AIU, { G1, G2 }, AAP_SCOPE_ONE, GLOBAL },
+  { "0123", ALLOC, AAP_AIU, { "239.251.3.0" }, AAP_SCOPE_ONE, ALLOCATION },
+  { "0123", "239.255.255.248", AAP_AIU, { L1 }, AAP_SCOPE_ONE, LOCAL },
+  { "0123", "239.255.255.248", AAP_ASA, { L1 }, AAP_SCOPE_ONE, LOCAL },
+  /* on another scope's group */
+  { "0123", ALLOC, AAP_AIU, { L1 }, AAP_SCOPE_OTHER, -1 },
+  { "0123", "239.255.255.248", AAP_AIU, { G1 }, AAP_SCOPE_OTHER, -1 },
+  /* of a scope that we don't serve */
+  { "03", ALLOC, AAP_AIU, { L1 }, AAP_SCOPE_OTHER, -1 },
+  { "03", ALLOC, AAP_AIU, { G1, L1 }, AAP_SCOPE_OTHER, -1 },
+  { "3", ALLOC, AAP_AIU, { G1 }, AAP_SCOPE_OTHER, -1 },
+  /* in two scopes */
+  { "0123", ALLOC, AAP_AITU, { G1, L1 }, AAP_SCOPE_MALFORMED, AAP_REASON_SCOPES },
+  { "0123", ALLOC, AAP_AITU, { L1, "239.250.0.1", G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_SCOPES },
+  { "0123", ALLOC, AAP_AITU, { "239.251.3.0", G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_SCOPES },
+  { "0123", ALLOC, AAP_AITU, { "238.255.255.0-239.255.0.9" }, AAP_SCOPE_OTHER, -1 },
+  { "0123", ALLOC, AAP_AITU, { "239.250.0.1", G1 }, AAP_SCOPE_OTHER, -1 },
+  /* of nested scopes the smallest that contains all; each on its own group */
+  { "14", "239.195.255.248", AAP_ACLM, { O1 }, AAP_SCOPE_ONE, ORG },
+  { "14", "239.195.255.248", AAP_ACLM, { D1, O1 }, AAP_SCOPE_ONE, ORG },
+  { "14", "239.195.255.248", AAP_ACLM, { D1 }, AAP_SCOPE_ONE, ORG },
+  { "14", "239.192.31.248", AAP_ACLM, { D1 }, AAP_SCOPE_ONE, DEPARTMENT },
+  { "41", "239.192.31.248", AAP_ACLM, { D1, O1 }, AAP_SCOPE_OTHER, -1 },
+  /* no addresses */
+  { "03", ALLOC, AAP_ANA, { NULL }, AAP_SCOPE_ONE, GLOBAL },
+  { "30", ALLOC, AAP_ASA, { NULL }, AAP_SCOPE_ONE, GLOBAL },
+  { "03", ALLOC, AAP_ASRP, { NULL }, AAP_SCOPE_ONE, GLOBAL },
+  { "3", ALLOC, AAP_ANA, { NULL }, AAP_SCOPE_NONE, -1 },
+  { "3", ALLOC, AAP_ASA, { NULL }, AAP_SCOPE_NONE, -1 },
+  { "012", "239.255.255.248", AAP_ANA, { NULL }, AAP_SCOPE_NONE, -1 },
+  /* no group of ours, or the other family's */
+  { "012", "239.251.255.249", AAP_AIU, { G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
+  { "", ALLOC, AAP_AIU, { G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
+  { "0356", ALLOC6, AAP_AIU, { G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
+  { "0356", ALLOC, AAP_AIU, { W1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
+  { "0356", ALLOC6, AAP_AIU, { W1 }, AAP_SCOPE_ONE, WIDE6 },
+  { "0356", ALLOC6, AAP_AIU, { "ff16::8000:1" }, AAP_SCOPE_ONE, SITE6 },
+};
+
 Test(aap_11_12_14_15_28, scope_of_a_message)
 {
-  static const struct {
-    const char *served, *group;
-    unsigned type;
-    const char *ranges[4];
-    AapScopeVerdict verdict;
-    int scope;              /* or reason, or -1 */
-  } cases[] = {
-    { "0123", ALLOC, AAP_AIU, { G1 }, AAP_SCOPE_ONE, GLOBAL },
-    { "0123", ALLOC, AAP_AIU, { G1, G2 }, AAP_SCOPE_ONE, GLOBAL },
-    { "0123", ALLOC, AAP_AIU, { "239.251.3.0" }, AAP_SCOPE_ONE, ALLOCATION },
-    { "0123", "239.255.255.248", AAP_AIU, { L1 }, AAP_SCOPE_ONE, LOCAL },
-    { "0123", "239.255.255.248", AAP_ASA, { L1 }, AAP_SCOPE_ONE, LOCAL },
-    /* on another scope's group */
-    { "0123", ALLOC, AAP_AIU, { L1 }, AAP_SCOPE_OTHER, -1 },
-    { "0123", "239.255.255.248", AAP_AIU, { G1 }, AAP_SCOPE_OTHER, -1 },
-    /* of a scope that we don't serve */
-    { "03", ALLOC, AAP_AIU, { L1 }, AAP_SCOPE_OTHER, -1 },
-    { "03", ALLOC, AAP_AIU, { G1, L1 }, AAP_SCOPE_OTHER, -1 },
-    { "3", ALLOC, AAP_AIU, { G1 }, AAP_SCOPE_OTHER, -1 },
-    /* in two scopes */
-    { "0123", ALLOC, AAP_AITU, { G1, L1 }, AAP_SCOPE_MALFORMED, AAP_REASON_SCOPES },
-    { "0123", ALLOC, AAP_AITU, { L1, "239.250.0.1", G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_SCOPES },
-    { "0123", ALLOC, AAP_AITU, { "239.251.3.0", G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_SCOPES },
-    { "0123", ALLOC, AAP_AITU, { "238.255.255.0-239.255.0.9" }, AAP_SCOPE_OTHER, -1 },
-    { "0123", ALLOC, AAP_AITU, { "239.250.0.1", G1 }, AAP_SCOPE_OTHER, -1 },
-    /* of nested scopes the smallest that contains all; each on its own group */
-    { "14", "239.195.255.248", AAP_ACLM, { O1 }, AAP_SCOPE_ONE, ORG },
-    { "14", "239.195.255.248", AAP_ACLM, { D1, O1 }, AAP_SCOPE_ONE, ORG },
-    { "14", "239.195.255.248", AAP_ACLM, { D1 }, AAP_SCOPE_ONE, ORG },
-    { "14", "239.192.31.248", AAP_ACLM, { D1 }, AAP_SCOPE_ONE, DEPARTMENT },
-    { "41", "239.192.31.248", AAP_ACLM, { D1, O1 }, AAP_SCOPE_OTHER, -1 },
-    /* no addresses */
-    { "03", ALLOC, AAP_ANA, { NULL }, AAP_SCOPE_ONE, GLOBAL },
-    { "30", ALLOC, AAP_ASA, { NULL }, AAP_SCOPE_ONE, GLOBAL },
-    { "03", ALLOC, AAP_ASRP, { NULL }, AAP_SCOPE_ONE, GLOBAL },
-    { "3", ALLOC, AAP_ANA, { NULL }, AAP_SCOPE_NONE, -1 },
-    { "3", ALLOC, AAP_ASA, { NULL }, AAP_SCOPE_NONE, -1 },
-    { "012", "239.255.255.248", AAP_ANA, { NULL }, AAP_SCOPE_NONE, -1 },
-    /* no group of ours, or the other family's */
-    { "012", "239.251.255.249", AAP_AIU, { G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
-    { "", ALLOC, AAP_AIU, { G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
-    { "0356", ALLOC6, AAP_AIU, { G1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
-    { "0356", ALLOC, AAP_AIU, { W1 }, AAP_SCOPE_MALFORMED, AAP_REASON_GROUP },
-    { "0356", ALLOC6, AAP_AIU, { W1 }, AAP_SCOPE_ONE, WIDE6 },
-    { "0356", ALLOC6, AAP_AIU, { "ff16::8000:1" }, AAP_SCOPE_ONE, SITE6 },
-  };
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+  for (size_t i = 0; i < G_N_ELEMENTS(verdicts); i++) {
     Bed bed;
     AapRange ranges[4];
-    AapMessage msg = { .type = (AapType)cases[i].type, .ranges = ranges };
-    MalAddress group = aap_address(cases[i].group);
-    serve(&bed, cases[i].served);
-    for (; msg.n_ranges < 4 && cases[i].ranges[msg.n_ranges] != NULL; msg.n_ranges++)
-      ranges[msg.n_ranges] = aap_range(cases[i].ranges[msg.n_ranges], 1);
+    AapMessage msg = { .type = (AapType)verdicts[i].type, .ranges = ranges };
+    MalAddress group = aap_address(verdicts[i].group);
+    serve(&bed, verdicts[i].served);
+    for (; msg.n_ranges < 4 && verdicts[i].ranges[msg.n_ranges] != NULL; msg.n_ranges++)
+      ranges[msg.n_ranges] = aap_range(verdicts[i].ranges[msg.n_ranges], 1);
     msg.family = msg.n_ranges > 0 ? ranges[0].span.first.family : group.family;
     AapScopeDecision d = aap_scope_decide(bed.places, bed.n_places, group, &msg);
-    cr_expect_eq(d.verdict, cases[i].verdict, "case %zu: verdict %d", i, d.verdict);
-    if (cases[i].verdict == AAP_SCOPE_ONE)
-      cr_expect(d.place != NULL && d.place->scope == &bed.scopes[cases[i].scope], "case %zu", i);
+    cr_expect_eq(d.verdict, verdicts[i].verdict, "case %zu: verdict %d", i, d.verdict);
+    if (verdicts[i].verdict == AAP_SCOPE_ONE)
+      cr_expect(d.place != NULL && d.place->scope == &bed.scopes[verdicts[i].scope], "case %zu", i);
     else
       cr_expect_null(d.place, "case %zu", i);
     cr_expect_eq(d.reason,
-                 cases[i].verdict == AAP_SCOPE_MALFORMED ? cases[i].scope : AAP_REASON_NONE,
+                 verdicts[i].verdict == AAP_SCOPE_MALFORMED ? verdicts[i].scope : AAP_REASON_NONE,
                  "case %zu", i);
   }
 }

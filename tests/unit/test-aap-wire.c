@@ -13,75 +13,76 @@
 #define REQUEST " 0000000a 395e9410"
 
 /* One or more for each check; the number is that of the checklist's statement. */
+static const struct {
+  unsigned statement;
+  const char *hex;
+  AapReason reason;
+  size_t offset, item;
+} dropped[] = {
+  { 21, "", AAP_REASON_SHORT, 0, 0 },
+  { 21, "00 00 0001 00001b 00 395d34", AAP_REASON_SHORT, 11, 0 },
+  { 21, "00 05 0001 00001e 00", AAP_REASON_SHORT, 8, 0 },
+  { 21, "01 07 0003 00001e 00", AAP_REASON_SHORT, 8, 0 },
+  { 23, "01 00 0001 00001b 00 " T R4, AAP_REASON_VERSION, 0, 0 },
+  { 23, "ff 09 0009 00001b 00 " T, AAP_REASON_VERSION, 0, 0 },
+  { 25, "00 06 0001 00001b 00 " T R4, AAP_REASON_TYPE, 1, 0 },
+  { 25, "00 ff 0007 00001b 00 " T R4, AAP_REASON_TYPE, 1, 0 },
+  { 28, "00 00 0003 00001b 00 " T R4, AAP_REASON_FAMILY, 2, 0 },
+  { 28, "00 00 0000 00001b 00 " T R4, AAP_REASON_FAMILY, 2, 0 },
+  { 28, "00 00 0101 00001b 00 " T R4, AAP_REASON_FAMILY, 2, 0 },
+  { 34, "00 01 0001 00001c 00 " T R4 " e9fc0020 e9fc00", AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 00 0001 00001c 00 " T R4 " 00", AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 00 0001 000023 00 " T, AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 01 0001 000023 00 " T, AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 02 0002 000023 00 " T, AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 03 0001 000108 00 " T, AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 03 0001 000108 00 " T "395d35", AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 03 0001 000108 00 " T "395d3516 e9", AAP_REASON_LENGTH, 16, 0 },
+  { 34, "00 00 0002 00001b 00 " T R4, AAP_REASON_LENGTH, 12, 0 },
+  { 34, "00 02 0001 00001b 00 " T R4 " e9fc0020", AAP_REASON_LENGTH, 12, 0 },
+  { 35, "00 00 0001 000021 00 " T " e9fc0013 e9fc0010 395d50a0", AAP_REASON_ORDER, 12, 0 },
+  { 35, "00 01 0001 000021 00 " T R4 " e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 24, 1 },
+  { 35, "00 03 0001 000021 00 " T "395d3516 e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 16,
+    0 },
+  { 35,
+    "00 00 0002 000025 00 " T " ff3e0020 20010db8 00000000 80000013"
+    " ff3e0020 20010db8 00000000 80000010 395d50a0",
+    AAP_REASON_ORDER, 12, 0 },
+  { 35, "00 00 0001 000022 00 " T " c0000201 c0000204 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
+  { 35, "00 00 0001 000022 00 " T " dfffffff e0000000 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
+  { 35, "00 00 0001 000022 00 " T " efffffff f0000000 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
+  { 35, "00 04 0001 000022 00 " T "01 c0000201 c0000204 00000001 00", AAP_REASON_MULTICAST, 13,
+    0 },
+  { 35, "00 00 0002 000022 00 " T R6("fe3e", "ff3e"), AAP_REASON_MULTICAST, 12, 0 },
+  { 35, "00 00 0002 000025 00 " T R6("ff35", "ff38"), AAP_REASON_PREFIX, 12, 0 },
+  { 35, "00 00 0002 000025 00 " T R6("ff05", "ff15"), AAP_REASON_PREFIX, 12, 0 },
+  { 36, "00 04 0001 00000c 00 " T, AAP_REASON_LENGTH, 12, 0 },
+  { 36, "00 04 0001 00000c 00 " T "00", AAP_REASON_LENGTH, 13, 0 },
+  { 36, "00 04 0001 00000c 00 " T "02" REPORT " 00", AAP_REASON_LENGTH, 13, 0 },
+  { 36, "00 04 0001 00000c 00 " T "01" REPORT, AAP_REASON_LENGTH, 25, 0 },
+  { 36, "00 04 0001 00000d 00 " T "01" REPORT " 02" REQUEST, AAP_REASON_LENGTH, 34, 0 },
+  { 36, "00 04 0001 00000d 00 " T "01" REPORT " 01" REQUEST " 00", AAP_REASON_LENGTH, 34, 0 },
+  { 36, "00 04 0001 00000d 00 " T "00 00 00", AAP_REASON_LENGTH, 14, 0 },
+  { 36, "00 04 0002 00000d 00 " T "01" REPORT " 00", AAP_REASON_LENGTH, 13, 0 },
+  { 36, "00 05 0001 00001e 00 " T "0000000a 395e9410 00000000", AAP_REASON_LENGTH, 20, 0 },
+  { 36, "00 05 0001 00001e 00 " T "0000000a 395e94", AAP_REASON_LENGTH, 16, 0 },
+  { 36, "00 05 0001 00001e 00 " T, AAP_REASON_LENGTH, 12, 0 },
+  { 36, "00 05 0002 00001e 00 " T "00000000 395e9410", AAP_REASON_COUNT, 12, 0 },
+};
+
 Test(aap_21_23_25_28_34_to_37, each_check_drops_the_whole_message)
 {
-  static const struct {
-    unsigned statement;
-    const char *hex;
-    AapReason reason;
-    size_t offset, item;
-  } cases[] = {
-    { 21, "", AAP_REASON_SHORT, 0, 0 },
-    { 21, "00 00 0001 00001b 00 395d34", AAP_REASON_SHORT, 11, 0 },
-    { 21, "00 05 0001 00001e 00", AAP_REASON_SHORT, 8, 0 },
-    { 21, "01 07 0003 00001e 00", AAP_REASON_SHORT, 8, 0 },
-    { 23, "01 00 0001 00001b 00 " T R4, AAP_REASON_VERSION, 0, 0 },
-    { 23, "ff 09 0009 00001b 00 " T, AAP_REASON_VERSION, 0, 0 },
-    { 25, "00 06 0001 00001b 00 " T R4, AAP_REASON_TYPE, 1, 0 },
-    { 25, "00 ff 0007 00001b 00 " T R4, AAP_REASON_TYPE, 1, 0 },
-    { 28, "00 00 0003 00001b 00 " T R4, AAP_REASON_FAMILY, 2, 0 },
-    { 28, "00 00 0000 00001b 00 " T R4, AAP_REASON_FAMILY, 2, 0 },
-    { 28, "00 00 0101 00001b 00 " T R4, AAP_REASON_FAMILY, 2, 0 },
-    { 34, "00 01 0001 00001c 00 " T R4 " e9fc0020 e9fc00", AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 00 0001 00001c 00 " T R4 " 00", AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 00 0001 000023 00 " T, AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 01 0001 000023 00 " T, AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 02 0002 000023 00 " T, AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 03 0001 000108 00 " T, AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 03 0001 000108 00 " T "395d35", AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 03 0001 000108 00 " T "395d3516 e9", AAP_REASON_LENGTH, 16, 0 },
-    { 34, "00 00 0002 00001b 00 " T R4, AAP_REASON_LENGTH, 12, 0 },
-    { 34, "00 02 0001 00001b 00 " T R4 " e9fc0020", AAP_REASON_LENGTH, 12, 0 },
-    { 35, "00 00 0001 000021 00 " T " e9fc0013 e9fc0010 395d50a0", AAP_REASON_ORDER, 12, 0 },
-    { 35, "00 01 0001 000021 00 " T R4 " e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 24, 1 },
-    { 35, "00 03 0001 000021 00 " T "395d3516 e9fc0013 e9fc0012 395d50a0", AAP_REASON_ORDER, 16,
-      0 },
-    { 35,
-      "00 00 0002 000025 00 " T " ff3e0020 20010db8 00000000 80000013"
-      " ff3e0020 20010db8 00000000 80000010 395d50a0",
-      AAP_REASON_ORDER, 12, 0 },
-    { 35, "00 00 0001 000022 00 " T " c0000201 c0000204 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
-    { 35, "00 00 0001 000022 00 " T " dfffffff e0000000 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
-    { 35, "00 00 0001 000022 00 " T " efffffff f0000000 395d50a0", AAP_REASON_MULTICAST, 12, 0 },
-    { 35, "00 04 0001 000022 00 " T "01 c0000201 c0000204 00000001 00", AAP_REASON_MULTICAST, 13,
-      0 },
-    { 35, "00 00 0002 000022 00 " T R6("fe3e", "ff3e"), AAP_REASON_MULTICAST, 12, 0 },
-    { 35, "00 00 0002 000025 00 " T R6("ff35", "ff38"), AAP_REASON_PREFIX, 12, 0 },
-    { 35, "00 00 0002 000025 00 " T R6("ff05", "ff15"), AAP_REASON_PREFIX, 12, 0 },
-    { 36, "00 04 0001 00000c 00 " T, AAP_REASON_LENGTH, 12, 0 },
-    { 36, "00 04 0001 00000c 00 " T "00", AAP_REASON_LENGTH, 13, 0 },
-    { 36, "00 04 0001 00000c 00 " T "02" REPORT " 00", AAP_REASON_LENGTH, 13, 0 },
-    { 36, "00 04 0001 00000c 00 " T "01" REPORT, AAP_REASON_LENGTH, 25, 0 },
-    { 36, "00 04 0001 00000d 00 " T "01" REPORT " 02" REQUEST, AAP_REASON_LENGTH, 34, 0 },
-    { 36, "00 04 0001 00000d 00 " T "01" REPORT " 01" REQUEST " 00", AAP_REASON_LENGTH, 34, 0 },
-    { 36, "00 04 0001 00000d 00 " T "00 00 00", AAP_REASON_LENGTH, 14, 0 },
-    { 36, "00 04 0002 00000d 00 " T "01" REPORT " 00", AAP_REASON_LENGTH, 13, 0 },
-    { 36, "00 05 0001 00001e 00 " T "0000000a 395e9410 00000000", AAP_REASON_LENGTH, 20, 0 },
-    { 36, "00 05 0001 00001e 00 " T "0000000a 395e94", AAP_REASON_LENGTH, 16, 0 },
-    { 36, "00 05 0001 00001e 00 " T, AAP_REASON_LENGTH, 12, 0 },
-    { 36, "00 05 0002 00001e 00 " T "00000000 395e9410", AAP_REASON_COUNT, 12, 0 },
-  };
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-    g_auto(AapDecoded) d = aap_decoded_text(cases[i].hex);
-    cr_expect_not(d.ok, "AAP-%u: %s", cases[i].statement, cases[i].hex);
-    cr_expect_str_eq(aap_reason_name(d.fault.reason), aap_reason_name(cases[i].reason),
-                     "AAP-%u: %s: %s", cases[i].statement, cases[i].hex,
+  for (size_t i = 0; i < G_N_ELEMENTS(dropped); i++) {
+    g_auto(AapDecoded) d = aap_decoded_text(dropped[i].hex);
+    cr_expect_not(d.ok, "AAP-%u: %s", dropped[i].statement, dropped[i].hex);
+    cr_expect_str_eq(aap_reason_name(d.fault.reason), aap_reason_name(dropped[i].reason),
+                     "AAP-%u: %s: %s", dropped[i].statement, dropped[i].hex,
                      aap_reason_name(d.fault.reason));
-    cr_expect_eq(d.fault.offset, cases[i].offset, "AAP-%u: %s: at %zu", cases[i].statement,
-                 cases[i].hex, d.fault.offset);
-    cr_expect_eq(d.fault.item, cases[i].item, "%s", cases[i].hex);
-    cr_expect_eq(d.msg.n_ranges + d.msg.n_requests, 0, "%s", cases[i].hex);
-    cr_expect_null(d.msg.ranges, "%s", cases[i].hex);
+    cr_expect_eq(d.fault.offset, dropped[i].offset, "AAP-%u: %s: at %zu", dropped[i].statement,
+                 dropped[i].hex, d.fault.offset);
+    cr_expect_eq(d.fault.item, dropped[i].item, "%s", dropped[i].hex);
+    cr_expect_eq(d.msg.n_ranges + d.msg.n_requests, 0, "%s", dropped[i].hex);
+    cr_expect_null(d.msg.ranges, "%s", dropped[i].hex);
   }
 }
 

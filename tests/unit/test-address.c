@@ -436,6 +436,10 @@ Test(endpoint, text)
     cr_expect_eq(e.scope_id, cases[i].scope);
     cr_expect_str_eq(mal_endpoint_format(e, text), cases[i].out);
   }
+}
+
+Test(endpoint, refuses_what_is_none)
+{
   static const char *const wrong[] = {
     "",
     "192.0.2.1:",
@@ -461,16 +465,24 @@ Test(endpoint, text)
     cr_expect_not(mal_endpoint_parse(wrong[i], 2535, &e, &error), "%s", wrong[i]);
     cr_expect_not_null(error);
   }
+}
+
+Test(endpoint, equal_in_all_three)
+{
   MalEndpoint a = { addr("::1"), 5, 0 }, b = a;
   cr_expect(mal_endpoint_equal(a, b));
-  cr_expect_str_eq(mal_endpoint_format((MalEndpoint){ addr("::1"), 0, 7 }, text), "::1%7");
   b.scope_id = 1;
   cr_expect_not(mal_endpoint_equal(a, b));
   b = (MalEndpoint){ addr("::1"), 6, 0 };
   cr_expect_not(mal_endpoint_equal(a, b));
   b = (MalEndpoint){ addr("::2"), 5, 0 };
   cr_expect_not(mal_endpoint_equal(a, b));
-  /* The longest of all fits its buffer. */
+}
+
+Test(endpoint, without_a_port_and_the_longest_of_all)
+{
+  char text[MAL_ENDPOINT_STRLEN];
+  cr_expect_str_eq(mal_endpoint_format((MalEndpoint){ addr("::1"), 0, 7 }, text), "::1%7");
   MalEndpoint longest = { mal_address_make(MAL_IPV6, U128_MAX), 65535, UINT32_MAX };
   cr_expect_eq(strlen(mal_endpoint_format(longest, text)), 58);
 }

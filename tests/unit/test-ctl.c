@@ -31,71 +31,72 @@ static json_object *from_text(const char *text)
   return o;
 }
 
+static const struct { const char *words, *expected, *error; } word_cases[] = {
+  { "local", "{'scope':'local'}", NULL },
+  { "--scope local", "{'scope':'local'}", NULL },
+  { "--scope=local", "{'scope':'local'}", NULL },
+  { "--scope --count", "{'scope':'--count'}", NULL },
+  { "-- --scope", "{'scope':'--scope'}", NULL },
+  { "x --count 7", "{'scope':'x','count':7}", NULL },
+  { "x --count -7", "{'scope':'x','count':-7}", NULL },
+  { "x --count 9223372036854775807", "{'scope':'x','count':9223372036854775807}", NULL },
+  { "x --count 9223372036854775808", NULL, "not an integer" },
+  { "x --count 7x", NULL, "not an integer" },
+  { "x --count=", NULL, "not an integer" },
+  { "x --count", NULL, "a value must follow" },
+  { "x --min-lifetime 1d12h", "{'scope':'x','min_lifetime':129600}", NULL },
+  { "x --min_lifetime 90", "{'scope':'x','min_lifetime':90}", NULL },
+  { "x --min-lifetime soon", NULL, "not a duration" },
+  { "x --start 2030-01-31T18:00:00Z", "{'scope':'x','start':'2030-01-31T18:00:00Z'}", NULL },
+  { "x --start +2h", "{'scope':'x','start':'2027-01-15T10:00:00Z'}", NULL },
+  { "x --start now", "{'scope':'x','start':'2027-01-15T08:00:00Z'}", NULL },
+  { "x --start +x", NULL, "+2h from now" },
+  { "x --address 233.252.0.1-233.252.0.9", "{'scope':'x','address':'233.252.0.1-233.252.0.9'}",
+    NULL },
+  { "x --address 233.252.0.0/24", "{'scope':'x','address':'233.252.0.0/24'}", NULL },
+  { "x --address 233.252.0", NULL, "a range A-B" },
+  { "x --client 192.0.2.1-192.0.2.2", NULL, "an IPv4 or IPv6 address" },
+  { "x --lease 00ff", "{'scope':'x','lease':'00ff'}", NULL },
+  { "x --lease 00f", NULL, "hexadecimal" },
+  { "x --shared", "{'scope':'x','shared':true}", NULL },
+  { "--shared x", "{'shared':true,'scope':'x'}", NULL },
+  { "--shared no x", "{'shared':false,'scope':'x'}", NULL },
+  { "x --shared=no", "{'scope':'x','shared':false}", NULL },
+  { "x --shared=perhaps", NULL, "yes or no" },
+  { "x --list a,b", "{'scope':'x','list':['a','b']}", NULL },
+  { "x --list [1]", "{'scope':'x','list':[1]}", NULL },
+  { "x --list [1", NULL, "a JSON array" },
+  { "x --more {}", "{'scope':'x','more':{}}", NULL },
+  { "x --more 1", NULL, "a JSON object" },
+  { "x --odd 1", "{'scope':'x','odd':'1'}", NULL },
+  { "x --cuont 1", NULL, "did you mean --count?" },
+  { "x --min-lifetme 1", NULL, "did you mean --min-lifetime?" },
+  { "x --zzzzzzzz 1", NULL, "mallocctl help lease request" },
+  { "x y", NULL, "one word too many" },
+  { "x --count 1 --count 2", NULL, "said twice" },
+  { "--count 1", NULL, "--scope is missing: the scope" },
+  { "x --scope \xff", NULL, "UTF-8" },
+};
+
 Test(ctl_params, are_typed)
 {
-  static const struct { const char *words, *expected, *error;
-  } cases[] = {
-    { "local", "{'scope':'local'}", NULL },
-    { "--scope local", "{'scope':'local'}", NULL },
-    { "--scope=local", "{'scope':'local'}", NULL },
-    { "--scope --count", "{'scope':'--count'}", NULL },
-    { "-- --scope", "{'scope':'--scope'}", NULL },
-    { "x --count 7", "{'scope':'x','count':7}", NULL },
-    { "x --count -7", "{'scope':'x','count':-7}", NULL },
-    { "x --count 9223372036854775807", "{'scope':'x','count':9223372036854775807}", NULL },
-    { "x --count 9223372036854775808", NULL, "not an integer" },
-    { "x --count 7x", NULL, "not an integer" },
-    { "x --count=", NULL, "not an integer" },
-    { "x --count", NULL, "a value must follow" },
-    { "x --min-lifetime 1d12h", "{'scope':'x','min_lifetime':129600}", NULL },
-    { "x --min_lifetime 90", "{'scope':'x','min_lifetime':90}", NULL },
-    { "x --min-lifetime soon", NULL, "not a duration" },
-    { "x --start 2030-01-31T18:00:00Z", "{'scope':'x','start':'2030-01-31T18:00:00Z'}", NULL },
-    { "x --start +2h", "{'scope':'x','start':'2027-01-15T10:00:00Z'}", NULL },
-    { "x --start now", "{'scope':'x','start':'2027-01-15T08:00:00Z'}", NULL },
-    { "x --start +x", NULL, "+2h from now" },
-    { "x --address 233.252.0.1-233.252.0.9", "{'scope':'x','address':'233.252.0.1-233.252.0.9'}",
-      NULL },
-    { "x --address 233.252.0.0/24", "{'scope':'x','address':'233.252.0.0/24'}", NULL },
-    { "x --address 233.252.0", NULL, "a range A-B" },
-    { "x --client 192.0.2.1-192.0.2.2", NULL, "an IPv4 or IPv6 address" },
-    { "x --lease 00ff", "{'scope':'x','lease':'00ff'}", NULL },
-    { "x --lease 00f", NULL, "hexadecimal" },
-    { "x --shared", "{'scope':'x','shared':true}", NULL },
-    { "--shared x", "{'shared':true,'scope':'x'}", NULL },
-    { "--shared no x", "{'shared':false,'scope':'x'}", NULL },
-    { "x --shared=no", "{'scope':'x','shared':false}", NULL },
-    { "x --shared=perhaps", NULL, "yes or no" },
-    { "x --list a,b", "{'scope':'x','list':['a','b']}", NULL },
-    { "x --list [1]", "{'scope':'x','list':[1]}", NULL },
-    { "x --list [1", NULL, "a JSON array" },
-    { "x --more {}", "{'scope':'x','more':{}}", NULL },
-    { "x --more 1", NULL, "a JSON object" },
-    { "x --odd 1", "{'scope':'x','odd':'1'}", NULL },
-    { "x --cuont 1", NULL, "did you mean --count?" },
-    { "x --min-lifetme 1", NULL, "did you mean --min-lifetime?" },
-    { "x --zzzzzzzz 1", NULL, "mallocctl help lease request" },
-    { "x y", NULL, "one word too many" },
-    { "x --count 1 --count 2", NULL, "said twice" },
-    { "--count 1", NULL, "--scope is missing: the scope" },
-    { "x --scope \xff", NULL, "UTF-8" },
-  };
   json_object *method = from_text(method_text);
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+  for (size_t i = 0; i < G_N_ELEMENTS(word_cases); i++) {
     GError *error = NULL;
-    g_auto(GStrv) words = g_strsplit(cases[i].words, " ", -1);
+    g_auto(GStrv) words = g_strsplit(word_cases[i].words, " ", -1);
     json_object *o = mal_ctl_params(method, NULL, words, NULL, NOW, &error);
-    if (cases[i].error) {
-      cr_assert_null(o, "%s", cases[i].words);
+    if (word_cases[i].error) {
+      cr_assert_null(o, "%s", word_cases[i].words);
       cr_assert_eq(error->domain, MAL_CTL_ERROR);
       cr_expect_eq(error->code, MAL_CTL_USAGE);
-      cr_expect(strstr(error->message, cases[i].error), "%s: %s", cases[i].words, error->message);
+      cr_expect(strstr(error->message, word_cases[i].error), "%s: %s", word_cases[i].words,
+                error->message);
       g_error_free(error);
       continue;
     }
-    cr_assert(o, "%s: %s", cases[i].words, error ? error->message : "");
-    json_object *expected = from_text(cases[i].expected);
-    cr_expect(json_object_equal(o, expected), "%s: %s", cases[i].words,
+    cr_assert(o, "%s: %s", word_cases[i].words, error ? error->message : "");
+    json_object *expected = from_text(word_cases[i].expected);
+    cr_expect(json_object_equal(o, expected), "%s: %s", word_cases[i].words,
               json_object_to_json_string(o));
     json_object_put(expected);
     json_object_put(o);

@@ -31,80 +31,81 @@ Test(golden, each_decodes_checks_and_encodes_to_the_same_octets)
 
 #define ID "009f1c3a5577b2d4e60813f2e1c0a4b697"
 #define ID2 "0042d0e6a18c3f5b7790ae11c4f3682d05"
+static const struct { const char *name, *text; } descriptions[] = {
+  { "appendix-a1-getinfo-ipv4",
+    "GETINFO ipv4 xid 1a2b3c40 lease " ID " wants Multicast Scope List (9) language \"en\"" },
+  { "appendix-a1-ack-ipv4",
+    "ACK ipv4 xid 1a2b3c40 server 192.0.2.1 lease " ID " scopes [239.255.0.0-239.255.255.255 "
+    "ttl 255 \"Site local\"; 233.252.0.0-233.252.0.255 ttl 255 \"Global\"]" },
+  { "appendix-a1-ack-ipv6",
+    "ACK ipv6 xid 1a2b3c40 server 2001:db8::1 lease " ID " scopes [ff03::db8:0:0-"
+    "ff03::db8:ffff:ffff ttl 255 \"Site local\"; ff0e::db8:0:0-ff0e::db8:ffff:ffff ttl 255 "
+    "\"Global\"]" },
+  { "appendix-a2-discover-ipv4",
+    "DISCOVER ipv4 xid 1a2b3c41 lease-time 7200 lease " ID " scope 233.252.0.0" },
+  { "appendix-a2-offer-ipv6",
+    "OFFER ipv6 xid 1a2b3c41 lease-time 7200 server 2001:db8::1 lease " ID
+    " scope ff0e::db8:0:0" },
+  { "appendix-a2-request-ipv4",
+    "REQUEST ipv4 xid 1a2b3c42 lease-time 7200 server 192.0.2.1 lease " ID
+    " scope 233.252.0.0" },
+  { "appendix-a2-ack-ipv6",
+    "ACK ipv6 xid 1a2b3c42 lease-time 7200 server 2001:db8::1 lease " ID
+    " scope ff0e::db8:0:0 addresses ff0e::db8:8000:25" },
+  { "appendix-a3-renew-ipv4", "RENEW ipv4 xid 1a2b3c43 lease-time 7200 lease " ID },
+  { "appendix-a3-nak-ipv4",
+    "NAK ipv4 xid 1a2b3c43 server 192.0.2.1 lease " ID
+    " error 0 Valid Request Could Not Be Completed (option 1 Lease Time)" },
+  { "appendix-a4-release-ipv6", "RELEASE ipv6 xid 1a2b3c44 lease " ID },
+  { "appendix-a4-ack-ipv4", "ACK ipv4 xid 1a2b3c44 server 192.0.2.1 lease " ID },
+  { "appendix-a5-request-ipv4",
+    "REQUEST ipv4 xid 1a2b3c45 lease-time 7200 lease " ID2 " scope 233.252.0.0" },
+  { "request-advance-ipv4",
+    "REQUEST ipv4 xid 5d000001 lease-time 3600 server 192.0.2.1 lease " ID
+    " scope 233.252.0.0 start 1767312000 number 2 to 10"
+    " addresses 233.252.0.37-233.252.0.40,233.252.0.90-233.252.0.95 now 1767225600"
+    " supports Retry After (1) requests Shared Lease Identifier (2) min-lease-time 1800"
+    " max-start 1767315600" },
+  { "ack-retry-after-ipv4",
+    "ACK ipv4 xid 5d000002 lease-time 3600 server 192.0.2.1 lease " ID
+    " scope 233.252.0.0 addresses none now 1767225600"
+    " supports Retry After (1), Shared Lease Identifier (2) requires Retry After (1)"
+    " retry-at 1767229200" },
+  { "nak-0-not-completed",
+    "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
+    " error 0 Valid Request Could Not Be Completed (no specific option)" },
+  { "nak-1-invalid-request",
+    "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
+    " error 1 Invalid Request (option 11 Current Time)" },
+  { "nak-2-clock-skew",
+    "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
+    " error 2 Excessive Clock Skew (server time 1767225600)" },
+  { "nak-3-lease-id",
+    "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
+    " error 3 Lease Identifier Not Recognized" },
+  { "nak-4-feature",
+    "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
+    " error 4 Required Feature Not Supported: Server Mobility (0), unknown feature (7)" },
+  { "nak-1024-experimental",
+    "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID " error 1024 experimental error" },
+  { "server-id-other-family", "ACK ipv6 xid 5d000004 server 192.0.2.1 lease " ID },
+  { "scope-list-3.10",
+    "ACK ipv4 xid 5d000005 server 192.0.2.1 lease " ID " scopes [239.192.0.0-239.195.255.255 "
+    "ttl 10 \"Inside abcd.com\"; 224.0.1.0-238.255.255.255 ttl 16 \"world\"]" },
+  { "ack-getinfo-everything",
+    "ACK ipv4 xid 5d000007 server 192.0.2.1 lease " ID " scopes [239.255.0.0-239.255.255.255 "
+    "ttl 255 \"Site local\" \"R\xc3\xa9seau du site\"; 239.192.0.0-239.195.255.255 ttl 255] "
+    "now 1767225600 supports Retry After (1), Shared Lease Identifier (2) nesting of 2 scopes" },
+};
+
 Test(golden, every_field_is_read_appendix_a_and_section_3)
 {
-  static const struct { const char *name, *text; } cases[] = {
-    { "appendix-a1-getinfo-ipv4",
-      "GETINFO ipv4 xid 1a2b3c40 lease " ID " wants Multicast Scope List (9) language \"en\"" },
-    { "appendix-a1-ack-ipv4",
-      "ACK ipv4 xid 1a2b3c40 server 192.0.2.1 lease " ID " scopes [239.255.0.0-239.255.255.255 "
-      "ttl 255 \"Site local\"; 233.252.0.0-233.252.0.255 ttl 255 \"Global\"]" },
-    { "appendix-a1-ack-ipv6",
-      "ACK ipv6 xid 1a2b3c40 server 2001:db8::1 lease " ID " scopes [ff03::db8:0:0-"
-      "ff03::db8:ffff:ffff ttl 255 \"Site local\"; ff0e::db8:0:0-ff0e::db8:ffff:ffff ttl 255 "
-      "\"Global\"]" },
-    { "appendix-a2-discover-ipv4",
-      "DISCOVER ipv4 xid 1a2b3c41 lease-time 7200 lease " ID " scope 233.252.0.0" },
-    { "appendix-a2-offer-ipv6",
-      "OFFER ipv6 xid 1a2b3c41 lease-time 7200 server 2001:db8::1 lease " ID
-      " scope ff0e::db8:0:0" },
-    { "appendix-a2-request-ipv4",
-      "REQUEST ipv4 xid 1a2b3c42 lease-time 7200 server 192.0.2.1 lease " ID
-      " scope 233.252.0.0" },
-    { "appendix-a2-ack-ipv6",
-      "ACK ipv6 xid 1a2b3c42 lease-time 7200 server 2001:db8::1 lease " ID
-      " scope ff0e::db8:0:0 addresses ff0e::db8:8000:25" },
-    { "appendix-a3-renew-ipv4", "RENEW ipv4 xid 1a2b3c43 lease-time 7200 lease " ID },
-    { "appendix-a3-nak-ipv4",
-      "NAK ipv4 xid 1a2b3c43 server 192.0.2.1 lease " ID
-      " error 0 Valid Request Could Not Be Completed (option 1 Lease Time)" },
-    { "appendix-a4-release-ipv6", "RELEASE ipv6 xid 1a2b3c44 lease " ID },
-    { "appendix-a4-ack-ipv4", "ACK ipv4 xid 1a2b3c44 server 192.0.2.1 lease " ID },
-    { "appendix-a5-request-ipv4",
-      "REQUEST ipv4 xid 1a2b3c45 lease-time 7200 lease " ID2 " scope 233.252.0.0" },
-    { "request-advance-ipv4",
-      "REQUEST ipv4 xid 5d000001 lease-time 3600 server 192.0.2.1 lease " ID
-      " scope 233.252.0.0 start 1767312000 number 2 to 10"
-      " addresses 233.252.0.37-233.252.0.40,233.252.0.90-233.252.0.95 now 1767225600"
-      " supports Retry After (1) requests Shared Lease Identifier (2) min-lease-time 1800"
-      " max-start 1767315600" },
-    { "ack-retry-after-ipv4",
-      "ACK ipv4 xid 5d000002 lease-time 3600 server 192.0.2.1 lease " ID
-      " scope 233.252.0.0 addresses none now 1767225600"
-      " supports Retry After (1), Shared Lease Identifier (2) requires Retry After (1)"
-      " retry-at 1767229200" },
-    { "nak-0-not-completed",
-      "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
-      " error 0 Valid Request Could Not Be Completed (no specific option)" },
-    { "nak-1-invalid-request",
-      "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
-      " error 1 Invalid Request (option 11 Current Time)" },
-    { "nak-2-clock-skew",
-      "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
-      " error 2 Excessive Clock Skew (server time 1767225600)" },
-    { "nak-3-lease-id",
-      "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
-      " error 3 Lease Identifier Not Recognized" },
-    { "nak-4-feature",
-      "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID
-      " error 4 Required Feature Not Supported: Server Mobility (0), unknown feature (7)" },
-    { "nak-1024-experimental",
-      "NAK ipv4 xid 5d000003 server 192.0.2.1 lease " ID " error 1024 experimental error" },
-    { "server-id-other-family", "ACK ipv6 xid 5d000004 server 192.0.2.1 lease " ID },
-    { "scope-list-3.10",
-      "ACK ipv4 xid 5d000005 server 192.0.2.1 lease " ID " scopes [239.192.0.0-239.195.255.255 "
-      "ttl 10 \"Inside abcd.com\"; 224.0.1.0-238.255.255.255 ttl 16 \"world\"]" },
-    { "ack-getinfo-everything",
-      "ACK ipv4 xid 5d000007 server 192.0.2.1 lease " ID " scopes [239.255.0.0-239.255.255.255 "
-      "ttl 255 \"Site local\" \"R\xc3\xa9seau du site\"; 239.192.0.0-239.195.255.255 ttl 255] "
-      "now 1767225600 supports Retry After (1), Shared Lease Identifier (2) nesting of 2 scopes" },
-  };
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+  for (size_t i = 0; i < G_N_ELEMENTS(descriptions); i++) {
     char text[MADCAP_DESCRIPTION_SIZE];
-    g_autoptr(HexFile) hex = golden(cases[i].name);
+    g_autoptr(HexFile) hex = golden(descriptions[i].name);
     g_auto(Decoded) d = decode(hex->bytes->data, hex->bytes->len);
-    cr_expect_str_eq(madcap_describe(&d.msg, text, sizeof text), cases[i].text, "%s",
-                     cases[i].name);
+    cr_expect_str_eq(madcap_describe(&d.msg, text, sizeof text), descriptions[i].text, "%s",
+                     descriptions[i].name);
   }
 }
 

@@ -29,81 +29,82 @@ Test(rfc2909_7, each_decodes_and_encodes_to_the_same_octets)
 }
 
 #define V6 "ff3e:20:2001:db8::8000:"
+static const struct { const char *name, *text; } descriptions[] = {
+  { "keepalive", "KEEPALIVE" },
+  { "open-child-ipv4",
+    "OPEN ipv4 child domain 64501 node 192.0.2.1 parent 0 hold-time 240" },
+  { "open-parent-ipv6",
+    "OPEN ipv6 parent domain 64496 node 2001:db8::1 parent 0 hold-time 180" },
+  { "open-sibling-ipv4",
+    "OPEN ipv4 sibling domain 64499 node 198.51.100.1 parent 64496 hold-time 0" },
+  { "open-internal-tld-ipv4",
+    "OPEN ipv4 internal domain 192.0.2.0 node 192.0.2.1 parent 0 hold-time 3" },
+  { "open-internal-ipv6",
+    "OPEN ipv6 internal domain 2001:db8:1:: node 2001:db8:1::7 parent 64496 hold-time 65535" },
+  { "open-parameters-ipv4",
+    "OPEN ipv4 child domain 64501 node 192.0.2.1 parent 64496 hold-time 240" },
+  { "prefix-in-use-ipv4",
+    "UPDATE PREFIX_IN_USE internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962582400 "
+    "lifetime 2592000 holdtime 2592000" },
+  { "prefix-in-use-ipv6",
+    "UPDATE PREFIX_IN_USE child " V6 "0/112 from 64501 node 2001:db8::1 at 962582400 "
+    "lifetime 2592000 holdtime 2592000" },
+  { "claim-denied-ipv4",
+    "UPDATE CLAIM_DENIED internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
+    "lifetime 1296000 holdtime 172800" },
+  { "claim-denied-ipv6",
+    "UPDATE CLAIM_DENIED parent " V6 "0/112 from 64501 node 2001:db8::1 at 962409600 "
+    "lifetime 0 holdtime 172800" },
+  { "claim-to-expand-ipv4",
+    "UPDATE CLAIM_TO_EXPAND sibling 233.252.0.0/23 from 64501 node 192.0.2.1 at 962409660 "
+    "lifetime 2592000 holdtime 172800" },
+  { "claim-to-expand-ipv6",
+    "UPDATE CLAIM_TO_EXPAND internal " V6 "0/112 from 64501 node 2001:db8::1 at 962582400 "
+    "lifetime 5184000 holdtime 172800" },
+  { "new-claim-ipv4",
+    "UPDATE NEW_CLAIM internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
+    "lifetime 2592000 holdtime 172800" },
+  { "new-claim-hint-ipv6",
+    "UPDATE NEW_CLAIM child ::/112 from 64501 node 2001:db8::1 at 962409600 "
+    "lifetime 2592000 holdtime 172800" },
+  { "prefix-managed-ipv4",
+    "UPDATE PREFIX_MANAGED internal 233.252.0.0/16 deprecated from 64496 node 198.51.100.1 "
+    "at 962409600 lifetime 2592000 holdtime 2592000" },
+  { "prefix-managed-ipv6",
+    "UPDATE PREFIX_MANAGED parent " V6 "0/108 from 64496 node 2001:db8:1::7 at 962409600 "
+    "lifetime 2592000 holdtime 2592000" },
+  { "withdraw-ipv4",
+    "UPDATE WITHDRAW internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
+    "lifetime 2592000 holdtime 2592000" },
+  { "withdraw-ipv6",
+    "UPDATE WITHDRAW parent " V6 "0/112 from 64496 node 2001:db8:1::7 at 962409600 "
+    "lifetime 2592000 holdtime 2592000" },
+  { "update-ignored-ipv4",
+    "UPDATE NEW_CLAIM internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
+    "lifetime 2592000 holdtime 172800" },
+  { "update-refused-ipv4",
+    "UPDATE refused: Unrecognized Required Attribute PREFIX_IN_USE internal 233.252.0.0/24 "
+    "from 64501 node 192.0.2.1 at 962409600 lifetime 2592000 holdtime 2592000" },
+  { "notification-type",
+    "NOTIFICATION Message Header Error: Bad Message Type (1.2), stays open, 6 octets" },
+  { "notification-no-common-parent",
+    "NOTIFICATION OPEN Message Error: No Common Parent (2.10), closes, 16 octets" },
+  { "notification-cease", "NOTIFICATION Cease: Unspecific (7.0), closes, 0 octets" },
+};
+
 Test(rfc2909_7, every_field_is_read)
 {
-  static const struct { const char *name, *text; } cases[] = {
-    { "keepalive", "KEEPALIVE" },
-    { "open-child-ipv4",
-      "OPEN ipv4 child domain 64501 node 192.0.2.1 parent 0 hold-time 240" },
-    { "open-parent-ipv6",
-      "OPEN ipv6 parent domain 64496 node 2001:db8::1 parent 0 hold-time 180" },
-    { "open-sibling-ipv4",
-      "OPEN ipv4 sibling domain 64499 node 198.51.100.1 parent 64496 hold-time 0" },
-    { "open-internal-tld-ipv4",
-      "OPEN ipv4 internal domain 192.0.2.0 node 192.0.2.1 parent 0 hold-time 3" },
-    { "open-internal-ipv6",
-      "OPEN ipv6 internal domain 2001:db8:1:: node 2001:db8:1::7 parent 64496 hold-time 65535" },
-    { "open-parameters-ipv4",
-      "OPEN ipv4 child domain 64501 node 192.0.2.1 parent 64496 hold-time 240" },
-    { "prefix-in-use-ipv4",
-      "UPDATE PREFIX_IN_USE internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962582400 "
-      "lifetime 2592000 holdtime 2592000" },
-    { "prefix-in-use-ipv6",
-      "UPDATE PREFIX_IN_USE child " V6 "0/112 from 64501 node 2001:db8::1 at 962582400 "
-      "lifetime 2592000 holdtime 2592000" },
-    { "claim-denied-ipv4",
-      "UPDATE CLAIM_DENIED internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
-      "lifetime 1296000 holdtime 172800" },
-    { "claim-denied-ipv6",
-      "UPDATE CLAIM_DENIED parent " V6 "0/112 from 64501 node 2001:db8::1 at 962409600 "
-      "lifetime 0 holdtime 172800" },
-    { "claim-to-expand-ipv4",
-      "UPDATE CLAIM_TO_EXPAND sibling 233.252.0.0/23 from 64501 node 192.0.2.1 at 962409660 "
-      "lifetime 2592000 holdtime 172800" },
-    { "claim-to-expand-ipv6",
-      "UPDATE CLAIM_TO_EXPAND internal " V6 "0/112 from 64501 node 2001:db8::1 at 962582400 "
-      "lifetime 5184000 holdtime 172800" },
-    { "new-claim-ipv4",
-      "UPDATE NEW_CLAIM internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
-      "lifetime 2592000 holdtime 172800" },
-    { "new-claim-hint-ipv6",
-      "UPDATE NEW_CLAIM child ::/112 from 64501 node 2001:db8::1 at 962409600 "
-      "lifetime 2592000 holdtime 172800" },
-    { "prefix-managed-ipv4",
-      "UPDATE PREFIX_MANAGED internal 233.252.0.0/16 deprecated from 64496 node 198.51.100.1 "
-      "at 962409600 lifetime 2592000 holdtime 2592000" },
-    { "prefix-managed-ipv6",
-      "UPDATE PREFIX_MANAGED parent " V6 "0/108 from 64496 node 2001:db8:1::7 at 962409600 "
-      "lifetime 2592000 holdtime 2592000" },
-    { "withdraw-ipv4",
-      "UPDATE WITHDRAW internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
-      "lifetime 2592000 holdtime 2592000" },
-    { "withdraw-ipv6",
-      "UPDATE WITHDRAW parent " V6 "0/112 from 64496 node 2001:db8:1::7 at 962409600 "
-      "lifetime 2592000 holdtime 2592000" },
-    { "update-ignored-ipv4",
-      "UPDATE NEW_CLAIM internal 233.252.0.0/24 from 64501 node 192.0.2.1 at 962409600 "
-      "lifetime 2592000 holdtime 172800" },
-    { "update-refused-ipv4",
-      "UPDATE refused: Unrecognized Required Attribute PREFIX_IN_USE internal 233.252.0.0/24 "
-      "from 64501 node 192.0.2.1 at 962409600 lifetime 2592000 holdtime 2592000" },
-    { "notification-type",
-      "NOTIFICATION Message Header Error: Bad Message Type (1.2), stays open, 6 octets" },
-    { "notification-no-common-parent",
-      "NOTIFICATION OPEN Message Error: No Common Parent (2.10), closes, 16 octets" },
-    { "notification-cease", "NOTIFICATION Cease: Unspecific (7.0), closes, 0 octets" },
-  };
-  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+  for (size_t i = 0; i < G_N_ELEMENTS(descriptions); i++) {
     char text[MASC_DESCRIPTION_SIZE], cut[20];
-    g_autoptr(HexFile) hex = masc_golden(cases[i].name);
+    g_autoptr(HexFile) hex = masc_golden(descriptions[i].name);
     g_auto(MascDecoded) d = masc_decoded(hex->bytes->data, hex->bytes->len);
-    cr_expect_str_eq(masc_describe(&d.msg, text, sizeof text), cases[i].text, "%s: %s",
-                     cases[i].name, text);
+    cr_expect_str_eq(masc_describe(&d.msg, text, sizeof text), descriptions[i].text, "%s: %s",
+                     descriptions[i].name, text);
     masc_describe(&d.msg, cut, sizeof cut);
-    cr_expect(g_str_has_prefix(cases[i].text, cut) && strlen(cut) <= 19);
+    cr_expect(g_str_has_prefix(descriptions[i].text, cut) && strlen(cut) <= 19);
     if (d.n_claims == 1 && d.n_refused == 0)
       cr_expect_str_eq(masc_describe_claim(d.claims, text, sizeof text),
-                       cases[i].text + strlen("UPDATE "));
+                       descriptions[i].text + strlen("UPDATE "));
   }
 }
 

@@ -12,68 +12,69 @@
 
 static const MascId one[] = { 64496 }, two[] = { 64496, 64499 };
 
+static const struct {
+  MascOpenRule rule;
+  const char *hex;
+  uint8_t subcode;
+  const char *answer;
+} judged[] = {
+  /* we are the child of 64496 */
+  { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(07, 0000fbf0, c6336401, 00000000), 0, "" },
+  { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(05, 0000fbf0, c6336401, 00000000), 8,
+    "0007 03 00 02 08 01" },
+  { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(06, 0000fbf0, c6336401, 0000fbf0), 8,
+    "0007 03 00 02 08 01" },
+  { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(07, 0000fbf1, c6336401, 00000000), 2,
+    "0016 03 00 02 02 " BODY(07, 0000fbf1, c6336401, 00000000) },
+  { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf1, c6336401, 00000000), 0, "" },
+  { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf5, c6336401, 00000000), 2,
+    "0016 03 00 02 02 " BODY(07, 0000fbf5, c6336401, 00000000) },
+  { { MASC_CHILD, OURS, 0, 7, one, 1 }, OPEN(07, 0000fbf0, c6336401, 00000000), 3,
+    "0016 03 00 02 03 " BODY(07, 0000fbf0, c6336401, 00000000) },
+  { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf0, c0000201, 00000000), 3,
+    "0016 03 00 02 03 " BODY(07, 0000fbf0, c0000201, 00000000) },
+  { { MASC_PARENT, OURS, 0, 0, NULL, 0 }, OPEN(05, 0000fbf0, c6336401, ffffffff), 0, "" },
+  { { MASC_PARENT, OURS, 0, 0, NULL, 0 }, OPEN(07, 0000fbf0, c6336401, 00000000), 8,
+    "0007 03 00 02 08 03" },
+  /* internal peers: both top-level, or neither */
+  { { MASC_INTERNAL, OURS, 0, 0, NULL, 0 }, OPEN(04, 0000fbf5, c6336401, 00000000), 0, "" },
+  { { MASC_INTERNAL, OURS, 0, 0, one, 1 }, OPEN(04, 0000fbf5, c6336401, 0000fbf0), 0, "" },
+  { { MASC_INTERNAL, OURS, 0, 0, one, 1 }, OPEN(04, 0000fbf5, c6336401, 0000fbf5), 0, "" },
+  { { MASC_INTERNAL, OURS, 0, 0, one, 1 }, OPEN(04, 0000fbf5, c6336401, 0000fbff), 0, "" },
+  { { MASC_INTERNAL, OURS, 0, 0, two, 2 }, OPEN(04, 0000fbf5, c6336401, 00000000), 7,
+    "000e 03 00 02 07 0000fbf0 0000fbf3" },
+  { { MASC_INTERNAL, OURS, 0, 0, NULL, 0 }, OPEN(04, 0000fbf5, c6336401, 0000fbf0), 7,
+    "000a 03 00 02 07 00000000" },
+  { { MASC_INTERNAL, OURS, 0, 0, NULL, 0 }, OPEN(04, 0000fbf6, c6336401, 00000000), 2,
+    "0016 03 00 02 02 " BODY(04, 0000fbf6, c6336401, 00000000) },
+  /* siblings: a parent in common, which neither of them is */
+  { { MASC_SIBLING, OURS, 0, 0, two, 2 }, OPEN(06, 0000fbf6, c6336401, 0000fbf3), 0, "" },
+  { { MASC_SIBLING, OURS, 0, 0, NULL, 0 }, OPEN(06, 0000fbf6, c6336401, 00000000), 0, "" },
+  { { MASC_SIBLING, OURS, 0, 0, two, 2 }, OPEN(06, 0000fbf6, c6336401, 0000fbff), 10,
+    "000e 03 00 02 0a 0000fbf0 0000fbf3" },
+  { { MASC_SIBLING, OURS, 0, 0, one, 1 }, OPEN(06, 0000fbf6, c6336401, 00000000), 10,
+    "000a 03 00 02 0a 0000fbf0" },
+  { { MASC_SIBLING, OURS, 0, 0, NULL, 0 }, OPEN(06, 0000fbf6, c6336401, 0000fbf0), 10,
+    "000a 03 00 02 0a 00000000" },
+  { { MASC_SIBLING, OURS, 0, 0, one, 1 }, OPEN(06, 0000fbf6, c6336401, 0000fbf5), 9,
+    "000a 03 00 02 09 0000fbf5" },
+  { { MASC_SIBLING, OURS, 0, 0, one, 1 }, OPEN(06, 0000fbf6, c6336401, 0000fbf6), 9,
+    "000a 03 00 02 09 0000fbf6" },
+};
+
 Test(rfc2909_8_2, what_depends_on_who_we_are)
 {
-  static const struct {
-    MascOpenRule rule;
-    const char *hex;
-    uint8_t subcode;
-    const char *answer;
-  } rows[] = {
-    /* we are the child of 64496 */
-    { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(07, 0000fbf0, c6336401, 00000000), 0, "" },
-    { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(05, 0000fbf0, c6336401, 00000000), 8,
-      "0007 03 00 02 08 01" },
-    { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(06, 0000fbf0, c6336401, 0000fbf0), 8,
-      "0007 03 00 02 08 01" },
-    { { MASC_CHILD, OURS, 64496, 0, one, 1 }, OPEN(07, 0000fbf1, c6336401, 00000000), 2,
-      "0016 03 00 02 02 " BODY(07, 0000fbf1, c6336401, 00000000) },
-    { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf1, c6336401, 00000000), 0, "" },
-    { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf5, c6336401, 00000000), 2,
-      "0016 03 00 02 02 " BODY(07, 0000fbf5, c6336401, 00000000) },
-    { { MASC_CHILD, OURS, 0, 7, one, 1 }, OPEN(07, 0000fbf0, c6336401, 00000000), 3,
-      "0016 03 00 02 03 " BODY(07, 0000fbf0, c6336401, 00000000) },
-    { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf0, c0000201, 00000000), 3,
-      "0016 03 00 02 03 " BODY(07, 0000fbf0, c0000201, 00000000) },
-    { { MASC_PARENT, OURS, 0, 0, NULL, 0 }, OPEN(05, 0000fbf0, c6336401, ffffffff), 0, "" },
-    { { MASC_PARENT, OURS, 0, 0, NULL, 0 }, OPEN(07, 0000fbf0, c6336401, 00000000), 8,
-      "0007 03 00 02 08 03" },
-    /* internal peers: both top-level, or neither */
-    { { MASC_INTERNAL, OURS, 0, 0, NULL, 0 }, OPEN(04, 0000fbf5, c6336401, 00000000), 0, "" },
-    { { MASC_INTERNAL, OURS, 0, 0, one, 1 }, OPEN(04, 0000fbf5, c6336401, 0000fbf0), 0, "" },
-    { { MASC_INTERNAL, OURS, 0, 0, one, 1 }, OPEN(04, 0000fbf5, c6336401, 0000fbf5), 0, "" },
-    { { MASC_INTERNAL, OURS, 0, 0, one, 1 }, OPEN(04, 0000fbf5, c6336401, 0000fbff), 0, "" },
-    { { MASC_INTERNAL, OURS, 0, 0, two, 2 }, OPEN(04, 0000fbf5, c6336401, 00000000), 7,
-      "000e 03 00 02 07 0000fbf0 0000fbf3" },
-    { { MASC_INTERNAL, OURS, 0, 0, NULL, 0 }, OPEN(04, 0000fbf5, c6336401, 0000fbf0), 7,
-      "000a 03 00 02 07 00000000" },
-    { { MASC_INTERNAL, OURS, 0, 0, NULL, 0 }, OPEN(04, 0000fbf6, c6336401, 00000000), 2,
-      "0016 03 00 02 02 " BODY(04, 0000fbf6, c6336401, 00000000) },
-    /* siblings: a parent in common, which neither of them is */
-    { { MASC_SIBLING, OURS, 0, 0, two, 2 }, OPEN(06, 0000fbf6, c6336401, 0000fbf3), 0, "" },
-    { { MASC_SIBLING, OURS, 0, 0, NULL, 0 }, OPEN(06, 0000fbf6, c6336401, 00000000), 0, "" },
-    { { MASC_SIBLING, OURS, 0, 0, two, 2 }, OPEN(06, 0000fbf6, c6336401, 0000fbff), 10,
-      "000e 03 00 02 0a 0000fbf0 0000fbf3" },
-    { { MASC_SIBLING, OURS, 0, 0, one, 1 }, OPEN(06, 0000fbf6, c6336401, 00000000), 10,
-      "000a 03 00 02 0a 0000fbf0" },
-    { { MASC_SIBLING, OURS, 0, 0, NULL, 0 }, OPEN(06, 0000fbf6, c6336401, 0000fbf0), 10,
-      "000a 03 00 02 0a 00000000" },
-    { { MASC_SIBLING, OURS, 0, 0, one, 1 }, OPEN(06, 0000fbf6, c6336401, 0000fbf5), 9,
-      "000a 03 00 02 09 0000fbf5" },
-    { { MASC_SIBLING, OURS, 0, 0, one, 1 }, OPEN(06, 0000fbf6, c6336401, 0000fbf6), 9,
-      "000a 03 00 02 09 0000fbf6" },
-  };
-  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+  for (size_t i = 0; i < G_N_ELEMENTS(judged); i++) {
     uint8_t out[MASC_MAX_LENGTH];
     size_t length = 1;
-    g_auto(MascDecoded) d = masc_decoded_text(rows[i].hex);
-    g_autoptr(HexFile) hex = hex_parse(rows[i].answer, NULL);
+    g_auto(MascDecoded) d = masc_decoded_text(judged[i].hex);
+    g_autoptr(HexFile) hex = hex_parse(judged[i].answer, NULL);
     cr_assert(d.ok, "row %zu", i);
-    uint8_t subcode = masc_open_judge(&d.msg.open, d.bytes, d.length, &rows[i].rule, out,
+    uint8_t subcode = masc_open_judge(&d.msg.open, d.bytes, d.length, &judged[i].rule, out,
                                       sizeof out, &length);
     g_autofree char *got = masc_hex(out, length);
     g_autofree char *want = masc_hex(hex->bytes->data, hex->bytes->len);
-    cr_expect_eq(subcode, rows[i].subcode, "row %zu: %s", i, masc_subcode_name(2, subcode));
+    cr_expect_eq(subcode, judged[i].subcode, "row %zu: %s", i, masc_subcode_name(2, subcode));
     cr_expect_str_eq(got, want, "row %zu: %s", i, got);
   }
 }
