@@ -21,7 +21,7 @@ typedef struct {
 static bool collect(MascRecord *record, void *data)
 {
   Search *s = data;
-  if (record->claim.type != MASC_WITHDRAW || !masc_withdraw_counts(record, s->record))
+  if (!masc_withdraw_counts(record, s->record))
     return true;
   if (s->more != NULL)
     g_array_append_val(s->more, record->claim.prefix);
@@ -64,6 +64,8 @@ static void rest(Rest *r, MalPrefix prefix)
 {
   MalSpan span = mal_span_of_prefix(prefix);
   bool whole = true;
+  if (r->n == r->most)
+    return;
   for (guint i = 0; i < r->n_withdrawn; i++) {
     MalSpan w = mal_span_of_prefix(r->withdrawn[i]);
     if (mal_span_contains(w, span))
@@ -71,14 +73,13 @@ static void rest(Rest *r, MalPrefix prefix)
     whole = whole && !mal_span_overlaps(w, span);
   }
   if (whole) {
-    if (r->n < r->most)
-      r->out[r->n++] = prefix;
+    r->out[r->n++] = prefix;
     return;
   }
   MalPrefix half = { prefix.address, prefix.length + 1 };
   rest(r, half);
-  if (r->n < r->most && mal_address_add(mal_span_of_prefix(half).last, 1, &half.address))
-    rest(r, half);
+  half.address.value = mal_span_of_prefix(half).last.value + 1;
+  rest(r, half);
 }
 
 /* What is left of RECORD in PREFIX, which lies in it. */
@@ -86,7 +87,8 @@ static size_t remains_in(const MascCache *cache, const MascRecord *record, MalPr
                          MalPrefix *out, size_t most)
 {
   Search s;
-  if (masc_claim_is_hint(&record->claim) || most == 0)
+  g_assert(most > 0);
+  if (masc_claim_is_hint(&record->claim))
     return 0;
   s.record = record;
   against(cache, &s);

@@ -32,8 +32,6 @@ MascCache *masc_cache_new(MascId own, const MalHashKey *key)
 
 void masc_cache_free(MascCache *cache)
 {
-  if (cache == NULL)
-    return;
   for (guint i = 0; i < cache->heap->len; i++)
     g_free(g_array_index(cache->heap, MascDue, i).node);
   for (MascNode *n = cache->spare, *next; n != NULL; n = next) {

@@ -20,8 +20,6 @@ MascFlood *masc_flood_new(void)
 
 void masc_flood_free(MascFlood *flood)
 {
-  if (flood == NULL)
-    return;
   g_array_unref(flood->suspects);
   g_free(flood);
 }

@@ -88,7 +88,7 @@ double masc_forecast_gap(const MascForecast *forecast, MalTime now)
   double gap = sum / weight;
   if (forecast->last != MAL_BEGINNING && now > forecast->last)
     gap = MAX(gap, (sum + (double)(now - forecast->last)) / (weight + 1));
-  return MAX(gap, 1e-3) / MAX(forecast->batch, 1e-3);
+  return gap / MAX(forecast->batch, 1e-3);
 }
 
 /* m with P(Poisson(m) >= k) = risk, for k >= 1: a gamma quantile after Wilson and Hilferty. */

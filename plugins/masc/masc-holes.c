@@ -66,7 +66,7 @@ static MalU128 last_of(MalPrefix prefix)
 /* FIRST..LAST, both included, as prefixes. */
 static void add_gap(GArray *holes, MalFamily family, MalU128 first, MalU128 last, unsigned longest)
 {
-  while (first <= last) {
+  for (;;) {
     MalSpan span = { { first, family }, { last, family } };
     MalPrefix prefix = mal_prefix_first_of(span);
     if (prefix.length <= longest)

@@ -42,8 +42,8 @@ static bool hint_goes(const MascZone *zone, const MascRecord *record, const Masc
    us, as what they don't have (11.2.3). */
 static bool is_nobodys(const MascZone *zone, const MascClaim *c, MascId *parent)
 {
-  return c->role == MASC_INTERNAL && c->domain == zone->config.domain &&
-         !masc_claim_is_hint(c) && !masc_parent_of(zone, c->prefix, zone->at, parent);
+  return c->role == MASC_INTERNAL && !masc_claim_is_hint(c) &&
+         !masc_parent_of(zone, c->prefix, zone->at, parent);
 }
 
 /* Children hear of nothing above us; everybody above, of what is in the space that we share. */
@@ -104,9 +104,11 @@ void masc_spread_to_child(MascZone *zone, const MascRecord *record, MascId child
   MascClaim claim;
   for (guint i = 0; i < zone->peers->len; i++) {
     const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
-    if (peer->up && peer->role == MASC_PARENT && peer->domain == child &&
-        masc_goes_to(zone, record, peer, &claim) != 0)
-      zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
+    if (!peer->up || peer->role != MASC_PARENT || peer->domain != child)
+      continue;
+    unsigned step = masc_goes_to(zone, record, peer, &claim);
+    g_assert(step != 0);
+    zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
   }
 }
 

@@ -110,7 +110,7 @@ static bool grow_any(MascPlan *plan, uint64_t units)
 static bool want_main(MascPlan *plan, const Demand *d)
 {
   uint64_t size = main_size(plan, d);
-  if (masc_plan_largest(plan, true) >= size)
+  if (masc_plan_largest(plan) >= size)
     return false;
   if (grow_any(plan, size) || masc_plan_claim(plan, MASC_PLACE_WORST, NULL, size))
     return true;
@@ -295,8 +295,7 @@ static void drain(MascPlan *plan, const Demand *d)
   }
   guint which = 0;
   const MascMine *least = smallest(plan, &which);
-  if (least == NULL || least->used == 0 || count <= masc_plan_limit(plan, LIMIT) ||
-      ready < least->units)
+  if (least == NULL || least->used == 0 || count <= masc_plan_limit(plan, LIMIT))
     return;
   uint64_t there = masc_units(plan->forecast, least->used);
   if (ready - least->units >= d->need - MIN(there, d->need))

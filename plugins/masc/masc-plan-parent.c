@@ -76,7 +76,7 @@ static Outcome want_main(MascPlan *plan, uint64_t need)
 {
   guint which = 0;
   uint64_t size = main_size(plan, need);
-  if (masc_plan_largest(plan, true) >= size)
+  if (masc_plan_largest(plan) >= size)
     return NO;
   if (pick(plan, true, &which)) {
     if (masc_plan_grow(plan, which, size))
@@ -106,8 +106,8 @@ static bool add_overflow(MascPlan *plan, uint64_t size)
 static bool replace_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 {
   guint least = 0, main = 0;
-  if (!pick(plan, false, &least) || !pick(plan, true, &main))
-    return false;
+  bool any = pick(plan, false, &least) && pick(plan, true, &main);
+  g_assert(any);
   uint64_t units = masc_mine(plan, main)->units;
   uint64_t size = masc_power_up(deficit + masc_mine(plan, least)->units);
   return masc_plan_grow(plan, least, size) ||
@@ -118,7 +118,7 @@ static bool replace_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 static bool want_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 {
   uint64_t least =
-      MAX(masc_plan_scaled(plan, OVERFLOW, 16), masc_plan_largest(plan, true) / EIGHTH);
+      MAX(masc_plan_scaled(plan, OVERFLOW, 16), masc_plan_largest(plan) / EIGHTH);
   uint64_t size = MAX(masc_power_up(deficit), least);
   bool room = masc_plan_count(plan) < masc_plan_limit(plan, LIMIT);
   if (room ? add_overflow(plan, size) : replace_overflow(plan, need, deficit))
@@ -231,7 +231,7 @@ static GArray *find_pieces(const MascPlan *plan, const Demand *d)
       continue;
     for (unsigned bits = 0; bits <= most && mine->prefix.length + bits <= plan->unit; bits++) {
       uint64_t units = mine->units >> bits;
-      if (units == 0 || (bits > 0 && units < ready / PIECES) || d->need + slack + units > ready)
+      if ((bits > 0 && units < ready / PIECES) || d->need + slack + units > ready)
         continue;
       for (uint64_t k = 0; k < (uint64_t)1 << bits; k++) {
         Piece piece = { masc_prefix_part(mine->prefix, mine->prefix.length + bits, k), 0 };

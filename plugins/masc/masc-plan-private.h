@@ -44,9 +44,10 @@ MalU128 masc_used_in(const MascPlanView *view, MalPrefix prefix);
 uint64_t masc_plan_capacity(const MascPlan *plan, bool pending);
 unsigned masc_plan_count(const MascPlan *plan);       /* prefixes in the end */
 unsigned masc_plan_limit(const MascPlan *plan, unsigned usual);
-uint64_t masc_plan_largest(const MascPlan *plan, bool pending);
+uint64_t masc_plan_largest(const MascPlan *plan);     /* of those that stay, pending or not */
 /* The prefix length of that many units (a power of two). */
 unsigned masc_plan_length(const MascPlan *plan, uint64_t units);
+/* UNITS: 1 at least. */
 uint64_t masc_power_up(uint64_t units);
 uint64_t masc_power_down(uint64_t units);
 /* UNITS, but no more than the ground's DIVISOR-th part, and 1 at least: for small grounds. */

@@ -95,12 +95,12 @@ unsigned masc_plan_limit(const MascPlan *plan, unsigned usual)
   return plan->params->max_prefixes > 0 ? plan->params->max_prefixes : usual;
 }
 
-uint64_t masc_plan_largest(const MascPlan *plan, bool pending)
+uint64_t masc_plan_largest(const MascPlan *plan)
 {
   uint64_t units = 0;
   for (guint i = 0; i < plan->mine->len; i++) {
     const MascMine *mine = masc_mine(plan, i);
-    if (!mine->doomed && (pending || !mine->pending))
+    if (!mine->doomed)
       units = MAX(units, mine->units);
   }
   return units;
@@ -110,13 +110,14 @@ uint64_t masc_plan_largest(const MascPlan *plan, bool pending)
 
 uint64_t masc_power_down(uint64_t units)
 {
-  return units == 0 ? 0 : (uint64_t)1 << (63 - __builtin_clzll(units));
+  g_assert(units > 0);
+  return (uint64_t)1 << (63 - __builtin_clzll(units));
 }
 
 uint64_t masc_power_up(uint64_t units)
 {
   uint64_t power = masc_power_down(units);
-  return units == 0 ? 1 : power == units ? units : power << 1;
+  return power == units ? units : power << 1;
 }
 
 unsigned masc_plan_length(const MascPlan *plan, uint64_t units)
@@ -184,9 +185,9 @@ static bool could_grow(MascPlan *plan, guint which, uint64_t units, MalPrefix *t
 {
   const MascMine *mine = masc_mine(plan, which);
   unsigned length = masc_plan_length(plan, units);
-  if (mine->pending || mine->doomed || mine->covered || mine->units == 0 ||
-      length >= mine->prefix.length)
+  if (mine->pending || mine->doomed || mine->covered || mine->units == 0)
     return false;
+  g_assert(length < mine->prefix.length);
   *to = masc_prefix_widen(mine->prefix, length);
   return in_good_ground(plan, *to) && !busy_in(plan, *to);
 }

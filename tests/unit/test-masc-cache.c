@@ -287,6 +287,35 @@ Test(cache, the_record_at_hand_may_go)
   }
 }
 
+static bool stop_at(MascRecord *record, void *data)
+{
+  unsigned *left = data;
+  (void)record;
+  return --*left > 0;
+}
+
+static bool take_out(MascRecord *record, void *data)
+{
+  masc_cache_remove(data, record);
+  return true;
+}
+
+Test(cache, a_walk_ends_where_it_is_told_and_outlives_what_it_walks_through)
+{
+  uint64_t seed = 5;
+  for (unsigned left = 1; left <= 30; left += 29) {
+    MascCache *cache = new_cache(left);
+    unsigned more = left;
+    fill(cache, 40, &seed);
+    masc_cache_each(cache, stop_at, &more);
+    cr_expect_eq(more, 0, "%u too many", left);
+    masc_cache_each(cache, take_out, cache);
+    cr_expect_eq(masc_cache_size(cache), 0);
+    masc_cache_check(cache);
+    masc_cache_free(cache);
+  }
+}
+
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
 static MascRecord of_origin(MascId domain, uint32_t number)
@@ -316,6 +345,19 @@ Test(cache, full_and_who_has_most_goes)
   cr_expect_not_null(masc_cache_add(cache, &more));
   masc_cache_check(cache);
   masc_cache_free(cache);
+}
+
+Test(cache, of_two_origins_that_with_more_is_the_victim)
+{
+  for (MascId most = 5; most <= 6; most++) {
+    MascCache *cache = new_cache(1);
+    for (uint32_t i = 0; i < 5; i++) {
+      MascRecord r = of_origin(i < 3 ? most : 11 - most, i);
+      masc_cache_add(cache, &r);
+    }
+    cr_expect_eq(masc_cache_victim(cache)->claim.domain, most);
+    masc_cache_free(cache);
+  }
 }
 
 Test(cache, only_our_own_is_no_victim)
@@ -389,6 +431,43 @@ Test(rfc2909_11_7, what_a_withdraw_leaves)
     }
     masc_cache_free(cache);
   }
+}
+
+/* However many there are, elsewhere or here. */
+Test(rfc2909_11_7, what_many_withdraws_leave)
+{
+  MascCache *cache = new_cache(1);
+  MascRecord used = record_of(MASC_PREFIX_IN_USE, "233.252.0.0/24", 100);
+  MalPrefix rest[128];
+  for (unsigned i = 0; i < 128; i++) {
+    MascRecord withdraw = record_of(MASC_WITHDRAW, "233.252.0.0/32", 100);
+    withdraw.claim.prefix.address.value += 2 * i;
+    masc_cache_add(cache, &withdraw);
+    if (i % 32 != 31)
+      continue;
+    cr_assert_eq(masc_cache_remains(cache, &used, rest, 3), 3, "no more than there is room for");
+    cr_assert(masc_cache_stands(cache, &used, rest[2]));
+    cr_assert_not(masc_cache_withdrawn(cache, &used));
+  }
+  cr_assert_eq(masc_cache_remains(cache, &used, rest, G_N_ELEMENTS(rest)), 128);
+  for (unsigned i = 0; i < 128; i++) {
+    cr_expect_eq(rest[i].address.value, BASE + 2 * i + 1);
+    cr_expect_eq(rest[i].length, 32);
+  }
+  masc_cache_free(cache);
+}
+
+/* It has no address that could be taken. */
+Test(rfc2909_11_7, a_hint_is_not_withdrawn_by_what_is_about_prefixes)
+{
+  MascCache *cache = new_cache(1);
+  MascRecord hint = record_of(MASC_NEW_CLAIM, "0.0.0.0/24", 100);
+  MascRecord withdraw = record_of(MASC_WITHDRAW, "233.252.0.0/24", 100);
+  MalPrefix rest[2];
+  masc_cache_add(cache, &withdraw);
+  cr_expect_not(masc_cache_withdrawn(cache, &hint));
+  cr_expect_eq(masc_cache_remains(cache, &hint, rest, 2), 0, "nor is there a prefix of it");
+  masc_cache_free(cache);
 }
 
 Test(rfc2909_12_4, which_withdraws_count)

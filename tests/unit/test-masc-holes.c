@@ -84,6 +84,8 @@ Test(masc_holes, arithmetic)
   cr_expect_not(masc_prefix_covers(pfx("233.252.255.0/24"), pfx("233.252.0.0/16")));
   cr_expect(masc_prefix_meets(pfx("233.252.255.0/24"), pfx("233.252.0.0/16")));
   cr_expect_not(masc_prefix_covers(pfx("233.252.0.0/16"), pfx("ff3e::/96")));
+  cr_expect_eq(masc_prefix_addresses(pfx("233.252.0.0/20")), 4096);
+  cr_expect_eq(masc_prefix_addresses(pfx("::/0")), ~(MalU128)0, "it saturates");
 }
 
 Test(masc_holes, rfc2909_17_1_1_what_is_free)

@@ -211,6 +211,29 @@ Test(masc_plan, leaf)
   judge(cases, G_N_ELEMENTS(cases), 0);
 }
 
+/* A holding below a unit, by hand or from when units were smaller, is no room and doesn't grow. */
+Test(masc_plan, s17_1_1_what_is_smaller_than_a_unit)
+{
+  static const Case cases[] = {
+    { MASC_PLAN_LEAF, G, "", "233.252.0.0/25", "", 0,
+      "claim 233.252.128.0/23, claim 233.252.130.0/23" },
+    { MASC_PLAN_PARENT, "233.252.0.0/20", "", "233.252.0.0/25", "", 0, "claim 233.252.8.0/24" },
+  };
+  judge(cases, G_N_ELEMENTS(cases), 0);
+}
+
+Test(masc_plan, who_does_not_claim_wishes_nothing)
+{
+  static const Case c = { MASC_PLAN_LEAF, G, "", "", "", 100, "" };
+  MascParams params;
+  masc_params_init(&params);
+  params.claim = false;
+  MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
+  g_autofree char *text = plan_once(f, &c, NOW);
+  cr_expect_str_eq(text, "");
+  masc_forecast_free(f);
+}
+
 Test(masc_plan, leaf_of_two_prefixes)
 {
   static const Case cases[] = {
@@ -259,6 +282,22 @@ Test(masc_plan, parent)
       "give 233.0.64.0/19" },
     { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18 233.0.0.0/17<", "233.0.0.0/18", 0, "" },
     { MASC_PLAN_PARENT, "233.0.0.0/8", "233.0.0.0/8", "", "233.0.0.0/24", 0, "hint 0.0.0.0/20" },
+    /* What is in the way goes anyway: wait for that. */
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/20 233.0.16.0/20E",
+      "233.0.0.0/20 233.0.16.0/24", 4, "drain 233.0.16.0/20" },
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/20 233.0.16.0/20E", "233.0.0.0/20", 4,
+      "give 233.0.16.0/20" },
+    /* The second one can't grow, and the first is not worth doubling: another second one. */
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "233.0.72.0/21", "233.0.0.0/18 233.0.64.0/21",
+      "233.0.0.0/18 233.0.64.0/24", 0, "claim 233.0.80.0/20" },
+    /* No room for a second one of the usual size, but for one as large as all that is needed. */
+    { MASC_PLAN_PARENT, "233.0.0.0/8",
+      "233.0.8.0/21 233.0.32.0/19 233.0.64.0/18 233.0.128.0/17 233.1.0.0/16 233.2.0.0/15 "
+      "233.4.0.0/14 233.8.0.0/13 233.16.0.0/12 233.32.0.0/11 233.64.0.0/10 233.128.0.0/9",
+      "233.0.0.0/21", "233.0.0.0/24", 0, "claim 233.0.16.0/20" },
+    /* What drains is not kept where a claim of ours takes its place. */
+    { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/20 233.0.16.0/21D 233.0.16.0/20P",
+      "233.0.0.0/24*15 233.0.16.0/24*7", 4, "" },
   };
   judge(cases, G_N_ELEMENTS(cases), 0);
 }
@@ -267,22 +306,52 @@ Test(masc_plan, parent)
 Test(masc_plan, parent_has_patience)
 {
   static const struct {
-    const char *uses, *wishes;
+    const char *holdings, *uses, *wishes;
   } rows[] = {
-    { "233.0.0.0/24*4", "give 233.0.32.0/19" },
-    { "233.0.0.0/24*4 233.0.16.0/24 233.0.32.0/23 233.0.48.0/24*3", "drain 233.0.16.0/20" },
-    { "233.0.0.0/19 233.0.32.0/21", "" },
+    { "233.0.0.0/18", "233.0.0.0/24*4", "give 233.0.32.0/19" },
+    { "233.0.0.0/18", "233.0.0.0/24*4 233.0.16.0/24 233.0.32.0/23 233.0.48.0/24*3",
+      "drain 233.0.16.0/20" },
+    { "233.0.0.0/18", "233.0.0.0/19 233.0.32.0/21", "" },
+    /* What drains is no room, though a claim of ours is to take its place. */
+    { "233.0.0.0/18 233.1.0.0/20D 233.1.0.0/19P", "233.0.0.0/24*4", "give 233.0.32.0/19" },
+    { "233.0.0.0/19 233.1.0.0/20D 233.1.0.0/19P", "233.0.0.0/20", "" },
   };
   MascParams params;
   masc_params_init(&params);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-    Case c = { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/18", rows[i].uses, 0, "" };
+    Case c = { MASC_PLAN_PARENT, "233.0.0.0/8", "", rows[i].holdings, rows[i].uses, 0, "" };
     MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
     for (unsigned half = 0; half < 20; half++) {
       g_autofree char *early = plan_once(f, &c, NOW + half * 12 * HOUR);
       cr_expect_str_eq(early, "", "row %zu, half day %u: %s", i, half, early);
     }
     g_autofree char *text = plan_once(f, &c, NOW + 240 * HOUR);
+    cr_expect_str_eq(text, rows[i].wishes, "row %zu: %s", i, text);
+    masc_forecast_free(f);
+  }
+}
+
+/* Children who wait (11.5) were to be expected as a part of the growth: they count once. */
+Test(masc_plan, parent_whose_children_grow)
+{
+  static const struct {
+    uint64_t waiting;
+    const char *wishes;
+  } rows[] = {
+    { 0, "" },
+    { 10, "" },     /* of 31 that are expected to come */
+    { 50, "claim 233.1.0.0/19" },
+  };
+  MascParams params;
+  masc_params_init(&params);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Case before = { MASC_PLAN_PARENT, "233.0.0.0/8", "", "233.0.0.0/16", "233.0.0.0/17", 0, "" };
+    Case c = before;
+    MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
+    c.uses = "233.0.0.0/17 233.0.128.0/18 233.0.192.0/20 233.0.208.0/22";
+    c.waiting = rows[i].waiting;
+    g_free(plan_once(f, &before, NOW - 10 * 24 * HOUR));
+    g_autofree char *text = plan_once(f, &c, NOW);
     cr_expect_str_eq(text, rows[i].wishes, "row %zu: %s", i, text);
     masc_forecast_free(f);
   }
