@@ -182,7 +182,12 @@ bool masc_record_restore(MascZone *zone, const uint8_t *key, size_t key_length,
   /* Nothing outlasts what its message says, whatever is on the disk. */
   record.forget_at = MIN(record.forget_at,
                          masc_claim_forget_at(&record.claim, zone->config.params->extra_holding));
-  if (record.forget_at <= now.wall || masc_cache_same(zone->cache, &record.claim) != NULL)
+  /* It ended while we did not run: it never comes back. */
+  if (record.forget_at <= now.wall) {
+    masc_record_unkeep(zone, &record);
+    return true;
+  }
+  if (masc_cache_same(zone->cache, &record.claim) != NULL)
     return true;
   masc_cache_add(zone->cache, &record);
   return true;

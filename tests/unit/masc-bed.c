@@ -267,9 +267,15 @@ void masc_bed_down(MascBed *bed, unsigned number)
 
 static void restore(MascBed *bed, MascBedNode *node)
 {
+  /* What is over is dropped meanwhile. */
+  g_autoptr(GHashTable) kept = g_hash_table_new_full(
+      g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, (GDestroyNotify)g_bytes_unref);
   GHashTableIter iter;
   gpointer key, value;
   g_hash_table_iter_init(&iter, node->kept);
+  while (g_hash_table_iter_next(&iter, &key, &value))
+    g_hash_table_insert(kept, g_bytes_ref(key), g_bytes_ref(value));
+  g_hash_table_iter_init(&iter, kept);
   while (g_hash_table_iter_next(&iter, &key, &value)) {
     size_t key_length, value_length;
     const uint8_t *k = g_bytes_get_data(key, &key_length);
