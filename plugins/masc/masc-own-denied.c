@@ -89,10 +89,11 @@ static void renewal_denied(MascZone *zone, const MascPend *denied, MascNow now)
     wait *= 2;
   mark->denials++;
   mark->again = masc_own_after(now, MIN(wait, MAX(params->renew_interval, 1)));
+  zone->owns->marks_changed = true;
+  masc_own_dirty(zone);
   if (mark->denials < MASC_DENIALS_MAX || mark->ended)
     return;
   mark->ended = true;
-  zone->owns->marks_changed = true;
   masc_note(zone, MASC_NOTE_UNRENEWED, held->prefix, zone->config.domain, 0);
   masc_own_plan_soon(zone, now);
 }

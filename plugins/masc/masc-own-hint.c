@@ -3,10 +3,6 @@
    ask on: a claim toward a parent is for nodes that are in touch with it (5.1). */
 #include "masc-own.h"
 
-/* A parent that has to claim itself has it after one waiting period; so long, in waiting periods,
-   the one that was asked has time to bring more. */
-#define PATIENCE 2
-
 /* ---- whom to ask ----------------------------------------------------------------------------- */
 
 static MalU128 room_of(const MascZone *zone, MascId parent, MascNow now)
@@ -44,7 +40,7 @@ static MascId choose_parent(MascZone *zone, MascNow now)
 {
   MascOwns *owns = zone->owns;
   MascId parent = owns->hint_parent;
-  int64_t patience = PATIENCE * zone->config.params->waiting_period;
+  int64_t patience = MASC_HINT_PATIENCE * zone->config.params->waiting_period;
   MalU128 room = room_of(zone, parent, now);
 
   if (parent != 0 && masc_parent_in_touch(zone, parent)) {
@@ -129,10 +125,13 @@ void masc_own_hint(MascZone *zone, unsigned length, MascNow now)
   MalFamily family = zone->config.span.first.family;
   MascId parent;
   uint64_t ticket = 0;
+  int64_t until;
 
   if (zone->config.top)
     return;
+  until = owns->hint_until;
   parent = choose_parent(zone, now);
+  owns->marks_changed |= parent != owns->hint_parent || until != owns->hint_until;
   owns->hint_parent = parent;
   /* No mask says more (8.3), however much children ask for. */
   length = MAX(length, family == MAL_IPV4 ? 4 : 8);
@@ -177,6 +176,7 @@ bool masc_own_hint_denied(MascZone *zone, const MascClaim *denial, MascNow now)
     return false;
   masc_note(zone, MASC_NOTE_DENIED, denial->prefix, owns->hint_told, denial->lifetime);
   owns->hint_until = now.mono;
+  owns->marks_changed = true;
   owns->hinted_at = next_parent(zone, owns->hint_told) != owns->hint_told ? INT64_MIN : now.mono;
   masc_own_plan_later(zone, now);
   return true;

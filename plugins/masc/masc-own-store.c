@@ -4,8 +4,10 @@
 #include "masc-own.h"
 
 #define MASC_ROW_VERSION 1
+#define MASC_MARKS_VERSION 2    /* 1 has no turn */
 #define MASC_PEND_ROW 256
 #define MASC_MARK_ROW 64
+#define MASC_DENIALS_KEPT 31
 
 /* ---- octets ---------------------------------------------------------------------------------- */
 
@@ -234,22 +236,49 @@ static bool restore_pend(MascZone *zone, uint32_t id, MalReader *r, MascNow now)
 
 /* ---- marks and clashes ----------------------------------------------------------------------- */
 
+/* 11.5: whose turn it is to be asked for room. */
+static void write_turn(MalWriter *w, const MascOwns *owns, MascNow now)
+{
+  int64_t left = (owns->hint_until - now.mono) / MASC_SECOND;
+
+  write_u128(w, owns->hint_parent);
+  write_u128(w, owns->hint_room);
+  mal_write_u64(w, owns->hint_parent != 0 && left > 0 ? (uint64_t)mal_time_add(now.wall, left) : 0);
+}
+
+static void read_turn(MascZone *zone, MalReader *r, MascNow now)
+{
+  MascOwns *owns = zone->owns;
+  MascId parent = read_u128(r);
+  MalU128 room = read_u128(r);
+  MalTime until = (MalTime)mal_read_u64(r);
+  int64_t most = masc_own_after(now, MASC_HINT_PATIENCE * zone->config.params->waiting_period);
+
+  if (!mal_reader_ok(r))
+    return;
+  owns->hint_parent = parent;
+  owns->hint_room = room;
+  owns->hint_until = until <= now.wall ? now.mono : masc_own_after(now, until - now.wall);
+  owns->hint_until = MIN(owns->hint_until, most);
+}
+
 void masc_marks_keep(MascZone *zone, MascNow now)
 {
   MascOwns *owns = zone->owns;
-  size_t size = 64 + (owns->marks->len + owns->clashes->len) * MASC_MARK_ROW;
+  size_t size = 128 + (owns->marks->len + owns->clashes->len) * MASC_MARK_ROW;
   g_autofree uint8_t *row = g_malloc(size);
   const uint8_t key[] = { 'o', 'm' };
   MalWriter w = mal_writer(row, size);
   int64_t left = (owns->recovering_until - now.mono) / MASC_SECOND;
 
-  mal_write_u8(&w, MASC_ROW_VERSION);
+  mal_write_u8(&w, MASC_MARKS_VERSION);
   mal_write_u8(&w, (uint8_t)(owns->leaf | owns->asked << 1));
   mal_write_u64(&w, left > 0 && owns->recovering_until >= 0 ? (uint64_t)(now.wall + left) : 0);
   mal_write_u32(&w, owns->marks->len);
   for (guint i = 0; i < owns->marks->len; i++) {
     const MascMark *m = &g_array_index(owns->marks, MascMark, i);
-    mal_write_u8(&w, (uint8_t)(m->lower | m->hand << 1 | m->ended << 2));
+    mal_write_u8(&w, (uint8_t)(m->lower | m->hand << 1 | m->ended << 2 |
+                               MIN(m->denials, MASC_DENIALS_KEPT) << 3));
     write_prefix(&w, m->prefix);
     mal_write_u64(&w, (uint64_t)m->since);
   }
@@ -260,6 +289,7 @@ void masc_marks_keep(MascZone *zone, MascNow now)
     write_prefix(&w, c->prefix);
     write_u128(&w, c->domain);
   }
+  write_turn(&w, owns, now);
   g_assert(mal_writer_ok(&w));
   owns->marks_changed = false;
   owns->marks_ticket = keep(zone, key, sizeof key, row, w.offset);
@@ -277,7 +307,7 @@ void masc_marks_kept(MascZone *zone, uint64_t through, bool ok, MascNow now)
   masc_marks_keep(zone, now);
 }
 
-static bool restore_marks(MascZone *zone, MalReader *r, MascNow now)
+static bool restore_marks(MascZone *zone, uint8_t version, MalReader *r, MascNow now)
 {
   MascOwns *owns = zone->owns;
   MalFamily family = zone->config.span.first.family;
@@ -286,7 +316,7 @@ static bool restore_marks(MascZone *zone, MalReader *r, MascNow now)
 
   for (uint32_t n = mal_read_u32(r); n > 0 && mal_reader_ok(r); n--) {
     uint8_t is = mal_read_u8(r);
-    MascMark m = { .lower = is & 1, .hand = is & 2, .ended = is & 4 };
+    MascMark m = { .lower = is & 1, .hand = is & 2, .ended = is & 4, .denials = is >> 3 };
     m.prefix = read_prefix(r, family, false);
     m.since = (MalTime)mal_read_u64(r);
     if (mal_reader_ok(r))
@@ -300,6 +330,8 @@ static bool restore_marks(MascZone *zone, MalReader *r, MascNow now)
     if (mal_reader_ok(r))
       g_array_append_val(owns->clashes, c);
   }
+  if (version >= MASC_MARKS_VERSION)
+    read_turn(zone, r, now);
   if (!mal_reader_ok(r) || mal_reader_left(r) > 0) {
     g_array_set_size(owns->marks, 0);
     g_array_set_size(owns->clashes, 0);
@@ -346,10 +378,12 @@ bool masc_owns_restore(MascZone *zone, const uint8_t *key, size_t key_length, co
     return key_length == 2 && masc_forecast_load(what == 'u' ? zone->owns->uses
                                                              : zone->owns->children,
                                                  value, value_length);
-  if (mal_read_u8(&v) != MASC_ROW_VERSION)
-    return false;
+  uint8_t version = mal_read_u8(&v);
   if (what == 'm')
-    return key_length == 2 && restore_marks(zone, &v, now);
+    return key_length == 2 && version >= 1 && version <= MASC_MARKS_VERSION &&
+           restore_marks(zone, version, &v, now);
+  if (version != MASC_ROW_VERSION)
+    return false;
   uint32_t id = mal_read_u32(&k);
   return what == 'p' && mal_reader_ok(&k) && mal_reader_left(&k) == 0 && id < UINT32_MAX &&
          restore_pend(zone, id, &v, now);

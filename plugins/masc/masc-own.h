@@ -16,6 +16,9 @@ G_BEGIN_DECLS
 #define MASC_UPPER 0
 #define MASC_LOWER 1
 #define MASC_DISK_PAUSE 10      /* seconds, until what could not be written is tried again */
+/* A parent that has to claim itself has it after one waiting period; so long, in waiting periods,
+   the one that was asked for room has time to bring more (11.5). */
+#define MASC_HINT_PATIENCE 2
 #define MASC_LEARNING 300       /* seconds after the start in which what is in use becomes known */
 
 /* A prefix that is ours: all or a part of what one PREFIX_IN_USE of our domain is about. */
@@ -56,7 +59,7 @@ typedef struct {
   bool hand;              /* claimed by hand: never given back by itself */
   bool ended;             /* the operator knows that it is not renewed */
   MalTime since;
-  unsigned denials;       /* of its renewal, in a row; not kept on the disk */
+  unsigned denials;       /* of its renewal, in a row */
   int64_t again;          /* monotonic; then it is tried again */
 } MascMark;
 

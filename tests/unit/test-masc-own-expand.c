@@ -137,6 +137,19 @@ Test(masc_own_expand, s4_2_a_denied_renewal_is_tried_less_and_less_often)
   cr_expect_eq(deny_renewals(own, 6000, NULL), first, "it begins anew");
 }
 
+Test(masc_own_expand, s4_2_how_often_a_renewal_was_denied_outlives_a_restart)
+{
+  g_autoptr(OwnBed) own = holder(40000, 3000);
+  unsigned first = deny_renewals(own, 6000, NULL);
+
+  own_bed_reboot(own, 0, true);
+  own_bed_say(own, OWN_PARENT, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  unsigned then = deny_renewals(own, 6000, NULL);
+  cr_expect_leq(then, 3, "once at once, then as often as it would be renewed, not %u times (%u)",
+                then, first);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNRENEWED), 1, "the operator has heard of it");
+}
+
 static bool ends(const OwnBed *own)
 {
   MascZone *zone = own->bed->nodes[0].zone;

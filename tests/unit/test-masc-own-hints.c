@@ -115,6 +115,40 @@ Test(masc_own_hints, s11_5_what_is_taken_back_is_what_was_asked_for)
   cr_expect_eq(withdraw.lifetime, 0);
 }
 
+Test(masc_own_hints, s11_5_whose_turn_it_is_outlives_a_restart)
+{
+  g_auto(Parents) p = parents_new();
+
+  hint(&p);
+  hint_for(&p, 2 * WAITING);
+  cr_expect_eq(asked(&p, p.other), 1);
+  own_bed_reboot(p.own, 0, true);
+  masc_bed_clear(p.own->bed);
+  hint_for(&p, WAITING);
+  cr_expect_eq(asked(&p, OWN_PARENT), 0, "that would be the first one again");
+  cr_expect_geq(asked(&p, p.other), 2);
+  hint_for(&p, WAITING + AGAIN);
+  cr_expect_geq(asked(&p, OWN_PARENT), 1, "and its turn is no longer for it");
+}
+
+/* What was written before the turn was. */
+Test(masc_own_hints, s13_a_row_without_a_turn)
+{
+  g_auto(Parents) p = parents_new();
+  const uint8_t key[] = { 'o', 'm' };
+  uint8_t row[18] = { 1, 3 };
+
+  own_bed_reboot(p.own, 0, true);
+  MascZone *zone = p.own->bed->nodes[0].zone;
+  cr_expect(masc_zone_restore(zone, key, sizeof key, row, sizeof row, masc_bed_now(p.own->bed, 0)));
+  row[0] = 2;
+  cr_expect_not(
+    masc_zone_restore(zone, key, sizeof key, row, sizeof row, masc_bed_now(p.own->bed, 0)));
+  row[0] = 3;
+  cr_expect_not(
+    masc_zone_restore(zone, key, sizeof key, row, sizeof row, masc_bed_now(p.own->bed, 0)));
+}
+
 Test(masc_own_hints, s11_5_who_delivers_is_asked_for_more)
 {
   g_auto(Parents) p = parents_new();
