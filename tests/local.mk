@@ -132,6 +132,8 @@ tests_bench_bench_udp_LDADD = core/libmallocd-all.la $(DEPS_LIBS)
 
 unit_tests =
 
+# Whole daemons on the simulator: tests/unit/daemons.h.
+daemons = tests/unit/daemons.c tests/unit/daemons.h $(sim_store)
 # Zones of AAP on a virtual wire: tests/unit/aap-bed.h.
 aap_bed = tests/unit/aap-bed.c tests/unit/aap-bed.h
 unit_tests += tests/unit/test-address
@@ -231,17 +233,18 @@ tests_unit_test_leases_wait_LDADD = tests/support/libsupport.la $(LDADD)
 tests_unit_test_sim_chaos_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_network_LDADD = tests/sim/libmalsim.la $(LDADD)
 tests_unit_test_sim_stream_LDADD = tests/sim/libmalsim.la $(LDADD)
+test_worlds = tests/sim/test-worlds.c tests/sim/test-worlds.h
 unit_tests += tests/sim/test-sim-madcap
-tests_sim_test_sim_madcap_SOURCES = tests/sim/test-sim-madcap.c $(madcap_world)
+tests_sim_test_sim_madcap_SOURCES = tests/sim/test-sim-madcap.c $(test_worlds) $(madcap_world)
 tests_sim_test_sim_madcap_LDADD = tests/sim/libmalsim.la plugins/madcap/libmadcap.la $(LDADD)
 unit_tests += tests/sim/test-sim-masc-workload
 tests_sim_test_sim_masc_workload_SOURCES = tests/sim/test-sim-masc-workload.c $(masc_workload)
 tests_sim_test_sim_masc_workload_LDADD = plugins/masc/libmasc.la $(LDADD)
 unit_tests += tests/sim/test-sim-masc
-tests_sim_test_sim_masc_SOURCES = tests/sim/test-sim-masc.c $(masc_world)
+tests_sim_test_sim_masc_SOURCES = tests/sim/test-sim-masc.c $(test_worlds) $(masc_world)
 tests_sim_test_sim_masc_LDADD = tests/sim/libmalsim.la $(masc_world_plugins) $(LDADD)
 unit_tests += tests/sim/test-sim-aap
-tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(aap_world)
+tests_sim_test_sim_aap_SOURCES = tests/sim/test-sim-aap.c $(test_worlds) $(aap_world)
 tests_sim_test_sim_aap_LDADD = plugins/aap/libaap.la $(LDADD)
 unit_tests += tests/unit/test-table
 unit_tests += tests/unit/test-time-text
@@ -322,11 +325,11 @@ unit_tests += tests/unit/test-aap-own
 tests_unit_test_aap_own_SOURCES = tests/unit/test-aap-own.c $(aap_bed)
 tests_unit_test_aap_own_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-layer3
-tests_unit_test_aap_layer3_SOURCES = tests/unit/test-aap-layer3.c $(sim_store)
+tests_unit_test_aap_layer3_SOURCES = tests/unit/test-aap-layer3.c $(daemons)
 tests_unit_test_aap_layer3_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
 unit_tests += tests/unit/test-aap-plugin
 tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c tests/unit/test-aap-plugin-reload.c \
-  tests/unit/aap-daemons.c tests/unit/aap-daemons.h $(sim_store)
+  tests/unit/aap-daemons.c tests/unit/aap-daemons.h $(daemons)
 tests_unit_test_aap_plugin_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
 unit_tests += tests/unit/test-aap-golden
 tests_unit_test_aap_golden_SOURCES = tests/unit/test-aap-golden.c $(aap_packets) \
@@ -472,31 +475,26 @@ unit_tests += tests/unit/test-masc-update-claims
 tests_unit_test_masc_update_claims_SOURCES = tests/unit/test-masc-update-claims.c $(masc_rig)
 tests_unit_test_masc_update_claims_LDADD = $(masc_test_libs)
 # Whole daemons with the MASC plugin on the simulator: tests/unit/masc-daemons.h.
+masc_daemons = tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(daemons)
 unit_tests += tests/unit/test-masc-plugin
-tests_unit_test_masc_plugin_SOURCES = tests/unit/test-masc-plugin.c tests/unit/masc-daemons.c \
-  tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_SOURCES = tests/unit/test-masc-plugin.c $(masc_daemons)
 tests_unit_test_masc_plugin_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-chaos
-tests_unit_test_masc_plugin_chaos_SOURCES = tests/unit/test-masc-plugin-chaos.c \
-  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_chaos_SOURCES = tests/unit/test-masc-plugin-chaos.c $(masc_daemons)
 tests_unit_test_masc_plugin_chaos_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-space
 tests_unit_test_masc_space_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-inside
-tests_unit_test_masc_plugin_inside_SOURCES = tests/unit/test-masc-plugin-inside.c \
-  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_inside_SOURCES = tests/unit/test-masc-plugin-inside.c $(masc_daemons)
 tests_unit_test_masc_plugin_inside_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-more
-tests_unit_test_masc_plugin_more_SOURCES = tests/unit/test-masc-plugin-more.c \
-  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_more_SOURCES = tests/unit/test-masc-plugin-more.c $(masc_daemons)
 tests_unit_test_masc_plugin_more_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-zone
-tests_unit_test_masc_plugin_zone_SOURCES = tests/unit/test-masc-plugin-zone.c \
-  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_zone_SOURCES = tests/unit/test-masc-plugin-zone.c $(masc_daemons)
 tests_unit_test_masc_plugin_zone_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-plugin-wire
-tests_unit_test_masc_plugin_wire_SOURCES = tests/unit/test-masc-plugin-wire.c \
-  tests/unit/masc-daemons.c tests/unit/masc-daemons.h $(sim_store)
+tests_unit_test_masc_plugin_wire_SOURCES = tests/unit/test-masc-plugin-wire.c $(masc_daemons)
 tests_unit_test_masc_plugin_wire_LDADD = tests/sim/libmalsim.la $(masc_test_libs)
 unit_tests += tests/unit/test-masc-wire
 tests_unit_test_masc_wire_SOURCES = tests/unit/test-masc-wire.c $(masc_packets)

@@ -1,10 +1,8 @@
-/* Worlds of AAP from fixed seeds; tests/sim/soak-aap runs any number of them. MAL_SIM_SEEDS in the
-   environment says another number than SEEDS (sanitizers). */
+/* Worlds of AAP from fixed seeds; tests/sim/soak-aap runs any number of them. */
 #include "aap-world.h"
-#include "soak.h"
+#include "test-worlds.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS 40
@@ -12,66 +10,26 @@
 #define SEEDS 150
 #endif
 
-static unsigned seeds(void)
-{
-  const char *text = g_getenv("MAL_SIM_SEEDS");
-  return text ? (unsigned)strtoul(text, NULL, 0) : SEEDS;
-}
-
-/* Else a world in which nothing happens would pass as well: all that a plan may hold was seen. */
 Test(sim_aap, worlds_hold_and_everything_happens)
 {
   MalWorldResult sum = { 0 };
-  for (uint64_t seed = 1; seed <= seeds(); seed++) {
-    g_autoptr(MalWorldPlan) plan =
-        mal_world_plan_new(&mal_aap_world_type, seed, MAL_WORLD_ANY_SIZE);
-    MalWorldResult result;
-    bool ok = mal_soak_try(plan, &result);
-    g_autofree char *again = mal_soak_command(plan, true);
-    cr_assert(ok, "%s; again: %s", result.failure, again);
-    mal_world_result_add(&sum, &result);
-  }
-  for (size_t i = 0; seeds() >= SEEDS && SEEDS >= 150 && i < mal_aap_world_type.n_kinds; i++)
-    cr_assert_gt(sum.happened[i], 0, "never happened: %s", mal_aap_world_type.kinds[i]);
-}
-
-static uint64_t hash_of(uint64_t seed)
-{
-  g_autoptr(MalWorldPlan) plan = mal_world_plan_new(&mal_aap_world_type, seed, MAL_WORLD_SMALL);
-  MalWorldResult result;
-  cr_assert(mal_soak_try(plan, &result), "%s", result.failure);
-  return result.hash;
+  unsigned seeds = worlds_seeds(SEEDS);
+  worlds_hold(&mal_aap_world_type, 1, seeds, MAL_WORLD_ANY_SIZE, &sum);
+  if (seeds >= 150)
+    worlds_had_everything(&mal_aap_world_type, &sum);
 }
 
 Test(sim_aap, one_seed_is_one_run)
 {
-  uint64_t first = hash_of(7);
-  cr_assert_eq(first, hash_of(7));
-  cr_assert_neq(first, hash_of(8));
-}
-
-/* The checks see what they are there for. */
-static void is_seen(unsigned plant, const char *words)
-{
-  for (uint64_t seed = 1; seed <= 60; seed++) {
-    g_autoptr(MalWorldPlan) plan = mal_world_plan_new(&mal_aap_world_type, seed, MAL_WORLD_SMALL);
-    MalWorldResult result;
-    plan->plant = plant;
-    plan->quiet = true;
-    if (mal_soak_try(plan, &result))
-      continue;
-    cr_assert_not_null(g_strstr_len(result.failure, -1, words), "%s", result.failure);
-    return;
-  }
-  cr_assert_fail("nothing was seen");
+  worlds_repeat(&mal_aap_world_type, MAL_WORLD_SMALL);
 }
 
 Test(sim_aap, a_deaf_server_is_found)
 {
-  is_seen(MAL_AAP_PLANT_DEAF, " ");
+  worlds_see(&mal_aap_world_type, MAL_AAP_PLANT_DEAF, 1, " ");
 }
 
 Test(sim_aap, what_is_not_on_the_disk_is_found)
 {
-  is_seen(MAL_AAP_PLANT_EAGER, "disk");
+  worlds_see(&mal_aap_world_type, MAL_AAP_PLANT_EAGER, 1, "disk");
 }

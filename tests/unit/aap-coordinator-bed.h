@@ -126,6 +126,20 @@ static void run(Bed *b, int64_t until)
   b->now = until;
 }
 
+/* With A, in the back of others; then as the lead, which has announced it once. */
+static void begin_backup(Bed *b)
+{
+  init(b);
+  set(b, A, NULL, T0 + 86400);
+  aap_coordinator_start(b->c, now_of(b));
+}
+
+static void begin_lead(Bed *b)
+{
+  begin_backup(b);
+  run(b, S(60));
+}
+
 static const MalEndpoint other = { .port = AAP_PORT };
 
 /* As another coordinator, whose clock is SKEW seconds ahead, says it. */
@@ -142,6 +156,18 @@ static void hear(Bed *b, const char *first, const char *second, MalTime end, int
                      .expiration_time = resent ? clock : clock + 150,
                      .ranges = ranges,
                      .n_ranges = second != NULL ? 2 : 1 };
+  aap_coordinator_heard(b->c, other, &msg, now_of(b));
+}
+
+/* A server wants COUNT addresses until END. */
+static void hear_ana(Bed *b, uint32_t count, MalTime end)
+{
+  AapRequest request = { count, (uint32_t)end };
+  AapMessage msg = { .type = AAP_ANA,
+                     .family = MAL_IPV4,
+                     .current_time = (uint32_t)T0,
+                     .requests = &request,
+                     .n_requests = 1 };
   aap_coordinator_heard(b->c, other, &msg, now_of(b));
 }
 

@@ -32,68 +32,6 @@ void start(World *w, unsigned i, const char *roles, const char *text)
   cr_assert(try_start(w, i, roles, text, &error), "%s", error ? error->message : "");
 }
 
-World world(unsigned n)
-{
-  World w = { .sim = mal_sim_new(7), .n = n };
-  w.link = mal_sim_link_new(w.sim, "lan");
-  for (unsigned i = 0; i < n; i++) {
-    g_autofree char *name = g_strdup_printf("host%u", i);
-    w.host[i].node = mal_sim_node_new(w.sim, name);
-    w.host[i].iface = mal_sim_iface_new(w.host[i].node, w.link, "eth0");
-    mal_sim_iface_add_address(w.host[i].iface, mal_address_ipv4(0xc0000201 + i));
-  }
-  return w;
-}
-
-void clear(World *w)
-{
-  for (unsigned i = 0; i < w->n; i++)
-    mal_core_free(w->host[i].core);
-  json_object_put(w->result);
-  g_free(w->error);
-  mal_sim_free(w->sim);
-}
-
-void run(World *w, int64_t seconds)
-{
-  cr_assert(mal_sim_run_for(w->sim, seconds * MAL_US), "%s", mal_sim_failure(w->sim));
-}
-
-static void answered(json_object *result, const GError *error, void *data)
-{
-  World *w = data;
-  json_object_put(w->result);
-  g_free(w->error);
-  w->result = json_object_get(result);
-  w->error = error ? g_strdup(error->message) : NULL;
-  w->answered = true;
-}
-
-json_object *call(World *w, unsigned i, const char *method, const char *params, int64_t wait)
-{
-  json_object *p = json_tokener_parse(params);
-  w->answered = false;
-  mal_control_call(mal_core_control(w->host[i].core), method, p, true, answered, NULL, w);
-  json_object_put(p);
-  for (int64_t t = 0; t < wait && !w->answered; t++)
-    run(w, 1);
-  cr_assert(w->answered, "%s is not answered", method);
-  return w->result;
-}
-
-json_object *at(json_object *o, const char *key)
-{
-  json_object *member = NULL;
-  cr_assert(json_object_object_get_ex(o, key, &member), "no %s in %s", key,
-            json_object_to_json_string(o));
-  return member;
-}
-
-uint64_t metric(World *w, unsigned i, const char *name)
-{
-  return (uint64_t)json_object_get_int64(at(at(call(w, i, "stats.get", "{}", 2), "aap"), name));
-}
-
 bool is_owned(World *w, unsigned i, MalSpan span)
 {
   g_autoptr(GPtrArray) all = mal_space_ranges(mal_core_space(w->host[i].core), MAL_LEVEL_OWNED);

@@ -1,7 +1,5 @@
 #include "tests/unit/masc-daemons.h"
 
-#include <glib/gstdio.h>
-
 extern const MalPlugin mal_plugin;
 
 static void quiet(MalLogLevel level, const char *line, void *data)
@@ -59,33 +57,13 @@ MascWorld masc_world(unsigned n)
 
 MascWorld masc_world_seeded(unsigned n, uint64_t seed)
 {
-  MascWorld w = { .sim = mal_sim_new(seed), .n = n };
+  MascWorld w = daemons_new(n, seed);
   w.dir = g_dir_make_tmp("masc-world-XXXXXX", NULL);
-  w.link = mal_sim_link_new(w.sim, "lan");
   for (unsigned i = 0; i < n; i++) {
-    g_autofree char *name = g_strdup_printf("host%u", i);
-    w.host[i].node = mal_sim_node_new(w.sim, name);
-    w.host[i].iface = mal_sim_iface_new(w.host[i].node, w.link, "eth0");
-    w.host[i].file = g_build_filename(w.dir, name, NULL);
+    w.host[i].file = g_build_filename(w.dir, mal_sim_node_name(w.host[i].node), NULL);
     w.host[i].events = g_string_new(NULL);
-    mal_sim_iface_add_address(w.host[i].iface, mal_address_ipv4(0xc0000201 + i));
   }
   return w;
-}
-
-void masc_world_clear(MascWorld *w)
-{
-  for (unsigned i = 0; i < w->n; i++) {
-    mal_core_free(w->host[i].core);
-    g_unlink(w->host[i].file);
-    g_free(w->host[i].file);
-    g_string_free(w->host[i].events, TRUE);
-  }
-  json_object_put(w->result);
-  g_free(w->error);
-  g_rmdir(w->dir);
-  g_free(w->dir);
-  mal_sim_free(w->sim);
 }
 
 void masc_world_stop(MascWorld *w, unsigned i)
@@ -114,49 +92,6 @@ bool masc_world_reload(MascWorld *w, unsigned i, const char *text, GError **erro
 {
   write_file(w, i, text);
   return mal_core_reload(w->host[i].core, NULL, error);
-}
-
-void masc_world_run(MascWorld *w, int64_t seconds)
-{
-  cr_assert(mal_sim_run_for(w->sim, seconds * MAL_US), "%s", mal_sim_failure(w->sim));
-}
-
-void masc_world_answered(json_object *result, const GError *error, void *data)
-{
-  MascWorld *w = data;
-  json_object_put(w->result);
-  g_free(w->error);
-  w->result = json_object_get(result);
-  w->error = error ? g_strdup(error->message) : NULL;
-  w->answered = true;
-}
-
-json_object *masc_world_call(MascWorld *w, unsigned i, const char *method, const char *params,
-                             int64_t wait)
-{
-  json_object *p = json_tokener_parse(params);
-  w->answered = false;
-  mal_control_call(mal_core_control(w->host[i].core), method, p, true, masc_world_answered, NULL,
-                   w);
-  json_object_put(p);
-  for (int64_t t = 0; t < wait && !w->answered; t++)
-    masc_world_run(w, 1);
-  cr_assert(w->answered, "%s is not answered", method);
-  return w->result;
-}
-
-json_object *masc_at(json_object *o, const char *key)
-{
-  json_object *member = NULL;
-  cr_assert(json_object_object_get_ex(o, key, &member), "no %s in %s", key,
-            json_object_to_json_string(o));
-  return member;
-}
-
-uint64_t masc_metric(MascWorld *w, unsigned i, const char *name)
-{
-  json_object *all = masc_at(masc_world_call(w, i, "stats.get", "{}", 2), "masc");
-  return (uint64_t)json_object_get_int64(masc_at(all, name));
 }
 
 json_object *masc_world_peer(MascWorld *w, unsigned i, const char *name)

@@ -61,9 +61,7 @@ Test(aap_coordinator_corners, without_ranges_before_and_after_it_stays_where_it_
 Test(aap_coordinator_corners, who_asks_for_an_announcement_gets_one_from_the_lead_alone)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   cr_assert(!aap_coordinator_announce(b.c, now_of(&b)) && b.n_sent == 0);
   run(&b, S(60));
   cr_assert(aap_coordinator_announce(b.c, now_of(&b)) && b.n_sent == 2);
@@ -173,10 +171,7 @@ Test(aap_coordinator_corners, aap_158_sets_that_are_cut_at_different_places)
 Test(aap_coordinator_corners, aap_161_a_report_of_another_number_or_other_ends_of_ranges)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
-  run(&b, S(60));
+  begin_lead(&b);
   report(&b, "233.252.0.0-233.252.0.126", 10, 5);
   cr_assert_eq(b.notes[AAP_CNOTE_REPORT_IGNORED], 1, "another last address");
   AapRange range[2] = { { span_of(A), 1 }, { span_of(B), 1 } };
@@ -198,10 +193,7 @@ Test(aap_coordinator_corners, aap_161_a_report_of_another_number_or_other_ends_o
 Test(aap_coordinator_corners, aap_163_what_is_wanted_of_a_report)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
-  run(&b, S(60));
+  begin_lead(&b);
   uint32_t now = (uint32_t)now_of(&b).wall;
   AapRange range = { span_of(A), 10 };
   AapRequest requests[2] = { { 3, now + 9000 }, { 4, now + 5000 } };
@@ -247,17 +239,11 @@ Test(aap_coordinator_corners, aap_158_164_an_announcement_of_nothing)
 /* What is wanted is said again until there is more, though nothing is announced meanwhile. */
 Test(aap_coordinator_corners, a_41_what_was_wanted_is_said_again)
 {
-  AapRequest request = { 7, (uint32_t)T0 + 20 };
-  AapMessage msg = { .type = AAP_ANA,
-                     .family = MAL_IPV4,
-                     .current_time = (uint32_t)T0,
-                     .requests = &request,
-                     .n_requests = 1 };
   Bed b;
   init(&b);
   b.params.asrp_interval = S(8);
   aap_coordinator_start(b.c, now_of(&b));
-  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  hear_ana(&b, 7, T0 + 20);
   run(&b, S(9));
   cr_assert(b.n_wanted == 2 && b.n_sent == 0);
   run(&b, S(100));

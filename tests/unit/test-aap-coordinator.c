@@ -4,9 +4,7 @@
 Test(aap_coordinator, aap_150_151_155_the_timers_and_the_announcement)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   cr_assert_eq(aap_coordinator_state(b.c), AAP_COORDINATOR_BACKUP);
   cr_assert_eq(aap_coordinator_due(b.c), S(60), "AAP-150: between 51 and 69 s");
   run(&b, S(59));
@@ -33,9 +31,7 @@ Test(aap_coordinator, aap_150_151_155_the_timers_and_the_announcement)
 Test(aap_coordinator, aap_152_153_a_new_asa_of_another_puts_it_off_and_a_resent_one_does_not)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   run(&b, S(20));
   hear(&b, A, NULL, T0 + 86400, 0, false);
   cr_assert_eq(aap_coordinator_due(b.c), S(80), "B20");
@@ -54,10 +50,7 @@ Test(aap_coordinator, aap_152_153_a_new_asa_of_another_puts_it_off_and_a_resent_
 Test(aap_coordinator, aap_155_each_asa_is_newer_than_all_that_were_sent_or_heard)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
-  run(&b, S(60));
+  begin_lead(&b);
   uint32_t last = b.sent.expiration_time;
   set(&b, A, B, T0 + 86400);
   cr_assert(b.n_sent == 2 && b.sent.expiration_time == last + 2, "at once, by a change of its set");
@@ -151,10 +144,7 @@ Test(aap_coordinator, aap_149_what_does_not_fit_one_message_is_not_announced)
 Test(aap_coordinator, a_35_what_is_withdrawn_altogether_is_announced_as_ended_once)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
-  run(&b, S(60));
+  begin_lead(&b);
   aap_coordinator_set_ranges(b.c, NULL, 0, now_of(&b));
   cr_assert(b.n_sent == 2 && b.sent.n_ranges == 1 && b.ranges[0].value == b.sent.current_time);
   run(&b, S(400));
@@ -165,9 +155,7 @@ Test(aap_coordinator, a_35_what_is_withdrawn_altogether_is_announced_as_ended_on
 Test(aap_coordinator, aap_160_to_163_only_the_lead_heeds_reports_and_only_of_what_it_announced)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   report(&b, A, 10, 5);
   cr_assert(b.n_wanted == 0 && b.notes[AAP_CNOTE_REPORT] == 0, "AAP-160");
   run(&b, S(60));
@@ -184,22 +172,16 @@ Test(aap_coordinator, aap_160_to_163_only_the_lead_heeds_reports_and_only_of_wha
 
 Test(aap_coordinator, a_41_an_ana_is_demand_for_the_lead_and_for_who_has_nothing)
 {
-  AapRequest request = { 7, (uint32_t)T0 + 5000 };
-  AapMessage msg = { .type = AAP_ANA,
-                     .family = MAL_IPV4,
-                     .current_time = (uint32_t)T0,
-                     .requests = &request,
-                     .n_requests = 1 };
   Bed b;
   init(&b);
   aap_coordinator_start(b.c, now_of(&b));
-  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  hear_ana(&b, 7, T0 + 5000);
   cr_assert(b.n_wanted == 1 && b.wanted == 7);
   set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  hear_ana(&b, 7, T0 + 5000);
   cr_assert_eq(b.n_wanted, 1, "a backup leaves it to the lead");
   run(&b, S(60));
-  aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+  hear_ana(&b, 7, T0 + 5000);
   cr_assert_eq(b.n_wanted, 2);
   clear(&b);
 }
@@ -214,9 +196,7 @@ Test(aap_coordinator, aap_42_an_absurd_expiration_is_not_heeded)
                      .ranges = &range,
                      .n_ranges = 1 };
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   aap_coordinator_heard(b.c, other, &msg, now_of(&b));
   cr_assert(aap_coordinator_state(b.c) == AAP_COORDINATOR_BACKUP &&
             b.notes[AAP_CNOTE_INCONSISTENT] == 0);
@@ -226,9 +206,7 @@ Test(aap_coordinator, aap_42_an_absurd_expiration_is_not_heeded)
 Test(aap_coordinator, aap_165_claims_and_uses_are_nothing_to_it)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   for (AapType type = AAP_ACLM; type <= AAP_AITU; type++) {
     AapRange range = { span_of(A), (uint32_t)T0 + 100 };
     AapMessage msg = { .type = type,
@@ -246,9 +224,7 @@ Test(aap_coordinator, aap_165_claims_and_uses_are_nothing_to_it)
 Test(aap_coordinator, aap_151_160_what_could_not_leave_makes_no_lead)
 {
   Bed b;
-  init(&b);
-  set(&b, A, NULL, T0 + 86400);
-  aap_coordinator_start(b.c, now_of(&b));
+  begin_backup(&b);
   b.mute = true;
   run(&b, S(70));
   cr_assert(aap_coordinator_state(b.c) == AAP_COORDINATOR_BACKUP);

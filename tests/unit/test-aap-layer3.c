@@ -1,28 +1,14 @@
 /* Between AAP and layer 3, in whole daemons on the simulator, with a toy in MASC's place: who waits
    for space that layer 3 may bring, how often layer 3 hears of it, what becomes of what it brings.
    Sections are draft-ietf-malloc-aap-04's. */
-#include "core/core.h"
-#include "tests/sim/sim-store.h"
-#include "tests/sim/sim.h"
+#include "tests/unit/daemons.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define HOSTS 3
-
 extern const MalPlugin mal_plugin;
 
-typedef struct {
-  MalSim *sim;
-  struct {
-    MalSimNode *node;
-    MalCore *core;
-  } host[HOSTS];
-  unsigned n;
-  json_object *result;
-  char *error;
-  bool answered;
-} World;
+typedef Daemons World;
 
 static const char scopes[] =
     "[scope domain]\nfamily=ipv4\nfirst=239.251.0.0\nlast=239.251.255.255\nttl=63\n"
@@ -126,48 +112,8 @@ static void start(World *w, unsigned i, const char *roles, const char *plugins, 
 
 static World world(unsigned n)
 {
-  World w = { .sim = mal_sim_new(7), .n = n };
-  MalSimLink *link = mal_sim_link_new(w.sim, "lan");
   memset(&toy, 0, sizeof toy);
-  for (unsigned i = 0; i < n; i++) {
-    g_autofree char *name = g_strdup_printf("host%u", i);
-    w.host[i].node = mal_sim_node_new(w.sim, name);
-    mal_sim_iface_add_address(mal_sim_iface_new(w.host[i].node, link, "eth0"),
-                              mal_address_ipv4(0xc0000201 + i));
-  }
-  return w;
-}
-
-static void clear(World *w)
-{
-  for (unsigned i = 0; i < w->n; i++)
-    mal_core_free(w->host[i].core);
-  json_object_put(w->result);
-  g_free(w->error);
-  mal_sim_free(w->sim);
-}
-
-static void run(World *w, int64_t seconds)
-{
-  cr_assert(mal_sim_run_for(w->sim, seconds * MAL_US), "%s", mal_sim_failure(w->sim));
-}
-
-static void answered(json_object *result, const GError *error, void *data)
-{
-  World *w = data;
-  json_object_put(w->result);
-  g_free(w->error);
-  w->result = json_object_get(result);
-  w->error = error ? g_strdup(error->message) : NULL;
-  w->answered = true;
-}
-
-static void begin(World *w, unsigned i, const char *method, const char *params)
-{
-  json_object *p = json_tokener_parse(params);
-  w->answered = false;
-  mal_control_call(mal_core_control(w->host[i].core), method, p, true, answered, NULL, w);
-  json_object_put(p);
+  return daemons_new(n, 7);
 }
 
 /* How many seconds it took. */
@@ -175,7 +121,7 @@ static int64_t answer(World *w, int64_t most)
 {
   int64_t t = 0;
   for (; t < most && !w->answered; t++)
-    run(w, 1);
+    daemons_run(w, 1);
   cr_assert(w->answered, "not within %d s", (int)most);
   return t;
 }
@@ -184,13 +130,13 @@ static void ask(World *w, unsigned i, unsigned count)
 {
   g_autofree char *params = g_strdup_printf(
       "{\"scope\":\"world\",\"count\":%u,\"lifetime\":3600,\"wait\":true}", count);
-  begin(w, i, "lease.request", params);
+  daemons_ask(w, i, "lease.request", params);
 }
 
 static size_t leases(World *w, unsigned i)
 {
   json_object *list = NULL;
-  begin(w, i, "lease.list", "{}");
+  daemons_ask(w, i, "lease.list", "{}");
   answer(w, 5);
   cr_assert(json_object_object_get_ex(w->result, "leases", &list));
   return json_object_array_length(list);
@@ -210,7 +156,7 @@ static World apart(const char *coordinator_has)
   start(&w, 0, "prefix-coordinator", "aap;toy", coordinator_has);
   start(&w, 1, "maas", "aap", "");
   start(&w, 2, "maas", "aap", "");
-  run(&w, 350);
+  daemons_run(&w, 350);
   return w;
 }
 
@@ -219,12 +165,12 @@ Test(aap_layer3, who_lacks_space_waits_and_layer_3_hears_it_until_it_brings_some
   World w = apart(one_range);
   cr_assert_eq(toy.demands, 0);
   ask(&w, 1, 20);
-  run(&w, 20);
+  daemons_run(&w, 20);
   cr_assert_not(w.answered);
   cr_assert_geq(toy.demands, 1, "by ANA");
   cr_assert_geq(toy.count, 4);
   forget_demand();
-  run(&w, 200);
+  daemons_run(&w, 200);
   cr_assert_not(w.answered);
   cr_assert_geq(toy.demands, 4, "by reports: %u", toy.demands);
   cr_assert_leq(toy.demands, 10);
@@ -233,9 +179,9 @@ Test(aap_layer3, who_lacks_space_waits_and_layer_3_hears_it_until_it_brings_some
   cr_assert_null(w.error, "%s", w.error);
   cr_assert_eq(leases(&w, 1), 1);
   forget_demand();
-  run(&w, 200);
+  daemons_run(&w, 200);
   cr_assert_eq(toy.demands, 0, "nobody wants more");
-  clear(&w);
+  daemons_clear(&w);
 }
 
 Test(aap_layer3, the_core_gives_up_at_last)
@@ -245,7 +191,7 @@ Test(aap_layer3, the_core_gives_up_at_last)
   cr_assert_geq(answer(&w, 700), 590);
   cr_assert(g_str_has_prefix(w.error, "no space came within ten minutes: "), "%s", w.error);
   cr_assert(strstr(w.error, "of 16 available"), "%s", w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* With nothing to announce a coordinator is silent, so nobody knows of it: who asks waits, since
@@ -254,12 +200,12 @@ Test(aap_layer3, the_first_space_of_a_domain_3_2_9)
 {
   World w = apart("");
   ask(&w, 1, 3);
-  run(&w, 20);
+  daemons_run(&w, 20);
   cr_assert_not(w.answered, "%s", w.error);
   cr_assert_geq(toy.demands, 1);
   cr_assert_eq(toy.count, 3);
   forget_demand();
-  run(&w, 120);
+  daemons_run(&w, 120);
   cr_assert_not(w.answered, "%s", w.error);
   cr_assert_geq(toy.demands, 3, "%u", toy.demands);
   cr_assert_eq(toy.count, 3);
@@ -269,9 +215,9 @@ Test(aap_layer3, the_first_space_of_a_domain_3_2_9)
   cr_assert_null(w.error, "%s", w.error);
   cr_assert_eq(leases(&w, 1), 1);
   forget_demand();
-  run(&w, 120);
+  daemons_run(&w, 120);
   cr_assert_eq(toy.demands, 0, "nobody wants more");
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* What was announced is over, and so is the time for which the coordinator's word counts. */
@@ -279,29 +225,29 @@ Test(aap_layer3, the_next_space_of_a_domain_that_has_none_left)
 {
   World w = apart("");
   bring("233.252.2.0-233.252.2.63", 200);
-  run(&w, 500);
+  daemons_run(&w, 500);
   forget_demand();
   cr_assert_eq(toy.said_nothing, 0);
   ask(&w, 1, 3);
-  run(&w, 60);
+  daemons_run(&w, 60);
   cr_assert_not(w.answered, "%s", w.error);
   cr_assert_geq(toy.demands, 1);
   cr_assert_eq(toy.said_nothing, 1, "%u", toy.said_nothing);
   bring("233.252.1.0-233.252.1.63", 86400);
   answer(&w, 100);
   cr_assert_null(w.error, "%s", w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 Test(aap_layer3, who_waited_for_a_coordinator_in_vain_hears_that_none_was_there)
 {
   World w = world(1);
   start(&w, 0, "maas", "aap", "");
-  run(&w, 250);
+  daemons_run(&w, 250);
   ask(&w, 0, 3);
   cr_assert_geq(answer(&w, 700), 590);
   cr_assert(w.error && strstr(w.error, "no prefix coordinator has announced any"), "%s", w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* It is this process itself, and has nothing behind it. */
@@ -309,11 +255,11 @@ Test(aap_layer3, a_coordinator_without_ranges_and_without_layer_3_is_not_waited_
 {
   World w = world(1);
   start(&w, 0, "maas;prefix-coordinator", "aap", "");
-  run(&w, 250);
+  daemons_run(&w, 250);
   ask(&w, 0, 3);
   cr_assert_leq(answer(&w, 20), 15);
   cr_assert(w.error && strstr(w.error, "it has no [range]"), "%s", w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* A coordinator that was away when it was said hears it, since who waits says it again. */
@@ -321,18 +267,18 @@ Test(aap_layer3, a_coordinator_that_comes_later_hears_what_is_still_wanted)
 {
   World w = world(2);
   start(&w, 1, "maas", "aap", "");
-  run(&w, 250);
+  daemons_run(&w, 250);
   ask(&w, 1, 3);
-  run(&w, 80);
+  daemons_run(&w, 80);
   cr_assert_not(w.answered, "%s", w.error);
   start(&w, 0, "prefix-coordinator", "aap;toy", "");
-  run(&w, 80);
+  daemons_run(&w, 80);
   cr_assert_geq(toy.demands, 1);
   cr_assert_eq(toy.count, 3);
   bring("233.252.2.0-233.252.2.63", 86400);
   answer(&w, 100);
   cr_assert_null(w.error, "%s", w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* Server, coordinator and layer 3 in one process: nobody announces anything yet. */
@@ -340,27 +286,27 @@ Test(aap_layer3, all_in_one_process)
 {
   World w = world(1);
   start(&w, 0, "maas;prefix-coordinator", "aap;toy", "");
-  run(&w, 250);
+  daemons_run(&w, 250);
   ask(&w, 0, 3);
-  run(&w, 100);
+  daemons_run(&w, 100);
   cr_assert_not(w.answered);
   cr_assert_geq(toy.demands, 3, "%u", toy.demands);
   cr_assert_eq(toy.count, 3);
   bring("233.252.2.0-233.252.2.63", 86400);
   answer(&w, 30);
   cr_assert_null(w.error, "%s", w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 Test(aap_layer3, who_asks_where_nobody_could_bring_any_is_told_at_once)
 {
   World w = world(2);
   start(&w, 0, "maas;prefix-coordinator", "aap", one_range);
-  run(&w, 350);
+  daemons_run(&w, 350);
   ask(&w, 0, 20);
   cr_assert_leq(answer(&w, 20), 15, "no layer 3, no other coordinator");
   cr_assert_not_null(w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 Test(aap_layer3, a_coordinator_that_is_gone_is_not_waited_for)
@@ -368,11 +314,11 @@ Test(aap_layer3, a_coordinator_that_is_gone_is_not_waited_for)
   World w = apart(one_range);
   mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_KEPT);
   g_clear_pointer(&w.host[0].core, mal_core_free);
-  run(&w, 200);
+  daemons_run(&w, 200);
   ask(&w, 1, 20);
   cr_assert_leq(answer(&w, 30), 20);
   cr_assert_not_null(w.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* Who named addresses that can't be had is told so, and nobody else is. */
@@ -383,20 +329,20 @@ Test(aap_layer3, named_addresses_are_no_lack_of_space)
   ask(&w, 2, 3);
   answer(&w, 30);
   ask(&w, 1, 20);
-  run(&w, 20);
+  daemons_run(&w, 20);
   cr_assert_not(w.answered);
   json_object *p = json_tokener_parse(
       "{\"scope\":\"world\",\"address\":\"233.252.1.0-233.252.1.15\",\"lifetime\":3600,"
       "\"wait\":true}");
-  mal_control_call(mal_core_control(w.host[1].core), "lease.request", p, true, answered, NULL,
-                   &named);
+  mal_control_call(mal_core_control(w.host[1].core), "lease.request", p, true, daemons_answered,
+                   NULL, &named);
   json_object_put(p);
-  run(&w, 20);
+  daemons_run(&w, 20);
   cr_assert(named.answered && named.error);
   cr_assert_not(w.answered, "still waits");
   json_object_put(named.result);
   g_free(named.error);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* ---- coming and going ------------------------------------------------------------------------ */
@@ -405,7 +351,7 @@ Test(aap_layer3, what_is_taken_away_ends_leases_everywhere_3_2_10_1)
 {
   World w = apart(one_range);
   bring("233.252.2.0-233.252.2.63", 86400);
-  run(&w, 5);
+  daemons_run(&w, 5);
   for (unsigned i = 1; i <= 2; i++) {
     ask(&w, i, 18);
     answer(&w, 60);
@@ -414,9 +360,9 @@ Test(aap_layer3, what_is_taken_away_ends_leases_everywhere_3_2_10_1)
   }
   cr_assert(mal_space_remove(toy.host->space, MAL_LEVEL_AVAILABLE,
                              span_of("233.252.2.0-233.252.2.63").first, NULL));
-  run(&w, 10);
+  daemons_run(&w, 10);
   cr_assert_eq(leases(&w, 1) + leases(&w, 2), 0, "announced at once");
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* The last of all: an announcement takes it back (4.2.1). */
@@ -424,32 +370,32 @@ Test(aap_layer3, what_was_all_is_taken_away)
 {
   World w = apart("");
   bring("233.252.2.0-233.252.2.63", 86400);
-  run(&w, 90);
+  daemons_run(&w, 90);
   ask(&w, 1, 5);
   answer(&w, 60);
   cr_assert_null(w.error, "%s", w.error);
   cr_assert(mal_space_remove(toy.host->space, MAL_LEVEL_AVAILABLE,
                              span_of("233.252.2.0-233.252.2.63").first, NULL));
-  run(&w, 10);
+  daemons_run(&w, 10);
   cr_assert_eq(leases(&w, 1), 0);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 Test(aap_layer3, what_lasts_longer_now_is_leased_longer)
 {
   World w = apart("");
   bring("233.252.2.0-233.252.2.63", 3000);
-  run(&w, 90);
+  daemons_run(&w, 90);
   MalAddress first = span_of("233.252.2.0-233.252.2.63").first;
   cr_assert(mal_space_set_until(toy.host->space, MAL_LEVEL_AVAILABLE, first,
                                 mal_time_add(mal_runtime_now(toy.host->runtime), 9000), NULL));
-  run(&w, 5);
+  daemons_run(&w, 5);
   ask(&w, 1, 5);
   answer(&w, 60);
   cr_assert_null(w.error, "%s", w.error);
-  run(&w, 3300);
+  daemons_run(&w, 3300);
   cr_assert_eq(leases(&w, 1), 1, "beyond the first end");
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* The coordinator lost its disk, and announces what the servers remember; then layer 3 has its own
@@ -458,16 +404,16 @@ Test(aap_layer3, what_comes_back_takes_the_place_of_what_was_adopted_4_1)
 {
   World w = apart("");
   bring("233.252.2.0-233.252.2.63", 86400);
-  run(&w, 90);
+  daemons_run(&w, 90);
   ask(&w, 1, 5);
   answer(&w, 60);
   mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_WIPED);
   g_clear_pointer(&w.host[0].core, mal_core_free);
   mal_sim_node_bury(w.host[0].node);
-  run(&w, 250);
+  daemons_run(&w, 250);
   mal_sim_node_restart(w.host[0].node);
   start(&w, 0, "prefix-coordinator", "aap;toy", "");
-  run(&w, 120);
+  daemons_run(&w, 120);
   const MalRange *adopted = mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,
                                                  span_of("233.252.2.0").first);
   cr_assert(adopted && adopted->stand_in);
@@ -475,9 +421,9 @@ Test(aap_layer3, what_comes_back_takes_the_place_of_what_was_adopted_4_1)
   adopted = mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,
                                  span_of("233.252.2.0").first);
   cr_assert(adopted && strcmp(adopted->source, "toy") == 0);
-  run(&w, 120);
+  daemons_run(&w, 120);
   cr_assert_eq(leases(&w, 1), 1, "nobody lost anything");
-  clear(&w);
+  daemons_clear(&w);
 }
 
 /* All in one process, after a crash: what layer 3 brings back, early or late, meets what AAP
@@ -489,24 +435,24 @@ static void restart_of_all_in_one(const char **back)
   start(&w, 0, "maas;prefix-coordinator", "aap;toy", "");
   bring(one, 86400);
   bring(two, 86400);
-  run(&w, 350);
+  daemons_run(&w, 350);
   ask(&w, 0, 70);
   answer(&w, 30);
   cr_assert_null(w.error, "%s", w.error);
-  run(&w, 100);
+  daemons_run(&w, 100);
   *back = one;
   toy.demands = 0;
   mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_KEPT);
   g_clear_pointer(&w.host[0].core, mal_core_free);
   mal_sim_node_bury(w.host[0].node);
-  run(&w, 20);
+  daemons_run(&w, 20);
   mal_sim_node_restart(w.host[0].node);
   start(&w, 0, "maas;prefix-coordinator", "aap;toy", "");
   bring(two, 86400);
   cr_assert_eq(leases(&w, 0), 1);
-  run(&w, 300);
+  daemons_run(&w, 300);
   cr_assert_eq(leases(&w, 0), 1);
-  clear(&w);
+  daemons_clear(&w);
 }
 
 Test(aap_layer3, all_in_one_process_restarts_and_layer_3_restores_its_own)
@@ -546,12 +492,12 @@ Test(aap_layer3, what_is_used_is_known_to_coordinator_and_servers)
   answer(&w, 60);
   ask(&w, 2, 7);
   answer(&w, 60);
-  run(&w, 60);
+  daemons_run(&w, 60);
   uint64_t all = used_in(&w, 0, "233.252.0.0-233.252.3.255");
   cr_assert_geq(all, 12);
   cr_assert_leq(all, 256);
   cr_assert_eq(used_in(&w, 1, "233.252.1.0-233.252.1.255"), all);
   cr_assert_eq(used_in(&w, 2, "233.252.1.0-233.252.1.255"), all);
   cr_assert_eq(used_in(&w, 0, "233.252.2.0-233.252.2.255"), 0);
-  clear(&w);
+  daemons_clear(&w);
 }
