@@ -78,7 +78,7 @@ static void say_again(AapZone *zone)
 void aap_space_failed(AapZone *zone, uint64_t count, MalTime end)
 {
   GArray *anas = zone->space->anas;
-  if (!zone->large || count == 0)
+  if (!zone->large)
     return;
   uint64_t asked = outstanding(zone, end);
   prolong(zone, end);
@@ -163,12 +163,6 @@ void aap_space_heard_ana(AapZone *zone, MalEndpoint peer, const AapMessage *msg)
 
 /* ---- satisfied ------------------------------------------------------------------------------- */
 
-static void ignore(const AapDemand *demand, void *data)
-{
-  (void)demand;
-  (void)data;
-}
-
 void aap_ana_satisfy(AapZone *zone)
 {
   if (aap_record_requests(zone->record)->len == 0)
@@ -178,6 +172,6 @@ void aap_ana_satisfy(AapZone *zone)
     MalSpan span = g_array_index(zone->available, AapExtent, i).span;
     allocated[i] = aap_zone_saturated(aap_space_in_use(zone, span));
   }
-  aap_record_satisfy(zone->record, allocated, zone->now, ignore, NULL);
+  aap_record_satisfy(zone->record, allocated, zone->now, NULL, NULL);
   drop_settled(zone);
 }

@@ -77,7 +77,7 @@ static void look_at_expiry(AapZone *zone)
   if (!space->told_expired)
     aap_zone_note(zone, AAP_NOTE_ASA_EXPIRED, zone->span, (MalEndpoint){ 0 }, 0);
   space->told_expired = true;
-  if (zone->started && !zone->listening && space->resend == AAP_NEVER && has_unended(zone))
+  if (!zone->listening && space->resend == AAP_NEVER && has_unended(zone))
     draw_resend(zone);
 }
 
@@ -182,8 +182,9 @@ static bool invalidates(const AapZone *zone, const GArray *new, MalSpan *where)
             (MalSpan){ at, mal_address_compare(upto, old.span.last) < 0 ? upto : old.span.last };
         return true;
       }
-      if (mal_address_compare(upto, old.span.last) >= 0 || !mal_address_add(upto, 1, &at))
+      if (mal_address_compare(upto, old.span.last) >= 0)
         break;
+      mal_address_add(upto, 1, &at);
     }
   }
   return false;
@@ -211,8 +212,7 @@ static void take(AapZone *zone, const AapMessage *msg, const uint8_t *payload, s
 
 static bool is_same_announcement(const AapSpace *space, const uint8_t *payload, size_t length)
 {
-  return space->payload != NULL && space->length == length &&
-         memcmp(space->payload + 2, payload + 2, 2) == 0 &&
+  return space->length == length &&
          memcmp(space->payload + AAP_BODY_OFFSET, payload + AAP_BODY_OFFSET,
                 length - AAP_BODY_OFFSET) == 0;
 }

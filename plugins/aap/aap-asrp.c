@@ -33,8 +33,7 @@ static GArray *requests_of(AapZone *zone)
   GArray *out = g_array_new(FALSE, FALSE, sizeof(AapRequest));
   for (guint i = 0; i < demands->len; i++) {
     const AapDemand *demand = &g_array_index(demands, AapDemand, i);
-    AapRequest request = { (uint32_t)MIN(demand->count, UINT32_MAX),
-                           aap_time_to_wire(demand->end) };
+    AapRequest request = { (uint32_t)demand->count, aap_time_to_wire(demand->end) };
     g_array_append_val(out, request);
   }
   return out;
@@ -43,7 +42,7 @@ static GArray *requests_of(AapZone *zone)
 void aap_asrp_send(AapZone *zone)
 {
   const GArray *listed = zone->space->listed;
-  if (zone->space->payload == NULL || listed->len == 0 || listed->len > AAP_MAX_REPORTS)
+  if (listed->len == 0 || listed->len > AAP_MAX_REPORTS)
     return;
   g_autofree AapRange *reports = g_new(AapRange, listed->len);
   for (guint i = 0; i < listed->len; i++) {

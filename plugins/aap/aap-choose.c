@@ -48,12 +48,6 @@ typedef struct {
   guint latest;
 } Gather;
 
-static bool follows(MalAddress last, MalAddress first)
-{
-  MalAddress next;
-  return mal_address_add(last, 1, &next) && mal_address_equal(next, first);
-}
-
 static void bucket_clear(void *data)
 {
   g_array_unref(((Bucket *)data)->runs);
@@ -81,7 +75,7 @@ static void add_run(Gather *gather, MalSpan span, bool avoided)
   Run run = { span, 0 };
   if (runs->len > 0) {
     Run *before = &g_array_index(runs, Run, runs->len - 1);
-    if (follows(before->span.last, span.first)) {
+    if (aap_follows(before->span.last, span.first)) {
       before->span.last = span.last;
       return;
     }
@@ -93,18 +87,17 @@ static void add_run(Gather *gather, MalSpan span, bool avoided)
 static void split(Gather *gather, MalSpan span, const GArray *set,
                   void (*func)(Gather *gather, MalSpan part, bool in))
 {
-  MalSpan next, in;
-  MalAddress edge;
+  MalSpan next, in, below;
   for (;;) {
     if (set == NULL || !aap_spans_next(set, span.first, &next) ||
         !mal_span_intersect(next, span, &in)) {
       func(gather, span, false);
       return;
     }
-    if (mal_address_compare(span.first, in.first) < 0 && mal_address_sub(in.first, 1, &edge))
-      func(gather, (MalSpan){ span.first, edge }, false);
+    if (aap_span_below(span, in.first, &below))
+      func(gather, below, false);
     func(gather, in, true);
-    if (mal_address_equal(in.last, span.last) || !mal_address_add(in.last, 1, &span.first))
+    if (!aap_span_above(span, in.last, &span))
       return;
   }
 }
@@ -149,12 +142,7 @@ static GArray *gather_all(const AapChoice *choice, AapNow now)
   return gather.buckets;
 }
 
-/* ---- sums and luck --------------------------------------------------------------------------- */
-
-static MalU128 sum(MalU128 a, MalU128 b)
-{
-  return a + b < b ? ~(MalU128)0 : a + b;
-}
+/* ---- luck ------------------------------------------------------------------------------------ */
 
 /* Uniform below BOUND, but for what 128 bits of luck leave of a huge one. */
 static MalU128 draw(const AapChoice *choice, MalU128 bound)
@@ -197,13 +185,14 @@ static bool one_block(const AapChoice *choice, const Run *runs, size_t n, uint64
     if (size < count)
       continue;
     Beside b = beside(choice, runs[i].span);
-    places = sum(places, size - count + 1);
+    places += size - count + 1;
     sides += (MalU128)b.below + b.above;
   }
   if (places == 0)
     return false;
   at = draw(choice, sides > 0 ? sides : places);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0;; i++) {
+    g_assert(i < n);
     MalU128 size = mal_span_size(runs[i].span), here;
     if (size < count)
       continue;
@@ -218,7 +207,6 @@ static bool one_block(const AapChoice *choice, const Run *runs, size_t n, uint64
     mal_address_add(block->first, count - 1, &block->last);
     return true;
   }
-  return false;
 }
 
 /* ---- a class --------------------------------------------------------------------------------- */
@@ -236,7 +224,7 @@ static int by_size(const void *a, const void *b)
    rest fits in one of those that are left. */
 static void serve(const AapChoice *choice, Run *runs, size_t n, uint64_t count, GArray *picks)
 {
-  MalSpan block;
+  MalSpan block = { 0 };
   if (one_block(choice, runs, n, count, &block)) {
     g_array_append_val(picks, block);
     return;
@@ -244,23 +232,19 @@ static void serve(const AapChoice *choice, Run *runs, size_t n, uint64_t count, 
   for (size_t i = 0; i < n; i++)
     runs[i].luck = choice->random(choice->user, 0, UINT32_MAX);
   qsort(runs, n, sizeof *runs, by_size);
-  for (size_t i = 0; i < n; i++) {
-    MalU128 size = mal_span_size(runs[i].span);
-    if (size >= count) {
-      if (one_block(choice, runs + i, n - i, count, &block))
-        g_array_append_val(picks, block);
-      return;
-    }
-    g_array_append_val(picks, runs[i].span);
-    count -= (uint64_t)size;
+  for (; mal_span_size(runs->span) < count; runs++, n--) {
+    g_array_append_val(picks, runs->span);
+    count -= (uint64_t)mal_span_size(runs->span);
   }
+  one_block(choice, runs, n, count, &block);
+  g_array_append_val(picks, block);
 }
 
 static MalU128 supply(const Bucket *bucket)
 {
   MalU128 all = 0;
   for (guint i = 0; i < bucket->runs->len; i++)
-    all = sum(all, mal_span_size(g_array_index(bucket->runs, Run, i).span));
+    all += mal_span_size(g_array_index(bucket->runs, Run, i).span);
   return all;
 }
 

@@ -206,8 +206,6 @@ int64_t aap_claims_due(const AapClaims *claims)
 void aap_claims_run(AapZone *zone)
 {
   for (guint i = zone->claims->claims->len; i-- > 0;) {
-    if (i >= zone->claims->claims->len)
-      continue;
     Claim *claim = claim_at(zone, i);
     if (claim->decide <= zone->now.mono) {
       decide(zone, claim);
@@ -229,8 +227,6 @@ void aap_claims_heard(AapZone *zone, MalEndpoint peer, AapType type, const GArra
   for (guint i = 0; i < ranges->len; i++)
     aap_spans_add(theirs, g_array_index(ranges, AapExtent, i).span);
   for (guint i = zone->claims->claims->len; i-- > 0;) {
-    if (i >= zone->claims->claims->len)
-      continue;
     Claim *claim = claim_at(zone, i);
     g_autoptr(GArray) lost = aap_spans_intersection(claim->spans, theirs);
     if (lost->len > 0)
@@ -241,8 +237,6 @@ void aap_claims_heard(AapZone *zone, MalEndpoint peer, AapType type, const GArra
 void aap_claims_available_changed(AapZone *zone)
 {
   for (guint i = zone->claims->claims->len; i-- > 0;) {
-    if (i >= zone->claims->claims->len)
-      continue;
     Claim *claim = claim_at(zone, i);
     g_autoptr(GArray) lost = unavailable(zone, claim, false);
     if (lost->len > 0)
@@ -254,7 +248,7 @@ uint64_t aap_claims_pending(const AapZone *zone)
 {
   MalU128 n = 0;
   for (guint i = 0; i < zone->claims->claims->len; i++)
-    n += MIN(aap_spans_size(claim_at(zone, i)->spans), (MalU128)UINT64_MAX);
+    n += aap_spans_size(claim_at(zone, i)->spans);
   return aap_zone_saturated(n);
 }
 

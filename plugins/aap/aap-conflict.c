@@ -294,8 +294,6 @@ static void judge(AapZone *zone, MalEndpoint peer, const AapExtent *heard)
   for (AapBlock *b = aap_owns_from(zone->owns, heard->span.first);
        b != NULL && mal_span_overlaps(b->span, heard->span); b = aap_owns_after(zone->owns, b)) {
     Judge judge = { zone, peer, heard, conflicts, echoes, b, false };
-    if (!b->kept)
-      continue;
     aap_owns_effective(zone, b->span, b->end, judge_piece, &judge);
     if (judge.stale)
       aap_announce_again(zone, b, false);
@@ -354,18 +352,11 @@ void aap_conflict_bury(AapZone *zone, const AapBlock *block)
 static void unbury_one(GArray *stones, guint at, MalSpan span)
 {
   AapTombstone stone = g_array_index(stones, AapTombstone, at), part = stone;
-  MalAddress edge;
   g_array_remove_index(stones, at);
-  if (mal_address_compare(stone.span.first, span.first) < 0 &&
-      mal_address_sub(span.first, 1, &edge)) {
-    part.span = (MalSpan){ stone.span.first, edge };
+  if (aap_span_below(stone.span, span.first, &part.span))
     g_array_append_val(stones, part);
-  }
-  if (stones->len < MAX_TOMBSTONES && mal_address_compare(stone.span.last, span.last) > 0 &&
-      mal_address_add(span.last, 1, &edge)) {
-    part.span = (MalSpan){ edge, stone.span.last };
+  if (stones->len < MAX_TOMBSTONES && aap_span_above(stone.span, span.last, &part.span))
     g_array_append_val(stones, part);
-  }
 }
 
 void aap_conflict_unbury(AapOwns *owns, MalSpan span)
@@ -471,12 +462,13 @@ static void first_claim(MalSpan span, void *value, void *data)
   *due = MIN(*due, *(const int64_t *)value);
 }
 
+/* There is a note, or a claim. */
 static int64_t voice_due(const AapOwns *owns, const AapVoice *voice)
 {
   int64_t due = AAP_NEVER;
   aap_intervals_each(voice->notes, owns->zone->span, first_due, &due);
   aap_intervals_each(voice->claims, owns->zone->span, first_claim, &due);
-  return due == AAP_NEVER ? due : due + owns->zone->params->echo_window;
+  return due + owns->zone->params->echo_window;
 }
 
 int64_t aap_conflict_due(const AapOwns *owns)

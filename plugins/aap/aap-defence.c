@@ -57,8 +57,6 @@ static void let_go(AapZone *zone, const Defence *d)
 
 void aap_defences_free(AapDefences *defences)
 {
-  if (defences == NULL)
-    return;
   for (guint i = 0; i < defences->running->len; i++)
     let_go(defences->zone, g_ptr_array_index(defences->running, i));
   g_ptr_array_unref(defences->running);
@@ -77,25 +75,6 @@ static void cancel(AapZone *zone, guint at)
 
 /* ---- what is in question ------------------------------------------------------------------- */
 
-/* Neighbours with one end as one. */
-static void append(GArray *out, MalSpan span, MalTime end)
-{
-  AapExtent extent = { span, end }, *last = NULL;
-  MalAddress next;
-  if (out->len > 0)
-    last = &g_array_index(out, AapExtent, out->len - 1);
-  if (last != NULL && last->end == end && mal_address_add(last->span.last, 1, &next) &&
-      mal_address_equal(next, span.first))
-    last->span.last = span.last;
-  else
-    g_array_append_val(out, extent);
-}
-
-static void add_own(MalSpan span, MalTime end, void *data)
-{
-  append(data, span, end);
-}
-
 typedef struct {
   GArray *out;
   const GArray *own; /* AapExtent */
@@ -106,7 +85,7 @@ typedef struct {
 static void add_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t heard, void *data)
 {
   Others *o = data;
-  MalAddress edge;
+  MalSpan below;
   (void)peer;
   (void)heard;
   for (; o->at < o->own->len; o->at++) {
@@ -115,12 +94,12 @@ static void add_foreign(MalSpan span, MalTime end, MalEndpoint peer, int64_t hea
       continue;
     if (mal_address_compare(in.first, span.last) > 0)
       break;
-    if (mal_address_compare(span.first, in.first) < 0 && mal_address_sub(in.first, 1, &edge))
-      append(o->out, (MalSpan){ span.first, edge }, end);
-    if (mal_address_compare(in.last, span.last) >= 0 || !mal_address_add(in.last, 1, &span.first))
+    if (aap_span_below(span, in.first, &below))
+      aap_zone_join(below, end, o->out);
+    if (!aap_span_above(span, in.last, &span))
       return;
   }
-  append(o->out, span, end);
+  aap_zone_join(span, end, o->out);
 }
 
 static GArray *merged(const GArray *a, const GArray *b)
@@ -132,7 +111,7 @@ static GArray *merged(const GArray *a, const GArray *b)
                                                     g_array_index(b, AapExtent, k).span.first) < 0);
     const AapExtent *next =
         first ? &g_array_index(a, AapExtent, i++) : &g_array_index(b, AapExtent, k++);
-    append(out, next->span, next->end);
+    aap_zone_join(next->span, next->end, out);
   }
   return out;
 }
@@ -146,7 +125,7 @@ static GArray *allocated(const AapZone *zone, const GArray *spans, bool *own)
   g_autoptr(GArray) theirs = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   Others others = { theirs, ours, 0 };
   for (guint i = 0; i < spans->len; i++)
-    aap_owns_each(zone, g_array_index(spans, MalSpan, i), true, add_own, ours);
+    aap_owns_each(zone, g_array_index(spans, MalSpan, i), true, aap_zone_join, ours);
   for (guint i = 0; i < spans->len; i++)
     aap_record_foreign(zone->record, g_array_index(spans, MalSpan, i), zone->now, add_foreign,
                        &others);
@@ -237,13 +216,12 @@ static void say(AapZone *zone, Defence *d, const GArray *extents)
       uint32_t rseq = aap_sequence_take(zone->sequence);
       g_array_append_val(d->numbers, rseq);
     }
-    sent = aap_zone_send_ranges(zone, AAP_AIU, g_array_index(d->numbers, uint32_t, i), d->mseq,
-                                all + i * fits, MIN(extents->len - i * fits, fits)) ||
-           sent;
+    sent |= aap_zone_send_ranges(zone, AAP_AIU, g_array_index(d->numbers, uint32_t, i), d->mseq,
+                                 all + i * fits, MIN(extents->len - i * fits, fits));
   }
-  d->said = d->said || sent;
   if (!sent)
     return;
+  d->said = true;
   remember(zone, extents);
   aap_zone_note(zone, AAP_NOTE_DEFENDED, all[0].span, d->peer, extents->len);
 }
@@ -325,7 +303,7 @@ void aap_defences_heard_claim(AapZone *zone, MalEndpoint peer, uint32_t rseq, co
   g_autoptr(GArray) set = spans_of(ranges);
   uint8_t digest[DIGEST];
   guint at;
-  if (zone->listening || !zone->started)
+  if (zone->listening)
     return;
   digest_of(set, digest);
   if (find(zone->defences, peer, rseq, &at)) {

@@ -109,20 +109,47 @@ static void take_out(AapIntervals *map, const Stretch *stretch)
   g_tree_remove(map->tree, &key);
 }
 
+/* ---- one span against another ---------------------------------------------------------------- */
+
+bool aap_follows(MalAddress last, MalAddress first)
+{
+  MalAddress next;
+  return mal_address_add(last, 1, &next) && mal_address_equal(next, first);
+}
+
+bool aap_span_below(MalSpan span, MalAddress at, MalSpan *out)
+{
+  if (mal_address_compare(span.first, at) >= 0)
+    return false;
+  if (mal_address_compare(span.last, at) >= 0)
+    mal_address_sub(at, 1, &span.last);
+  *out = span;
+  return true;
+}
+
+bool aap_span_above(MalSpan span, MalAddress at, MalSpan *out)
+{
+  if (mal_address_compare(span.last, at) <= 0)
+    return false;
+  if (mal_address_compare(span.first, at) <= 0)
+    mal_address_add(at, 1, &span.first);
+  *out = span;
+  return true;
+}
+
 /* ---- changing -------------------------------------------------------------------------------- */
 
 void aap_intervals_remove(AapIntervals *map, MalSpan span)
 {
-  MalAddress edge;
   for (Stretch *s; (s = first_ending_at_or_after(map, span.first)) != NULL &&
                    mal_span_overlaps(s->span, span);) {
-    MalSpan old = s->span;
+    MalSpan old = s->span, rest;
     g_autofree void *value = g_memdup2(s->value, map->size);
     take_out(map, s);
-    if (mal_address_compare(old.last, span.last) > 0 && mal_address_add(span.last, 1, &edge))
-      insert(map, (MalSpan){ edge, old.last }, value);
-    if (mal_address_compare(old.first, span.first) < 0 && mal_address_sub(span.first, 1, &edge))
-      insert(map, (MalSpan){ old.first, edge }, value);
+    if (aap_span_above(old, span.last, &rest))
+      insert(map, rest, value);
+    if (aap_span_below(old, span.first, &rest))
+      insert(map, rest, value);
   }
 }
 
@@ -247,21 +274,15 @@ static guint place(const GArray *spans, MalAddress at)
   return low;
 }
 
-static bool follows(MalAddress last, MalAddress first)
-{
-  MalAddress next;
-  return mal_address_add(last, 1, &next) && mal_address_equal(next, first);
-}
-
 void aap_spans_add(GArray *spans, MalSpan span)
 {
   guint from = place(spans, span.first), to;
-  if (from > 0 && follows(g_array_index(spans, MalSpan, from - 1).last, span.first))
+  if (from > 0 && aap_follows(g_array_index(spans, MalSpan, from - 1).last, span.first))
     from--;
   for (to = from; to < spans->len; to++) {
     MalSpan *other = &g_array_index(spans, MalSpan, to);
-    if (!mal_span_overlaps(*other, span) && !follows(span.last, other->first) &&
-        !follows(other->last, span.first))
+    if (!mal_span_overlaps(*other, span) && !aap_follows(span.last, other->first) &&
+        !aap_follows(other->last, span.first))
       break;
     if (mal_address_compare(other->first, span.first) < 0)
       span.first = other->first;
@@ -277,17 +298,14 @@ void aap_spans_subtract(GArray *spans, MalSpan span)
 {
   guint at = place(spans, span.first);
   while (at < spans->len && mal_span_overlaps(g_array_index(spans, MalSpan, at), span)) {
-    MalSpan old = g_array_index(spans, MalSpan, at);
-    MalAddress edge;
+    MalSpan old = g_array_index(spans, MalSpan, at), rest;
     g_array_remove_index(spans, at);
-    if (mal_address_compare(old.first, span.first) < 0 && mal_address_sub(span.first, 1, &edge)) {
-      MalSpan left = { old.first, edge };
-      g_array_insert_val(spans, at, left);
+    if (aap_span_below(old, span.first, &rest)) {
+      g_array_insert_val(spans, at, rest);
       at++;
     }
-    if (mal_address_compare(old.last, span.last) > 0 && mal_address_add(span.last, 1, &edge)) {
-      MalSpan right = { edge, old.last };
-      g_array_insert_val(spans, at, right);
+    if (aap_span_above(old, span.last, &rest)) {
+      g_array_insert_val(spans, at, rest);
       return;
     }
   }
@@ -337,10 +355,8 @@ bool aap_spans_overlap(const GArray *a, MalSpan span)
 
 MalU128 aap_spans_size(const GArray *spans)
 {
-  MalU128 sum = 0;
-  for (guint i = 0; i < spans->len; i++) {
-    MalU128 n = mal_span_size(g_array_index(spans, MalSpan, i));
-    sum = sum + n < n ? ~(MalU128)0 : sum + n;
-  }
+  MalU128 sum = 0; /* less than 2^128: no two are adjacent */
+  for (guint i = 0; i < spans->len; i++)
+    sum += mal_span_size(g_array_index(spans, MalSpan, i));
   return sum;
 }

@@ -43,6 +43,12 @@ AapCursor aap_intervals_cursor(const AapIntervals *map, MalAddress at); /* as _n
 bool aap_cursor_get(AapCursor cursor, MalSpan *span, void **value);
 void aap_cursor_step(AapCursor *cursor);
 
+/* Whether FIRST is the address right after LAST. */
+bool aap_follows(MalAddress last, MalAddress first);
+/* What of SPAN lies below AT, or above it; false (OUT untouched): nothing does. */
+bool aap_span_below(MalSpan span, MalAddress at, MalSpan *out);
+bool aap_span_above(MalSpan span, MalAddress at, MalSpan *out);
+
 /* Sets of spans: sorted, disjoint, not adjacent arrays of MalSpan. */
 GArray *aap_spans_new(void);
 void aap_spans_add(GArray *spans, MalSpan span); /* union */

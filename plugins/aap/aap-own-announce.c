@@ -72,27 +72,12 @@ static void take_out(AapBlock *block)
   block->announcement = NULL;
 }
 
-/* Neighbours with one end time make one range. */
-static void join(MalSpan span, MalTime end, void *data)
-{
-  GArray *ranges = data;
-  MalAddress next;
-  AapExtent extent = { span, end }, *last = NULL;
-  if (ranges->len > 0)
-    last = &g_array_index(ranges, AapExtent, ranges->len - 1);
-  if (last != NULL && last->end == end && mal_address_add(last->span.last, 1, &next) &&
-      mal_address_equal(next, span.first))
-    last->span.last = span.last;
-  else
-    g_array_append_val(ranges, extent);
-}
-
 static GArray *ranges_of(const AapZone *zone, const AapAnnouncement *a)
 {
   GArray *ranges = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   for (guint i = 0; i < a->blocks->len; i++) {
     const AapBlock *block = g_ptr_array_index(a->blocks, i);
-    aap_owns_effective(zone, block->span, block->end, join, ranges);
+    aap_owns_effective(zone, block->span, block->end, aap_zone_join, ranges);
   }
   return ranges;
 }
@@ -100,7 +85,7 @@ static GArray *ranges_of(const AapZone *zone, const AapAnnouncement *a)
 static size_t count_alone(const AapZone *zone, const AapBlock *block)
 {
   g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(AapExtent));
-  aap_owns_effective(zone, block->span, block->end, join, ranges);
+  aap_owns_effective(zone, block->span, block->end, aap_zone_join, ranges);
   return ranges->len;
 }
 
@@ -109,21 +94,19 @@ static size_t count_alone(const AapZone *zone, const AapBlock *block)
 static bool is_steady_neighbour(const AapBlock *low, const AapBlock *high, const AapBlock *other,
                                 const AapAnnouncement *from)
 {
-  MalAddress next;
   return other->announcement != NULL && other->announcement->steady &&
          other->announcement != from && low->end == high->end &&
-         mal_address_add(low->span.last, 1, &next) && mal_address_equal(next, high->span.first);
+         aap_follows(low->span.last, high->span.first);
 }
 
 /* The steady message other than FROM that holds a neighbour which BLOCK makes one range with. */
 static AapAnnouncement *beside(const AapOwns *owns, const AapBlock *block,
                                const AapAnnouncement *from)
 {
-  MalAddress below;
-  const AapBlock *after = aap_owns_after(owns, block), *before = NULL;
-  if (mal_address_sub(block->span.first, 1, &below))
-    before = aap_owns_from(owns, below);
-  if (before != NULL && is_steady_neighbour(before, block, before, from))
+  MalAddress below = block->span.first;
+  mal_address_sub(below, 1, &below);
+  const AapBlock *before = aap_owns_from(owns, below), *after = aap_owns_after(owns, block);
+  if (is_steady_neighbour(before, block, before, from))
     return before->announcement;
   if (after != NULL && is_steady_neighbour(block, after, after, from))
     return after->announcement;
@@ -147,13 +130,13 @@ static bool stays_whole(const AapZone *zone, const AapAnnouncement *to, const Aa
 {
   g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   guint at = place(to, block->span.first);
-  for (guint i = 0; i <= to->blocks->len; i++) {
+  for (guint i = 0;; i++) {
     if (i == at)
-      aap_owns_effective(zone, block->span, block->end, join, ranges);
+      aap_owns_effective(zone, block->span, block->end, aap_zone_join, ranges);
     if (i == to->blocks->len)
       break;
     const AapBlock *other = g_ptr_array_index(to->blocks, i);
-    aap_owns_effective(zone, other->span, other->end, join, ranges);
+    aap_owns_effective(zone, other->span, other->end, aap_zone_join, ranges);
   }
   return ranges->len <= aap_zone_fits(zone);
 }
@@ -212,7 +195,7 @@ static void split_overfull(AapZone *zone, AapAnnouncement *a)
   guint i = 0;
   for (; i < a->blocks->len; i++) {
     const AapBlock *block = g_ptr_array_index(a->blocks, i);
-    aap_owns_effective(zone, block->span, block->end, join, ranges);
+    aap_owns_effective(zone, block->span, block->end, aap_zone_join, ranges);
     if (ranges->len > fits && i > 0)
       break;
   }
@@ -311,18 +294,17 @@ void aap_announce_run(AapZone *zone)
 {
   AapOwns *owns = zone->owns;
   while (aap_announce_due(owns) <= zone->now.mono) {
-    AapAnnouncement *next = NULL;
     if (owns->uneven) {
       owns->uneven = false;
       consolidate(zone, NULL);
     }
-    for (guint i = 0; i < owns->announcements->len; i++) {
+    AapAnnouncement *next = g_ptr_array_index(owns->announcements, 0);
+    for (guint i = 1; i < owns->announcements->len; i++) {
       AapAnnouncement *a = g_ptr_array_index(owns->announcements, i);
-      if (next == NULL || a->due < next->due)
+      if (a->due < next->due)
         next = a;
     }
-    if (next != NULL)
-      fire(zone, next);
+    fire(zone, next);
   }
 }
 
@@ -351,7 +333,7 @@ void aap_announce_new(AapZone *zone, AapBlock *block)
 {
   GPtrArray *all = zone->owns->announcements;
   AapAnnouncement *a = all->len > 0 ? g_ptr_array_index(all, all->len - 1) : NULL;
-  if (zone->listening || !zone->started)
+  if (zone->listening)
     return;
   if (a == NULL || !has_room(zone, a))
     a = make(zone->owns, false, zone->now.mono);
@@ -408,7 +390,7 @@ void aap_announce_started(AapZone *zone)
   AapAnnouncement *a = NULL;
   for (GTreeNode *n = g_tree_node_first(owns->blocks); n != NULL; n = g_tree_node_next(n)) {
     AapBlock *block = g_tree_node_value(n);
-    if (!block->kept || block->announcement != NULL)
+    if (!block->kept)
       continue;
     if (a == NULL)
       a = make(owns, true, zone->now.mono);

@@ -178,7 +178,7 @@ static void check_block(const AapZone *zone, const AapBlock *block, const AapBlo
     g_error("own block %s is outside its scope", text);
   if (block->announcement != NULL && !block->kept)
     g_error("own block %s is announced before it is on the disk", text);
-  if (zone->started && !zone->listening && block->kept && block->announcement == NULL &&
+  if (!zone->listening && block->kept && block->announcement == NULL &&
       !aap_time_ended(block->end, zone->now.wall))
     g_error("own block %s is announced by no message", text);
 }

@@ -44,8 +44,6 @@ AapOwns *aap_owns_new(AapZone *zone)
 
 void aap_owns_free(AapOwns *owns)
 {
-  if (owns == NULL)
-    return;
   aap_announce_let_go(owns);
   g_array_unref(owns->tombstones);
   g_ptr_array_unref(owns->voices);
@@ -105,12 +103,6 @@ static guint available_from(const GArray *available, MalAddress at)
   return low;
 }
 
-static bool follows(MalAddress last, MalAddress first)
-{
-  MalAddress next;
-  return mal_address_add(last, 1, &next) && mal_address_equal(next, first);
-}
-
 void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFunc func,
                         void *data)
 {
@@ -129,7 +121,7 @@ void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFu
     if (aap_time_ended(piece.end, zone->now.wall))
       continue;
     if (last.span.first.family != MAL_FAMILY_NONE && last.end == piece.end &&
-        follows(last.span.last, piece.span.first)) {
+        aap_follows(last.span.last, piece.span.first)) {
       last.span.last = piece.span.last;
       continue;
     }
@@ -369,22 +361,17 @@ void aap_owns_give_back(AapZone *zone, MalAddress first)
 /* What stays of the block is written before what was there is overwritten or forgotten. */
 static void cut(AapZone *zone, AapBlock *block, MalSpan part)
 {
-  MalAddress edge;
-  MalSpan whole = block->span;
-  if (mal_address_compare(part.last, whole.last) < 0 && mal_address_add(part.last, 1, &edge)) {
-    AapBlock value = *block;
-    value.span.first = edge;
+  AapBlock value = *block;
+  if (aap_span_above(block->span, part.last, &value.span)) {
     AapBlock *rest = insert(zone->owns, &value);
     block->span.last = part.last;
     aap_announce_split(block, rest);
     write_block(zone, rest);
   }
-  if (mal_address_compare(whole.first, part.first) < 0 && mal_address_sub(part.first, 1, &edge)) {
-    block->span.last = edge;
+  if (aap_span_below(block->span, part.first, &block->span))
     write_block(zone, block);
-  } else {
+  else
     drop(zone, block);
-  }
 }
 
 void aap_owns_lose(AapZone *zone, MalSpan span)
@@ -434,16 +421,14 @@ static void run_ends(AapZone *zone)
 static void run_retries(AapZone *zone)
 {
   g_autoptr(GPtrArray) blocks = all(zone->owns);
-  int64_t next = AAP_NEVER;
   zone->owns->retry = AAP_NEVER;
   for (guint i = 0; i < blocks->len; i++) {
     AapBlock *block = g_ptr_array_index(blocks, i);
     if (block->retry <= zone->now.mono)
       write_block(zone, block);
     else
-      next = MIN(next, block->retry);
+      zone->owns->retry = MIN(zone->owns->retry, block->retry);
   }
-  zone->owns->retry = MIN(zone->owns->retry, next);
 }
 
 void aap_owns_run(AapZone *zone)

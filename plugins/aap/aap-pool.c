@@ -131,8 +131,7 @@ static uint64_t left_over(const AapZone *zone)
   MalU128 available = 0;
   for (guint i = 0; i < zone->available->len; i++) {
     const AapExtent *extent = &g_array_index(zone->available, AapExtent, i);
-    MalU128 n = aap_time_ended(extent->end, zone->now.wall) ? 0 : mal_span_size(extent->span);
-    available = available + n < n ? ~(MalU128)0 : available + n;
+    available += aap_time_ended(extent->end, zone->now.wall) ? 0 : mal_span_size(extent->span);
   }
   MalU128 taken = (MalU128)aap_record_size(zone->record).foreign_addresses + own_addresses(zone);
   return (uint64_t)MIN(available - MIN(available, taken), (MalU128)UINT64_MAX);
@@ -203,17 +202,12 @@ static GArray *blocks_of(AapZone *zone)
   return blocks.blocks;
 }
 
-static bool is_usable(const AapOwnBlock *block)
-{
-  return !block->conflict && !block->ending;
-}
-
 static uint64_t free_in_all(AapZone *zone, const GArray *blocks)
 {
   uint64_t sum = 0, leased, more;
   for (guint i = 0; i < blocks->len; i++) {
     const AapOwnBlock *block = &g_array_index(blocks, AapOwnBlock, i);
-    if (!is_usable(block) || block->writing)
+    if (block->ending || block->writing)
       continue;
     zone->ops->use(zone->user, zone, block->span, &leased, &more);
     sum += more;
@@ -249,13 +243,13 @@ static void look_at_blocks(AapZone *zone)
       lifetime + (int64_t)zone->ops->random(zone->user, 0, (uint64_t)MIN(OFFSET_S, lifetime / 4)));
   for (guint i = 0; i < blocks->len; i++) {
     const AapOwnBlock *block = &g_array_index(blocks, AapOwnBlock, i);
-    if (!is_usable(block) || block->writing)
+    if (block->ending || block->writing)
       continue;
     zone->ops->use(zone->user, zone, block->span, &leased, &more);
     unsigned looks = idle_looks(zone, block, leased, idle);
     bool needed = leased > 0 || spare < reserve + more;
     if (!needed && looks >= IDLE_LOOKS) {
-      spare -= MIN(more, spare);
+      spare -= more;
       aap_owns_give_back(zone, block->span.first);
     } else if (needed && block->end - zone->now.wall < lifetime / 2) {
       MalTime new_end = MIN(end, aap_record_available_until(zone->record, block->span));
@@ -290,7 +284,7 @@ static uint64_t gather(AapZone *zone, MalTime end, uint64_t *unused)
       coming += aap_zone_saturated(mal_span_size(block->span));
       continue;
     }
-    if (!is_usable(block) || block->suspended)
+    if (block->ending || block->suspended)
       continue;
     zone->ops->use(zone->user, zone, block->span, &leased, &more);
     if (more == 0)
@@ -311,7 +305,7 @@ static void acquire(AapZone *zone)
   AapPool *pool = zone->pool;
   uint64_t count = pool->wanted, unused;
   MalTime end = pool->wanted_end;
-  if (count == 0 || zone->listening || !zone->started)
+  if (count == 0 || zone->listening)
     return;
   pool->wanted = 0; /* who still waits when something came says so again */
   uint64_t coming = gather(zone, end, &unused);
@@ -389,7 +383,7 @@ static bool want_parts(AapZone *zone, MalSpan span, MalTime end)
       continue;
     aap_spans_subtract(missing, block->span);
     MalTime longest = aap_pool_end_for(zone, block->span, end);
-    if (block->conflict || block->ending || longest < end)
+    if (block->ending || longest < end)
       return false;
     if (!block->writing && block->end < end)
       aap_owns_set_end(zone, block->span.first, longest);
@@ -412,7 +406,7 @@ static bool want_parts(AapZone *zone, MalSpan span, MalTime end)
 
 void aap_pool_want_span(AapZone *zone, MalSpan span, MalTime end)
 {
-  if (zone->listening || !zone->started) {
+  if (zone->listening) {
     AapExtent extent = { span, end };
     if (zone->pool->wanted_spans->len < PEERS_MOST)
       g_array_append_val(zone->pool->wanted_spans, extent);
@@ -432,7 +426,7 @@ void aap_pool_demand_changed(AapZone *zone)
   for (guint i = 0; i < spans->len; i++)
     aap_pool_want_span(zone, g_array_index(spans, AapExtent, i).span,
                        g_array_index(spans, AapExtent, i).end);
-  if (zone->listening || !zone->started)
+  if (zone->listening)
     return;
   acquire(zone);
   adjust(zone);
@@ -472,7 +466,7 @@ void aap_pool_heard(AapZone *zone, MalEndpoint peer, AapType type, const GArray 
 void aap_pool_available_changed(AapZone *zone)
 {
   aap_prealloc_available_changed(zone);
-  if (zone->started && !zone->listening) {
+  if (!zone->listening) {
     acquire(zone);
     adjust(zone);
   }

@@ -64,41 +64,35 @@ typedef struct {
   AapRecord *record;
   void (*func)(MalSpan span, MalTime end, MalEndpoint peer, void *data);
   void *data;
-  MalAddress at; /* told up to here, not included */
-  bool done;
+  MalSpan rest; /* LEFT: still to be told */
+  bool left;
 } Telling;
 
-static void tell_gone(Telling *telling, MalAddress before)
+static void tell_gone(const Telling *telling, MalSpan span)
 {
-  MalAddress last;
-  if (!telling->done && mal_address_compare(telling->at, before) < 0 &&
-      mal_address_sub(before, 1, &last))
-    telling->func((MalSpan){ telling->at, last }, MAL_BEGINNING, (MalEndpoint){ 0 },
-                  telling->data);
+  telling->func(span, MAL_BEGINNING, (MalEndpoint){ 0 }, telling->data);
 }
 
 static void tell_kept(MalSpan span, void *value, void *data)
 {
   Telling *telling = data;
   AapForeign *foreign = value;
-  tell_gone(telling, span.first);
+  MalSpan gap;
+  if (aap_span_below(telling->rest, span.first, &gap))
+    tell_gone(telling, gap);
   telling->func(span, foreign->end, foreign->peer, telling->data);
-  telling->done = !mal_address_add(span.last, 1, &telling->at);
+  telling->left = aap_span_above(telling->rest, span.last, &telling->rest);
 }
 
 static void tell(MalSpan span, void *value, void *data)
 {
   Telling *telling = data;
-  MalAddress behind;
   (void)value;
-  telling->at = span.first;
-  telling->done = false;
+  telling->rest = span;
+  telling->left = true;
   aap_intervals_each(telling->record->foreign, span, tell_kept, telling);
-  if (mal_address_add(span.last, 1, &behind))
-    tell_gone(telling, behind);
-  else if (!telling->done)
-    telling->func((MalSpan){ telling->at, span.last }, MAL_BEGINNING, (MalEndpoint){ 0 },
-                  telling->data);
+  if (telling->left)
+    tell_gone(telling, telling->rest);
 }
 
 void aap_record_changes(AapRecord *record,
@@ -124,8 +118,8 @@ typedef struct {
 typedef struct {
   const AapRecord *record;
   AapForeign fresh;
-  MalAddress at; /* covered up to here, not included */
-  bool done;
+  MalSpan rest; /* LEFT: not covered yet */
+  bool left;
   GArray *pieces; /* Piece */
   size_t met;     /* stretches */
 } Plan;
@@ -145,34 +139,27 @@ static void plan_piece(Plan *plan, MalSpan span, MalTime told, bool changed)
   g_array_append_val(plan->pieces, piece);
 }
 
-static void plan_gap(Plan *plan, MalAddress before)
-{
-  MalAddress last;
-  if (!plan->done && mal_address_compare(plan->at, before) < 0 && mal_address_sub(before, 1, &last))
-    plan_piece(plan, (MalSpan){ plan->at, last }, plan->fresh.end, true);
-}
-
 static void plan_met(MalSpan span, void *value, void *data)
 {
   Plan *plan = data;
   const AapForeign *old = value;
+  MalSpan gap;
   plan->met++;
-  plan_gap(plan, span.first);
+  if (aap_span_below(plan->rest, span.first, &gap))
+    plan_piece(plan, gap, plan->fresh.end, true);
   bool known =
       aap_time_same(old->told, plan->fresh.end, plan->record->params->end_tolerance_s);
   plan_piece(plan, span, known ? old->told : plan->fresh.end, !known);
-  plan->done = !mal_address_add(span.last, 1, &plan->at);
+  plan->left = aap_span_above(plan->rest, span.last, &plan->rest);
 }
 
 static void plan_all(Plan *plan, MalSpan span)
 {
-  MalAddress behind;
-  plan->at = span.first;
+  plan->rest = span;
+  plan->left = true;
   aap_intervals_each(plan->record->foreign, span, plan_met, plan);
-  if (mal_address_add(span.last, 1, &behind))
-    plan_gap(plan, behind);
-  else if (!plan->done)
-    plan_piece(plan, (MalSpan){ plan->at, span.last }, plan->fresh.end, true);
+  if (plan->left)
+    plan_piece(plan, plan->rest, plan->fresh.end, true);
 }
 
 /* How many stretches SPAN cuts in two. */

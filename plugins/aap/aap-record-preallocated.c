@@ -115,19 +115,17 @@ static void subtract(GArray *extents, MalSpan span)
 {
   guint from = place(extents, span.first), to = from, n = 0;
   AapExtent rest[2];
-  MalAddress edge;
+  MalSpan part;
   for (; to < extents->len; to++) {
-    AapExtent *old = &g_array_index(extents, AapExtent, to);
+    const AapExtent *old = &g_array_index(extents, AapExtent, to);
     if (!mal_span_overlaps(old->span, span))
       break;
-    if (mal_address_compare(old->span.first, span.first) < 0 &&
-        mal_address_sub(span.first, 1, &edge))
-      rest[n++] = (AapExtent){ { old->span.first, edge }, old->end };
-    if (mal_address_compare(old->span.last, span.last) > 0 && mal_address_add(span.last, 1, &edge))
-      rest[n++] = (AapExtent){ { edge, old->span.last }, old->end };
+    if (aap_span_below(old->span, span.first, &part))
+      rest[n++] = (AapExtent){ part, old->end };
+    if (aap_span_above(old->span, span.last, &part))
+      rest[n++] = (AapExtent){ part, old->end };
   }
-  if (to > from)
-    g_array_remove_range(extents, from, to - from);
+  g_array_remove_range(extents, from, to - from);
   if (n > 0)
     g_array_insert_vals(extents, from, rest, n);
 }
@@ -146,17 +144,15 @@ static bool same_spans(const GArray *a, const GArray *b)
 
 /* ---- the map of addresses -------------------------------------------------------------------- */
 
-static bool without(AapIntents *intents, const AapIntent *intent)
+/* INTENT is one of them. */
+static void without(AapIntents *intents, const AapIntent *intent)
 {
-  for (guint i = 0; i < AAP_INTENTS; i++) {
+  guint left = 0;
+  for (guint i = 0; i < AAP_INTENTS; i++)
     if (intents->by[i] != intent)
-      continue;
-    for (; i + 1 < AAP_INTENTS; i++)
-      intents->by[i] = intents->by[i + 1];
-    intents->by[i] = NULL;
-    return true;
-  }
-  return false;
+      intents->by[left++] = intents->by[i];
+  g_assert(left == AAP_INTENTS - 1);
+  intents->by[left] = NULL;
 }
 
 /* Where it is full, the one heard longest ago is returned, and has to lose these addresses. */
@@ -202,8 +198,7 @@ static void unmap(AapRecord *record, const AapIntent *intent, MalSpan span)
   g_autoptr(GArray) met = stretches(record, span);
   for (guint i = 0; i < met->len; i++) {
     Stretch *stretch = &g_array_index(met, Stretch, i);
-    if (!without(&stretch->intents, intent))
-      continue;
+    without(&stretch->intents, intent);
     if (stretch->intents.by[0] == NULL)
       aap_intervals_remove(record->intended, stretch->span);
     else
@@ -236,18 +231,17 @@ static void map_one(AapRecord *record, AapIntent *intent, MalSpan span, const Aa
 static void map(AapRecord *record, AapIntent *intent, MalSpan span)
 {
   g_autoptr(GArray) met = stretches(record, span);
-  MalAddress at = span.first, edge;
-  bool done = false;
+  MalSpan rest = span, gap;
+  bool left = true;
   for (guint i = 0; i < met->len; i++) {
     const Stretch *stretch = &g_array_index(met, Stretch, i);
-    if (mal_address_compare(at, stretch->span.first) < 0 &&
-        mal_address_sub(stretch->span.first, 1, &edge))
-      map_one(record, intent, (MalSpan){ at, edge }, NULL);
+    if (aap_span_below(rest, stretch->span.first, &gap))
+      map_one(record, intent, gap, NULL);
     map_one(record, intent, stretch->span, &stretch->intents);
-    done = !mal_address_add(stretch->span.last, 1, &at);
+    left = aap_span_above(rest, stretch->span.last, &rest);
   }
-  if (!done && mal_address_compare(at, span.last) <= 0)
-    map_one(record, intent, (MalSpan){ at, span.last }, NULL);
+  if (left)
+    map_one(record, intent, rest, NULL);
 }
 
 static void discard(AapRecord *record, AapIntent *intent)
@@ -262,23 +256,20 @@ static void discard(AapRecord *record, AapIntent *intent)
 
 typedef struct {
   GArray *out;
-  AapExtent rest; /* of the range, not yet handled */
-  bool done;
+  AapExtent rest; /* LEFT: of the range, not yet handled */
+  bool left;
   MalTime now;
 } Free;
 
 static void keep_before(MalSpan span, void *value, void *data)
 {
   Free *free = data;
-  MalAddress edge;
+  AapExtent piece = { .end = free->rest.end };
   if (aap_time_ended(((AapForeign *)value)->end, free->now))
     return;
-  if (mal_address_compare(free->rest.span.first, span.first) < 0 &&
-      mal_address_sub(span.first, 1, &edge)) {
-    AapExtent piece = { { free->rest.span.first, edge }, free->rest.end };
+  if (aap_span_below(free->rest.span, span.first, &piece.span))
     g_array_append_val(free->out, piece);
-  }
-  free->done = !mal_address_add(span.last, 1, &free->rest.span.first);
+  free->left = aap_span_above(free->rest.span, span.last, &free->rest.span);
 }
 
 /* RANGES that have not ended, without what somebody has allocated. */
@@ -286,12 +277,11 @@ static GArray *intended(const AapRecord *record, const AapExtent *ranges, size_t
 {
   GArray *out = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   for (size_t i = 0; i < n; i++) {
-    if (aap_time_ended(ranges[i].end, now.wall) ||
-        (i > 0 && mal_address_compare(ranges[i].span.first, ranges[i - 1].span.last) <= 0))
+    if (aap_time_ended(ranges[i].end, now.wall))
       continue;
-    Free free = { .out = out, .rest = ranges[i], .now = now.wall };
+    Free free = { .out = out, .rest = ranges[i], .left = true, .now = now.wall };
     aap_intervals_each(record->foreign, ranges[i].span, keep_before, &free);
-    if (!free.done && mal_address_compare(free.rest.span.first, ranges[i].span.last) <= 0)
+    if (free.left)
       g_array_append_val(out, free.rest);
   }
   return out;
@@ -367,12 +357,14 @@ static AapIntent *first(const AapRecord *record, MalTime *end)
   return g_hash_table_lookup(record->serials, &serial);
 }
 
-void aap_intents_drop_first(AapRecord *record)
+bool aap_intents_drop_first(AapRecord *record)
 {
   MalTime end;
   AapIntent *intent = first(record, &end);
-  if (intent != NULL)
-    discard(record, intent);
+  if (intent == NULL)
+    return false;
+  discard(record, intent);
+  return true;
 }
 
 void aap_intents_expire(AapRecord *record, AapNow now)
@@ -474,7 +466,7 @@ void aap_intents_check(const AapRecord *record)
       MalU128 size = 0;
       for (guint k = 0; k < met->len; k++) {
         Stretch stretch = g_array_index(met, Stretch, k);
-        g_assert_true(without(&stretch.intents, intent));
+        without(&stretch.intents, intent);
         size += mal_span_size(stretch.span);
       }
       g_assert_true(size == mal_span_size(span));

@@ -106,7 +106,7 @@ void aap_intents_expire(AapRecord *record, AapNow now);
 void aap_intents_shift(AapRecord *record, int64_t delta);
 /* SPAN is allocated now: nobody intends it any more. */
 void aap_intents_lose(AapRecord *record, MalSpan span);
-void aap_intents_drop_first(AapRecord *record);
+bool aap_intents_drop_first(AapRecord *record);
 /* The latest heard of those that intend AT and have not ended; false: none. Of a stretch of
    record->intended; LAST is lowered to where that holds. */
 bool aap_intents_heard(const AapIntents *intents, MalAddress at, MalTime now, int64_t *heard,

@@ -17,7 +17,6 @@ typedef struct {
 static const void *value_at(Walk *walk, unsigned map, MalAddress at, MalAddress *last)
 {
   MalSpan stretch;
-  MalAddress before;
   void *value;
   while (aap_cursor_get(walk->at[map], &stretch, &value) &&
          mal_address_compare(stretch.last, at) < 0)
@@ -29,8 +28,8 @@ static const void *value_at(Walk *walk, unsigned map, MalAddress at, MalAddress 
       *last = stretch.last;
     return value;
   }
-  if (mal_address_compare(stretch.first, *last) <= 0 && mal_address_sub(stretch.first, 1, &before))
-    *last = before;
+  if (mal_address_compare(stretch.first, *last) <= 0)
+    mal_address_sub(stretch.first, 1, last);
   return NULL;
 }
 
@@ -88,8 +87,9 @@ void aap_record_ranks(const AapRecord *record, MalSpan span, AapNow now, AapRank
       stretch.first = at;
     }
     rank = here;
-    if (mal_address_equal(last, span.last) || !mal_address_add(last, 1, &at))
+    if (mal_address_equal(last, span.last))
       break;
+    mal_address_add(last, 1, &at);
   }
   stretch.last = span.last;
   func(stretch, rank, data);

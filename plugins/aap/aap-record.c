@@ -145,11 +145,7 @@ static bool drop_one(AapRecord *record, AapWorth below)
     g_array_set_size(record->requests, record->requests->len - 1);
     return true;
   }
-  if (below > AAP_WORTH_INTENDED && record->n_extents > 0) {
-    aap_intents_drop_first(record);
-    return true;
-  }
-  return false;
+  return below > AAP_WORTH_INTENDED && aap_intents_drop_first(record);
 }
 
 bool aap_record_make_room(AapRecord *record, AapWorth worth, size_t growth)

@@ -24,7 +24,7 @@ struct AapZone {
   const AapZoneOps *ops;
   void *user;
 
-  bool started, listening;
+  bool started, listening; /* from the beginning until startup is over it listens */
   int64_t startup_ends;
   AapNow now;        /* of the step that runs */
   GArray *available; /* AapExtent, sorted, disjoint */
@@ -56,6 +56,9 @@ void aap_zone_note(AapZone *zone, AapNote note, MalSpan span, MalEndpoint peer, 
 /* The unended ranges of MSG with adjusted ends (array of AapExtent), joined where they overlap
    (latest end counts). */
 GArray *aap_zone_ranges_of(AapZone *zone, const AapMessage *msg);
+/* An AapOwnFunc that appends to a sorted array of AapExtent: neighbours with one end time make one
+   range. */
+void aap_zone_join(MalSpan span, MalTime end, void *ranges);
 /* All that is ours in any way: own, being written, claimed, preallocated (fresh sets of spans; the
    caller frees). */
 GArray *aap_zone_ours(const AapZone *zone);
@@ -99,7 +102,7 @@ void aap_owns_each(const AapZone *zone, MalSpan span, bool kept_only, AapOwnFunc
 typedef struct {
   MalSpan span;
   MalTime end;
-  bool writing, conflict, suspended, ending;
+  bool writing, suspended, ending;
 } AapOwnBlock;
 void aap_owns_each_block(const AapZone *zone, void (*func)(const AapOwnBlock *block, void *data),
                          void *data);

@@ -95,7 +95,7 @@ int64_t aap_zone_draw(AapZone *zone, double low, double high, int64_t unit)
 
 bool aap_zone_send(AapZone *zone, AapMessage *msg)
 {
-  if (!zone->started || zone->listening)
+  if (zone->listening)
     return false;
   msg->family = zone->span.first.family;
   if (msg->body == NULL)
@@ -142,6 +142,18 @@ GArray *aap_zone_ranges_of(AapZone *zone, const AapMessage *msg)
   return out;
 }
 
+void aap_zone_join(MalSpan span, MalTime end, void *data)
+{
+  GArray *ranges = data;
+  AapExtent extent = { span, end }, *last = NULL;
+  if (ranges->len > 0)
+    last = &g_array_index(ranges, AapExtent, ranges->len - 1);
+  if (last != NULL && last->end == end && aap_follows(last->span.last, span.first))
+    last->span.last = span.last;
+  else
+    g_array_append_val(ranges, extent);
+}
+
 static void add_own(MalSpan span, MalTime end, void *data)
 {
   (void)end;
@@ -159,7 +171,7 @@ GArray *aap_zone_ours(const AapZone *zone)
 
 bool aap_zone_may_allocate(const AapZone *zone)
 {
-  if (!zone->started || zone->listening)
+  if (zone->listening)
     return false;
   for (guint i = 0; i < zone->available->len; i++)
     if (!aap_time_ended(g_array_index(zone->available, AapExtent, i).end, zone->now.wall))
@@ -347,7 +359,7 @@ void aap_zone_set_excluded(AapZone *zone, const MalSpan *spans, size_t n, AapNow
 unsigned aap_zone_announce(AapZone *zone, AapNow now)
 {
   zone->now = now;
-  return zone->started && !zone->listening ? aap_owns_announce(zone) : 0;
+  return zone->listening ? 0 : aap_owns_announce(zone);
 }
 
 void aap_zone_params_changed(AapZone *zone, AapNow now)

@@ -319,7 +319,7 @@ static void bring_up(AapNode *node)
   node->zone = aap_zone_new(&config);
 }
 
-AapNode *aap_bed_add(AapBed *bed)
+AapNode *aap_bed_add_stopped(AapBed *bed)
 {
   cr_assert_lt(bed->n, AAP_BED_NODES);
   AapNode *node = &bed->nodes[bed->n];
@@ -329,8 +329,25 @@ AapNode *aap_bed_add(AapBed *bed)
   node->suspended = aap_spans_new();
   node->stored = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   bring_up(node);
+  return node;
+}
+
+AapNode *aap_bed_add(AapBed *bed)
+{
+  AapNode *node = aap_bed_add_stopped(bed);
   aap_zone_start(node->zone, aap_bed_clock(node));
   return node;
+}
+
+AapBed *aap_bed_of_owners(uint64_t seed, unsigned nodes)
+{
+  AapBed *bed = aap_bed_new(AAP_BED_SPACE, true, seed);
+  bed->params.own_lifetime_s = 60;
+  for (unsigned i = 0; i < nodes; i++)
+    aap_bed_add(bed)->leased = 1;
+  aap_bed_available(bed, AAP_BED_SPACE, 30 * 86400);
+  aap_bed_listened(bed);
+  return bed;
 }
 
 static GArray *spans_of(const char *text)
@@ -505,6 +522,31 @@ void aap_bed_inject_asa(AapNode *node, const char *from, const char *spans, int6
   size_t length = aap_encode(&msg, octets, sizeof octets, NULL);
   cr_assert_gt(length, 0);
   aap_bed_inject_octets(node, from, octets, length);
+}
+
+void aap_bed_inject_ana(AapNode *node, const char *from, uint32_t rseq, uint32_t count,
+                        int64_t end_s)
+{
+  AapRequest request = { count, (uint32_t)(AAP_BED_EPOCH + end_s) };
+  AapMessage msg = { .type = AAP_ANA,
+                     .family = node->bed->scope.first.family,
+                     .rseq = rseq,
+                     .current_time = (uint32_t)(AAP_BED_EPOCH + node->bed->now / AAP_US),
+                     .requests = &request,
+                     .n_requests = 1 };
+  uint8_t octets[64];
+  aap_bed_inject_octets(node, from, octets, aap_encode(&msg, octets, sizeof octets, NULL));
+}
+
+void aap_bed_want(AapNode *node, uint64_t count, int64_t seconds)
+{
+  AapNow now = aap_bed_clock(node);
+  aap_zone_want(node->zone, count, now.wall + seconds, now);
+}
+
+uint64_t aap_bed_owned(const AapNode *node)
+{
+  return (uint64_t)aap_spans_size(node->owned);
 }
 
 unsigned aap_bed_count(const AapBed *bed, int node, AapType type, int64_t since,

@@ -63,6 +63,12 @@ AapBed *aap_bed_new(const char *scope, bool large, uint64_t seed);
 void aap_bed_free(AapBed *bed);
 /* A node, started (it listens until aap_bed_listened or its time comes). */
 AapNode *aap_bed_add(AapBed *bed);
+/* One that is still to be started: aap_zone_start. */
+AapNode *aap_bed_add_stopped(AapBed *bed);
+/* So many nodes of a large scope of 256 addresses, AAP_BED_SPACE, that may use all of it and listen
+   no longer. Their pools extend nothing. */
+#define AAP_BED_SPACE "233.252.0.0-233.252.0.255"
+AapBed *aap_bed_of_owners(uint64_t seed, unsigned nodes);
 /* "A-B;C-D", each until END (bed seconds; -1: no end), for all nodes that are there. */
 void aap_bed_available(AapBed *bed, const char *spans, int64_t end_s);
 /* Runs until all listen no longer. */
@@ -79,6 +85,13 @@ void aap_bed_inject_octets(AapNode *node, const char *from, const uint8_t *octet
 /* An ASA, whose clock says CLOCK_S (bed seconds; also what END and EXPIRES are in). */
 void aap_bed_inject_asa(AapNode *node, const char *from, const char *spans, int64_t clock_s,
                         int64_t expires_s, int64_t end_s);
+/* An ANA for COUNT addresses until END_S (bed seconds). */
+void aap_bed_inject_ana(AapNode *node, const char *from, uint32_t rseq, uint32_t count,
+                        int64_t end_s);
+/* COUNT addresses are wanted of NODE for so many seconds. */
+void aap_bed_want(AapNode *node, uint64_t count, int64_t seconds);
+/* How many addresses layer 1 of NODE may use. */
+uint64_t aap_bed_owned(const AapNode *node);
 /* How many messages of TYPE left NODE (-1: any) since; LAST (may be NULL) is the last of them. */
 unsigned aap_bed_count(const AapBed *bed, int node, AapType type, int64_t since,
                        const AapSent **last);

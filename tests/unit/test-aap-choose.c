@@ -318,3 +318,19 @@ Test(aap_choose, aap_116_at_random_among_equals)
   g_autoptr(GArray) spans = aap_spans_new();
   cr_expect_eq(aap_choose(&choice, 8, now, spans), 0, "no range lasts that long");
 }
+
+/* Whatever a caller would put up with; and nothing is needed beside it. */
+Test(aap_choose, aap_115_what_another_allocated_is_never_chosen)
+{
+  const Toy toy = TOY_IPV4;
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &params);
+  g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+  g_autoptr(GArray) none = aap_spans_new(), spans = aap_spans_new();
+  AapExtent all = { toy_all(&toy), NOW + 1000 }, theirs = { toy_span(&toy, 0, 199), NOW + 500 };
+  AapChoice choice = { .record = record, .available = &all, .n_available = 1, .excluded = none,
+                       .ours = none, .end = NOW + 1000, .worst = AAP_RANK_TAKEN,
+                       .random = luck, .user = rand };
+  cr_assert(aap_record_in_use(record, toy_peer(1), &theirs, now));
+  cr_expect_eq(aap_choose(&choice, 100, now, spans), 56);
+  cr_expect_not(aap_spans_overlap(spans, theirs.span));
+}

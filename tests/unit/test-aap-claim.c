@@ -21,11 +21,6 @@ static MalTime end_in(const AapNode *node, int64_t seconds)
   return aap_bed_clock(node).wall + seconds;
 }
 
-static uint64_t owned(const AapNode *node)
-{
-  return (uint64_t)aap_spans_size(node->owned);
-}
-
 /* ---- startup --------------------------------------------------------------------------------- */
 
 Test(aap_claim, aap_61_62_63_it_listens_for_a_random_time_and_says_nothing)
@@ -59,7 +54,7 @@ Test(aap_claim, without_space_nothing_is_allocated)
   aap_bed_listened(bed);
   aap_zone_want(node->zone, 1, end_in(node, 600), aap_bed_clock(node));
   aap_bed_run(bed, bed->now + S(60));
-  cr_assert(bed->sent->len == 0 && node->failed == 1 && owned(node) == 0);
+  cr_assert(bed->sent->len == 0 && node->failed == 1 && aap_bed_owned(node) == 0);
   aap_bed_free(bed);
 }
 
@@ -83,7 +78,7 @@ Test(aap_claim, aap_89_90_97_48_an_undisputed_claim)
   cr_assert_str_eq(uses, "100 110 130 170 250 410", "%s", uses);
   aap_bed_count(bed, 0, AAP_AIU, t, &last);
   cr_assert_neq(last->msg.rseq, rseq, "AAP-48");
-  cr_assert_eq(owned(node), 3);
+  cr_assert_eq(aap_bed_owned(node), 3);
   cr_assert(node->notes[AAP_NOTE_CLAIMED] == 1 && node->kept > 0);
   aap_bed_check(bed);
   aap_bed_free(bed);
@@ -121,7 +116,7 @@ Test(aap_claim, aap_91_92_93_94_45_collisions)
       cr_assert_eq(node->notes[AAP_NOTE_CLAIM_COLLISION], 1);
       cr_assert_not(aap_spans_overlap(node->owned, (MalSpan){ lost, lost }));
     }
-    cr_assert_eq(owned(node), 4);
+    cr_assert_eq(aap_bed_owned(node), 4);
     aap_bed_free(bed);
   }
 }
@@ -140,7 +135,7 @@ Test(aap_claim, aap_95_96_space_that_is_taken_away_ends_a_claim)
   aap_bed_available(bed, "239.255.1.8-239.255.1.15", -1);
   cr_assert_eq(node->notes[AAP_NOTE_CLAIM_COLLISION], 1);
   aap_bed_run(bed, t + S(60));
-  cr_assert_eq(owned(node), 8);
+  cr_assert_eq(aap_bed_owned(node), 8);
   aap_bed_free(bed);
 }
 
@@ -175,10 +170,10 @@ Test(aap_claim, aap_99_a_claim_that_never_left_is_not_won)
   node->mute = true;
   aap_zone_want(node->zone, 1, end_in(node, 600), aap_bed_clock(node));
   aap_bed_run(bed, bed->now + S(120));
-  cr_assert_eq(owned(node), 0);
+  cr_assert_eq(aap_bed_owned(node), 0);
   node->mute = false;
   aap_bed_run(bed, bed->now + S(25));
-  cr_assert_eq(owned(node), 1);
+  cr_assert_eq(aap_bed_owned(node), 1);
   aap_bed_free(bed);
 }
 
@@ -190,7 +185,7 @@ Test(aap_claim, named_addresses_are_claimed_exactly_or_not_at_all)
   MalSpan span = aap_bed_span("239.255.1.6-239.255.1.7");
   aap_zone_want_span(node->zone, span, end_in(node, 600), aap_bed_clock(node));
   aap_bed_run(bed, bed->now + S(12));
-  cr_assert(owned(node) == 2 && aap_spans_overlap(node->owned, span));
+  cr_assert(aap_bed_owned(node) == 2 && aap_spans_overlap(node->owned, span));
   aap_bed_inject(node, "192.0.2.200", AAP_AIU, 5, "239.255.1.9", 90000);
   aap_zone_want_span(node->zone, aap_bed_span("239.255.1.8-239.255.1.9"), end_in(node, 600),
                      aap_bed_clock(node));
@@ -201,7 +196,7 @@ Test(aap_claim, named_addresses_are_claimed_exactly_or_not_at_all)
   aap_bed_inject(node, "192.0.2.200", AAP_ACLM, 6, "239.255.1.11", 90000);
   cr_assert_eq(node->notes[AAP_NOTE_CLAIM_FAILED], 1, "lost as a whole");
   aap_bed_run(bed, bed->now + S(30));
-  cr_assert_eq(owned(node), 2);
+  cr_assert_eq(aap_bed_owned(node), 2);
   aap_bed_free(bed);
 }
 
@@ -223,7 +218,7 @@ Test(aap_claim, a_42_simultaneous_claims)
     }
     uint64_t sum = 0;
     for (unsigned i = 0; i < 4; i++)
-      sum += owned(&bed->nodes[i]);
+      sum += aap_bed_owned(&bed->nodes[i]);
     cr_assert_eq(sum, 8, "seed %u: %u", (unsigned)seed, (unsigned)sum);
     aap_bed_free(bed);
   }
@@ -249,7 +244,7 @@ Test(aap_claim, aap_102_103_107_109_110_the_pool_is_built_and_taken_from)
   int64_t t = g_array_index(bed->sent, AapSent, 0).at;
   aap_bed_run(bed, t + S(5));
   aap_zone_want(node->zone, 1, end_in(node, 600), aap_bed_clock(node));
-  cr_assert_eq(owned(node), 0, "AAP-109");
+  cr_assert_eq(aap_bed_owned(node), 0, "AAP-109");
   aap_bed_run(bed, t + S(34));
   g_autofree char *times = aap_bed_times(bed, 0, AAP_AITU, t);
   cr_assert(g_str_has_prefix(times, "0 10 30 70 150 310"), "%s", times);
@@ -263,7 +258,7 @@ Test(aap_claim, aap_102_103_107_109_110_the_pool_is_built_and_taken_from)
   t = bed->now;
   aap_zone_want(node->zone, 1, end_in(node, 600), aap_bed_clock(node));
   aap_bed_run(bed, t + S(1) / 2);
-  cr_assert_eq(owned(node), 4, "at once");
+  cr_assert_eq(aap_bed_owned(node), 4, "at once");
   cr_assert_eq(aap_bed_count(bed, 0, AAP_ACLM, 0, NULL), 0, "AAP-110: without a claim");
   cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, t, NULL), 1);
   aap_bed_check(bed);
@@ -316,10 +311,10 @@ Test(aap_claim, aap_101_nothing_of_others_is_preallocated_and_113_114_claims_tak
   aap_bed_inject(node, "192.0.2.200", AAP_AITU, 2, "239.255.1.4-239.255.1.11", 90000);
   aap_zone_want(node->zone, 12, end_in(node, 600), aap_bed_clock(node));
   aap_bed_run(bed, bed->now + S(30));
-  aap_zone_want(node->zone, (uint64_t)(12 - owned(node)), end_in(node, 600), aap_bed_clock(node));
+  aap_bed_want(node, 12 - aap_bed_owned(node), 600);
   aap_bed_run(bed, bed->now + S(30));
-  cr_assert_eq(owned(node), 12, "%u: the pool and what another only preallocated",
-               (unsigned)owned(node));
+  cr_assert_eq(aap_bed_owned(node), 12, "%u: the pool and what another only preallocated",
+               (unsigned)aap_bed_owned(node));
   aap_bed_free(bed);
 }
 
@@ -344,7 +339,7 @@ Test(aap_claim, aap_106_112_the_pool_follows_space_and_demand)
   }
   usage = aap_zone_usage(node->zone, aap_bed_clock(node));
   cr_assert_gt(usage.pool_target, 32, "AAP-112: an hour's demand");
-  cr_assert_eq(owned(node), 80);
+  cr_assert_eq(aap_bed_owned(node), 80);
   aap_bed_free(bed);
 }
 
@@ -358,10 +353,10 @@ Test(aap_claim, named_addresses_come_out_of_the_pool_wherever_they_are_in_it)
     aap_bed_run(bed, bed->now + (established ? S(30) : S(2)));
     aap_bed_count(bed, 0, AAP_AITU, 0, &last);
     MalSpan span = { last->msg.ranges[0].span.last, last->msg.ranges[0].span.last };
-    uint64_t before = owned(node);
+    uint64_t before = aap_bed_owned(node);
     aap_zone_want_span(node->zone, span, end_in(node, 600), aap_bed_clock(node));
     aap_bed_run(bed, bed->now + (established ? S(1) : S(11)));
-    cr_assert_eq(owned(node), before + 1);
+    cr_assert_eq(aap_bed_owned(node), before + 1);
     cr_assert(aap_spans_overlap(node->owned, span));
     aap_bed_check(bed);
   }
@@ -379,17 +374,17 @@ Test(aap_claim, aap_114_nearly_all_of_a_scope_can_be_had_by_one)
   aap_bed_run(bed, bed->now + S(20));
   aap_zone_want(other->zone, 3, end_in(other, 600), aap_bed_clock(other));
   aap_bed_run(bed, bed->now + S(20));
-  cr_assert_eq(owned(other), 16);
+  cr_assert_eq(aap_bed_owned(other), 16);
   /* As the engine does: all that is wanted is said again whenever something came. */
   uint64_t before = 0;
   aap_zone_want(node->zone, 200, end_in(node, 600), aap_bed_clock(node));
-  for (unsigned i = 0; i < 300 && owned(node) < 200; i++) {
+  for (unsigned i = 0; i < 300 && aap_bed_owned(node) < 200; i++) {
     aap_bed_run(bed, bed->now + S(1) / 2);
-    if (owned(node) != before)
+    if (aap_bed_owned(node) != before)
       aap_zone_want(node->zone, 200, end_in(node, 600), aap_bed_clock(node));
-    before = owned(node);
+    before = aap_bed_owned(node);
   }
-  cr_assert_geq(owned(node), 200, "%u", (unsigned)owned(node));
+  cr_assert_geq(aap_bed_owned(node), 200, "%u", (unsigned)aap_bed_owned(node));
   aap_bed_check(bed);
   aap_bed_free(bed);
 }
@@ -411,11 +406,12 @@ Test(aap_claim, aap_118_blocks_are_extended_while_in_use_and_given_back_when_idl
   }
   node->leased = 2;
   aap_bed_run(bed, bed->now + S(3 * 3600));
-  cr_assert_eq(owned(node), 12, "longer than it was made for");
+  cr_assert_eq(aap_bed_owned(node), 12, "longer than it was made for");
   cr_assert_geq(node->notes[AAP_NOTE_EXTENDED], 1);
   node->leased = 0;
   aap_bed_run(bed, bed->now + S(8 * 3600));
-  cr_assert_eq(owned(node), 4, "given back, but for one: %u", (unsigned)owned(node));
+  cr_assert_eq(aap_bed_owned(node), 4, "given back, but for one: %u",
+               (unsigned)aap_bed_owned(node));
   aap_bed_check(bed);
   aap_bed_free(bed);
 }

@@ -5,35 +5,19 @@
 
 #include <criterion/criterion.h>
 
-#define LARGE "233.252.0.0-233.252.0.255"
+#define LARGE AAP_BED_SPACE
 #define OWN "233.252.0.16-233.252.0.19"
 #define DAY 86400
 #define S_ "192.0.2.200" /* who announces what is ours */
 #define T_ "192.0.2.201" /* a third one */
 
-static AapBed *bed_of(unsigned nodes)
-{
-  AapBed *bed = aap_bed_new(LARGE, true, 3);
-  bed->params.own_lifetime_s = 60; /* so that the pool extends nothing that these tests look at */
-  for (unsigned i = 0; i < nodes; i++)
-    aap_bed_add(bed)->leased = 1;
-  aap_bed_available(bed, LARGE, 30 * DAY);
-  aap_bed_listened(bed);
-  return bed;
-}
-
 /* 233.252.0.16-19 ours, announced until 962416800 (bed second 7200), in the steady state. */
 static AapBed *holder(void)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(3, 1);
   aap_bed_own(&bed->nodes[0], OWN, 7200);
   aap_bed_run(bed, S(400));
   return bed;
-}
-
-static uint64_t own_count(const AapNode *node)
-{
-  return (uint64_t)aap_spans_size(node->owned);
 }
 
 static uint64_t suspended(const AapNode *node)
@@ -78,7 +62,7 @@ Test(aap_conflict, which_messages_are_one_B9_B10_AAP_59_84_88)
     AapNode *node = &bed->nodes[0];
     bed->params.literal_conflicts = row->literal;
     aap_bed_inject(node, S_, row->type, 1, row->spans, row->end_s);
-    cr_assert_eq(own_count(node), row->owned, "%s: owned", row->name);
+    cr_assert_eq(aap_bed_owned(node), row->owned, "%s: owned", row->name);
     cr_assert_eq(suspended(node), row->suspended, "%s: suspended", row->name);
     cr_assert_eq(node->notes[AAP_NOTE_CONFLICT] > 0, row->owned < 4, "%s: AAP-87", row->name);
     cr_assert_eq(node->gone[AAP_GONE_CONFLICT] > 0, row->owned < 4, "%s", row->name);
@@ -109,12 +93,12 @@ Test(aap_conflict, what_is_left_is_announced_and_the_rest_no_longer_AAP_84)
 /* no tie-break. */
 Test(aap_conflict, both_sides_undo)
 {
-  AapBed *bed = bed_of(2);
+  AapBed *bed = aap_bed_of_owners(3, 2);
   bed->nodes[1].side = 1;
   aap_bed_own(&bed->nodes[0], OWN, 7200);
   aap_bed_own(&bed->nodes[1], OWN, 9000);
   aap_bed_run(bed, bed->now + S(100));
-  cr_assert_eq(own_count(&bed->nodes[0]) + own_count(&bed->nodes[1]), 8);
+  cr_assert_eq(aap_bed_owned(&bed->nodes[0]) + aap_bed_owned(&bed->nodes[1]), 8);
   bed->nodes[1].side = 0;
   aap_bed_run(bed, bed->now + S(40));
   cr_assert_eq(bed->nodes[0].gone[AAP_GONE_CONFLICT] + bed->nodes[1].gone[AAP_GONE_CONFLICT] > 0,
@@ -130,9 +114,9 @@ Test(aap_conflict, found_while_it_listens_is_handled_silently)
   aap_bed_crash(bed, 0);
   int64_t since = bed->now;
   aap_bed_restart(bed, 0, true);
-  cr_assert_eq(own_count(node), 4);
+  cr_assert_eq(aap_bed_owned(node), 4);
   aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.16", 9000);
-  cr_assert_eq(own_count(node), 3);
+  cr_assert_eq(aap_bed_owned(node), 3);
   aap_bed_run(bed, since + S(149));
   cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 0);
   aap_bed_check(bed);
@@ -171,11 +155,11 @@ Test(aap_conflict, who_goes_on_is_a_holder)
       if (s % row->period_s == 0)
         aap_bed_inject(node, S_, AAP_AIU, 1 + s, OWN, 7200);
     }
-    cr_assert_eq(own_count(node), row->owned, "%s: owned", row->name);
+    cr_assert_eq(aap_bed_owned(node), row->owned, "%s: owned", row->name);
     cr_assert_eq(suspended(node), row->suspended, "%s: suspended", row->name);
     aap_bed_run(bed, bed->now + S(91));
     cr_assert_eq(suspended(node), 0, "%s: over", row->name);
-    cr_assert_eq(own_count(node), row->owned, "%s: owned", row->name);
+    cr_assert_eq(aap_bed_owned(node), row->owned, "%s: owned", row->name);
     aap_bed_check(bed);
     aap_bed_free(bed);
   }
@@ -191,7 +175,7 @@ Test(aap_conflict, the_announcers_own_claim_does_not_excuse_it)
     aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
     aap_bed_run(bed, bed->now + S(30));
   }
-  cr_assert_eq(own_count(node), 0);
+  cr_assert_eq(aap_bed_owned(node), 0);
   aap_bed_free(bed);
 }
 
@@ -230,7 +214,7 @@ Test(aap_conflict, stale_data_restart_the_back_off)
   aap_bed_run(bed, bed->now + S(100));
   int64_t since = bed->now;
   aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
-  cr_assert_eq(own_count(node), 4);
+  cr_assert_eq(aap_bed_owned(node), 4);
   aap_bed_run(bed, since + S(32));
   g_autofree char *times = aap_bed_times(bed, 0, AAP_AIU, since);
   cr_assert_str_eq(times, "0 10 30 70 150 310", "%s", times);
@@ -270,9 +254,9 @@ Test(aap_conflict, after_a_restart_an_older_end_is_no_conflict)
   aap_bed_available(bed, LARGE, 30 * DAY);
   aap_bed_listened(bed);
   aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
-  cr_assert_eq(own_count(node), 4);
+  cr_assert_eq(aap_bed_owned(node), 4);
   aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 20011);
-  cr_assert_eq(own_count(node), 0);
+  cr_assert_eq(aap_bed_owned(node), 0);
   aap_bed_free(bed);
 }
 
@@ -283,7 +267,7 @@ Test(aap_conflict, a_step_of_our_clock_moves_what_others_remember)
   node->skew_s = 600;
   aap_zone_clock_stepped(node->zone, 600, aap_bed_clock(node));
   aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200); /* its clock: 600 s behind ours now */
-  cr_assert_eq(own_count(node), 4);
+  cr_assert_eq(aap_bed_owned(node), 4);
   aap_bed_check(bed);
   aap_bed_free(bed);
 }
@@ -297,7 +281,7 @@ Test(aap_conflict, many_voices)
     g_autofree char *from = g_strdup_printf("198.51.%u.%u", 100 + i / 250, 1 + i % 250);
     aap_bed_inject(node, from, i % 2 ? AAP_AIU : AAP_AITU, 1, "233.252.0.16-233.252.0.17", 7200);
   }
-  cr_assert_eq(own_count(node), 4);
+  cr_assert_eq(aap_bed_owned(node), 4);
   cr_assert_eq(suspended(node), 2);
   aap_bed_run(bed, bed->now + S(100));
   cr_assert_eq(suspended(node), 0);

@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-#define LARGE "233.252.0.0-233.252.0.255"
+#define LARGE AAP_BED_SPACE
 #define DAY 86400
 #define B_ "192.0.2.200" /* who claims */
 #define C_ "192.0.2.201" /* who holds */
@@ -12,11 +12,7 @@
 
 static AapBed *bed_of(uint64_t seed, const char *own, const char *foreign)
 {
-  AapBed *bed = aap_bed_new(LARGE, true, seed);
-  bed->params.own_lifetime_s = 60;
-  aap_bed_add(bed)->leased = 1;
-  aap_bed_available(bed, LARGE, 30 * DAY);
-  aap_bed_listened(bed);
+  AapBed *bed = aap_bed_of_owners(seed, 1);
   if (own != NULL)
     aap_bed_own(&bed->nodes[0], own, 7200);
   if (foreign != NULL)

@@ -1,6 +1,7 @@
 /* AAP's codec, keys, trailer, ranges and scopes at their edges
    (draft-ietf-malloc-aap-04). */
 #include "plugins/aap/aap-auth.h"
+#include "plugins/aap/aap-peers.h"
 #include "plugins/aap/aap-ranges.h"
 #include "plugins/aap/aap-scope.h"
 #include "plugins/aap/aap-seq.h"
@@ -277,4 +278,27 @@ Test(aap_edges, nested_scopes_on_one_group)
   }
   cr_expect_not(aap_scope_allocates(&other, mal_address_ipv4(0xe8000001)),
                 "RFC 2365 9: nothing is left of it");
+}
+
+/* ---- who was heard --------------------------------------------------------------------------- */
+
+/* who sends is an address and a port. */
+Test(aap_edges, one_host_with_two_ports)
+{
+  static const uint16_t ports[] = { 2879, 2878, 2880 };
+  g_autoptr(AapPeers) peers = aap_peers_new();
+  AapMessage msg = { .type = AAP_AIU };
+  for (size_t i = 0; i < G_N_ELEMENTS(ports); i++)
+    aap_peers_heard(peers, (MalEndpoint){ mal_address_ipv4(0xc0000201), ports[i], 0 }, &msg, 0, 0,
+                    1);
+  g_autoptr(GArray) list = aap_peers_list(peers);
+  cr_assert_eq(list->len, 3);
+  for (guint i = 0; i < 3; i++)
+    cr_expect_eq(g_array_index(list, AapPeer, i).endpoint.port, 2878 + i, "in order");
+}
+
+Test(aap_edges, nothing_is_freed_of_nothing)
+{
+  aap_peers_free(NULL);
+  aap_sequence_free(NULL);
 }

@@ -155,6 +155,9 @@ Test(aap_intervals, sizes_saturate)
   aap_spans_add(spans, whole);
   MUST(aap_intervals_size(map) == ~(MalU128)0);
   MUST(aap_spans_size(spans) == ~(MalU128)0);
+  /* Two neighbours of two values. */
+  aap_intervals_set(map, toy_all(&toy), "x");
+  MUST(aap_intervals_count(map) == 2 && aap_intervals_size(map) == ~(MalU128)0);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------ */
@@ -222,4 +225,59 @@ Test(aap_intervals, sets_are_as_arrays)
   for (size_t t = 0; t < G_N_ELEMENTS(toys); t++)
     for (uint32_t seed = 1; seed <= 5; seed++)
       run_sets(&toys[t], seed);
+}
+
+/* ---- one span against an address ------------------------------------------------------------- */
+
+/* What of cells 10 to 19 lies below and above; FIRST above LAST: nothing. */
+Test(aap_intervals, what_lies_below_and_above)
+{
+  static const struct {
+    unsigned at, below[2], above[2];
+  } cases[] = {
+    { 0, { 1, 0 }, { 10, 19 } },   { 9, { 1, 0 }, { 10, 19 } },   { 10, { 1, 0 }, { 11, 19 } },
+    { 15, { 10, 14 }, { 16, 19 } }, { 19, { 10, 18 }, { 1, 0 } }, { 20, { 10, 19 }, { 1, 0 } },
+    { 255, { 10, 19 }, { 1, 0 } },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    const Toy toy = TOY_IPV4;
+    MalSpan span = toy_span(&toy, 10, 19), out = span;
+    MalAddress at = toy_address(&toy, cases[i].at);
+    const unsigned *below = cases[i].below, *above = cases[i].above;
+    cr_expect_eq(aap_span_below(span, at, &out), below[0] <= below[1], "%zu", i);
+    if (below[0] <= below[1])
+      cr_expect(toy_cell(&toy, out.first) == below[0] && toy_cell(&toy, out.last) == below[1]);
+    else
+      cr_expect(mal_address_equal(out.first, span.first), "untouched");
+    out = span;
+    cr_expect_eq(aap_span_above(span, at, &out), above[0] <= above[1], "%zu", i);
+    if (above[0] <= above[1])
+      cr_expect(toy_cell(&toy, out.first) == above[0] && toy_cell(&toy, out.last) == above[1]);
+    else
+      cr_expect(mal_address_equal(out.last, span.last), "untouched");
+  }
+}
+
+Test(aap_intervals, nothing_follows_the_last_address_of_all)
+{
+  MalAddress top = mal_address_ipv4(UINT32_MAX);
+  cr_expect(aap_follows(mal_address_ipv4(UINT32_MAX - 1), top));
+  cr_expect_not(aap_follows(top, top));
+  cr_expect_not(aap_follows(top, mal_address_ipv4(0)));
+}
+
+/* ---- what may be left out -------------------------------------------------------------------- */
+
+Test(aap_intervals, who_looks_need_not_take_all)
+{
+  const Toy toy = TOY_IPV4;
+  g_autoptr(AapIntervals) map = aap_intervals_new(sizeof(uint32_t), NULL);
+  uint32_t value = 7;
+  MalSpan span = { 0 };
+  aap_intervals_free(NULL);
+  aap_intervals_set(map, toy_span(&toy, 5, 9), &value);
+  const uint32_t *found = aap_intervals_at(map, toy_address(&toy, 6), NULL);
+  cr_expect(found != NULL && *found == 7);
+  cr_expect(aap_intervals_next(map, toy_address(&toy, 0), &span, NULL));
+  cr_expect_eq(toy_cell(&toy, span.first), 5);
 }

@@ -5,19 +5,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define LARGE "233.252.0.0-233.252.0.255"
+#define LARGE AAP_BED_SPACE
 #define DAY 86400
-
-static AapBed *bed_of(unsigned nodes)
-{
-  AapBed *bed = aap_bed_new(LARGE, true, 1);
-  bed->params.own_lifetime_s = 60; /* so that the pool extends nothing that these tests look at */
-  for (unsigned i = 0; i < nodes; i++)
-    aap_bed_add(bed)->leased = 1;
-  aap_bed_available(bed, LARGE, 30 * DAY);
-  aap_bed_listened(bed);
-  return bed;
-}
 
 static const AapSent *last_of(const AapBed *bed, int64_t since)
 {
@@ -42,7 +31,7 @@ static void own_apart(AapNode *node, unsigned from, unsigned count, int64_t end_
 
 Test(aap_own, new_allocation_backs_off_AAP_43_48_69)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   int64_t since = bed->now + 1000;
   aap_bed_own(&bed->nodes[0], "233.252.0.16-233.252.0.19", 7200);
   aap_bed_run(bed, since + S(32));
@@ -64,7 +53,7 @@ Test(aap_own, new_allocation_backs_off_AAP_43_48_69)
 
 Test(aap_own, announced_until_the_end_about_every_30_s_AAP_65_66)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   int64_t last = -1, least = S(100), most = 0;
   aap_bed_available(bed, LARGE, 7200);
   aap_bed_own(&bed->nodes[0], "233.252.0.16-233.252.0.19", 7200);
@@ -92,7 +81,7 @@ Test(aap_own, announced_until_the_end_about_every_30_s_AAP_65_66)
 
 Test(aap_own, nothing_leaves_before_the_disk_has_it)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   int64_t since = bed->now;
   node->keep_delay = S(5);
@@ -108,7 +97,7 @@ Test(aap_own, nothing_leaves_before_the_disk_has_it)
 
 Test(aap_own, a_disk_that_fails_is_tried_again)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   int64_t since = bed->now;
   node->keep_fails = true;
@@ -134,7 +123,7 @@ Test(aap_own, a_disk_that_fails_is_tried_again)
    last. */
 Test(aap_own, the_last_write_counts)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   MalAddress first = mal_address_ipv4(0xe9fc0010);
   node->keep_delay = -1;
@@ -213,7 +202,7 @@ Test(aap_own, consolidated_into_few_messages_AAP_67)
 
 Test(aap_own, consolidated_messages_have_timers_of_their_own_AAP_68)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   own_apart(&bed->nodes[0], 0, 120, DAY);
   aap_bed_run(bed, bed->now + S(40));
   int64_t since = bed->now;
@@ -235,7 +224,7 @@ Test(aap_own, consolidated_messages_have_timers_of_their_own_AAP_68)
 /* Messages are filled up again when others became few, and only then. */
 Test(aap_own, what_is_left_needs_fewer_messages)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   own_apart(node, 0, 120, DAY);
   aap_bed_run(bed, bed->now + S(200));
@@ -254,7 +243,7 @@ Test(aap_own, what_is_left_needs_fewer_messages)
 
 Test(aap_own, a_new_set_has_a_new_number_AAP_46)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   aap_bed_own(node, "233.252.0.16-233.252.0.19", DAY);
   aap_bed_run(bed, bed->now + S(100));
@@ -275,7 +264,7 @@ Test(aap_own, a_new_set_has_a_new_number_AAP_46)
 
 Test(aap_own, a_new_end_goes_out_soon_under_the_same_number_AAP_70)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   aap_bed_own(node, "233.252.0.16-233.252.0.19", DAY);
   aap_bed_run(bed, bed->now + S(100));
@@ -297,7 +286,7 @@ Test(aap_own, a_new_end_goes_out_soon_under_the_same_number_AAP_70)
 
 Test(aap_own, an_outage_does_not_use_up_the_back_off_AAP_52)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   node->mute = true;
   aap_bed_own(node, "233.252.0.16-233.252.0.19", DAY);
@@ -318,7 +307,7 @@ Test(aap_own, an_outage_does_not_use_up_the_back_off_AAP_52)
 
 Test(aap_own, mseq_wraps_AAP_50)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   bool wrapped = false;
   aap_bed_own(&bed->nodes[0], "233.252.0.16-233.252.0.19", DAY);
   aap_bed_run(bed, bed->now + S(39 * 300));
@@ -335,7 +324,7 @@ Test(aap_own, mseq_wraps_AAP_50)
 
 Test(aap_own, given_back_AAP_71)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   aap_bed_own(node, "233.252.0.16-233.252.0.19", DAY);
   aap_bed_run(bed, bed->now + S(100));
@@ -358,7 +347,7 @@ Test(aap_own, given_back_AAP_71)
 
 Test(aap_own, survives_a_restart_AAP_51)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   own_apart(node, 0, 100, DAY);
   aap_bed_own(node, "233.252.0.254", 700);
@@ -409,7 +398,7 @@ Test(aap_own, what_is_stored_is_not_trusted)
 
 Test(aap_own, no_end_beyond_the_available_range_AAP_117)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   aap_bed_available(bed, LARGE, 5000);
   aap_bed_own(node, "233.252.0.16-233.252.0.19", DAY);
@@ -432,7 +421,7 @@ Test(aap_own, no_end_beyond_the_available_range_AAP_117)
 /* B18; A-32: the entry stays, and takes effect again. */
 Test(aap_own, an_invalidating_change_stops_it_AAP_128)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   aap_bed_own(node, "233.252.0.100-233.252.0.103;233.252.0.200", DAY);
   aap_bed_run(bed, bed->now + S(100));
@@ -457,7 +446,7 @@ Test(aap_own, an_invalidating_change_stops_it_AAP_128)
 
 Test(aap_own, what_another_took_while_it_was_unavailable_is_lost)
 {
-  AapBed *bed = bed_of(1);
+  AapBed *bed = aap_bed_of_owners(1, 1);
   AapNode *node = &bed->nodes[0];
   aap_bed_own(node, "233.252.0.200-233.252.0.203", DAY);
   aap_bed_run(bed, bed->now + S(100));
@@ -488,7 +477,7 @@ static const Collision collisions[] = {
 Test(aap_own, what_is_being_written_is_lost_to_a_collision)
 {
   for (size_t i = 0; i < G_N_ELEMENTS(collisions); i++) {
-    AapBed *bed = bed_of(1);
+    AapBed *bed = aap_bed_of_owners(1, 1);
     AapNode *node = &bed->nodes[0];
     node->keep_delay = S(1);
     aap_bed_own(node, "233.252.0.16-233.252.0.19", DAY);
@@ -578,7 +567,7 @@ static void check_announced(const AapBed *bed)
 Test(aap_own, invariants_hold_whatever_happens)
 {
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    AapBed *bed = bed_of(1);
+    AapBed *bed = aap_bed_of_owners(1, 1);
     uint64_t state = seed;
     for (unsigned i = 0; i < 400; i++) {
       one_change(bed, &state);

@@ -1,6 +1,7 @@
 /* The Allocation Record: what the statements say of it one by one, requests, and its bounds
    (draft-ietf-malloc-aap-04 sections 3.2.1, 3.2.8, 3.2.9, 3.2.10.1). */
-#include "plugins/aap/aap-record.h"
+#include "plugins/aap/aap-record-private.h"
+#include "plugins/aap/aap-time.h"
 #include "tests/unit/aap-toy.h"
 
 #define NOW 5000000
@@ -335,4 +336,151 @@ Test(aap_record, intents_of_one_address_are_bounded)
   g_autoptr(GString) known = g_string_new(NULL);
   aap_record_foreign_preallocated(record, toy_span(&toy, 100, 100), at(100), write_down, known);
   cr_expect_str_eq(known->str, "100-100=5000/96 100-100=5000/97 100-100=5000/98 100-100=5000/99 ");
+}
+
+/* Of four that intend one address the one silent for longest gives way, whenever it began. */
+Test(aap_record, who_repeats_its_intent_is_not_displaced)
+{
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &params);
+  static const unsigned order[] = { 1, 2, 3, 4, 1, 5 };
+  for (unsigned i = 0; i < G_N_ELEMENTS(order); i++) {
+    AapExtent range = { toy_span(&toy, 9, 9), NOW + 5000 };
+    cr_assert(aap_record_intend(record, toy_peer(order[i]), 1, &range, 1, at(i)));
+  }
+  expect(record, at(6), "", "9-9=5000/1 9-9=5000/3 9-9=5000/4 9-9=5000/5 ");
+}
+
+Test(aap_record, aap_169_requests_are_bounded_for_one_and_for_all)
+{
+  AapParams large = params;
+  large.max_entries = 100000;
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &large);
+  for (unsigned peer = 0; peer < 10; peer++)
+    for (uint32_t rseq = 0; rseq < 130; rseq++)
+      cr_assert_eq(aap_record_request(record, toy_peer(peer), rseq, 1, NOW + 100, at(0)),
+                   peer < 8 && rseq < 128, "%u %u", peer, rseq);
+  cr_assert_eq(aap_record_requests(record)->len, 1024);
+  cr_expect(aap_record_request(record, toy_peer(3), 5, 2, NOW + 100, at(0)), "a new count");
+}
+
+/* Of ranges out of order of their ends, too, the shorter end goes first; who asks need not be
+   told. */
+Test(aap_record, aap_131_the_shortest_sufficient_end_is_used_up_first)
+{
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &params);
+  AapExtent ranges[] = { { toy_span(&toy, 0, 9), NOW + 200 },
+                         { toy_span(&toy, 10, 19), NOW + 100 } };
+  uint64_t allocated[] = { 0, 0 };
+  aap_record_set_available(record, ranges, 2);
+  aap_record_request(record, toy_peer(1), 1, 10, NOW + 50, at(0));
+  aap_record_request(record, toy_peer(1), 2, 10, NOW + 150, at(0));
+  aap_record_satisfy(record, allocated, at(0), NULL, NULL);
+  cr_expect_eq(aap_record_requests(record)->len, 0);
+}
+
+/* ---- full, or fuller than it may be (AAP-169) ------------------------------------------------ */
+
+Test(aap_record, aap_169_what_finds_no_room)
+{
+  AapParams small = params;
+  small.max_entries = 1;
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &small);
+  AapExtent claims[] = { { toy_span(&toy, 100, 100), NOW + 90 },
+                         { toy_span(&toy, 102, 102), NOW + 90 } };
+  aap_record_restore(record, toy_span(&toy, 50, 60), NOW + 100, toy_peer(1));
+  cr_expect_eq(aap_record_size(record).foreign, 0, "room for what is cut in two is kept");
+  cr_expect(in_use(record, 1, 0, 9, NOW + 100));
+  cr_expect_not(in_use(record, 2, 4, 4, NOW + 900), "three where one was");
+  expect(record, at(0), "0-9=100/1 ", "");
+  cr_expect_not(aap_record_claimed(record, toy_peer(3), 1, claims, 2, at(0)));
+  small.max_entries = 0; /* the configuration was changed */
+  cr_expect_not(aap_record_claimed(record, toy_peer(3), 1, claims, 2, at(0)));
+  aap_record_ended(record, toy_span(&toy, 120, 120), NOW);
+  AapRecordSize n = aap_record_size(record);
+  cr_expect(n.foreign == 1 && n.claimed == 0 && n.ended == 0);
+}
+
+/* ---- what the store hears -------------------------------------------------------------------- */
+
+static void write_change(MalSpan span, MalTime end, MalEndpoint peer, void *data)
+{
+  char text[MAL_SPAN_STRLEN];
+  (void)peer;
+  g_string_append_printf(data, "%s%s;", mal_span_format(span, text),
+                         end == MAL_BEGINNING ? " gone" : "");
+}
+
+/* Where nobody fetches them, changes don't pile up: all of the space is told anew. */
+Test(aap_record, aap_51_169_changes_that_nobody_fetches)
+{
+  AapParams small = params;
+  small.max_entries = 1;
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &small);
+  g_autoptr(GString) told = g_string_new(NULL);
+  for (unsigned i = 0; i < 6; i += 2)
+    cr_expect(in_use(record, 1, i, i, NOW + 100) && in_use(record, 1, i, i, NOW - 60));
+  cr_expect(in_use(record, 1, 9, 9, NOW + 100));
+  aap_record_changes(record, write_change, told);
+  cr_expect_str_eq(told->str, "0.0.0.0-233.252.0.8 gone;233.252.0.9;"
+                              "233.252.0.10-255.255.255.255 gone;");
+  cr_expect_not(aap_record_has_changes(record));
+}
+
+/* A small step of our clock moves the end, and isn't worth a write. */
+Test(aap_record, aap_39_a_step_within_the_tolerance_is_no_change)
+{
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &params);
+  g_autoptr(GString) told = g_string_new(NULL);
+  in_use(record, 1, 0, 9, NOW + 100);
+  aap_record_changes(record, write_change, told);
+  aap_record_clock_stepped(record, 10);
+  expect(record, at(0), "0-9=110/1 ", "");
+  cr_expect_not(aap_record_has_changes(record));
+  aap_record_clock_stepped(record, 1);
+  cr_expect(aap_record_has_changes(record));
+}
+
+/* ---- times and sizes ------------------------------------------------------------------------- */
+
+Test(aap_record, aap_41_shifted_ends_stay_within_what_the_wire_says)
+{
+  static const struct {
+    MalTime end;
+    int64_t delta;
+    MalTime then;
+  } cases[] = {
+    { NOW, 10, NOW + 10 },
+    { NOW, -10, NOW - 10 },
+    { 5, -10, 0 },
+    { AAP_TIME_MAX, 10, AAP_TIME_MAX },
+    { INT64_MAX - 1, 10, AAP_TIME_MAX },
+    { INT64_MIN + 1, -10, 0 },
+    { MAL_FOREVER, -10, MAL_FOREVER },
+    { MAL_BEGINNING, 10, MAL_BEGINNING },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
+    cr_expect_eq(aap_record_shifted(cases[i].end, cases[i].delta), cases[i].then, "%zu", i);
+}
+
+Test(aap_record, aap_57_neighbours_of_two_servers_stay_two)
+{
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV4, &params);
+  in_use(record, 1, 0, 4, NOW + 100);
+  in_use(record, 2, 5, 9, NOW + 100);
+  in_use(record, 2, 10, 14, NOW + 100);
+  expect(record, at(0), "0-4=100/1 5-14=100/2 ", "");
+  aap_record_request(record, toy_peer(3), 1, 5, NOW + 500, at(0));
+  intend(record, 2, 1, 20, 29);
+  cr_expect_eq(aap_record_due(record), NOW + 100, "the first of all");
+}
+
+Test(aap_record, more_than_64_bits_count)
+{
+  const Toy wide = TOY_IPV6_WIDE;
+  AapExtent range = { toy_span(&wide, 0, 99), NOW + 100 };
+  g_autoptr(AapRecord) record = aap_record_new(MAL_IPV6, &params);
+  cr_expect(aap_record_in_use(record, toy_peer(1), &range, at(0)));
+  cr_expect_eq(aap_record_size(record).foreign_addresses, UINT64_MAX);
+  aap_record_check(record);
+  aap_record_free(NULL);
 }

@@ -2,6 +2,7 @@
    3.2.10.3). */
 #include "plugins/aap/aap-time.h"
 #include "plugins/aap/aap-used.h"
+#include "plugins/aap/aap-wanted.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -148,4 +149,71 @@ Test(aap_used, a_flood_of_allocations_is_bounded)
   cr_assert_eq(n, 65536);
   g_string_free(text, TRUE);
   aap_used_free(wide);
+}
+
+/* What ended since the report doesn't count as known of it. */
+Test(aap_used, what_ended_after_a_report)
+{
+  hear(AAP_AIU, A, 20, 0);
+  hear(AAP_AIU, B, 900, 0);
+  hear(AAP_ASRP, R, 48, 0);
+  expect(ALL, A " 16 20\n" B " 32 900\n");
+  elapsed = 30;
+  expect(ALL, R " 48 86430\n");
+}
+
+static void keep_count(MalSpan span, uint64_t n, MalTime end, void *data)
+{
+  (void)span;
+  (void)end;
+  *(uint64_t *)data = n;
+}
+
+Test(aap_used, more_than_64_bits_count)
+{
+  MalSpan scope = span_of("ff0e::/16");
+  AapRange range = { scope, (uint32_t)T0 + 1000 };
+  AapMessage msg = { .type = AAP_AIU,
+                     .family = MAL_IPV6,
+                     .current_time = (uint32_t)T0,
+                     .ranges = &range,
+                     .n_ranges = 1 };
+  AapUsed *wide = aap_used_new(scope, &params);
+  uint64_t n = 0;
+  aap_used_heard(wide, &msg, now_of());
+  aap_used_each(wide, scope, now_of(), keep_count, &n);
+  cr_expect_eq(n, UINT64_MAX);
+  aap_used_free(wide);
+  aap_used_free(NULL);
+}
+
+/* ---- what is missing (3.2.9) ----------------------------------------------------------------- */
+
+Test(aap_wanted, two_servers_may_use_one_number)
+{
+  const MalEndpoint a = { mal_address_ipv4(0xc0000201), 2878, 0 },
+                    b = { mal_address_ipv4(0xc0000202), 2878, 0 };
+  AapWanted *wanted = aap_wanted_new();
+  MalTime end;
+  cr_expect(aap_wanted_heard(wanted, a, 7, 10, T0 + 100));
+  cr_expect(aap_wanted_heard(wanted, b, 7, 20, T0 + 200));
+  cr_expect_not(aap_wanted_heard(wanted, b, 7, 20, T0 + 200), "repeated");
+  cr_expect_eq(aap_wanted_sum(wanted, T0, &end), 30);
+  cr_expect_eq(end, T0 + 200);
+  aap_wanted_clock_stepped(wanted, 1000);
+  cr_expect_eq(aap_wanted_sum(wanted, T0 + 1150, &end), 20, "ends moved, and one has come");
+  cr_expect_eq(end, T0 + 1200);
+  aap_wanted_free(wanted);
+  aap_wanted_free(NULL);
+}
+
+Test(aap_wanted, aap_169_a_flood_is_bounded)
+{
+  const MalEndpoint a = { mal_address_ipv4(0xc0000201), 2878, 0 };
+  AapWanted *wanted = aap_wanted_new();
+  MalTime end;
+  for (uint32_t i = 0; i < 2000; i++)
+    cr_expect_eq(aap_wanted_heard(wanted, a, i, 1, T0 + 100), i < 1024, "%u", i);
+  cr_expect_eq(aap_wanted_sum(wanted, T0, &end), 1024);
+  aap_wanted_free(wanted);
 }

@@ -19,17 +19,6 @@ static AapBed *bed_of(const char *scope, bool large, const char *available, int6
   return bed;
 }
 
-static void want(AapNode *node, uint64_t count, int64_t seconds)
-{
-  AapNow now = aap_bed_clock(node);
-  aap_zone_want(node->zone, count, now.wall + seconds, now);
-}
-
-static uint64_t owned(const AapNode *node)
-{
-  return (uint64_t)aap_spans_size(node->owned);
-}
-
 /* ---- claims and requests --------------------------------------------------------------------- */
 
 /* Too many collisions look like an attack, not like a lack of space: no ANA (3.2.9, 5.1.5). */
@@ -39,7 +28,7 @@ Test(aap_zone, aap_98_119_an_exhausted_claim_sends_no_ana)
   AapNode *node = &bed->nodes[0];
   bed->params.claim_attempts = 3;
   aap_bed_listened(bed);
-  want(node, 1, 600);
+  aap_bed_want(node, 1, 600);
   for (unsigned i = 0; i < 3; i++) {
     const AapSent *last = NULL;
     char text[MAL_SPAN_STRLEN];
@@ -77,7 +66,7 @@ Test(aap_zone, aap_119_122_what_is_missing_adds_up_to_what_is_wanted)
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   for (unsigned n = 1; n <= 50; n++) {
-    want(node, n, 600);
+    aap_bed_want(node, n, 600);
     aap_bed_run(bed, bed->now + S(1) / 10);
   }
   cr_assert_eq(requested(node), 50, "%" G_GUINT64_FORMAT, requested(node));
@@ -90,8 +79,9 @@ Test(aap_zone, aap_169_requests_of_ours_are_bounded)
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   for (unsigned n = 1; n <= 1000; n++)
-    want(node, 1, 600 + 100 * (int64_t)(1000 - n));
-  cr_assert_leq(aap_bed_count(bed, 0, AAP_ANA, 0, NULL), 128);
+    aap_bed_want(node, 1, 600 + 1000 * (int64_t)n); /* each an unmet demand of its own */
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_ANA, 0, NULL), 128);
+  cr_assert_eq(aap_sequence_running(node->sequence), 128, "no number is kept for the others");
   aap_bed_free(bed);
 }
 
@@ -102,9 +92,9 @@ Test(aap_zone, aap_97_117_a_claim_outlived_by_its_space_is_lost)
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   aap_bed_available(bed, FEW, bed->now / AAP_US + 8);
-  want(node, 2, 5);
+  aap_bed_want(node, 2, 5);
   aap_bed_run(bed, bed->now + S(30));
-  cr_assert(owned(node) == 0 && node->failed == 1 && node->kept == 0);
+  cr_assert(aap_bed_owned(node) == 0 && node->failed == 1 && node->kept == 0);
   aap_bed_free(bed);
 }
 
@@ -113,13 +103,13 @@ Test(aap_zone, aap_19_what_is_reserved_meanwhile_is_not_won)
   AapBed *bed = bed_of(LOCAL, false, FEW, -1);
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
-  want(node, 16, 600);
+  aap_bed_want(node, 16, 600);
   aap_bed_run(bed, bed->now + S(2));
   MalSpan reserved = aap_bed_span("239.255.1.4-239.255.1.7");
   aap_zone_set_excluded(node->zone, &reserved, 1, aap_bed_clock(node));
   aap_bed_run(bed, bed->now + S(30));
   cr_assert(!aap_spans_overlap(node->owned, reserved));
-  cr_assert_eq(owned(node), 12);
+  cr_assert_eq(aap_bed_owned(node), 12);
   aap_bed_free(bed);
 }
 
@@ -135,7 +125,7 @@ Test(aap_zone, aap_49_a_zone_that_goes_gives_its_numbers_back)
   aap_bed_own(node, "233.252.0.0-233.252.0.7", 90000);
   aap_bed_listened(bed);
   aap_bed_run(bed, bed->now + S(60));
-  want(node, 300, 600);
+  aap_bed_want(node, 300, 600);
   aap_bed_inject(node, "192.0.2.200", AAP_ACLM, 1, "233.252.0.0-233.252.0.7", 90000);
   cr_assert_gt(aap_sequence_running(node->sequence), 3);
   aap_zone_free(node->zone);
@@ -157,7 +147,7 @@ Test(aap_zone, aap_118_a_block_that_is_ours_again_is_not_idle_at_once)
     aap_bed_own(node, blocks[i], 90000);
   aap_bed_run(bed, bed->now + S(800));
   cr_assert_eq(node->notes[AAP_NOTE_GIVEN_BACK], 1);
-  cr_assert_eq(owned(node), 4);
+  cr_assert_eq(aap_bed_owned(node), 4);
   aap_bed_own(node, blocks[0], 90000);
   aap_bed_run(bed, bed->now + S(120));
   cr_assert(aap_spans_overlap(node->owned, aap_bed_span(blocks[0])), "the other one is idle");
@@ -179,17 +169,9 @@ Test(aap_zone, aap_39_a_step_of_our_clock_moves_the_requests_of_others_only)
   AapBed *bed = bed_of(GLOBAL, true, NULL, 0);
   AapNode *node = &bed->nodes[0];
   MalTime before[2], after[2];
-  uint8_t octets[64];
   aap_bed_listened(bed);
-  want(node, 3, 6000);
-  AapRequest request = { 5, (uint32_t)(AAP_BED_EPOCH + 9000) };
-  AapMessage msg = { .type = AAP_ANA,
-                     .family = MAL_IPV4,
-                     .current_time = (uint32_t)aap_bed_clock(node).wall,
-                     .requests = &request,
-                     .n_requests = 1 };
-  aap_bed_inject_octets(node, "192.0.2.9", octets,
-                        aap_encode(&msg, octets, sizeof octets, NULL));
+  aap_bed_want(node, 3, 6000);
+  aap_bed_inject_ana(node, "192.0.2.9", 0, 5, 9000);
   aap_zone_each_request(node->zone, note_ends, before);
   node->skew_s = 3600;
   aap_zone_clock_stepped(node->zone, 3600, aap_bed_clock(node));
@@ -384,15 +366,7 @@ Test(aap_zone, aap_54_what_the_record_holds)
   aap_bed_inject(node, "192.0.2.8", AAP_AIU, 1, "233.252.0.1-233.252.0.2", 9000);
   aap_bed_inject(node, "192.0.2.8", AAP_AITU, 2, "233.252.0.9-233.252.0.9", 9000);
   aap_bed_own(node, "233.252.0.16-233.252.0.19", 9000);
-  uint8_t octets[64];
-  AapRequest request = { 5, (uint32_t)(AAP_BED_EPOCH + 9000) };
-  AapMessage msg = { .type = AAP_ANA,
-                     .family = MAL_IPV4,
-                     .current_time = (uint32_t)AAP_BED_EPOCH,
-                     .requests = &request,
-                     .n_requests = 1 };
-  aap_bed_inject_octets(node, "192.0.2.9", octets,
-                        aap_encode(&msg, octets, sizeof octets, NULL));
+  aap_bed_inject_ana(node, "192.0.2.9", 0, 5, 9000);
   aap_bed_run(bed, S(1));
   aap_zone_each(node->zone, aap_bed_clock(node), count_entry, n);
   cr_assert(n[AAP_ENTRY_FOREIGN] == 1 && n[AAP_ENTRY_FOREIGN_PREALLOCATED] == 1);
@@ -413,7 +387,7 @@ Test(aap_zone, aap_85_86_what_may_be_in_conflict_is_announced_but_given_to_nobod
   int64_t t = bed->now;
   cr_assert_eq((uint64_t)aap_spans_size(node->suspended), 1);
   aap_bed_run(bed, bed->now + S(40));
-  cr_assert(owned(node) == 16 && aap_bed_count(bed, 0, AAP_AIU, t, NULL) > 0);
+  cr_assert(aap_bed_owned(node) == 16 && aap_bed_count(bed, 0, AAP_AIU, t, NULL) > 0);
   aap_bed_free(bed);
 }
 
@@ -425,9 +399,9 @@ Test(aap_zone, aap_100_no_more_than_a_block_ahead_of_demand)
     AapNode *node = &bed->nodes[0];
     bed->params.block = block;
     aap_bed_listened(bed);
-    want(node, 1, 600);
+    aap_bed_want(node, 1, 600);
     aap_bed_run(bed, bed->now + S(20));
-    cr_assert_eq(owned(node), block);
+    cr_assert_eq(aap_bed_owned(node), block);
     aap_bed_free(bed);
   }
 }
@@ -438,7 +412,7 @@ Test(aap_zone, aap_120_121_who_waits_in_a_small_scope_is_told)
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   aap_bed_inject(node, "192.0.2.8", AAP_AIU, 1, FEW, 90000);
-  want(node, 1, 600);
+  aap_bed_want(node, 1, 600);
   aap_bed_run(bed, bed->now + S(20));
   cr_assert(node->failed == 1 && bed->sent->len == 0);
   cr_assert_eq(node->notes[AAP_NOTE_CLAIM_FAILED], 1, "AAP-121");
