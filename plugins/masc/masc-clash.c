@@ -3,19 +3,51 @@
 
 /* ---- defending ------------------------------------------------------------------------------- */
 
-static bool answered_lately(MascZone *zone, MalPrefix prefix, MascId rival, MascNow now)
+#define DEFENDED_MAX 256
+#define HOURLY 48               /* parts of the waiting period that are an hour of the usual one */
+
+static int64_t longest_pause(const MascZone *zone)
+{
+  const MascParams *params = zone->config.params;
+
+  return MAX(params->waiting_period / HOURLY, params->initiate_claim_delay) * MASC_SECOND;
+}
+
+/* Who goes on without a word of something new, because he forgot that he gave way, or is broken,
+   hears it less and less often. */
+static void answer_again(MascDefended *d, uint32_t ours, uint32_t theirs, int64_t first,
+                         int64_t most, int64_t now)
+{
+  bool news = ours > d->ours || theirs > d->theirs;
+
+  d->pause = news ? first : MIN(2 * d->pause, most);
+  d->ours = MAX(d->ours, ours);
+  d->theirs = MAX(d->theirs, theirs);
+  d->at = now;
+}
+
+static bool answered_lately(MascZone *zone, const MascClaim *ours, MascId rival, uint32_t stamp,
+                            MascNow now)
 {
   GArray *defended = zone->owns->defended;
-  int64_t pause = zone->config.params->initiate_claim_delay * MASC_SECOND;
-  MascDefended fresh = { prefix, rival, now.mono };
+  int64_t first = zone->config.params->initiate_claim_delay * MASC_SECOND;
+  int64_t most = longest_pause(zone);
+  MascDefended fresh = { ours->prefix, rival, now.mono, first, ours->timestamp, stamp };
 
   for (guint i = defended->len; i-- > 0;) {
     MascDefended *d = &g_array_index(defended, MascDefended, i);
-    if (now.mono - d->at >= pause)
+    if (now.mono - d->at >= 2 * most) {
       g_array_remove_index(defended, i);
-    else if (d->domain == rival && masc_prefix_equal(d->prefix, prefix))
-      return true;
+    } else if (d->domain == rival && masc_prefix_equal(d->prefix, ours->prefix)) {
+      bool news = ours->timestamp > d->ours || stamp > d->theirs;
+      if (now.mono - d->at < (news ? first : d->pause))
+        return true;
+      answer_again(d, ours->timestamp, stamp, first, most, now.mono);
+      return false;
+    }
   }
+  if (defended->len >= DEFENDED_MAX)
+    g_array_remove_index(defended, 0);
   g_array_append_val(defended, fresh);
   return false;
 }
@@ -35,12 +67,13 @@ static bool find_about(MascRecord *record, void *data)
   return true;
 }
 
-void masc_clash_defend(MascZone *zone, const MascClaim *ours, MascId rival, MascNow now)
+void masc_clash_defend(MascZone *zone, const MascClaim *ours, MascId rival, uint32_t stamp,
+                       MascNow now)
 {
   About a = { ours, NULL };
 
   masc_cache_each_of(zone->cache, ours->domain, find_about, &a);
-  if (a.found != NULL && !answered_lately(zone, ours->prefix, rival, now))
+  if (a.found != NULL && !answered_lately(zone, ours, rival, stamp, now))
     masc_spread(zone, a.found, MASC_NO_PEER);
 }
 
@@ -177,7 +210,7 @@ static bool judge(MascZone *zone, const MascHeld *held, const MascRecord *rival,
     if (!fresh.withheld)
       masc_note(zone, MASC_NOTE_CLASH_WON, spot, rival->claim.domain, 0);
   }
-  masc_clash_defend(zone, &held->claim, rival->claim.domain, now);
+  masc_clash_defend(zone, &held->claim, rival->claim.domain, rival->claim.timestamp, now);
   return false;
 }
 
@@ -209,7 +242,7 @@ void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
         (claim.type == MASC_PREFIX_IN_USE && !is_rival(zone, &rival, h->prefix, lower, now)))
       continue;
     if (claim.type != MASC_PREFIX_IN_USE)
-      masc_clash_defend(zone, &h->claim, claim.domain, now);
+      masc_clash_defend(zone, &h->claim, claim.domain, claim.timestamp, now);
     else if (judge(zone, h, &rival, lower, false, now))
       masc_own_dirty(zone);
   }

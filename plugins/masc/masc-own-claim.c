@@ -587,7 +587,7 @@ void masc_own_collide(MascZone *zone, const MascRecord *record, bool lower, Masc
     if (loses)
       lose(zone, p, claim.domain, now);
     else if (!ours)
-      masc_clash_defend(zone, &p->claim, claim.domain, now);
+      masc_clash_defend(zone, &p->claim, claim.domain, claim.timestamp, now);
     i = loses ? 0 : i;
   }
 }

@@ -201,7 +201,7 @@ bool masc_own_denied(MascZone *zone, const MascClaim *denial, MascNow now)
     /* Who refuses that we expand what we have may not know that we have it (11.4.3). */
     held = masc_own_meeting(zone, was.prefix, was.lower);
     if (held != NULL)
-      masc_clash_defend(zone, &held->claim, was.parent, now);
+      masc_clash_defend(zone, &held->claim, was.parent, denial->timestamp, now);
     return true;
   }
   return waits_elsewhere(zone, denial, lower);

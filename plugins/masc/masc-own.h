@@ -99,11 +99,13 @@ typedef struct {
   int64_t since;
 } MascTouch;
 
-/* When DOMAIN was last answered with our claim of PREFIX. */
+/* When DOMAIN was last answered with our claim of PREFIX, and when it is again, where neither side
+   says anything new. */
 typedef struct {
   MalPrefix prefix;
   MascId domain;
-  int64_t at;
+  int64_t at, pause;
+  uint32_t ours, theirs;  /* the latest Claim Timestamps */
 } MascDefended;
 
 /* A prefix that a parent denied us, or that can't be claimed now, until when it is not tried
@@ -330,7 +332,8 @@ void masc_clash_lost(const MascZone *zone, bool lower, GArray *out);
    ends before HELD does? What others take of that goes to LASTING (MalPrefix). */
 bool masc_clash_passing(const MascZone *zone, const MascHeld *held, bool lower, GArray *lasting);
 /* Answers a rival's claim of what is ours with ours, but not too often. */
-void masc_clash_defend(MascZone *zone, const MascClaim *ours, MascId rival, MascNow now);
+void masc_clash_defend(MascZone *zone, const MascClaim *ours, MascId rival, uint32_t stamp,
+                       MascNow now);
 
 G_END_DECLS
 #endif

@@ -37,6 +37,45 @@ static OwnBed *holder(void)
   return own;
 }
 
+/* Who does not give way is told again and again, by and by less often, until something is new. */
+static unsigned defended(OwnBed *own, unsigned seconds)
+{
+  masc_bed_clear(own->bed);
+  for (unsigned i = 0; i < seconds; i++) {
+    masc_own_dirty(own->bed->nodes[0].zone);
+    own_bed_pass(own, 1);
+  }
+  return masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_PREFIX_IN_USE, NULL);
+}
+
+Test(masc_clash, s12_4_who_does_not_give_way_hears_of_it_less_and_less_often)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim claim, other;
+
+  own->bed->params.waiting_period = 48 * 80;
+  own->bed->params.renew_interval = 10 * OWN_DAY;
+  own_bed_win(own, 0, "233.252.4.0/22");
+  claim = rival(own, "233.252.4.0/24", -10);
+  other = rival(own, "233.252.6.0/24", -12);
+  hear(own, claim);
+  unsigned first = defended(own, 69), then = defended(own, 800);
+  cr_expect_eq(first, 2, "after 10 s and 20 s, not %u times", first);
+  cr_expect_eq(then, 10, "each 80 s, not %u times", then);
+  own_bed_pass(own, 10);
+  masc_bed_clear(own->bed);
+  hear(own, other);
+  last_of(own, OWN_SIBLING, MASC_PREFIX_IN_USE); /* this is new, so it is answered at once */
+  then = defended(own, 800);
+  cr_expect_leq(then, 13, "both together don't make it more often than %u times", then);
+  claim.timestamp += 100;
+  own_bed_pass(own, 10);
+  masc_bed_clear(own->bed);
+  hear(own, claim);
+  last_of(own, OWN_SIBLING, MASC_PREFIX_IN_USE);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH), 2);
+}
+
 /* ---- automatic ------------------------------------------------------------------------------- */
 
 Test(masc_clash, s12_4_who_wins_and_what_is_left)
