@@ -139,6 +139,7 @@ core_sources += core/store-sqlite-file.c
 core_sources += core/store-sqlite-latest.c
 core_sources += core/store-sqlite-load.c
 core_sources += core/store-sqlite-log.c
+core_sources += core/store-sqlite-soon.c
 core_sources += core/store-sqlite-task.c
 core_sources += core/store-sqlite-write.c
 core_sources += core/store-sqlite.c

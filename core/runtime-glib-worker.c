@@ -103,8 +103,11 @@ static void *worker_thread(void *user)
     worker->running = false;
     bool first = worker->finished.first == NULL;
     jobs_append(&worker->finished, job);
-    if (first)
-      wake_loop(worker);
+    if (!first)
+      continue;
+    g_mutex_unlock(&worker->lock);
+    wake_loop(worker);
+    g_mutex_lock(&worker->lock);
   }
   g_mutex_unlock(&worker->lock);
   return NULL;
@@ -192,8 +195,9 @@ void rtg_worker_submit(MalWorker *handle, MalJobFunc run, MalJobFunc done, void 
   *job = (Job){ .run = run, .done = done, .data = data };
   g_mutex_lock(&worker->lock);
   jobs_append(&worker->waiting, job);
-  g_cond_signal(&worker->submitted);
   g_mutex_unlock(&worker->lock);
+  /* Not before: it could wake on this processor only to wait for the lock. */
+  g_cond_signal(&worker->submitted);
 }
 
 /* Waits until the thread has nothing to do; whether jobs finished meanwhile. */

@@ -60,6 +60,7 @@ struct SqliteStore {
   size_t since_chore;
   bool busy;                  /* the worker has a job */
   bool flush;                 /* the gathering batch leaves next */
+  bool soon;                  /* the worker's: its thread was said to be short of time */
   bool chores_off;            /* they failed: no more until a batch was written */
   int stop;                   /* for the reader */
 };
@@ -126,6 +127,9 @@ static void run_batch(void *data)
 {
   Batch *batch = data;
   SqliteStore *self = batch->store;
+  if (!self->soon)
+    mal_sqlite_soon();
+  self->soon = true;
   int64_t start = mal_runtime_monotonic(self->rt);
   mal_sqlite_write(self->db, &batch->arena, &batch->error);
   batch->took = mal_runtime_monotonic(self->rt) - start;

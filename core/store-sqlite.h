@@ -7,6 +7,7 @@
    store-sqlite-compact.c the head of a journal, moved or forgotten
    store-sqlite-log.c     the log in front of the file, copied into it
    store-sqlite-load.c    the journals, read by somebody who trusts nothing
+   store-sqlite-soon.c    the writer goes first when it wakes
    store-sqlite-task.c    backup and check, on a connection and a thread of their own
 
    The loop's thread opens, loads and closes; in between the MalSqlite belongs to the worker. */
@@ -117,6 +118,8 @@ uint64_t mal_sqlite_bytes(MalSqlite *self);
 bool mal_sqlite_probe(MalSqlite *self, MalTime now, GError **error);
 
 bool mal_sqlite_write(MalSqlite *self, const MalArena *arena, GError **error);
+/* The calling thread is short of time. Where the system can't be told, nothing happens. */
+void mal_sqlite_soon(void);
 
 /* Whether a step is worth while. */
 bool mal_sqlite_compact_due(const MalSqlite *self);
