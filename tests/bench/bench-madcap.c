@@ -75,11 +75,12 @@ typedef struct {
 static void row_json(const char *name, const char *what, const Result *r, const Ratio *ratio)
 {
   printf("{\"name\":\"%s\",\"what\":\"%s\",\"in_flight\":%d,\"seconds\":%.3f,\"rate\":%.1f,"
-         "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"worst_us\":%.1f,\"done\":%" PRIu64
+         "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"worst_us\":%.1f,\"late_p99_us\":%.1f,"
+         "\"done\":%" PRIu64
          ",\"lost\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"refused\":%" PRIu64
          ",\"cpu_us\":%.3f,\"cpu_main_us\":%.3f",
          name, what, load_options.in_flight, r->seconds, r->rate, r->p50, r->p99, r->p999, r->worst,
-         r->done, r->lost, r->unsent, r->refused, r->cpu, r->cpu_main);
+         r->late, r->done, r->lost, r->unsent, r->refused, r->cpu, r->cpu_main);
   if (ratio != NULL)
     printf(",\"ratio\":%.4f,\"ratio_lowest\":%.4f,\"ratio_highest\":%.4f,\"echo_rate\":%.1f,"
            "\"echo_cpu_us\":%.3f",

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ enum {
 };
 #define LOST_AFTER INT64_C(1000000000)
 #define TOO_LATE INT64_C(5000000)
+#define TICK INT64_C(100000)
 
 /* ---- batches of datagrams -------------------------------------------------------------------- */
 
@@ -188,6 +190,7 @@ struct Load {
   uint64_t run, last_id, random;
   uint32_t last_turn;
   uint64_t buckets[BUCKETS];
+  uint64_t late[BUCKETS], sendings;     /* how late this end itself was */
   Result result;
 };
 
@@ -236,16 +239,23 @@ static unsigned bucket_of(uint64_t ns)
   return MIN(shift * 64 + (unsigned)(ns >> shift), BUCKETS - 1);
 }
 
-static double percentile(const Load *b, double part)
+/* Microseconds. */
+static double percentile(const uint64_t *buckets, uint64_t count, double part)
 {
-  uint64_t want = (uint64_t)ceil((double)b->result.done * part), seen = 0;
+  uint64_t want = (uint64_t)ceil((double)count * part), seen = 0;
 
   for (unsigned i = 0; i < BUCKETS; i++)
-    if ((seen += b->buckets[i]) >= want && seen > 0) {
+    if ((seen += buckets[i]) >= want && seen > 0) {
       unsigned shift = i < 128 ? 0 : i / 64 - 1;
-      return MIN(ldexp((double)(i - shift * 64) + 0.5, (int)shift) / 1000, b->result.worst);
+      return ldexp((double)(i - shift * 64) + 0.5, (int)shift) / 1000;
     }
   return 0;
+}
+
+static void note_late(Load *b, int64_t ns)
+{
+  b->late[bucket_of((uint64_t)MAX(ns, 0))]++;
+  b->sendings++;
 }
 
 static void put32(uint8_t *at, uint32_t value)
@@ -337,6 +347,7 @@ static void begin(Load *b, int64_t due, int64_t now)
   uint32_t place = b->free[--b->n_free];
 
   b->slots[place].due = due;
+  note_late(b, now - due);
   choose(b, &b->slots[place]);
   put_message(b, place, now);
 }
@@ -355,7 +366,7 @@ static void finish(Load *b, uint32_t place, int64_t now)
   slot_free(b, place);
 }
 
-static void take(Load *b, const uint8_t *bytes, size_t length, int64_t now)
+static void take(Load *b, const uint8_t *bytes, size_t length, int64_t now, int64_t read)
 {
   uint32_t xid = length < MADCAP_HEADER_LENGTH ? 0 : get32(bytes + 4), place = xid & (SLOTS - 1);
   Slot *slot = &b->slots[place];
@@ -369,6 +380,7 @@ static void take(Load *b, const uint8_t *bytes, size_t length, int64_t now)
   } else if (slot->under_way == T_DISCOVER) {
     b->answer[ECHO_FULL] = length;
     slot->under_way = T_CHOOSE;
+    note_late(b, read - now);
     put_message(b, place, now);
   } else {
     if (slot->under_way == T_REQUEST)
@@ -395,27 +407,39 @@ static void give_up(Load *b, int64_t now)
   }
 }
 
+/* Takes what is there; whether something was. */
+static bool take_all(Load *b)
+{
+  unsigned n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
+  bool some = n > 0;
+  int64_t now = now_ns();
+
+  for (unsigned rounds = 0; n > 0 && rounds < 16; rounds++) {
+    int64_t wall = clock_ns(CLOCK_REALTIME);
+    for (unsigned i = 0; i < n; i++)
+      take(b, b->in.data[i], b->in.messages[i].msg_len, arrived_at(&b->in, i, now, wall), now);
+    n = n < BATCH ? 0 : side_receive(&b->in, b->fd, MSG_DONTWAIT);
+    now = now_ns();
+  }
+  give_up(b, now);
+  return some;
+}
+
+static void send_rest(Load *b)
+{
+  if (b->out.count > 0)
+    side_send(&b->out, b->fd);
+}
+
 /* Sends what was prepared, and receives what is there, or waits for it that long. */
 static void turn(Load *b, int64_t wait)
 {
   struct pollfd poll_fd = { .fd = b->fd, .events = POLLIN };
   struct timespec patience = { wait / 1000000000, wait % 1000000000 };
-  unsigned n;
 
-  if (b->out.count > 0)
-    side_send(&b->out, b->fd);
-  n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
-  if (n == 0 && wait > 0 && ppoll(&poll_fd, 1, &patience, NULL) > 0)
-    n = side_receive(&b->in, b->fd, MSG_DONTWAIT);
-  int64_t now = now_ns();
-  for (unsigned rounds = 0; n > 0 && rounds < 16; rounds++) {
-    int64_t wall = clock_ns(CLOCK_REALTIME);
-    for (unsigned i = 0; i < n; i++)
-      take(b, b->in.data[i], b->in.messages[i].msg_len, arrived_at(&b->in, i, now, wall));
-    n = n < BATCH ? 0 : side_receive(&b->in, b->fd, MSG_DONTWAIT);
-    now = now_ns();
-  }
-  give_up(b, now);
+  send_rest(b);
+  if (!take_all(b) && wait > 0 && ppoll(&poll_fd, 1, &patience, NULL) > 0)
+    take_all(b);
 }
 
 static void closed_loop(Load *b, int64_t end, uint64_t most)
@@ -429,9 +453,20 @@ static void closed_loop(Load *b, int64_t end, uint64_t most)
   }
 }
 
+static void sleep_until(int64_t when)
+{
+  struct timespec t = { when / 1000000000, when % 1000000000 };
+
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+    ;
+}
+
+/* What is due goes out at each tick, with the answers to what came since the last: a host that
+   stands for thousands would need more of the machine's processors if each answer woke it, and they
+   are the server's, too. The wait for the tick counts as latency. */
 static void open_loop(Load *b, double rate, int64_t end)
 {
-  int64_t start = now_ns(), now;
+  int64_t start = now_ns(), tick = start, now;
   uint64_t begun = 0;
 
   while ((now = now_ns()) < end) {
@@ -445,7 +480,11 @@ static void open_loop(Load *b, double rate, int64_t end)
         begin(b, start + (int64_t)((double)begun * 1e9 / rate), now);
       else
         b->result.unsent++;
-    turn(b, begun < due ? 0 : (int64_t)MIN(1e9 / rate, 200000));
+    take_all(b);
+    send_rest(b);
+    tick = MAX(tick + TICK, now);
+    if (begun == due)
+      sleep_until(tick);
   }
 }
 
@@ -473,6 +512,8 @@ static void reset(Load *b, Kind kind)
   b->kind = kind;
   b->result = (Result){ 0 };
   memset(b->buckets, 0, sizeof b->buckets);
+  memset(b->late, 0, sizeof b->late);
+  b->sendings = 0;
   b->n_free = 0;
   for (uint32_t i = 0; i < SLOTS; i++)
     slot_free(b, SLOTS - 1 - i);
@@ -506,9 +547,11 @@ Result load_measure(Load *b, Kind kind, double rate, double seconds, uint64_t mo
   b->result.cpu_main = (first[1] - first[0]) / 1000 / (double)MAX(done, 1);
   for (int64_t stop = now_ns() + 2 * LOST_AFTER; b->n_free < SLOTS && now_ns() < stop;)
     turn(b, 10000000);                  /* what is still under way counts as answered or lost */
-  b->result.p50 = percentile(b, 0.5);
-  b->result.p99 = percentile(b, 0.99);
-  b->result.p999 = percentile(b, 0.999);
+  uint64_t ended = b->result.done;
+  b->result.p50 = MIN(percentile(b->buckets, ended, 0.5), b->result.worst);
+  b->result.p99 = MIN(percentile(b->buckets, ended, 0.99), b->result.worst);
+  b->result.p999 = MIN(percentile(b->buckets, ended, 0.999), b->result.worst);
+  b->result.late = percentile(b->late, b->sendings, 0.99);
   return b->result;
 }
 
@@ -518,6 +561,7 @@ Load *load_new(const LoadOptions *o)
   int stamps = 1;
 
   b->options = o;
+  (void)prctl(PR_SET_TIMERSLACK, 1UL);  /* nanoseconds, not 50,000 */
   b->fd = socket_open(0);
   (void)setsockopt(b->fd, SOL_SOCKET, SO_TIMESTAMPNS, &stamps, sizeof stamps);
   side_init(&b->in);

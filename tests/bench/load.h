@@ -27,6 +27,8 @@ typedef struct {
   double rate, seconds;                 /* the rate stands first */
   uint64_t done, lost, refused, unsent;
   double p50, p99, p999, worst;         /* microseconds */
+  double late;                          /* p99 of how late the generator itself was, likewise; in
+                                           what stands above, too */
   double cpu, cpu_main;                 /* microseconds of the other end an exchange */
 } Result;
 

@@ -11,8 +11,8 @@ import tempfile
 SOURCE = pathlib.Path(os.environ.get("top_srcdir", "."))
 BUILD = os.environ.get("top_builddir", ".")
 
-ROW = {"name", "in_flight", "seconds", "rate", "p50_us", "p99_us", "p999_us", "worst_us", "done",
-       "lost", "unsent", "refused", "cpu_us", "cpu_main_us"}
+ROW = {"name", "in_flight", "seconds", "rate", "p50_us", "p99_us", "p999_us", "worst_us",
+       "late_p99_us", "done", "lost", "unsent", "refused", "cpu_us", "cpu_main_us"}
 RATIO = ROW | {"ratio", "ratio_lowest", "ratio_highest", "echo_rate", "echo_cpu_us",
                "changes_a_commit"}
 OVERLOAD = ROW | {"sustained", "asked", "sent", "share", "datagrams-shed", "overload-ignored"}
@@ -21,13 +21,13 @@ MEMORY = {"anonymous", "counter", "answers", "anonymous_a_lease", "counter_a_lea
 LEASES = {"leases", "rate", "rest_us_a_second", "granted", "started", "disk", "disk_stopped",
           "disk_a_lease", "disk_stopped_a_lease", "start_seconds", "start_cpu_seconds"}
 MACHINE = {"processors", "model", "kernel", "state_on", "load_start", "load_end", "began",
-           "seconds", "others_share", "stolen_share"}
+           "seconds", "others_share", "stolen_share", "nice"}
 LEVELS = ["50 %", "90 %", "99 %", "99.9 %"]
 
 
 def check_fields(fields, row, where):
     assert fields <= set(row), f"{where}: without {sorted(fields - set(row))}"
-    for name in fields:
+    for name in fields - {"nice"}:
         value = row[name]
         assert isinstance(value, (str, dict)) or value >= 0, f"{where}: {name} is {value}"
 
