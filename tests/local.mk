@@ -500,14 +500,16 @@ unit_tests += tests/unit/test-masc-wire
 tests_unit_test_masc_wire_SOURCES = tests/unit/test-masc-wire.c $(masc_packets)
 tests_unit_test_masc_wire_LDADD = $(masc_test_libs)
 
+# Codecs as filters, for tests in Python.
+json_filter = tests/support/json-filter.c tests/support/json-filter.h
 check_PROGRAMS += tests/support/aap-json
-tests_support_aap_json_SOURCES = tests/support/aap-json.c
+tests_support_aap_json_SOURCES = tests/support/aap-json.c $(json_filter)
 tests_support_aap_json_LDADD = plugins/aap/libaap.la core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/support/madcap-json
-tests_support_madcap_json_SOURCES = tests/support/madcap-json.c
+tests_support_madcap_json_SOURCES = tests/support/madcap-json.c $(json_filter)
 tests_support_madcap_json_LDADD = plugins/madcap/libmadcap.la core/libmallocd-all.la $(DEPS_LIBS)
 check_PROGRAMS += tests/support/masc-json
-tests_support_masc_json_SOURCES = tests/support/masc-json.c
+tests_support_masc_json_SOURCES = tests/support/masc-json.c $(json_filter)
 tests_support_masc_json_LDADD = plugins/masc/libmasc.la core/libmallocd-all.la $(DEPS_LIBS)
 
 test_scripts =
@@ -630,10 +632,12 @@ test_data += tests/e2e/aap.py
 test_data += tests/e2e/madcap.py
 test_data += tests/e2e/masc.py
 test_data += tests/e2e/masc_site.py
+test_data += tests/e2e/codec.py
 test_data += tests/e2e/ctl.py
 test_data += tests/e2e/disk.py
 test_data += tests/e2e/aap_dissector_fields.py
 test_data += tests/e2e/masc_dissector_fields.py
+test_data += tests/e2e/dissector.sh
 test_data += tests/e2e/dissector_fields.py
 test_data += tests/e2e/harness.py
 test_data += tests/e2e/load.py

@@ -5,18 +5,11 @@ makes it longer."""
 
 import dataclasses
 import ipaddress
-import json
-import os
-import pathlib
 import random
-import subprocess
 import sys
 
 import aap as a
-
-TOP = pathlib.Path(os.environ.get("top_srcdir", pathlib.Path(__file__).resolve().parents[2]))
-TOOL = pathlib.Path(os.environ.get("top_builddir", ".")) / "tests/support/aap-json"
-
+from codec import Codec
 
 # ---- random messages ----------------------------------------------------------------------------
 
@@ -101,60 +94,21 @@ def expected(data):
         return {"fault": drop.reason}
 
 
-def run(requests):
-    done = subprocess.run([TOOL], input="\n".join(requests) + "\n", capture_output=True, text=True,
-                          timeout=300, check=False)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode != 0 or len(answers) != len(requests):
-        sys.exit(f"aap-json: status {done.returncode} after {len(answers)} of {len(requests)} "
-                 f"answers\n{done.stderr}")
-    return answers
-
-
-def golden():
-    for path in sorted((TOP / "tests/golden/aap").glob("*.hex")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        yield bytes.fromhex("".join(line.split("#")[0] for line in lines))
-
-
-# ---- the two directions -------------------------------------------------------------------------
-
-def check_decoding(datagrams):
-    seen = {}
-    for data, answer in zip(datagrams, run([f"decode {data.hex()}" for data in datagrams])):
-        want, got = expected(data), canonical(answer)
-        if want != got:
-            sys.exit(f"decoding differs for {data.hex()}\n  aap.py: {want}\n  daemon: {got}")
-        key = got.get("fault", "ok")
-        seen[key] = seen.get(key, 0) + 1
-    return seen
-
-
-def check_encoding(messages):
-    requests = ["encode " + json.dumps(to_json(message)) for message in messages]
-    for message, answer in zip(messages, run(requests)):
-        if answer.get("hex") != a.build(message).hex():
-            sys.exit(f"encoding differs for {message}\n  aap.py: {a.build(message).hex()}\n"
-                     f"  daemon: {answer}")
-
-
 def main():
-    if not TOOL.exists():
-        sys.exit(f"{TOOL} is missing")
-    seed = int(os.environ.get("AAP_TEST_SEED", "2878"))
-    rounds = int(os.environ.get("AAP_TEST_ROUNDS", "1200"))
-    maker = Maker(random.Random(seed))
-    messages = [maker.message(number % 6) for number in range(rounds)]
-    packets = list(golden())
+    codec = Codec("aap", 2878, 1200)
+    maker = Maker(random.Random(codec.seed))
+    messages = [maker.message(number % 6) for number in range(codec.rounds)]
+    packets = [octets for octets, _ in codec.golden()]
     if len(packets) < 21:
         sys.exit(f"only {len(packets)} golden packets")
     datagrams = packets + [a.build(message) for message in messages]
     datagrams += [maker.broken(data) for data in packets * 50 + datagrams * 3]
-    seen = check_decoding(datagrams)
-    check_encoding(messages)
-    print(f"seed {seed}: {len(datagrams)} decoded {seen}, {len(messages)} encoded")
+    seen = codec.check_decoding(datagrams, expected, canonical,
+                                lambda got: [got.get("fault", "ok")])
+    codec.check_encoding(messages, to_json, a.build)
+    print(f"seed {codec.seed}: {len(datagrams)} decoded {seen}, {len(messages)} encoded")
     missing = {"ok", *a.REASONS} - set(seen)
-    if missing or seen["ok"] < rounds:
+    if missing or seen["ok"] < codec.rounds:
         sys.exit(f"the generator has become too tame: never {sorted(missing)}")
 
 

@@ -5,16 +5,12 @@ MADCAP_TEST_ROUNDS makes it longer."""
 
 import ipaddress
 import json
-import os
-import pathlib
 import random
-import subprocess
 import sys
 
 import madcap as m
+from codec import Codec
 
-TOP = pathlib.Path(os.environ.get("top_srcdir", pathlib.Path(__file__).resolve().parents[2]))
-TOOL = pathlib.Path(os.environ.get("top_builddir", ".")) / "tests/support/madcap-json"
 KINDS = [(m.GETINFO, None, False), (m.ACK, m.GETINFO, False), (m.DISCOVER, None, True),
          (m.OFFER, None, False), (m.REQUEST, None, False), (m.REQUEST, None, True),
          (m.ACK, m.REQUEST, False), (m.RENEW, None, False), (m.ACK, m.RENEW, False),
@@ -211,37 +207,24 @@ def observed(answer):
             "options": {code: canonical(value) for code, value in answer["options"].items()}}
 
 
-def run(requests):
-    done = subprocess.run([TOOL], input="\n".join(requests) + "\n", capture_output=True, text=True,
-                          timeout=300, check=False)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode != 0 or len(answers) != len(requests):
-        sys.exit(f"madcap-json: status {done.returncode} after {len(answers)} of {len(requests)} "
-                 f"answers\n{done.stderr}")
-    return answers
-
-
 # ---- the two directions -------------------------------------------------------------------------
 
-def golden():
-    for path in sorted((TOP / "tests/golden/madcap").glob("*.hex")):
-        lines = path.read_text(encoding="utf-8").splitlines()
+def golden(codec):
+    numbers = {name: number for number, name in m.TYPE_NAMES.items()}
+    for octets, lines in codec.golden():
         directives = dict((line[2:].strip() + "=").split("=")[:2] for line in lines
                           if line.startswith("#!"))
-        numbers = {name: number for number, name in m.TYPE_NAMES.items()}
-        yield (bytes.fromhex("".join(line.split("#")[0] for line in lines)),
-               numbers.get(directives.get("answers")), "multicast" in directives)
+        yield octets, numbers.get(directives.get("answers")), "multicast" in directives
 
 
-def check_decoding(datagrams):
-    answers = run([f"decode {answers or 0} {int(multicast)} {data.hex()}"
-                   for data, answers, multicast in datagrams])
+def check_decoding(codec, datagrams):
+    answers = codec.run([f"decode {answers or 0} {int(multicast)} {data.hex()}"
+                         for data, answers, multicast in datagrams])
     seen = {}
     for (data, answers_type, multicast), answer in zip(datagrams, answers):
-        want, got = expected(data, answers_type, multicast), observed(answer)
-        if want != got:
-            sys.exit(f"decoding differs for {data.hex()}\n  madcap.py: {want}\n  daemon:    {got}\n"
-                     f"  raw answer: {answer}")
+        got = observed(answer)
+        codec.must_agree(f"decoding differs for {data.hex()}: {answer}",
+                         expected(data, answers_type, multicast), got)
         key = got["outcome"], got.get("option")
         seen[key] = seen.get(key, 0) + 1
     return seen
@@ -255,7 +238,7 @@ def encodable(message):
     return len({code for code, _ in message.unknown}) == len(message.unknown)
 
 
-def check_encoding(messages):
+def check_encoding(codec, messages):
     requests = []
     for message, (_, answers, multicast) in messages:
         options = {str(code): to_json(code, value) for code, value in message.options.items()}
@@ -263,13 +246,12 @@ def check_encoding(messages):
         requests.append("encode " + json.dumps({
             "type": message.type, "answers": answers or 0, "multicast": multicast,
             "family": message.family, "xid": message.xid, "options": options}))
-    for (message, _), answer in zip(messages, run(requests)):
-        if answer.get("hex") != m.build(message).hex():
-            sys.exit(f"encoding differs for {message}\n  madcap.py: {m.build(message).hex()}\n"
-                     f"  daemon:    {answer}")
+    for (message, _), answer in zip(messages, codec.run(requests)):
+        codec.must_agree(f"encoding differs for {message}: {answer}", m.build(message).hex(),
+                         answer.get("hex"))
 
 
-def check_refusals(maker, rounds):
+def check_refusals(codec, maker, rounds):
     """With one option too many or too few: the daemon's encoder names it as check() does."""
     requests, wanted = [], []
     while len(requests) < rounds:
@@ -290,23 +272,20 @@ def check_refusals(maker, rounds):
                     "type": message.type, "answers": kind[1] or 0, "multicast": kind[2],
                     "family": message.family, "xid": message.xid, "options": options}))
                 wanted.append((code, message))
-    for (code, message), answer in zip(wanted, run(requests)):
-        if answer.get("fault", {}).get("option") != code:
-            sys.exit(f"refusal differs for {message}\n  madcap.py: option {code}\n"
-                     f"  daemon:    {answer}")
+    for (code, message), answer in zip(wanted, codec.run(requests)):
+        codec.must_agree(f"refused option differs for {message}: {answer}", code,
+                         answer.get("fault", {}).get("option"))
 
 
 def main():
-    if not TOOL.exists():
-        sys.exit(f"{TOOL} is missing")
-    seed = int(os.environ.get("MADCAP_TEST_SEED", "2730"))
-    rounds = int(os.environ.get("MADCAP_TEST_ROUNDS", "3000"))
-    maker = Maker(random.Random(seed))
+    codec = Codec("madcap", 2730, 3000)
+    rounds = codec.rounds
+    maker = Maker(random.Random(codec.seed))
     messages = []
     for number in range(rounds):
         kind = KINDS[number % len(KINDS)]
         messages.append((maker.message(kind), kind))
-    datagrams = list(golden())
+    datagrams = list(golden(codec))
     if len(datagrams) < 45:
         sys.exit(f"only {len(datagrams)} golden packets")
     datagrams += [(m.build(message), answers, multicast)
@@ -315,13 +294,13 @@ def main():
                   for data, answers, multicast in datagrams * 3]
 
     ordered = [(message, kind) for message, kind in messages if encodable(message)]
-    seen = check_decoding(datagrams)
-    check_encoding(ordered)
-    check_refusals(maker, rounds // 3)
+    seen = check_decoding(codec, datagrams)
+    check_encoding(codec, ordered)
+    check_refusals(codec, maker, rounds // 3)
     outcomes = {outcome: sum(n for (o, _), n in seen.items() if o == outcome)
                 for outcome in ("ok", "ignore", "bad")}
     faults = {option for outcome, option in seen if outcome == "bad"}
-    print(f"seed {seed}: {len(datagrams)} decoded {outcomes}, {len(ordered)} encoded, "
+    print(f"seed {codec.seed}: {len(datagrams)} decoded {outcomes}, {len(ordered)} encoded, "
           f"{rounds // 3} refused; options at fault: {sorted(faults)}")
     missing = set(range(1, 18)) | {m.NO_OPTION}
     if not missing <= faults or min(outcomes.values()) < rounds // 10:

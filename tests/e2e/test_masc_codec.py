@@ -5,16 +5,12 @@ octet. MASC_TEST_SEED repeats a run, MASC_TEST_ROUNDS makes it longer."""
 
 import ipaddress
 import json
-import os
-import pathlib
 import random
-import subprocess
 import sys
 
 import masc as m
+from codec import Codec
 
-TOP = pathlib.Path(os.environ.get("top_srcdir", pathlib.Path(__file__).resolve().parents[2]))
-TOOL = pathlib.Path(os.environ.get("top_builddir", ".")) / "tests/support/masc-json"
 # What the codec alone can find.
 FAULTS = {(1, 1), (1, 2), (6, 0), *((2, subcode) for subcode in (0, 1, 2, 3, 6, 13)),
           *((3, subcode) for subcode in (1, 2, 5, 10, 11, 12, 13, 14, 15, 16))}
@@ -148,79 +144,42 @@ def expected(data):
         return {"fault": [fault.code, fault.subcode], "answer": (m.answer(fault) or b"").hex()}
 
 
-def run(requests):
-    done = subprocess.run([TOOL], input="\n".join(requests) + "\n", capture_output=True, text=True,
-                          timeout=300, check=False)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if done.returncode != 0 or len(answers) != len(requests):
-        sys.exit(f"masc-json: status {done.returncode} after {len(answers)} of {len(requests)} "
-                 f"answers\n{done.stderr}")
-    return answers
+def keys_of(got):
+    yield tuple(got["fault"]) if "fault" in got else "ok"
+    for refused in map(bytes.fromhex, got.get("answers", ())):
+        yield refused[4] & 127, refused[5]
 
 
-def golden():
-    for path in sorted((TOP / "tests/golden/masc").glob("*.hex")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        yield bytes.fromhex("".join(line.split("#")[0] for line in lines))
-
-
-# ---- the two directions, and the comparison -----------------------------------------------------
-
-def check_decoding(messages):
-    seen = {}
-    for data, answer in zip(messages, run([f"decode {data.hex()}" for data in messages])):
-        want, got = expected(data), canonical(answer)
-        if want != got:
-            sys.exit(f"decoding differs for {data.hex()}\n  masc.py: {want}\n  daemon: {got}")
-        for key in [tuple(got["fault"])] if "fault" in got else ["ok"]:
-            seen[key] = seen.get(key, 0) + 1
-        for refused in map(bytes.fromhex, got.get("answers", ())):
-            key = (refused[4] & 127, refused[5])
-            seen[key] = seen.get(key, 0) + 1
-    return seen
-
-
-def check_encoding(messages):
-    requests = ["encode " + json.dumps(to_json(message)) for message in messages]
-    for message, answer in zip(messages, run(requests)):
-        if answer.get("hex") != m.build(message).hex():
-            sys.exit(f"encoding differs for {message}\n  masc.py: {m.build(message).hex()}\n"
-                     f"  daemon: {answer}")
-
-
-def check_comparison(maker, rounds):
+def check_comparison(codec, maker):
     pairs = []
-    while len(pairs) < rounds:
+    while len(pairs) < codec.rounds:
         one, other = maker.claim(), maker.claim()
         if one.type <= m.NEW and other.type <= m.NEW:
             pairs.append((one, other))
     lists = [f"beats {json.dumps([claim_list(claim) for claim in pair])}" for pair in pairs]
-    for (one, other), answer in zip(pairs, run(lists)):
+    for (one, other), answer in zip(pairs, codec.run(lists)):
         want = m.beats(one, other) - m.beats(other, one)
         if answer["order"] != want:
             sys.exit(f"comparison differs: {one} {other}: {want}, daemon {answer['order']}")
 
 
 def main():
-    if not TOOL.exists():
-        sys.exit(f"{TOOL} is missing")
-    seed = int(os.environ.get("MASC_TEST_SEED", "2587"))
-    rounds = int(os.environ.get("MASC_TEST_ROUNDS", "800"))
-    maker = Maker(random.Random(seed))
-    messages = [maker.message(number % 6) for number in range(rounds)]
-    packets = list(golden())
+    codec = Codec("masc", 2587, 800)
+    maker = Maker(random.Random(codec.seed))
+    messages = [maker.message(number % 6) for number in range(codec.rounds)]
+    packets = [octets for octets, _ in codec.golden()]
     if len(packets) < 42:
         sys.exit(f"only {len(packets)} golden messages")
     octets = packets + [m.build(message) for message in messages]
     if m.frames(b"".join(octets) + b"\0\4\4") != (octets, b"\0\4\4"):
         sys.exit("masc.py cuts up a stream wrongly")
     octets += [maker.broken(data) for data in packets * 60 + octets * 3]
-    seen = check_decoding(octets)
-    check_encoding(messages)
-    check_comparison(maker, rounds)
-    print(f"seed {seed}: {len(octets)} decoded {seen}, {len(messages)} encoded")
+    seen = codec.check_decoding(octets, expected, canonical, keys_of)
+    codec.check_encoding(messages, to_json, m.build)
+    check_comparison(codec, maker)
+    print(f"seed {codec.seed}: {len(octets)} decoded {seen}, {len(messages)} encoded")
     missing = FAULTS - set(seen)
-    if missing or seen["ok"] < rounds:
+    if missing or seen["ok"] < codec.rounds:
         sys.exit(f"the generator has become too tame: never {sorted(missing)}")
 
 

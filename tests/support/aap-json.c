@@ -7,16 +7,11 @@
      encode JSON    {"hex": "..."} or {"fault": "reason"}
 
    The JSON to encode is what decode answers. */
-#define _GNU_SOURCE
-
 #include "plugins/aap/aap-wire.h"
+#include "tests/support/json-filter.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef struct json_object Json;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_object_put)
 
 static AapScratch scratch;
 static uint8_t buffer[AAP_MAX_LENGTH + 1];
@@ -77,19 +72,11 @@ static Json *message_of(const AapMessage *msg)
   return out;
 }
 
-static size_t unhex(const char *text)
-{
-  size_t n = 0;
-  for (; n < sizeof buffer && g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]); text += 2)
-    buffer[n++] = (uint8_t)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
-  return n;
-}
-
 static Json *decode(const char *text)
 {
   AapMessage msg;
   AapFault fault;
-  size_t length = unhex(text);
+  size_t length = json_unhex(text, buffer, sizeof buffer);
   /* Of exactly that size, for the address sanitizer. */
   g_autofree uint8_t *data = length == 0 ? g_malloc(1) : g_memdup2(buffer, length);
   return aap_decode(data, length, &scratch, &msg, &fault) ? message_of(&msg) : fault_of(&fault);
@@ -136,7 +123,6 @@ static void read_lists(Json *in, AapMessage *msg)
 static Json *encode(const char *text)
 {
   g_autoptr(Json) in = json_tokener_parse(text);
-  g_autoptr(GString) hex = g_string_new(NULL);
   AapFault fault;
   AapMessage msg = {
     .type = (AapType)json_object_get_int64(get(in, "type")),
@@ -150,28 +136,17 @@ static Json *encode(const char *text)
   size_t length = aap_encode(&msg, buffer, sizeof buffer, &fault);
   if (length == 0)
     return fault_of(&fault);
-  for (size_t i = 0; i < length; i++)
-    g_string_append_printf(hex, "%02x", buffer[i]);
   Json *out = json_object_new_object();
-  json_object_object_add(out, "hex", json_object_new_string(hex->str));
+  json_object_object_add(out, "hex", json_hex(buffer, length));
   return out;
 }
 
 int main(void)
 {
-  char *line = NULL;
-  size_t size = 0;
-  while (getline(&line, &size, stdin) > 0) {
-    g_strchomp(line);
-    g_autoptr(Json) out = NULL;
-    if (g_str_has_prefix(line, "decode"))
-      out = decode(g_strchug(line + strlen("decode")));
-    else if (g_str_has_prefix(line, "encode "))
-      out = encode(line + strlen("encode "));
-    else
-      return 2;
-    puts(json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
-  }
-  free(line);
-  return fflush(stdout) == 0 ? 0 : 1;
+  static const JsonRequest requests[] = {
+    { "decode", decode },
+    { "encode", encode },
+    { NULL, NULL },
+  };
+  return json_filter(requests);
 }

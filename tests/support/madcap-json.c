@@ -5,16 +5,11 @@
 
    ANSWERS is a message type, MULTICAST 0 or 1 (the context of table 5). Options go by their codes;
    octets are hex, addresses text. */
-#define _GNU_SOURCE
-
 #include "plugins/madcap/madcap-wire.h"
+#include "tests/support/json-filter.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef struct json_object Json;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_object_put)
 
 static uint8_t buffer[MADCAP_MAX_LENGTH];
 
@@ -27,10 +22,7 @@ static Json *number(uint64_t value)
 
 static Json *hex(MadcapView view)
 {
-  g_autoptr(GString) text = g_string_new(NULL);
-  for (size_t i = 0; i < view.length; i++)
-    g_string_append_printf(text, "%02x", view.data[i]);
-  return json_object_new_string(text->str);
+  return json_hex(view.data, view.length);
 }
 
 static Json *address(MalAddress a)
@@ -182,17 +174,9 @@ static void add_message(Json *out, const MadcapMessage *msg, MadcapContext conte
 
 /* ---- from JSON ------------------------------------------------------------------------------- */
 
-static size_t unhex(const char *text, uint8_t *out, size_t size)
-{
-  size_t n = 0;
-  for (; n < size && g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]); text += 2)
-    out[n++] = (uint8_t)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
-  return n;
-}
-
 static size_t octets_of(Json *value, uint8_t out[UINT16_MAX])
 {
-  return unhex(json_object_get_string(value), out, UINT16_MAX);
+  return json_unhex(json_object_get_string(value), out, UINT16_MAX);
 }
 
 static uint32_t u32_of(Json *value)
@@ -254,7 +238,7 @@ static MadcapName *names_of(Json *value)
     const char *language = json_object_get_string(at(at(value, i), 0));
     size_t room = strlen(language) / 2;
     char *tag = g_malloc0(room + 1);
-    unhex(language, (uint8_t *)tag, room);
+    json_unhex(language, (uint8_t *)tag, room);
     names[i] = (MadcapName){ .language = tag, .name = json_object_get_string(at(at(value, i), 1)),
                              .is_default = json_object_get_boolean(at(at(value, i), 2)) };
   }
@@ -362,7 +346,7 @@ static Json *decode(const char *text)
   context.answers = (MadcapType)g_ascii_strtoull(text, &end, 10);
   context.multicast = g_ascii_strtoull(end, &end, 10) != 0;
   g_autofree uint8_t *data = g_malloc(strlen(end) + 1);
-  size_t length = unhex(g_strchug(end), data, strlen(end));
+  size_t length = json_unhex(g_strchug(end), data, strlen(end));
 
   MadcapOutcome outcome = madcap_decode(data, length, &msg, &fault);
   Json *out = json_object_new_object();
@@ -376,19 +360,10 @@ static Json *decode(const char *text)
 
 int main(void)
 {
-  char *line = NULL;
-  size_t size = 0;
-  while (getline(&line, &size, stdin) > 0) {
-    g_strchomp(line);
-    g_autoptr(Json) out = NULL;
-    if (g_str_has_prefix(line, "decode "))
-      out = decode(line + strlen("decode "));
-    else if (g_str_has_prefix(line, "encode "))
-      out = encode(line + strlen("encode "));
-    else
-      return 2;
-    puts(json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
-  }
-  free(line);
-  return fflush(stdout) == 0 ? 0 : 1;
+  static const JsonRequest requests[] = {
+    { "decode", decode },
+    { "encode", encode },
+    { NULL, NULL },
+  };
+  return json_filter(requests);
 }

@@ -11,16 +11,11 @@
      beats JSON     two claims: {"order": 1, 0 or -1}
 
    The JSON to encode is what decode answers. Identifiers are addresses of IPv6, as text. */
-#define _GNU_SOURCE
-
 #include "plugins/masc/masc-compare.h"
+#include "tests/support/json-filter.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef struct json_object Json;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_object_put)
 
 static uint8_t buffer[MASC_MAX_LENGTH + 16];
 
@@ -40,20 +35,12 @@ static Json *id(MascId value)
   return json_object_new_string(mal_address_format(mal_address_make(MAL_IPV6, value), text));
 }
 
-static Json *hex(const uint8_t *data, size_t length)
-{
-  g_autoptr(GString) text = g_string_new(NULL);
-  for (size_t i = 0; i < length; i++)
-    g_string_append_printf(text, "%02x", data[i]);
-  return json_object_new_string(text->str);
-}
-
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 static Json *answer_to(const MascFault *fault, const uint8_t *data, size_t length)
 {
   uint8_t out[MASC_MAX_LENGTH];
-  return hex(out, masc_answer(fault, data, length, true, out, sizeof out));
+  return json_hex(out, masc_answer(fault, data, length, true, out, sizeof out));
 }
 
 static Json *claim_of(const MascClaim *claim)
@@ -113,24 +100,16 @@ static Json *message_of(const MascMessage *msg, const uint8_t *data, size_t leng
     put(out, "code", number(n->code));
     put(out, "subcode", number(n->subcode));
     put(out, "open", json_object_new_boolean(n->open));
-    put(out, "data", hex(n->data, n->length));
+    put(out, "data", json_hex(n->data, n->length));
   }
   return out;
-}
-
-static size_t unhex(const char *text, uint8_t *out, size_t most)
-{
-  size_t n = 0;
-  for (; n < most && g_ascii_isxdigit(text[0]) && g_ascii_isxdigit(text[1]); text += 2)
-    out[n++] = (uint8_t)(g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]));
-  return n;
 }
 
 static Json *decode(const char *text)
 {
   MascMessage msg;
   MascFault fault;
-  size_t length = unhex(text, buffer, sizeof buffer);
+  size_t length = json_unhex(text, buffer, sizeof buffer);
   /* Of exactly that size, for the address sanitizer. */
   g_autofree uint8_t *data = length == 0 ? g_malloc(1) : g_memdup2(buffer, length);
   if (masc_decode(data, length, &msg, &fault))
@@ -214,13 +193,13 @@ static Json *encode(const char *text)
       .subcode = (uint8_t)json_object_get_int(get(in, "subcode")),
       .open = json_object_get_boolean(get(in, "open")),
       .data = data,
-      .length = unhex(json_object_get_string(get(in, "data")), data, MASC_MAX_LENGTH + 1),
+      .length = json_unhex(json_object_get_string(get(in, "data")), data, MASC_MAX_LENGTH + 1),
     };
   size_t length = masc_encode(&msg, buffer, sizeof buffer, &why);
   if (length == 0)
     put(out, "refused", json_object_new_string(masc_reason_name(why.reason)));
   else
-    put(out, "hex", hex(buffer, length));
+    put(out, "hex", json_hex(buffer, length));
   return out;
 }
 
@@ -236,21 +215,11 @@ static Json *beats(const char *text)
 
 int main(void)
 {
-  char *line = NULL;
-  size_t size = 0;
-  while (getline(&line, &size, stdin) > 0) {
-    g_strchomp(line);
-    g_autoptr(Json) out = NULL;
-    if (g_str_has_prefix(line, "decode"))
-      out = decode(g_strchug(line + strlen("decode")));
-    else if (g_str_has_prefix(line, "encode "))
-      out = encode(line + strlen("encode "));
-    else if (g_str_has_prefix(line, "beats "))
-      out = beats(line + strlen("beats "));
-    else
-      return 2;
-    puts(json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
-  }
-  free(line);
-  return fflush(stdout) == 0 ? 0 : 1;
+  static const JsonRequest requests[] = {
+    { "decode", decode },
+    { "encode", encode },
+    { "beats", beats },
+    { NULL, NULL },
+  };
+  return json_filter(requests);
 }
