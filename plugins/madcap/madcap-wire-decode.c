@@ -299,12 +299,27 @@ static void read_options(Decoder *d, MalReader r)
   }
 }
 
+/* What a client may not send at all is what is wrong, and not that Current Time is missing beside
+   it: that may be as forbidden. What an ACK may have depends on what it answers. */
+static bool needs_current_time(const MadcapMessage *msg)
+{
+  static const uint16_t absolute[] = { MADCAP_OPTION_START_TIME, MADCAP_OPTION_MAX_START_TIME,
+                                       MADCAP_OPTION_RETRY_TIME };
+  bool client = madcap_type_known(msg->type) && !madcap_type_from_server(msg->type);
+
+  for (size_t i = 0; i < G_N_ELEMENTS(absolute); i++) {
+    MadcapRule rule = client ? madcap_rule((MadcapType)msg->type, (MadcapContext){ 0 }, absolute[i])
+                             : MADCAP_ALLOWED;
+    if (madcap_has(msg, (MadcapOption)absolute[i]) && rule != MADCAP_FORBIDDEN)
+      return true;
+  }
+  return false;
+}
+
 static void check_companions(Decoder *d)
 {
   MadcapMessage *msg = d->msg;
-  uint32_t absolute = 1u << MADCAP_OPTION_START_TIME | 1u << MADCAP_OPTION_MAX_START_TIME |
-                      1u << MADCAP_OPTION_RETRY_TIME;
-  if ((msg->present & absolute) != 0 && !madcap_has(msg, MADCAP_OPTION_CURRENT_TIME))
+  if (needs_current_time(msg) && !madcap_has(msg, MADCAP_OPTION_CURRENT_TIME))
     note_fault(d, MADCAP_REASON_MISSING, MADCAP_OPTION_CURRENT_TIME, 0);
   if (!madcap_has(msg, MADCAP_OPTION_NESTING))
     return;
