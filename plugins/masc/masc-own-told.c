@@ -365,22 +365,21 @@ static void hear_again(MascZone *zone, const MascStray *stray, MascNow now)
   }
 }
 
-bool masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
+void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
 {
   GArray *strays = zone->owns->strays;
   MascStray stray = { *claim, peer->id };
 
   if (claim->type != MASC_PREFIX_IN_USE || claim->domain == zone->config.domain)
-    return false;
+    return;
   if (!recovering(zone, now)) {
     tell_stray(zone, &stray);
-    return false;
+    return;
   }
   if (strays->len >= MASC_STRAYS_MAX)
-    return false;
+    return;
   g_array_append_val(strays, stray);
   zone->owns->due = MIN(zone->owns->due, zone->owns->recovering_until);
-  return true;
 }
 
 void masc_own_strays_run(MascZone *zone, MascNow now)

@@ -331,8 +331,10 @@ static uint8_t by_child(MascHeard *h)
   bool deprecated = false;
   uint8_t subcode;
   h->record.parent = h->zone->config.domain;
-  if (!masc_own_covers(h->zone, c->prefix, &until, &deprecated))
-    return masc_own_strays(h->zone, c, h->peer, h->now) ? 0 : MASC_UPDATE_NO_PARENT_PREFIX;
+  if (!masc_own_covers(h->zone, c->prefix, &until, &deprecated)) {
+    masc_own_strays(h->zone, c, h->peer, h->now);
+    return MASC_UPDATE_NO_PARENT_PREFIX;
+  }
   if (c->type == MASC_CLAIM_TO_EXPAND && !s.holding)
     return MASC_UPDATE_NO_CHILD_PREFIX;
   if (masc_update_own(h))

@@ -99,9 +99,9 @@ bool masc_own_withdrawn(MascZone *zone, const MascRecord *withdraw, const MascPe
 /* A parent's PREFIX_MANAGED came, changed, ended, or was withdrawn (11.7.4: WITHDRAW is its
    message, else NULL). */
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now);
-/* A child says, by PEER, that it uses what we don't manage. True: while we recover nobody knows; it
-   is heard again later. */
-bool masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now);
+/* A child says, by PEER, that it uses what we don't manage. While we recover nobody knows: it is
+   heard again later. */
+void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now);
 /* What children claim changed: forecast, leaf or not. */
 void masc_own_children_changed(MascZone *zone, MascNow now);
 /* Is there a PREFIX_MANAGED of ours that covers PREFIX; until when at the longest? */

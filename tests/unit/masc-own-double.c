@@ -61,13 +61,12 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
   zone->owns->n_withdrew += withdraw != NULL;
 }
 
-bool masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
+void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now)
 {
   (void)zone;
   (void)claim;
   (void)peer;
   (void)now;
-  return false;
 }
 
 void masc_own_children_changed(MascZone *zone, MascNow now)
