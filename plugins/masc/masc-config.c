@@ -137,6 +137,10 @@ static bool read_scopes(MascReading *r, GError **error)
     if (scope->divisible && !add_scope(r, scope, error))
       return false;
   }
+  if (r->coordinator && mal_conf_given(r->s, "scopes") && r->out->scopes->len == 0)
+    return masc_settings_refuse(r->s, "scopes", error,
+                                "the list is empty, so there is nothing to claim: name a divisible "
+                                "scope, or leave the key out for all of them");
   if (r->coordinator && r->out->scopes->len == 0)
     return masc_settings_refuse(
         r->s, "scopes", error,

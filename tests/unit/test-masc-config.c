@@ -106,6 +106,7 @@ static const Refused refused[] = {
   { "scope twice", GLOBAL US "scopes=global;global\n", { "[masc] scopes", "listed twice" } },
   { "not divisible", GLOBAL SITE US "scopes=site\n",
     { "site is not divisible", "divisible = yes" } },
+  { "no scope at all", GLOBAL US "scopes=\n", { "[masc] scopes", "the list is empty" } },
   { "nothing divisible", SITE US, { "no scope is divisible" } },
   { "overlapping scopes", GLOBAL "[scope part]\nfamily=ipv4\nfirst=232.0.0.0\nlast=232.0.255.255\n"
                                  "ttl=63\ndivisible=yes\n" US,
