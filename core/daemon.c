@@ -11,6 +11,7 @@
 #include <glib-unix.h>
 #include <grp.h>
 #include <locale.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,7 +208,7 @@ static void check_group(Daemon *d, const MalConfSection *s)
   const char *name = mal_conf_string(s, "control-group");
   mal_events_register(mal_core_events(d->core), events, G_N_ELEMENTS(events));
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the loop's thread alone asks for groups
-  if (!mal_conf_given(s, "control-group") || getgrnam(name))
+  if (!mal_conf_given(s, "control-group") || *name == '\0' || getgrnam(name))
     return;
   MalField fields[] = { MAL_F_STRING("group", name) };
   MAL_EVENT(mal_core_events(d->core), &no_group, fields,
@@ -228,6 +229,8 @@ static bool open_socket(Daemon *d, GError **error)
 
 static int run(Daemon *d)
 {
+  /* Who reads our log may go away; that ends no server. */
+  signal(SIGPIPE, SIG_IGN);
   g_autoptr(GError) error = NULL;
   MalCoreOptions options = core_options(d);
   d->core = mal_core_new(&options, &error);
