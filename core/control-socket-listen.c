@@ -48,6 +48,28 @@ bool mal_control_peer_may_write(int fd, const char *group)
   return who.uid == 0 || who.uid == geteuid() || in_group(who.uid, who.gid, group);
 }
 
+/* ---- a line of text -------------------------------------------------------------------------- */
+
+const char *mal_json_parse(const char *text, size_t length, json_object **out)
+{
+  json_tokener *tokener = json_tokener_new_ex(32);
+  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+  *out = json_tokener_parse_ex(tokener, text, (int)length);
+  enum json_tokener_error error = json_tokener_get_error(tokener);
+  bool all = error == json_tokener_success && json_tokener_get_parse_end(tokener) == length;
+  if (error == json_tokener_continue) {         /* where a number ends only what follows tells */
+    *out = json_tokener_parse_ex(tokener, "\n", 1);
+    error = json_tokener_get_error(tokener);
+    all = error == json_tokener_success;
+  }
+  json_tokener_free(tokener);
+  if (all)
+    return NULL;
+  return error == json_tokener_success    ? "something follows the object"
+         : error == json_tokener_continue ? "it ends too early; one object is one line"
+                                          : json_tokener_error_desc(error);
+}
+
 /* ---- the socket ------------------------------------------------------------------------------ */
 
 static bool fail(GError **error, const char *path, const char *what)

@@ -15,6 +15,7 @@
 #define QUEUE_MOST ((size_t)8 * 1024 * 1024)    /* so does an answer that nobody reads */
 #define QUEUES_MOST ((size_t)64 * 1024 * 1024)  /* of all connections */
 #define CONNECTIONS_MOST 128
+#define READERS_MOST 96                 /* of them, of who may not change things */
 #define CALLS_MOST 64                   /* waiting at once, of one connection */
 
 typedef struct {
@@ -321,12 +322,13 @@ static bool is_plain_text(json_object *value)
          strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value);
 }
 
+static const char not_an_object[] = "a request must be a JSON object (batches are not supported)";
+
 static void handle_request(Connection *c, json_object *request)
 {
   json_object *method = NULL, *params = NULL, *id = NULL, *version = NULL;
   if (!json_object_is_type(request, json_type_object)) {
-    send_error(c, NULL, -32600, "a request must be a JSON object (batches are not supported)",
-               NULL);
+    send_error(c, NULL, -32600, not_an_object, NULL);
     return;
   }
   bool has_id = json_object_object_get_ex(request, "id", &id);
@@ -362,28 +364,22 @@ static void handle_request(Connection *c, json_object *request)
 
 static void handle_line(Connection *c, const char *text, size_t length)
 {
+  json_object *request = NULL;
   while (length > 0 && g_ascii_isspace(text[length - 1]))
     length--;
   if (length == 0)
     return;
-  if (memchr(text, '\0', length)) {
-    send_error(c, NULL, -32700, "not a line of JSON: it has a NUL", NULL);
-    return;
-  }
-  json_tokener *tokener = json_tokener_new_ex(32);
-  json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-  json_object *request = json_tokener_parse_ex(tokener, text, (int)length);
-  enum json_tokener_error error = json_tokener_get_error(tokener);
-  if (error == json_tokener_success && json_tokener_get_parse_end(tokener) == length && request) {
-    handle_request(c, request);
-  } else {
-    g_autofree char *message = g_strdup_printf(
-        "not a line of JSON: %s", error == json_tokener_success ? "something follows the object"
-                                                                : json_tokener_error_desc(error));
+  const char *wrong = memchr(text, '\0', length) ? "it has a NUL"
+                                                 : mal_json_parse(text, length, &request);
+  if (wrong) {
+    g_autofree char *message = g_strdup_printf("not a line of JSON: %s", wrong);
     send_error(c, NULL, -32700, message, NULL);
+  } else if (!request) {
+    send_error(c, NULL, -32600, not_an_object, NULL);
+  } else {
+    handle_request(c, request);
   }
   json_object_put(request);
-  json_tokener_free(tokener);
 }
 
 static void refuse_long(Connection *c)
@@ -467,6 +463,17 @@ static const char too_many[] = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32005,
                                "many connections to the control "
                                "socket\",\"data\":{\"kind\":\"limit\"}},\"id\":null}\n";
 
+/* Else anybody on this host who keeps connections open would shut out its administrator. */
+static unsigned readers(const MalControlSocket *s)
+{
+  unsigned n = 0;
+  for (unsigned i = 0; i < s->connections->len; i++) {
+    const Connection *c = g_ptr_array_index(s->connections, i);
+    n += !c->may_write;
+  }
+  return n;
+}
+
 static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
 {
   MalControlSocket *s = data;
@@ -474,7 +481,8 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
   int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (peer < 0)
     return G_SOURCE_CONTINUE;
-  if (s->connections->len >= CONNECTIONS_MOST) {
+  bool may_write = mal_control_peer_may_write(peer, s->group);
+  if (s->connections->len >= CONNECTIONS_MOST || (!may_write && readers(s) >= READERS_MOST)) {
     s->counters.refused++;
     send(peer, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(peer);
@@ -486,7 +494,7 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
                      .line = g_byte_array_new(),
                      .queue = g_byte_array_new(),
                      .calls = g_ptr_array_new(),
-                     .may_write = mal_control_peer_may_write(peer, s->group) };
+                     .may_write = may_write };
   c->in = g_unix_fd_source_new(peer, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_callback(c->in, G_SOURCE_FUNC(on_readable), c, NULL);
   g_source_attach(c->in, s->context);

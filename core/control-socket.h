@@ -34,6 +34,8 @@ MalControlSocketCounters mal_control_socket_counters(const MalControlSocket *soc
 int mal_control_listen(const char *path, GError **error);
 /* May who connected change things? */
 bool mal_control_peer_may_write(int fd, const char *group);
+/* Why TEXT is no JSON text, or NULL; *OUT is what it says, the caller's, and NULL for null, too. */
+const char *mal_json_parse(const char *text, size_t length, json_object **out);
 
 G_END_DECLS
 #endif

@@ -195,6 +195,8 @@ static const char *check_value(MalParamType type, json_object *value)
   case MAL_PARAM_DURATION:
     if (is == json_type_int)
       return json_object_get_int64(value) >= 0 ? NULL : "a duration that is not negative";
+    if (is != json_type_string)
+      return "whole seconds, or a duration such as \"2h\"";
     break;
   default:
     break;

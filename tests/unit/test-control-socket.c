@@ -1,4 +1,6 @@
 /* The control API on its unix socket, met by clients that behave badly. */
+#include <config.h>
+
 #include "core/control-socket.h"
 #include "tests/support/loop.h"
 
@@ -225,7 +227,9 @@ Test(control_socket, many_requests_in_one_write)
 Test(control_socket, bad_lines_are_answered)
 {
   static const struct { const char *line; int code; } table[] = {
-    { "nonsense", -32700 }, { "{", -32700 }, { "[]", -32600 }, { "1", -32700 }, { "null", -32700 },
+    { "nonsense", -32700 }, { "{", -32700 }, { "[]", -32600 }, { "1", -32600 }, { "null", -32600 },
+    { "true", -32600 }, { "1.5e3", -32600 }, { "\"x\"", -32600 }, { "-", -32700 },
+    { "nul", -32700 },
     { "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":1} {}", -32700 },
     { "{\"jsonrpc\":\"2.0\",\"method\":\"test.ech\xc3\",\"id\":1}", -32700 },
     { "{\"method\":\"test.echo\",\"id\":1}", -32600 },
@@ -562,5 +566,34 @@ Test(control_socket, a_stale_file_is_taken_over)
   cr_assert(g_file_test(path, G_FILE_TEST_EXISTS));
   close(fd);
   g_unlink(path);
+  bed_clear(&b);
+}
+
+Test(control_socket, who_only_reads_leaves_room_for_who_may_change_things)
+{
+  enum { MANY = 120 };
+  int fds[MANY];
+  if (geteuid() != 0)
+    cr_skip_test("needs another user to be");
+  BED(b);
+  cr_assert_eq(g_chmod(b.dir, 0755), 0);
+  for (int i = 0; i < MANY; i++) {
+    cr_assert_eq(seteuid(65534), 0);
+    fds[i] = client(&b);
+    cr_assert_eq(seteuid(0), 0);
+    while (g_main_context_iteration(b.context, FALSE))
+      ;
+  }
+  int admin[20];
+  for (size_t i = 0; i < G_N_ELEMENTS(admin); i++) {
+    admin[i] = client(&b);
+    cr_assert(say(&b, admin[i], STATUS));
+    cr_expect_eq(answer(&b, admin[i]), 0);
+  }
+  cr_expect_eq(answer(&b, fds[MANY - 1]), -32005);
+  for (size_t i = 0; i < G_N_ELEMENTS(admin); i++)
+    close(admin[i]);
+  for (int i = 0; i < MANY; i++)
+    close(fds[i]);
   bed_clear(&b);
 }
