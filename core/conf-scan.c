@@ -184,6 +184,10 @@ static unsigned line_of(const char *text, const char *place)
 static bool scan_characters(Scan *s, const char *text, size_t length)
 {
   const char *bad;
+  s->line = 1;
+  if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+    return fail(s, "the file begins with a byte order mark; save it as UTF-8 without one");
+  s->line = 0;
   if (g_utf8_validate_len(text, length, &bad))
     return true;
   s->line = line_of(text, bad);

@@ -71,6 +71,8 @@ static bool parse_choice(const MalConfKey *key, ConfItem *item, GError **error)
   g_autoptr(GString) message = g_string_new(NULL);
   g_string_printf(message, "'%.64s' is not one of %s", item->text, all);
   mal_conf_suggest(message, item->text, (const char *const *) choices);
+  if (key->list && strchr(item->text, ','))
+    g_string_append(message, " (items of a list are separated by ';')");
   return fail(error, "%s", message->str);
 }
 

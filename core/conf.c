@@ -188,8 +188,11 @@ static bool check_tag(Load *l, const MalConfKey *key, const ConfEntry *e)
 
 static bool may_be_empty(const MalConfKey *key)
 {
-  return !key->required &&
-         (key->list || key->type == MAL_CONF_STRING || key->type == MAL_CONF_PATH);
+  if (key->required)
+    return false;
+  /* A path that has a default is needed: nothing is no place. */
+  return key->list || key->type == MAL_CONF_STRING ||
+         (key->type == MAL_CONF_PATH && key->fallback == NULL);
 }
 
 static bool fill_scalar(Load *l, const MalConfKey *key, ConfValue *value, const ConfEntry *e)

@@ -9,6 +9,7 @@
 #include "core-internal.h"
 
 #include <string.h>
+#include <sys/un.h>
 
 #define TICK_LONGEST (1 * MAL_US)   /* a step of the clock is noticed within this */
 
@@ -68,10 +69,25 @@ static MalPluginSet *load_plugins(const MalCoreOptions *o, const MalConfig *conf
   return set;
 }
 
+/* The kernel's limit, met here, since nobody sees the daemon fail to start again after a reload. */
+static bool check_socket_path(const MalConfig *config, GError **error)
+{
+  const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+  const MalConfSection *daemon = mal_config_section(config, "daemon");
+  const char *path = mal_conf_string(daemon, "control-socket");
+  if (strlen(path) <= most)
+    return true;
+  g_autofree char *place = mal_conf_place(daemon, "control-socket");
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+              "%s: the path has %zu octets, and that of a socket at most %zu: choose a shorter one",
+              place, strlen(path), most);
+  return false;
+}
+
 static bool check_with_plugins(const MalCoreOptions *o, Checked *c, GError **error)
 {
   c->roles = o->roles ? o->roles : roles_of(mal_config_section(c->config, "daemon"));
-  if (!(c->plan = mal_plan_from_config(c->config, error)))
+  if (!check_socket_path(c->config, error) || !(c->plan = mal_plan_from_config(c->config, error)))
     return false;
   for (size_t i = 0; i < mal_plugin_set_size(c->plugins); i++) {
     const MalPlugin *p = mal_plugin_set_at(c->plugins, i);

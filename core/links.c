@@ -142,6 +142,16 @@ bool mal_links_is_everywhere(const MalLinks *l)
   return !l->names || !l->names[0];
 }
 
+char *mal_links_none_text(const MalLinks *l)
+{
+  if (mal_links_is_everywhere(l))
+    return g_strdup("no interface that can do multicast is up and has an address");
+  g_autofree char *all = g_strjoinv(", ", l->names);
+  return g_strdup_printf("of the interfaces named none is up and has an address: %s (the names are "
+                         "those of \"ip link\", separated by ';')",
+                         all);
+}
+
 static bool is_wanted(const MalLinks *l, const MalInterface *i)
 {
   if (!i->up || i->n_addresses == 0)

@@ -56,6 +56,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalLinks, mal_links_free)
    changed. */
 MAL_API void mal_links_configure(MalLinks *links, char *const *names, const MalAddress *groups,
                                  size_t n_groups);
+/* What an operator is told where MAL_LINK_NONE came: which interfaces, and what to do. */
+MAL_API char *mal_links_none_text(const MalLinks *links);
 /* Are all interfaces served that can do multicast, since none was named? */
 MAL_API bool mal_links_is_everywhere(const MalLinks *links);
 MAL_API size_t mal_links_count(const MalLinks *links);

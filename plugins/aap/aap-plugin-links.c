@@ -146,6 +146,13 @@ static void say_served(AapLinks *l, const MalLink *link)
             link->name, mal_link_n_joined(link));
 }
 
+static void say_none(AapLinks *l)
+{
+  g_autofree char *text = mal_links_none_text(l->links);
+
+  mal_event(l->host->events, &aap_event_no_interface, NULL, 0, "%s", text);
+}
+
 static void news(void *user, MalLinkNews what, const MalLink *link, MalAddress group,
                  const GError *error)
 {
@@ -154,9 +161,7 @@ static void news(void *user, MalLinkNews what, const MalLink *link, MalAddress g
   case MAL_LINK_SERVED: say_served(l, link); break;
   case MAL_LINK_LOST: say_lost(l, link); break;
   case MAL_LINK_JOIN_FAILED: say_join_failed(l, link, group, error); break;
-  case MAL_LINK_NONE:
-    mal_event(l->host->events, &aap_event_no_interface, NULL, 0, "no interface to serve is up");
-    break;
+  case MAL_LINK_NONE: say_none(l); break;
   }
 }
 

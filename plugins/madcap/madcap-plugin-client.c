@@ -19,6 +19,16 @@ static bool check(const MalConfig *config, const MalPlan *plan, GError **error)
                 place, text);
     return false;
   }
+  for (size_t i = 0; i < mal_conf_length(s, "servers"); i++) {
+    MalAddress address = mal_conf_endpoint_at(s, "servers", i, 1).address;
+    if (!mal_address_is_multicast(address) && address.value != 0)
+      continue;
+    g_autofree char *place = mal_conf_place(s, "servers");
+    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
+                "%s: \"%s\" is nobody's unicast address; groups go into client-groups", place,
+                mal_conf_item(s, "servers", i));
+    return false;
+  }
   return true;
 }
 

@@ -53,6 +53,13 @@ static void say_served(MadcapLinks *l, const MalLink *link)
             "serving interface %s, %u groups joined", link->name, joined);
 }
 
+static void say_none(MadcapLinks *l)
+{
+  g_autofree char *text = mal_links_none_text(l->links);
+
+  mal_event(l->host->events, &madcap_event_no_interface, NULL, 0, "%s", text);
+}
+
 static void news(void *user, MalLinkNews what, const MalLink *link, MalAddress group,
                  const GError *error)
 {
@@ -62,9 +69,7 @@ static void news(void *user, MalLinkNews what, const MalLink *link, MalAddress g
   case MAL_LINK_SERVED: say_served(l, link); break;
   case MAL_LINK_LOST: say_lost(l, link); break;
   case MAL_LINK_JOIN_FAILED: say_join_failed(l, link, group, error); break;
-  case MAL_LINK_NONE:
-    mal_event(l->host->events, &madcap_event_no_interface, NULL, 0, "no interface to serve is up");
-    break;
+  case MAL_LINK_NONE: say_none(l); break;
   }
 }
 

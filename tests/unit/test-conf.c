@@ -314,6 +314,10 @@ static const struct {
   { "[daemon]\nlog-level = info # loud\n",
     "test.conf:2: [daemon] log-level: ", "'info # loud' is not one of", NO_COMMENT },
   { "[daemon]\nlog-level =\n", "test.conf:2: [daemon] log-level: ", "it has no value", NULL },
+  { "[daemon]\nstate-dir =\n", "test.conf:2: [daemon] state-dir: ", "it has no value", NULL },
+  { "[daemon]\ncontrol-socket =\n", "test.conf:2: [daemon] control-socket: ", "it has no value",
+    NULL },
+  { "[daemon]\nroles = maas, client\n", "test.conf:2: [daemon] roles: ", "separated by ';'", NULL },
   { "[daemon]\nlog-level[en] = info\n",
     "test.conf:2: [daemon] log-level[en]: ", "is not given for each language", NULL },
   { "[daemon]\nlog-level[en = info\n", "test.conf:2: ", "'log-level[en' is not a key", NULL },
@@ -383,7 +387,7 @@ static const struct {
   { "[reserve a]\naddresses =\n", "test.conf:2: [reserve a] addresses: ", "it has no value", NULL },
   { "[daemon]\nlog-level = \xff\n", "test.conf:2: ", "octet 0xff is not UTF-8", NULL },
   { "[daemon]\n\n# \xc3\n", "test.conf:3: ", "octet 0xc3 is not UTF-8", NULL },
-  { "\xef\xbb\xbf[daemon]\n", "test.conf:1: ", "is neither a [group]", NULL },
+  { "\xef\xbb\xbf[daemon]\n", "test.conf:1: ", "byte order mark", NULL },
 };
 
 Test(conf, each_fault_is_named_with_its_place)
