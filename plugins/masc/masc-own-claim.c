@@ -63,7 +63,7 @@ void masc_pend_forget_delayed(MascZone *zone, bool lower, MascNow now)
 MalTime masc_own_ground(const MascZone *zone, MalPrefix prefix, bool lower, bool deprecated,
                         MascNow now)
 {
-  g_autoptr(GArray) grounds = lower ? masc_own_held(zone, false) : masc_grounds(zone, false, now);
+  g_autoptr(GArray) grounds = masc_grounds(zone, lower, now);
   MalTime until = MAL_BEGINNING;
 
   for (guint i = 0; i < grounds->len; i++) {

@@ -33,7 +33,7 @@ static GArray *taken(MascZone *zone, bool lower, MascNow now)
 static bool choose(MascZone *zone, MalPrefix *prefix, bool lower, MascNow now)
 {
   const MascParams *params = zone->config.params;
-  g_autoptr(GArray) grounds = lower ? masc_own_held(zone, false) : masc_grounds(zone, false, now);
+  g_autoptr(GArray) grounds = masc_grounds(zone, lower, now);
   g_autoptr(GArray) busy = taken(zone, lower, now);
   unsigned bits = masc_family_bits(zone->config.span.first.family);
   g_autoptr(GArray) holes =

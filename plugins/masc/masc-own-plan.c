@@ -360,7 +360,7 @@ static MalTime plan_arena(MascZone *zone, bool lower, GArray *uses, uint64_t wai
                           MascForecast *forecast, MascNow now)
 {
   bool unasked = nobody_asked(zone->owns, waiting, uses);
-  g_autoptr(GArray) grounds = lower ? masc_own_held(zone, false) : masc_grounds(zone, false, now);
+  g_autoptr(GArray) grounds = masc_grounds(zone, lower, now);
   Taken taken = { zone, lower, now, NULL };
   g_autoptr(GArray) ours = holdings(zone, lower, now);
   MascWish wishes[MASC_WISHES_MAX];

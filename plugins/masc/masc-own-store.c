@@ -82,8 +82,6 @@ static uint64_t keep(MascZone *zone, const uint8_t *key, size_t key_length, cons
 {
   MascKept kept = { key, key_length, value, length };
 
-  if (zone->config.ops->keep == NULL)
-    return 0;
   return zone->config.ops->keep(zone->config.user, zone, &kept);
 }
 
@@ -277,8 +275,8 @@ void masc_marks_keep(MascZone *zone, MascNow now)
   mal_write_u32(&w, owns->marks->len);
   for (guint i = 0; i < owns->marks->len; i++) {
     const MascMark *m = &g_array_index(owns->marks, MascMark, i);
-    mal_write_u8(&w, (uint8_t)(m->lower | m->hand << 1 | m->ended << 2 |
-                               MIN(m->denials, MASC_DENIALS_KEPT) << 3));
+    unsigned flags = m->lower | (unsigned)m->hand << 1 | (unsigned)m->ended << 2;
+    mal_write_u8(&w, (uint8_t)(flags | MIN(m->denials, MASC_DENIALS_KEPT) << 3));
     write_prefix(&w, m->prefix);
     mal_write_u64(&w, (uint64_t)m->since);
   }

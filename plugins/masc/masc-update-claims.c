@@ -130,7 +130,7 @@ static bool floods(MascHeard *h, const Survey *s)
 /* Refused to the one who asked: he had better stop. What others tell of him proves nothing. */
 static uint8_t refuse(const MascHeard *h, uint8_t subcode)
 {
-  if (h->peer->domain == h->record.claim.domain && !masc_update_own(h))
+  if (h->peer->domain == h->record.claim.domain)
     count(h);
   return subcode;
 }

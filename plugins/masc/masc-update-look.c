@@ -9,8 +9,7 @@
 
 void masc_note(MascZone *zone, MascNote note, MalPrefix prefix, MascId domain, uint64_t n)
 {
-  if (zone->config.ops->note != NULL)
-    zone->config.ops->note(zone->config.user, zone, note, prefix, domain, n);
+  zone->config.ops->note(zone->config.user, zone, note, prefix, domain, n);
 }
 
 bool masc_has_children(const MascZone *zone)
@@ -177,8 +176,8 @@ static void without_grounds(const MascZone *zone, MalPrefix rough, MascId parent
   }
   MalPrefix half = { rough.address, rough.length + 1 };
   without_grounds(zone, half, parent, least, out);
-  if (mal_address_add(mal_span_of_prefix(half).last, 1, &half.address))
-    without_grounds(zone, half, parent, least, out);
+  half.address.value = mal_span_of_prefix(half).last.value + 1;
+  without_grounds(zone, half, parent, least, out);
 }
 
 static void add_span(GArray *grounds, MalSpan span, MalTime until, bool deprecated)
@@ -187,8 +186,9 @@ static void add_span(GArray *grounds, MalSpan span, MalTime until, bool deprecat
     MascGround ground = { mal_prefix_first_of(span), until, deprecated };
     MalAddress last = mal_span_of_prefix(ground.prefix).last;
     g_array_append_val(grounds, ground);
-    if (mal_address_compare(last, span.last) >= 0 || !mal_address_add(last, 1, &span.first))
+    if (mal_address_compare(last, span.last) >= 0)
       return;
+    span.first.value = last.value + 1;
   }
 }
 

@@ -86,7 +86,7 @@ static bool is_parent(const MascHeard *h)
   if (h->zone->config.top)
     return false;
   return h->peer->role == MASC_INTERNAL || masc_is_parent(h->zone, domain) ||
-         (h->peer->role == MASC_SIBLING && domain == h->peer->parent);
+         domain == h->peer->parent;
 }
 
 uint8_t masc_update_managed(MascHeard *h)

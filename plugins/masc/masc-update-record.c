@@ -34,10 +34,10 @@ static bool supersedes_hint(const MascClaim *a, const MascClaim *b)
          a->prefix.length <= b->prefix.length;
 }
 
+/* Of two of which one covers the other, as what supersedes does. */
 static bool same_prefix(const MascClaim *a, const MascClaim *b)
 {
-  return a->prefix.length == b->prefix.length &&
-         mal_address_equal(a->prefix.address, b->prefix.address);
+  return a->prefix.length == b->prefix.length;
 }
 
 static bool holding_supersedes(const MascClaim *a, const MascClaim *b)
@@ -130,8 +130,7 @@ static bool answer(MascRecord *record, void *data)
   bool about = record->claim.type == MASC_WITHDRAW &&
                (masc_withdraw_counts(record, l->record) ||
                 (masc_is_pending(&l->record->claim) && masc_supersedes(record, l->record)));
-  if (about && l->peer != NULL && l->peer->up &&
-      masc_goes_to(l->zone, record, l->peer, &claim) != 0)
+  if (about && masc_goes_to(l->zone, record, l->peer, &claim) != 0)
     l->zone->config.ops->send(l->zone->config.user, l->zone, l->peer->id, &claim, 1);
   return true;
 }
@@ -158,11 +157,10 @@ bool masc_record_stale(const MascHeard *h)
 
 /* ---- in and out ------------------------------------------------------------------------------ */
 
-/* Under the same key in the store. */
+/* Under the same key in the store: a holding is superseded by one of its type. */
 static bool overwrites(const MascRecord *new, const MascRecord *old)
 {
-  const MascClaim *a = &new->claim, *b = &old->claim;
-  return masc_is_holding(b) && a->type == b->type && same_prefix(a, b);
+  return masc_is_holding(&old->claim) && same_prefix(&new->claim, &old->claim);
 }
 
 static void drop_old(MascZone *zone, const MascRecord *new, MascRecord *old)
@@ -225,7 +223,7 @@ MascRecord *masc_record_put(MascZone *zone, const MascRecord *record, MascRecord
   MascRecord *taken, *same = NULL;
   bool hint = masc_claim_is_hint(&record->claim);
   for (size_t i = 0; i < n_old; i++) {
-    if (!hint && same_prefix(&old[i]->claim, &record->claim) && !masc_claim_is_hint(&old[i]->claim))
+    if (!hint && same_prefix(&old[i]->claim, &record->claim))
       same = old[i];          /* the last one of those gives its place */
   }
   for (size_t i = 0; i < n_old; i++) {
@@ -303,7 +301,7 @@ static bool find_winner(MascRecord *record, void *data)
 {
   Apply *a = data;
   const MascClaim *c = &record->claim, *w = &a->withdraw->claim;
-  if (c->type != MASC_PREFIX_IN_USE || c->domain == w->domain || c->role == MASC_PARENT ||
+  if (c->type != MASC_PREFIX_IN_USE || c->domain == w->domain ||
       (c->role == MASC_CHILD) != (w->role == MASC_CHILD))
     return true;
   a->withdraw->clash = c->timestamp >= w->timestamp &&

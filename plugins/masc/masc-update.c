@@ -26,7 +26,7 @@ static uint8_t judge_identity(const MascHeard *h, MascRole said)
   const MascClaim *c = &h->record.claim;
   if (c->type == MASC_CLAIM_DENIED)
     return 0;                 /* has the identifiers of what is denied (11.4.3) */
-  if (said == MASC_INTERNAL && h->peer->domain != 0 && c->domain != h->peer->domain)
+  if (said == MASC_INTERNAL && c->domain != h->peer->domain)
     return MASC_UPDATE_ORIGIN_DOMAIN;
   if (c->role == MASC_PARENT && masc_update_own(h))
     return MASC_UPDATE_ORIGIN_DOMAIN;

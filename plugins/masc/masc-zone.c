@@ -110,7 +110,7 @@ void masc_zone_clock_stepped(MascZone *zone, int64_t delta, MascNow now)
 {
   int64_t lag = now.mono < zone->lag_until ? zone->lag : 0;
   if (__builtin_add_overflow(lag, delta, &lag))
-    lag = delta > 0 ? INT64_MAX / 2 : 0;
+    lag = INT64_MAX;
   zone->at = now;
   zone->lag = MAX(lag, 0);
   zone->lag_until =
@@ -122,14 +122,13 @@ void masc_zone_clock_stepped(MascZone *zone, int64_t delta, MascNow now)
 static int64_t when(const MascZone *zone, MalTime at)
 {
   MalTime wall = believed(zone, zone->at);
-  int64_t seconds, due;
+  int64_t seconds, due = MASC_NEVER;
   if (at == MAL_FOREVER)
     return MASC_NEVER;
   if (at <= wall)
     return zone->at.mono;
-  if (__builtin_sub_overflow(at, wall, &seconds) || seconds > INT64_MAX / 2 / MASC_SECOND)
-    return MASC_NEVER;
-  due = zone->at.mono + seconds * MASC_SECOND;
+  if (!__builtin_sub_overflow(at, wall, &seconds) && seconds <= INT64_MAX / 2 / MASC_SECOND)
+    due = zone->at.mono + seconds * MASC_SECOND;
   return zone->at.mono < zone->lag_until ? MIN(due, zone->lag_until) : due;
 }
 

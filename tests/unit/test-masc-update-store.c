@@ -133,6 +133,46 @@ Test(clock, small_steps_add_up)
   cr_expect_not(masc_bed_has(rig.bed, 0, NEW, 20, FREE));
 }
 
+/* However far it goes: what is remembered is believed to be over when the step is. */
+Test(clock, a_step_beyond_all_bounds)
+{
+  static const struct {
+    int64_t said, went;         /* twice SAID */
+  } rows[] = {
+    { INT64_C(10000000000000), INT64_C(10000000000000) },
+    { INT64_MAX, 0 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascNow now = masc_bed_now(rig.bed, 0);
+    int64_t before = now.mono;
+    now.wall = mal_time_add(now.wall, rows[i].went);
+    masc_zone_clock_stepped(rig.zone, rows[i].said, now);
+    masc_zone_clock_stepped(rig.zone, rows[i].said, now);
+    cr_expect_gt(masc_zone_due(rig.zone), before, "row %zu", i);
+    cr_expect_leq(masc_zone_due(rig.zone), before + 100 * MASC_SECOND, "row %zu", i);
+    masc_zone_run(rig.zone, now);
+    cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 2, "row %zu", i);
+    now.mono += 100 * MASC_SECOND;
+    masc_zone_run(rig.zone, now);
+    cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, rows[i].went != 0 ? 0 : 2, "row %zu", i);
+  }
+}
+
+/* Restored, and not started as yet. */
+Test(rfc2909_13, what_ends_before_the_start_ends)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascZone *zone = rig.zone;
+  zone->started = false;
+  cr_assert_lt(masc_zone_due(zone), MASC_NEVER);
+  rig.bed->mono = masc_zone_due(zone);
+  masc_zone_run(zone, masc_bed_now(rig.bed, 0));
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 0);
+  cr_expect_eq(masc_zone_due(zone), MASC_NEVER);
+  cr_expect_eq(rig.own->n_parents, 2, "only of when they came");
+}
+
 /* ---- hostile disks --------------------------------------------------------------------------- */
 
 static uint64_t next(uint64_t *seed)
@@ -203,6 +243,39 @@ static unsigned rows_of_others(const MascRig *rig)
 }
 
 /* And its rows go, or they would be read at each start. */
+typedef enum { AS_IT_WAS, LONGER, OTHERS, OTHER_FAMILY } Damage;
+
+/* A row of ours: the value's role, domain and family, and the key's, stand at known places. */
+Test(restore, what_is_not_of_this_zone)
+{
+  for (unsigned damage = AS_IT_WAS; damage <= OTHER_FAMILY; damage++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    GHashTableIter iter;
+    gpointer key, value;
+    MascClaim ours = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 10, FREE);
+    masc_bed_reboot(rig.bed, 0, false);
+    MascZone *zone = rig.bed->nodes[0].zone;
+    MascNow now = masc_bed_now(rig.bed, 0);
+    masc_originate(zone, &ours, 1, false, NULL, now);
+    cr_assert_eq(g_hash_table_size(rig.bed->nodes[0].kept), 1);
+    g_hash_table_iter_init(&iter, rig.bed->nodes[0].kept);
+    cr_assert(g_hash_table_iter_next(&iter, &key, &value));
+    size_t kn, vn;
+    const uint8_t *k = g_bytes_get_data(key, &kn), *v = g_bytes_get_data(value, &vn);
+    g_autofree uint8_t *ko = g_malloc0(kn + 1), *vo = g_malloc0(vn + 1);
+    memcpy(ko, k, kn);
+    memcpy(vo, v, vn);
+    MalSpan span = zone->config.span;
+    if (damage == OTHERS)
+      ko[17] = vo[31] = 11;     /* the domain's last octet */
+    if (damage == OTHER_FAMILY)
+      zone->config.span = (MalSpan){ { 0, 7 }, { 0, 7 } };
+    cr_expect_eq(masc_zone_restore(zone, ko, kn, vo, vn + (damage == LONGER), now),
+                 damage == AS_IT_WAS, "damage %u", damage);
+    zone->config.span = span;
+  }
+}
+
 Test(restore, what_has_expired_is_left_out)
 {
   g_auto(MascRig) rig = masc_rig_new();
@@ -244,6 +317,23 @@ Test(zone, each_and_usage)
   cr_expect_eq(usage.n_children, 3);
   cr_expect_not(masc_zone_is_leaf(rig.zone));
   cr_expect_not(usage.leaf);
+}
+
+/* A parent's denial of a sibling's, and ours of a child's, which has the child's identifiers. */
+Test(rfc2909_11_3, denials_outlive_a_restart)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim theirs = masc_rig_claim(&rig, MASC_CLAIM_DENIED, MASC_INTERNAL, 20, FREE);
+  MascClaim child = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, "233.252.4.0/24");
+  unsigned kinds[MASC_ENTRY_WITHDRAWN + 1] = { 0 };
+  rig.own->until = (MalTime)child.timestamp + 5000;
+  cr_assert_eq(masc_rig_say(&rig, 'a', &theirs), 0);
+  cr_assert_eq(masc_rig_say(&rig, 'c', &child), 0);
+  masc_bed_reboot(rig.bed, 0, true);
+  cr_expect(masc_bed_has(rig.bed, 0, MASC_CLAIM_DENIED, 20, FREE));
+  cr_expect(masc_bed_has(rig.bed, 0, MASC_CLAIM_DENIED, 30, "233.252.4.0/24"));
+  masc_zone_each(rig.bed->nodes[0].zone, masc_bed_now(rig.bed, 0), count, kinds);
+  cr_expect_eq(kinds[MASC_ENTRY_DENIED], 2);
 }
 
 typedef struct {

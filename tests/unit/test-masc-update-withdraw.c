@@ -1,6 +1,7 @@
 /* RFC 2909 11.7 and 12.4 against a zone: WITHDRAWs. Letters: masc-rig.h. */
 #include <criterion/criterion.h>
 
+#include "plugins/masc/masc-update.h"
 #include "tests/unit/masc-rig.h"
 
 #define IN_USE MASC_PREFIX_IN_USE
@@ -263,16 +264,118 @@ Test(rfc2909_11, newer_takes_the_place_of_older)
 /* Of two of the same second, everybody keeps the same one. */
 Test(rfc2909_11, equally_old_ones_are_ordered)
 {
-  MascClaim last[2];
-  for (unsigned order = 0; order < 2; order++) {
+  for (unsigned i = 0; i < 8; i++) {
     g_auto(MascRig) rig = masc_rig_new();
     MascClaim a = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 20, FREE), b = a;
-    b.deprecated = true;
-    masc_rig_say(&rig, 's', order == 0 ? &a : &b);
-    masc_rig_say(&rig, 's', order == 0 ? &b : &a);
+    switch (i / 2) {
+    case 0: b.lifetime++; break;
+    case 1: b.holdtime++; break;
+    case 2: b.deprecated = true; break;
+    default: b.node--; break;
+    }
+    masc_rig_say(&rig, 's', i % 2 == 0 ? &a : &b);
+    masc_rig_say(&rig, 's', i % 2 == 0 ? &b : &a);
     MascBedRecords r = masc_bed_records(rig.bed, 0, 20);
     cr_assert_eq(r.n, 1);
-    last[order] = r.claims[0];
+    b.role = MASC_SIBLING;
+    cr_expect(masc_claim_same(&r.claims[0], &b), "%u", i);
   }
-  cr_expect(masc_claim_same(&last[0], &last[1]));
+}
+
+/* B beside A, whatever comes first; what both have is of one domain and of 233.252.8.0/24. */
+Test(rfc2909_11, what_supersedes_what)
+{
+  static const struct {
+    const char *why;
+    MascRecord a, b;
+    const char *p, *q;
+    bool a_does, b_does;
+  } rows[] = {
+    { "the same one", { .claim = { .type = IN_USE } }, { .claim = { .type = IN_USE } }, FREE, FREE,
+      false, false },
+    { "a hint of a child, one of our own", { .claim = { .type = NEW, .role = MASC_CHILD } },
+      { .claim = { .type = NEW } }, "0.0.0.0/24", "0.0.0.0/24", false, false },
+    { "the WITHDRAW of the same claim in the other arena", { .claim = { .type = WITHDRAW } },
+      { .claim = { .type = NEW, .role = MASC_CHILD } }, FREE, FREE, false, false },
+    { "the WITHDRAW of a claim", { .claim = { .type = WITHDRAW } }, { .claim = { .type = NEW } },
+      FREE, FREE, true, false },
+    { "the same WITHDRAW twice", { .claim = { .type = WITHDRAW } },
+      { .claim = { .type = WITHDRAW } }, FREE, FREE, false, false },
+    { "one that is remembered longer", { .claim = { .type = WITHDRAW }, .forget_at = 1 },
+      { .claim = { .type = WITHDRAW } }, FREE, FREE, true, false },
+    { "a later one that is forgotten earlier",
+      { .claim = { .type = WITHDRAW, .timestamp = 9 }, .forget_at = 1 },
+      { .claim = { .type = WITHDRAW }, .forget_at = 2 }, FREE, FREE, false, false },
+    { "a WITHDRAW of more", { .claim = { .type = WITHDRAW } }, { .claim = { .type = WITHDRAW } },
+      WIDE, FREE, true, false },
+    { "one that only names a claim", { .claim = { .type = WITHDRAW }, .names = true },
+      { .claim = { .type = WITHDRAW } }, WIDE, FREE, false, false },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MascRecord a = rows[i].a, b = rows[i].b;
+    a.claim.domain = b.claim.domain = 20;
+    a.claim.prefix = masc_bed_prefix(rows[i].p);
+    b.claim.prefix = masc_bed_prefix(rows[i].q);
+    cr_expect_eq(masc_supersedes(&a, &b), rows[i].a_does, "%s", rows[i].why);
+    cr_expect_eq(masc_supersedes(&b, &a), rows[i].b_does, "%s, the other way", rows[i].why);
+  }
+}
+
+/* A domain that grows over more than a few of its own. */
+Test(rfc2909_5_3, one_takes_the_place_of_many)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim c = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 20, FREE), part = c;
+  part.prefix.length = MASC_BED_LENGTH(28);
+  for (unsigned i = 0; i < 16; i++) {
+    cr_assert_eq(masc_rig_say(&rig, 's', &part), 0);
+    part.prefix.address.value += 16;
+  }
+  cr_assert_eq(masc_bed_records(rig.bed, 0, 20).n, 16);
+  c.timestamp++;
+  cr_expect_eq(masc_rig_say(&rig, 's', &c), 0);
+  MascBedRecords r = masc_bed_records(rig.bed, 0, 20);
+  cr_assert_eq(r.n, 1);
+  c.role = MASC_SIBLING;
+  cr_expect(masc_claim_same(&r.claims[0], &c));
+}
+
+/* 12.4: who else has what a WITHDRAW gave up, with a timestamp before that of what it was. */
+Test(rfc2909_12_4, by_whom_a_withdraw_is_one_of_a_clash)
+{
+  static const struct {
+    char by;
+    MascRole role;
+    MascId domain, loser;
+    const char *prefix;
+    int32_t later;              /* than the WITHDRAW says */
+    bool clash;
+    const char *why;
+  } rows[] = {
+    { 't', MASC_INTERNAL, 21, 20, FREE, 0, true, "the winner" },
+    { 't', MASC_INTERNAL, 21, 20, FREE, 500, true, "who renewed meanwhile" },
+    { 't', MASC_INTERNAL, 21, 20, FREE, -1, false, "somebody earlier" },
+    { 't', MASC_INTERNAL, 21, 20, HALF, 0, false, "of a part" },
+    { 't', MASC_INTERNAL, 21, 10, HALF, 0, true, "of a part of ours" },
+    { 't', MASC_INTERNAL, 21, 10, "233.252.9.0/24", 0, false, "beside ours" },
+    { 'c', MASC_INTERNAL, 30, 20, FREE, 0, false, "a child: the other arena" },
+    { 's', MASC_INTERNAL, 20, 20, FREE, 0, false, "itself" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    bool ours = rows[i].loser == 10;
+    MascClaim lost = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, rows[i].loser, FREE);
+    MascClaim other = masc_rig_claim(&rig, IN_USE, rows[i].role, rows[i].domain, rows[i].prefix);
+    MascRecord w = { .claim = lost, .parent = 1 };
+    rig.own->held = mal_span_of_prefix(masc_bed_prefix("233.252.0.0/18"));
+    cr_assert_eq(masc_rig_say(&rig, ours ? 'i' : 's', &lost), 0);
+    w.claim.type = WITHDRAW;
+    w.claim.role = ours ? MASC_INTERNAL : MASC_SIBLING;
+    w.claim.timestamp -= 1000;
+    other.timestamp = w.claim.timestamp + (uint32_t)rows[i].later;
+    if (rows[i].domain != rows[i].loser)
+      cr_assert_eq(masc_rig_say(&rig, rows[i].by, &other), 0, "%s", rows[i].why);
+    cr_expect(masc_withdraw_apply(rig.zone, &w, false));
+    cr_expect_eq(w.clash, rows[i].clash, "%s", rows[i].why);
+  }
 }
