@@ -333,7 +333,9 @@ static void find_listen(MascReading *r)
     if (mal_address_parse(mal_conf_item(r->s, "listen", i), &address, NULL))
       g_array_append_val(out->listen, address);
   }
-  for (size_t f = 0; out->listen->len == 0 && f < G_N_ELEMENTS(families); f++)
+  if (out->listen->len > 0)
+    return;
+  for (size_t f = 0; f < G_N_ELEMENTS(families); f++)
     for (guint i = 0; i < out->peers->len; i++)
       if (masc_settings_peer(out, i)->address.address.family == families[f]) {
         MalAddress any = mal_address_make(families[f], 0);

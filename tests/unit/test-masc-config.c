@@ -273,6 +273,15 @@ Test(masc_config, long_identifiers_make_long_opens_7_2)
   cr_assert_eq(g_array_index(s->listen, MalAddress, 0).family, MAL_IPV6);
 }
 
+Test(masc_config, both_families_are_listened_on_where_peers_have_both)
+{
+  g_autoptr(MascSettings) s =
+      good(OK "[masc-peer six]\naddress=2001:db8::9\nrole=child\ndomain-id=7\n");
+  cr_assert_eq(s->listen->len, 2);
+  cr_assert_eq(g_array_index(s->listen, MalAddress, 0).family, MAL_IPV4);
+  cr_assert_eq(g_array_index(s->listen, MalAddress, 1).family, MAL_IPV6);
+}
+
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 typedef struct {
