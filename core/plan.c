@@ -143,12 +143,20 @@ static bool check_scope_name(Build *b, const MalConfSection *s, const char *key,
   return fail(b, s, key, "%s", message->str);
 }
 
+static bool check_outer(Build *b, const MalConfSection *s, const char *outer)
+{
+  if (!check_scope_name(b, s, "nests-inside", outer))
+    return false;
+  return strcmp(outer, mal_conf_name(s)) != 0 ||
+         fail(b, s, "nests-inside", "%s can't lie inside itself; remove it", outer);
+}
+
 static bool check_nesting_names(Build *b)
 {
   for (size_t i = 0; i < mal_config_count(b->config, "scope"); i++) {
     const MalConfSection *s = nth(b, "scope", i);
     for (size_t k = 0; k < mal_conf_length(s, "nests-inside"); k++)
-      if (!check_scope_name(b, s, "nests-inside", mal_conf_item(s, "nests-inside", k)))
+      if (!check_outer(b, s, mal_conf_item(s, "nests-inside", k)))
         return false;
   }
   return true;

@@ -71,6 +71,11 @@ static bool is_transient(MalSpan span)
   return first == last && (first & 1) != 0;
 }
 
+static unsigned scope_value(MalAddress address)
+{
+  return (unsigned)(address.value >> 112) & 0xf;
+}
+
 static bool check_span(const MalScope *scope, GError **error)
 {
   MalSpan span = scope->span;
@@ -91,6 +96,13 @@ static bool check_span(const MalScope *scope, GError **error)
                   "first: %s: addresses for allocation need the T flag (RFC 3307 4.3): "
                   "an odd flags digit, as in ff1x or ff3x, the same in first and last",
                   mal_address_format(span.first, text));
+  if (span.first.family == MAL_IPV6 &&
+      scope_value(span.first) != scope_value(span.last))
+    return refuse(error, scope,
+                  "last: %s has another scope value than first (%x and %x, RFC 4291 2.7): give each "
+                  "its own [scope]",
+                  mal_address_format(span.last, text), scope_value(span.last),
+                  scope_value(span.first));
   return true;
 }
 

@@ -107,6 +107,8 @@ static const struct {
   { LOCAL "nests-inside = org\n" ORG "nests-inside = local\n",
     { "t:10: [scope org] nests-inside: ", "scopes org and local would each lie inside the other",
       "t:5: [scope local]" } },
+  { LOCAL "nests-inside = local\n",
+    { "t:5: [scope local] nests-inside: ", "local can't lie inside itself; remove it" } },
   { LOCAL "default-language = en\n",
     { "t:5: [scope local] default-language: ", "there is no name in 'en'; add name[en]" } },
   { LOCAL "group-ids = 1-2\n",

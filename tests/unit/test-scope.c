@@ -61,6 +61,7 @@ Test(scope, refused)
     { { { "a", "239.0.0.1-ff1e::1", NULL, 1, NULL, NULL } }, "same family" },
     { { { "a", "ff0e::1-ff0e::9", NULL, 1, NULL, NULL } }, "T flag" },
     { { { "a", "ff1e::-ff3e::", NULL, 1, NULL, NULL } }, "T flag" },
+    { { { "a", "ff15::-ff16::", NULL, 1, NULL, NULL } }, "another scope value than first" },
     { { { "a", "ff0e::db8:0:0-ff0e::db9:0:0", NULL, 1, NULL, NULL } }, "T flag" },
     { { { "a", "239.0.0.0-239.0.9.9", NULL, 0, NULL, NULL } }, "ttl: 0" },
     { { { "a", "239.0.0.0-239.0.9.9", NULL, 256, NULL, NULL } }, "ttl: 256" },
