@@ -96,11 +96,10 @@ static bool check_span(const MalScope *scope, GError **error)
                   "first: %s: addresses for allocation need the T flag (RFC 3307 4.3): "
                   "an odd flags digit, as in ff1x or ff3x, the same in first and last",
                   mal_address_format(span.first, text));
-  if (span.first.family == MAL_IPV6 &&
-      scope_value(span.first) != scope_value(span.last))
+  if (span.first.family == MAL_IPV6 && scope_value(span.first) != scope_value(span.last))
     return refuse(error, scope,
-                  "last: %s has another scope value than first (%x and %x, RFC 4291 2.7): give each "
-                  "its own [scope]",
+                  "last: %s has another scope value than first (%x and %x, RFC 4291 2.7): give "
+                  "each its own [scope]",
                   mal_address_format(span.last, text), scope_value(span.last),
                   scope_value(span.first));
   return true;
