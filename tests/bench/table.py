@@ -111,15 +111,20 @@ class Bed:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def load(self, daemon, *arguments, echo=False):
-        """What one run of the generator prints."""
+    def load(self, daemon, *arguments, echo=False, processor=None):
+        """What one run of the generator prints, on that processor or wherever the system likes."""
         command = [self.program, "--json", "--server", SERVER, "--group", GROUP, "--scope", FIRST,
                    "--pid", str(daemon.process.pid), *map(str, arguments)]
         if echo:
             command += ["--echo", str(ECHO_PORT), "--echo-pid", str(self.echo.pid)]
+
+        def prepare():
+            harness.die_with_parent()
+            if processor is not None:
+                os.sched_setaffinity(0, {processor})
+
         with self.client:
-            done = subprocess.run(command, capture_output=True, text=True,
-                                  preexec_fn=harness.die_with_parent)
+            done = subprocess.run(command, capture_output=True, text=True, preexec_fn=prepare)
         if done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}")
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -170,13 +175,29 @@ def few_in_flight(bed, daemon):
     return [rate(bed, daemon, "request", n, max(bed.size.turns - 2, 1)) for n in bed.size.few]
 
 
-def half_load(bed, daemon, closed):
+@contextlib.contextmanager
+def placed(daemon):
+    """The generator, which stands for other hosts, has the last processor, and the daemon's main
+    thread stays off it; the store's threads run where the system likes. Yields that processor, or
+    None where there is but one."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < 2:
+        yield None
+        return
+    os.sched_setaffinity(daemon.process.pid, processors[:-1])
+    try:
+        yield processors[-1]
+    finally:
+        os.sched_setaffinity(daemon.process.pid, processors)
+
+
+def half_load(bed, daemon, closed, processor=None):
     """Open loop at half of what the closed loop reached."""
     found = []
     for row in closed:
         if row["name"] in ("request", "full"):
             half, = bed.load(daemon, "--only", row["name"], "--rate", row["rate"] / 2,
-                             "--seconds", bed.size.open_seconds)
+                             "--seconds", bed.size.open_seconds, processor=processor)
             found.append({**half, "asked": row["rate"] / 2})
     return found
 
@@ -362,18 +383,18 @@ def show_rates(title, rows):
                  f"{row['changes_a_commit']:.0f} changes a commit{lost}")
 
 
-def show_open(half, twice):
+def show_open(half, placed_half, twice):
     show_head("open loop")
-    for row in half or ():
-        show_row(row, f"{row['name']}, at half the closed loop's",
+    for row in (*half, *placed_half):
+        where = ", placed" if row in placed_half else ""
+        show_row(row, f"{row['name']}, at half the rate{where}",
                  f"{row['asked']:.0f} asked a second, {row['lost']} lost, {row['unsent']} unsent; "
                  f"the generator late by p99 {row['late_p99_us']:.0f} us")
-    if twice:
-        show_row(twice, "request, at twice the closed loop's",
-                 f"{twice['asked']:.0f} asked a second, {twice['sent']:.0f} sent; "
-                 f"{twice['share']:.1%} of the closed loop's answered; "
-                 f"{twice['datagrams-shed']} shed, "
-                 f"{twice['overload-ignored']} ignored, {twice['lost']} unanswered")
+    show_row(twice, "request, at twice the closed loop's",
+             f"{twice['asked']:.0f} asked a second, {twice['sent']:.0f} sent; "
+             f"{twice['share']:.1%} of the closed loop's answered; "
+             f"{twice['datagrams-shed']} shed, "
+             f"{twice['overload-ignored']} ignored, {twice['lost']} unanswered")
 
 
 def show_leases(rows):
@@ -408,8 +429,10 @@ def measure(bed, results):
         show_rates("the same, few in flight", results["few_in_flight"])
     with bed.daemon() as daemon:
         results["half_load"] = half_load(bed, daemon, results["rates"])
+        with placed(daemon) as processor:
+            results["half_load_placed"] = half_load(bed, daemon, results["rates"], processor)
         results["overload"] = overload(bed, daemon, results["rates"])
-        show_open(results["half_load"], results["overload"])
+        show_open(results["half_load"], results["half_load_placed"], results["overload"])
     results["leases"] = all_sizes(bed)
     show_leases(results["leases"])
     results["occupancy"] = occupancy(bed)

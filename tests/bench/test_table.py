@@ -40,12 +40,13 @@ def check_names(rows, names, where):
 def check(table):
     check_fields(MACHINE, table["machine"], "machine")
     check_names(table["rates"], ["request", "full", "mix", "renew", "release"], "rates")
-    check_names(table["half_load"], ["request", "full"], "half_load")
+    for half in "half_load", "half_load_placed":
+        check_names(table[half], ["request", "full"], half)
     check_names(table["occupancy"], LEVELS * 2, "occupancy")
     for row in table["rates"] + table["few_in_flight"]:
         check_fields(RATIO, row, row["name"])
         assert row["done"] > 0, f"{row['name']}: nothing was answered"
-    for row in table["half_load"] + table["occupancy"]:
+    for row in table["half_load"] + table["half_load_placed"] + table["occupancy"]:
         check_fields(ROW, row, row["name"])
     for row in table["occupancy"]:
         assert row["done"] > 0 and row["ethernet"] in ("distinct", "ignore"), row
