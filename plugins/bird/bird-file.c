@@ -6,16 +6,21 @@
 
 #define SYMBOL_MOST 63
 
-#define UNTIL "  # until "     /* behind a route that ends; contrib/bird reads it */
+/* contrib/bird reads these: behind a route that ends; before each part of one that was joined of
+   parts with different ends. */
+#define UNTIL "  # until "
+#define PART "  # part "
 
 typedef struct {
   MalPrefix prefix;
   MalTime until;
+  guint first, end;           /* of PARTS: what it was joined of */
 } Line;
 
 typedef struct {
   const BirdForm *form;
   GArray *lines[BIRD_FAMILIES];
+  GArray *parts[BIRD_FAMILIES];       /* Line, as they came */
 } Gathering;
 
 bool bird_is_symbol(const char *name)
@@ -37,18 +42,20 @@ static void add_statement(GString *out, const BirdForm *form, unsigned family, M
   char address[MAL_ADDRESS_STRLEN], via[MAL_ADDRESS_STRLEN];
   mal_address_format(prefix.address, address);
   if (form->kind == BIRD_FLOW)
-    g_string_append_printf(out, "  route flow%s { dst %s/%u; };", family == BIRD_V4 ? "4" : "6",
+    g_string_append_printf(out, "route flow%s { dst %s/%u; };", family == BIRD_V4 ? "4" : "6",
                            address, prefix.length);
   else if (form->kind == BIRD_VIA)
-    g_string_append_printf(out, "  route %s/%u via %s;", address, prefix.length,
+    g_string_append_printf(out, "route %s/%u via %s;", address, prefix.length,
                            mal_address_format(form->via[family], via));
   else
-    g_string_append_printf(out, "  route %s/%u %s;", address, prefix.length, words[form->kind]);
+    g_string_append_printf(out, "route %s/%u %s;", address, prefix.length, words[form->kind]);
 }
 
-static void add_line(GString *out, const BirdForm *form, unsigned family, const Line *line)
+static void add_line(GString *out, const BirdForm *form, unsigned family, const Line *line,
+                     const char *before)
 {
   char until[MAL_TIME_STRLEN];
+  g_string_append(out, before);
   add_statement(out, form, family, line->prefix);
   if (line->until != MAL_FOREVER)
     g_string_append_printf(out, UNTIL "%s", mal_time_format(line->until, until));
@@ -83,12 +90,13 @@ static void add_aggregated(GArray *lines, Line line)
     MalTime until = MAX(last->until, line.until);
     if (is_inside(line.prefix, last->prefix)) {
       last->until = until;
+      last->end = line.end;
       return;
     }
     if (!join(last->prefix, line.prefix, &whole))
       break;
     g_array_set_size(lines, lines->len - 1);
-    line = (Line){ whole, until };
+    line = (Line){ whole, until, last->first, line.end };
   }
   g_array_append_val(lines, line);
 }
@@ -107,7 +115,9 @@ static void on_route(const MalRoute *route, void *data)
 {
   Gathering *g = data;
   unsigned family = route->prefix.address.family == MAL_IPV4 ? BIRD_V4 : BIRD_V6;
-  Line line = { route->prefix, route->until };
+  Line line = { route->prefix, route->until, g->parts[family]->len, g->parts[family]->len + 1 };
+  if (g->form->aggregate)
+    g_array_append_val(g->parts[family], line);
   if (g->form->aggregate)
     add_aggregated(g->lines[family], line);
   else
@@ -116,16 +126,27 @@ static void on_route(const MalRoute *route, void *data)
 
 /* ---- what is written ------------------------------------------------------------------------- */
 
-static void add_lines(GString *out, const BirdForm *form, unsigned family, const GArray *lines,
-                      BirdCount *count)
+/* So that who drops what ends while mallocd is down leaves the rest. */
+static void add_parts(GString *out, const Gathering *g, unsigned family, const Line *line)
 {
-  for (guint i = 0; i < lines->len; i++) {
-    if (count->routes >= form->most) {
+  bool differ = false;
+  for (guint i = line->first; g->form->aggregate && i < line->end; i++)
+    differ |= g_array_index(g->parts[family], Line, i).until != line->until;
+  for (guint i = line->first; differ && i < line->end; i++)
+    add_line(out, g->form, family, &g_array_index(g->parts[family], Line, i), PART);
+}
+
+static void add_lines(GString *out, const Gathering *g, unsigned family, BirdCount *count)
+{
+  for (guint i = 0; i < g->lines[family]->len; i++) {
+    const Line *line = &g_array_index(g->lines[family], Line, i);
+    if (count->routes >= g->form->most) {
       count->left_out++;
       continue;
     }
     count->routes++;
-    add_line(out, form, family, &g_array_index(lines, Line, i));
+    add_line(out, g->form, family, line, "  ");
+    add_parts(out, g, family, line);
   }
 }
 
@@ -150,7 +171,7 @@ static GArray *lines_new(void)
 
 char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count)
 {
-  Gathering g = { form, { lines_new(), lines_new() } };
+  Gathering g = { form, { lines_new(), lines_new() }, { lines_new(), lines_new() } };
   GString *out = g_string_new("# Written by mallocd: the group prefixes of which this domain is "
                               "the root. Don't change it:\n# it is written anew with every "
                               "change of them.\n");
@@ -160,12 +181,13 @@ char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count)
   for (unsigned family = 0; family < BIRD_FAMILIES; family++) {
     if (form->table[family]) {
       add_protocol(out, form, family);
-      add_lines(out, form, family, g.lines[family], count);
+      add_lines(out, &g, family, count);
       g_string_append(out, "}\n");
     } else {
       count->other += g.lines[family]->len;
     }
     g_array_unref(g.lines[family]);
+    g_array_unref(g.parts[family]);
   }
   return g_string_free(out, FALSE);
 }
@@ -178,16 +200,27 @@ static size_t said_length(const char *text)
   return until ? (size_t)(until - text) : length;
 }
 
+static const char *skip_parts(const char *text)
+{
+  while (g_str_has_prefix(text, PART)) {
+    text += strcspn(text, "\n");
+    text += *text == '\n';
+  }
+  return text;
+}
+
 bool bird_file_is_same(const char *a, const char *b)
 {
+  a = skip_parts(a);
+  b = skip_parts(b);
   while (*a && *b) {
     size_t length = said_length(a);
     if (said_length(b) != length || strncmp(a, b, length) != 0)
       return false;
     a += strcspn(a, "\n");
     b += strcspn(b, "\n");
-    a += *a == '\n';
-    b += *b == '\n';
+    a = skip_parts(a + (*a == '\n'));
+    b = skip_parts(b + (*b == '\n'));
   }
   return *a == *b;
 }

@@ -37,7 +37,8 @@ typedef struct {
 /* The caller frees. ROUTES may be NULL: none. The same prefix from two sources is one route; with
    aggregation, so are two halves of a prefix, and none stands inside another (RFC 2909 section 3,
    "CIDR-like aggregation"). Behind each route that ends stands when, as a comment: the last instant
-   of all that is one route in the file. */
+   of all that is one route in the file; where these end at different times, they follow it, as
+   comments, too. */
 char *bird_file(const BirdForm *form, const MalRoutes *routes, BirdCount *count);
 /* Do two such files say the same to BIRD? Only ends may differ. */
 bool bird_file_is_same(const char *a, const char *b);

@@ -232,6 +232,32 @@ class TestBird(unittest.TestCase):
         self.in_step(1)
         self.assertEqual(self.bird.routes("gtab6"), SIX)
 
+    def test_a_part_of_what_was_joined_ends_while_mallocd_is_down(self):
+        self.bird.start()
+        last = int(time.time()) + 3
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(last))
+        ranges = "".join(f"""
+[range r{third}]
+scope = world
+first = 233.252.{third}.0
+last = 233.252.{third}.255
+export = yes
+{until}
+""" for third, until in ((0, ""), (1, f"until = {end}"), (2, "")))
+        self.start_daemon(ranges, "aggregate = yes\n")
+        self.in_step(2)
+        self.assertEqual(self.bird.routes("gtab4"), FOUR)
+        self.daemon.kill()
+        wait_until(lambda: time.time() >= last, "for the end")
+        left = ["flow4 { dst 233.252.0.0/24; }", "flow4 { dst 233.252.2.0/24; }"]
+        self.assertEqual(self.withdraw_ended(),
+                         [f"withdrawn: {FOUR[0]};", f"in its place: {left[0]};"])
+        self.assertEqual(self.bird.routes("gtab4"), left)
+        self.assertEqual(self.withdraw_ended(), [])
+        self.daemon.start()
+        self.in_step(2)
+        self.assertEqual(self.bird.routes("gtab4"), left)
+
     def test_bird_is_restarted(self):
         self.folder.rmdir()
         self.bird.start()

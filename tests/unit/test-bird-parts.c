@@ -64,7 +64,8 @@ Test(bird_file, flow_rules)
 
 #define IN_2030 ((MalTime)1893456000)
 
-/* For who looks after the file while mallocd is down. Of what is one route, the latest end. */
+/* For who looks after the file while mallocd is down. Of what is one route, the latest end, and
+   those of its parts where they are not all the same. */
 Test(bird_file, ends_of_routes)
 {
   static const struct {
@@ -75,9 +76,20 @@ Test(bird_file, ends_of_routes)
              "  route flow4 { dst 239.1.4.0/24; };\n"
              "  route flow4 { dst 239.1.128.0/17; };  # until 2030-01-01T00:01:00Z\n"
              "  route flow4 { dst 239.4.0.0/16; };  # until 2030-01-01T00:00:03Z\n"
-             "  route flow4 { dst 239.5.0.0/16; };\n" },
+             "  route flow4 { dst 239.5.0.0/16; };\n"
+             "  route flow4 { dst 239.8.0.0/16; };  # until 2030-01-01T00:00:07Z\n"
+             "  route flow4 { dst 239.9.0.0/16; };  # until 2030-01-01T00:00:07Z\n" },
     { true, "  route flow4 { dst 239.1.0.0/16; };\n"
-            "  route flow4 { dst 239.4.0.0/15; };\n" },
+            "  # part route flow4 { dst 239.1.0.0/17; };  # until 2030-01-01T00:00:00Z\n"
+            "  # part route flow4 { dst 239.1.4.0/24; };\n"
+            "  # part route flow4 { dst 239.1.128.0/17; };  # until 2030-01-01T00:01:00Z\n"
+            "  route flow4 { dst 239.4.0.0/15; };\n"
+            "  # part route flow4 { dst 239.4.0.0/16; };  # until 2030-01-01T00:00:03Z\n"
+            "  # part route flow4 { dst 239.4.0.0/16; };  # until 2030-01-01T00:00:01Z\n"
+            "  # part route flow4 { dst 239.5.0.0/16; };  # until 2030-01-01T00:00:00Z\n"
+            "  # part route flow4 { dst 239.5.0.0/16; };\n"
+            "  route flow4 { dst 239.8.0.0/15; };  # until 2030-01-01T00:00:07Z\n"
+            "}\n" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
     MalRoutes *routes = mal_routes_new();
@@ -91,6 +103,8 @@ Test(bird_file, ends_of_routes)
     add_until(routes, "239.4.0.0/16", "b", IN_2030 + 1);
     add_until(routes, "239.5.0.0/16", "a", IN_2030);
     add(routes, "239.5.0.0/16", "b");
+    add_until(routes, "239.8.0.0/16", "a", IN_2030 + 7);
+    add_until(routes, "239.9.0.0/16", "a", IN_2030 + 7);
     g_autofree char *file = bird_file(&form, routes, &count);
     cr_expect(strstr(file, table[i].lines), "%s", file);
     mal_routes_free(routes);
@@ -111,6 +125,10 @@ Test(bird_file, ends_are_nothing_to_bird)
     { "x;  # until 1\ny;\n", "x;  # until 1\n", false },
     { "x;  # until 1\ny;\n", "x;  # until 1\nz;\n", false },
     { "x;\n", "", false },
+    { "x;\n  # part y\n  # part z", "x;\n", true },
+    { "x;\n  # part y\nw\n", "x;\n  # part z\n  # part y\nw\n", true },
+    { "x;\n  # part y\nw\n", "x;\nv\n", false },
+    { "  # part y\nx;\n", "x;\n", true },
     { "# a\n", "# b\n", false },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
