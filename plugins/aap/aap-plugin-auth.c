@@ -1,6 +1,7 @@
 /* The key file, the sender's number and counters, and what was heard of others. */
 #include "aap-plugin.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +25,7 @@ static bool check_mode(const MalConfSection *s, const char *path, GError **error
 {
   GStatBuf info;
   if (g_stat(path, &info) != 0)
-    return refuse(s, error, "%s can't be read", path);
+    return refuse(s, error, "%s can't be read: %s", path, g_strerror(errno));
   if (!S_ISREG(info.st_mode))
     return refuse(s, error, "%s is no ordinary file", path);
   if ((info.st_mode & (S_IWGRP | S_IWOTH | S_IROTH)) != 0)

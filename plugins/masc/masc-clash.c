@@ -378,7 +378,7 @@ bool masc_zone_resolve(MascZone *zone, MalPrefix prefix, bool keep, MascNow now,
     if (masc_prefix_meets(g_array_index(clashes, MascClash, i).prefix, prefix))
       g_array_append_val(found, g_array_index(clashes, MascClash, i));
   if (found->len == 0) {
-    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no clash about this prefix");
+    g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "there is no clash about it");
     return false;
   }
   for (guint i = 0; i < found->len; i++) {

@@ -12,6 +12,15 @@ static bool fail(MalCall *call, const char *text, const char *what)
   return false;
 }
 
+static void fail_unscoped(MalCall *call, json_object *params)
+{
+  g_autoptr(GError) error =
+      g_error_new(MAL_ERROR, MAL_ERROR_NOT_FOUND,
+                  "%s: that is in no scope that MASC claims in (masc prefixes lists them)",
+                  mal_param_string(params, "prefix", ""));
+  mal_call_fail(call, error);
+}
+
 /* Of `scope`, or of the only one that can be meant. */
 static MascArea *area_for(Masc *masc, MalCall *call, json_object *params, MalPrefix prefix)
 {
@@ -30,7 +39,7 @@ static MascArea *area_for(Masc *masc, MalCall *call, json_object *params, MalPre
     found = in ? area : found;
   }
   if (found == NULL)
-    mal_call_fail_literal(call, MAL_ERROR_NOT_FOUND, "that is in no scope that MASC claims in");
+    fail_unscoped(call, params);
   return found;
 }
 
@@ -64,6 +73,15 @@ static void answer(Masc *masc, MalCall *call, bool ok, GError *error)
   }
 }
 
+static void answer_about(Masc *masc, MalCall *call, json_object *params, bool ok, GError *error)
+{
+  if (error != NULL) {
+    g_autofree char *why = error->message;
+    error->message = g_strdup_printf("%s: %s", mal_param_string(params, "prefix", ""), why);
+  }
+  answer(masc, call, ok, error);
+}
+
 /* ---- changes --------------------------------------------------------------------------------- */
 
 static void claim(MalCall *call, json_object *params, void *user)
@@ -90,7 +108,7 @@ static void claim(MalCall *call, json_object *params, void *user)
   }
   bool ok = masc_zone_claim(area->zone, prefix, mal_param_bool(params, "local", false), lifetime,
                             masc->now, &error);
-  answer(masc, call, ok, error);
+  answer_about(masc, call, params, ok, error);
 }
 
 static void withdraw(MalCall *call, json_object *params, void *user)
@@ -104,7 +122,7 @@ static void withdraw(MalCall *call, json_object *params, void *user)
   if (area == NULL)
     return;
   bool ok = masc_zone_withdraw(area->zone, prefix, masc->now, &error);
-  answer(masc, call, ok, error);
+  answer_about(masc, call, params, ok, error);
 }
 
 static void resolve(MalCall *call, json_object *params, void *user)
@@ -124,7 +142,7 @@ static void resolve(MalCall *call, json_object *params, void *user)
   if (area == NULL)
     return;
   bool ok = masc_zone_resolve(area->zone, prefix, keep, masc->now, &error);
-  answer(masc, call, ok, error);
+  answer_about(masc, call, params, ok, error);
 }
 
 static void forgive(MalCall *call, json_object *params, void *user)

@@ -126,7 +126,7 @@ bool masc_zone_withdraw(MascZone *zone, MalPrefix prefix, MascNow now, GError **
       return true;
     return refuse(error, MAL_ERROR_EXISTS, "some of it is in use");
   }
-  return refuse(error, MAL_ERROR_NOT_FOUND, "it is no prefix of ours");
+  return refuse(error, MAL_ERROR_NOT_FOUND, "it is no prefix of ours (masc prefixes lists them)");
 }
 
 /* ---- looking in ------------------------------------------------------------------------------ */

@@ -289,7 +289,7 @@ Test(masc_plugin, what_is_in_use_is_not_withdrawn_5_4)
   MascWorld w = settled();
   ok(&w, 1, "lease.request", "{\"scope\":\"global\",\"lifetime\":1200}");
   masc_world_call(&w, 1, "masc.withdraw", "{\"prefix\":\"239.193.4.0/24\"}", 5);
-  cr_assert_str_eq(w.error, "some of it is in use");
+  cr_assert_str_eq(w.error, "239.193.4.0/24: some of it is in use");
   masc_world_clear(&w);
 }
 
