@@ -43,6 +43,10 @@ struct MalSpace {
   void *usage_data;
   MalLeaseUsage lease_usage;
   void *lease_usage_data;
+  MalVouch vouch;
+  void *vouch_data;
+  void (*vouch_again)(void *data);
+  void *vouch_again_data;
   MalDemand demand[2];
   void *demand_data[2];
   GArray *candidates;           /* what the arbiter thinks about */
@@ -62,9 +66,9 @@ void space_drop(MalSpace *space, MalLevel level, unsigned at);
 /* What is owned of AVAILABLE ends no later. */
 void space_clip_owned(MalSpace *space, const MalRange *available);
 
-/* space-stand-in.c: is all that is available in SPAN there only until something else is? And: what
-   is leaves SPAN to that; what is owned stays. */
-bool space_may_give_way(const MalSpace *space, MalSpan span);
+/* space-stand-in.c: is all that is available in SPAN there only until something else is, that
+   SOURCE brings? And: what is leaves SPAN to that; what is owned stays. */
+bool space_may_give_way(const MalSpace *space, MalSpan span, const char *source);
 void space_give_way(MalSpace *space, MalSpan span);
 
 #endif

@@ -1,13 +1,16 @@
 /* Ranges that are available only until something else says so give way to it. */
 #include "space-internal.h"
 
-bool space_may_give_way(const MalSpace *space, MalSpan span)
+#include <string.h>
+
+bool space_may_give_way(const MalSpace *space, MalSpan span, const char *source)
 {
   if (mal_space_is_mirrored(space))
     return false;
   for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
     const MalRange *range = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    if (mal_span_overlaps(range->span, span) && !range->stand_in)
+    if (mal_span_overlaps(range->span, span) &&
+        (!range->stand_in || strcmp(range->source, source) == 0))
       return false;
   }
   return true;

@@ -239,8 +239,9 @@ static void drop_available(MalSpace *space, unsigned at)
   space_drop(space, MAL_LEVEL_AVAILABLE, at);
 }
 
+/* NOT_OF: stand-ins give way to it, but for this source's ("": all do); NULL: none does. */
 static bool check_new(const MalSpace *space, MalLevel level, const MalScope *scope, MalSpan span,
-                      MalTime until, const char *name, bool gives_way, GError **error)
+                      MalTime until, const char *name, const char *not_of, GError **error)
 {
   char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
   if (!mal_span_contains(scope->span, span)) {
@@ -256,7 +257,7 @@ static bool check_new(const MalSpace *space, MalLevel level, const MalScope *sco
     return false;
   }
   const MalRange *other = space_overlapping(space, level, span);
-  if (other && !(gives_way && space_may_give_way(space, span))) {
+  if (other && !(not_of && space_may_give_way(space, span, not_of))) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_EXISTS,
                 "range %s (%s) overlaps %s range %s (%s, from %s)", name, mal_span_format(span, a),
                 level_name(level), other->name, mal_span_format(other->span, b), other->source);
@@ -283,20 +284,23 @@ static void mirror(MalSpace *space, MalRange range)
   space_insert(space, &range);
 }
 
-static bool add(MalSpace *space, const char *scope_id, MalRange range, GError **error)
+static bool add(MalSpace *space, const char *scope_id, MalRange range, bool brings, GError **error)
 {
   range.scope = space->scopes ? mal_scope_set_find(space->scopes, scope_id) : NULL;
   if (!range.scope) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_NOT_FOUND, "no scope is called %s", scope_id);
     return false;
   }
-  bool real = range.level == MAL_LEVEL_AVAILABLE && !range.stand_in;
-  if (!check_new(space, range.level, range.scope, range.span, range.until, range.name, real, error))
+  const char *not_of = NULL;
+  if (range.level == MAL_LEVEL_AVAILABLE && (!range.stand_in || brings))
+    not_of = brings ? range.source : "";
+  if (!check_new(space, range.level, range.scope, range.span, range.until, range.name, not_of,
+                 error))
     return false;
-  if (real)
+  if (not_of)
     space_give_way(space, range.span);
   space_insert(space, &range);
-  if (real)
+  if (not_of)
     space_clip_owned(space, &range);
   if (range.level == MAL_LEVEL_AVAILABLE && mal_space_is_mirrored(space))
     mirror(space, range);
@@ -307,14 +311,21 @@ bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, MalSpan s
                    const char *name, const char *source, GError **error)
 {
   MalRange range = { level, NULL, span, until, name, source, false, NULL };
-  return add(space, scope, range, error);
+  return add(space, scope, range, false, error);
 }
 
 bool mal_space_add_stand_in(MalSpace *space, const char *scope, MalSpan span, MalTime until,
                             const char *name, const char *source, GError **error)
 {
   MalRange range = { MAL_LEVEL_AVAILABLE, NULL, span, until, name, source, true, NULL };
-  return add(space, scope, range, error);
+  return add(space, scope, range, false, error);
+}
+
+bool mal_space_bring(MalSpace *space, const char *scope, MalSpan span, MalTime until,
+                     const char *name, const char *source, GError **error)
+{
+  MalRange range = { MAL_LEVEL_AVAILABLE, NULL, span, until, name, source, true, NULL };
+  return add(space, scope, range, true, error);
 }
 
 static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime until)
@@ -561,7 +572,7 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
     }
     MalRange range = { MAL_LEVEL_AVAILABLE, NULL,     r->span, r->until,
                        r->name,             "config", false,   r->derived_from };
-    bool added = add(space, scope->id, range, error);
+    bool added = add(space, scope->id, range, false, error);
     g_assert(added); /* what could be in its way was looked for */
     space_clip_owned(space, space_overlapping(space, MAL_LEVEL_AVAILABLE, r->span));
   }

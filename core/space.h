@@ -75,6 +75,9 @@ MAL_API bool mal_space_add(MalSpace *space, MalLevel level, const char *scope, M
 MAL_API bool mal_space_add_stand_in(MalSpace *space, const char *scope, MalSpan span,
                                     MalTime until, const char *name, const char *source,
                                     GError **error);
+/* The same for layer 3: it also takes the place of what stands in for layer 3, of other sources. */
+MAL_API bool mal_space_bring(MalSpace *space, const char *scope, MalSpan span, MalTime until,
+                             const char *name, const char *source, GError **error);
 MAL_API bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until,
                                  GError **error);
 /* Withdraws the range of LEVEL that begins at FIRST; what was owned of it goes first, and leases in
@@ -121,6 +124,19 @@ MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t coun
 /* Is there a layer 3 that could be asked? */
 MAL_API bool mal_space_has_layer3(const MalSpace *space);
 MAL_API void mal_space_set_demand(MalSpace *space, MalLevel level, MalDemand func, void *data);
+/* Layer 2 took over from others what layer 3 did not bring here: SPANS are all of it in SCOPE (N 0:
+   nothing any more). Layer 3 says to FUNC, with TO, what of them may be used on; it may say less
+   when it is asked again. False: nobody knows. */
+typedef void (*MalVouchFunc)(MalSpan part, void *to);
+typedef void (*MalVouch)(const MalScope *scope, const MalSpan *spans, size_t n, MalVouchFunc func,
+                         void *to, void *data);
+MAL_API bool mal_space_vouch(MalSpace *space, const MalScope *scope, const MalSpan *spans, size_t n,
+                             MalVouchFunc func, void *to);
+/* Layer 3; NULL takes it back. */
+MAL_API void mal_space_set_vouch(MalSpace *space, MalVouch func, void *data);
+/* Layer 3 would answer otherwise now: layer 2 hears of it, and asks again, later. */
+MAL_API void mal_space_vouch_again(MalSpace *space);
+MAL_API void mal_space_on_vouch(MalSpace *space, void (*func)(void *data), void *data);
 /* Pieces of SPAN that anybody in the domain uses, as far as is known: by address, disjoint, cut to
    SPAN. With a layer 2 that knows of others it is what is owned by anybody, until that ends (soon
    after a start it may know little yet); else what this server has leased, neighbours together

@@ -24,6 +24,7 @@ struct AapCoordinator {
   GArray *announced;  /* the same, as last sent */
   int64_t timer;      /* ASA Send timer, or the hold while suspended; AAP_NEVER: off */
   int64_t hold;       /* until when the operator knows of an inconsistent one */
+  int64_t other;      /* until when another one is taken for the lead */
   MalTime expiration; /* the latest sent or heard */
   MalTime last;
   AapUsed *used;
@@ -44,6 +45,7 @@ AapCoordinator *aap_coordinator_new(const AapCoordinatorConfig *config)
   c->announced = g_array_new(FALSE, FALSE, sizeof(AapExtent));
   c->timer = AAP_NEVER;
   c->hold = INT64_MIN;
+  c->other = INT64_MIN;
   c->last = MAL_BEGINNING;
   c->expiration = MAL_BEGINNING;
   c->used = aap_used_new(config->span, config->params);
@@ -351,6 +353,32 @@ static void heard_inconsistent(AapCoordinator *c, MalEndpoint from, AapNow now)
   c->timer = c->hold;
 }
 
+void aap_coordinator_take_back(AapCoordinator *c, const AapExtent *ranges, size_t n, AapNow now)
+{
+  if (!c->started || c->state == AAP_COORDINATOR_SUSPENDED || c->ranges->len > 0 ||
+      c->other > now.mono || n == 0 || n > AAP_MAX_REPORTS)
+    return;
+  g_autoptr(GArray) extents = g_array_sized_new(FALSE, FALSE, sizeof(AapExtent), (guint)n);
+  g_array_append_vals(extents, ranges, (guint)n);
+  transmit(c, extents, true, now);
+}
+
+/* What servers say again, since no coordinator does, and is not the domain's any more, they did not
+   hear to be over: they were not there. */
+static void heard_unknown(AapCoordinator *c, MalEndpoint from, const AapMessage *msg,
+                          GArray *theirs, AapNow now)
+{
+  g_autoptr(GArray) all = g_array_copy(theirs);
+  if (c->ops->vouch != NULL)
+    c->ops->vouch(c->user, c, theirs);
+  if (theirs->len > 0) {
+    note(c, AAP_CNOTE_ADOPTED, from, theirs->len);
+    c->ops->adopted(c->user, c, (const AapExtent *)(void *)theirs->data, theirs->len);
+  } else if (aap_asa_is_resent(msg)) {
+    aap_coordinator_take_back(c, (const AapExtent *)(void *)all->data, all->len, now);
+  }
+}
+
 static void heard_asa(AapCoordinator *c, MalEndpoint from, const AapMessage *msg, AapNow now)
 {
   if (!aap_horizon_ok(msg, c->params->asa_max_horizon_s))
@@ -359,11 +387,11 @@ static void heard_asa(AapCoordinator *c, MalEndpoint from, const AapMessage *msg
   MalTime expiration =
       aap_time_adjust(msg->expiration_time, aap_time_delta(now.wall, msg->current_time));
   c->expiration = MAX(c->expiration, expiration);
+  if (!aap_asa_is_resent(msg) && theirs->len > 0)
+    c->other = now.mono + 23 * c->params->asa_interval / 10;
   if (c->ranges->len == 0) {
-    if (theirs->len == 0)
-      return;
-    note(c, AAP_CNOTE_ADOPTED, from, theirs->len);
-    c->ops->adopted(c->user, c, (const AapExtent *)(void *)theirs->data, theirs->len);
+    if (theirs->len > 0)
+      heard_unknown(c, from, msg, theirs, now);
     return;
   }
   if (aap_asa_is_resent(msg))

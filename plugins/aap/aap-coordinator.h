@@ -42,6 +42,9 @@ typedef struct {
   void (*demand)(void *user, AapCoordinator *coordinator, uint64_t count, MalTime end);
   void (*note)(void *user, AapCoordinator *coordinator, AapCoordinatorNote note, MalEndpoint peer,
                uint64_t n);
+  /* Leaves of RANGES (AapExtent, sorted, disjoint) what may be taken over, since layer 3 knows
+     better whether it is the domain's. NULL: all may. */
+  void (*vouch)(void *user, AapCoordinator *coordinator, GArray *ranges);
 } AapCoordinatorOps;
 
 typedef struct {
@@ -67,6 +70,10 @@ void aap_coordinator_run(AapCoordinator *coordinator, AapNow now);
 void aap_coordinator_clock_stepped(AapCoordinator *coordinator, int64_t delta, AapNow now);
 /* One that leads announces at once. True: it did. */
 bool aap_coordinator_announce(AapCoordinator *coordinator, AapNow now);
+/* RANGES were taken over and are not the domain's: where nothing else is announced, and no other
+   coordinator is heard that does, servers are told at once that they are over. */
+void aap_coordinator_take_back(AapCoordinator *coordinator, const AapExtent *ranges, size_t n,
+                               AapNow now);
 /* What of SPAN the domain's servers use, as far as this coordinator has heard. */
 void aap_coordinator_each_use(const AapCoordinator *coordinator, MalSpan span, AapNow now,
                               AapUsedFunc func, void *data);

@@ -415,6 +415,11 @@ static void reserved_changed(void *data)
   aap_wake(aap);
 }
 
+static void vouch_again(void *data)
+{
+  aap_coordinator_doubt(data);
+}
+
 bool aap_plugin_start(Aap *aap, GError **error)
 {
   uint16_t port = (uint16_t)mal_conf_integer(section_of(aap->config), "port");
@@ -426,6 +431,7 @@ bool aap_plugin_start(Aap *aap, GError **error)
   aap->timer = mal_timer_new(aap->host.runtime, tick, aap);
   aap->space_watch = mal_space_watch(aap->host.space, aap_space_changed, aap);
   aap->reserve_watch = mal_leases_watch_reserved(aap->host.leases, reserved_changed, aap);
+  mal_space_on_vouch(aap->host.space, vouch_again, aap);
   aap_store_start(aap);
   aap_auth_begin(aap);
   g_hash_table_foreach(aap->unserved, say_not_served, aap);
@@ -441,6 +447,7 @@ void aap_plugin_stop(Aap *aap)
   aap->running = false;
   g_clear_pointer(&aap->timer, mal_timer_free);
   mal_space_unwatch(aap->host.space, aap->space_watch);
+  mal_space_on_vouch(aap->host.space, NULL, NULL);
   mal_leases_unwatch_reserved(aap->host.leases, aap->reserve_watch);
   for (guint i = 0; i < aap->served->len; i++)
     aap_space_unblock(served_at(aap, i));

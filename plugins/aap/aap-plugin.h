@@ -198,6 +198,8 @@ void aap_messages_echo(Aap *aap, const AapEcho *echo, AapNow now);
 
 extern const AapCoordinatorOps aap_coordinator_ops; /* USER: AapServed */
 void aap_coordinator_tell(AapServed *served);
+/* Layer 3 may vouch no more for what was taken over. */
+void aap_coordinator_doubt(Aap *aap);
 bool aap_coordinator_do(AapServed *served, const AapAction *action);
 
 /* ---- aap-plugin-usage.c ---------------------------------------------------------------------- */

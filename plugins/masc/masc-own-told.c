@@ -21,7 +21,7 @@ static bool trusted(const MascZone *zone, const MascPeer *peer)
   return peer->role == MASC_INTERNAL || peer->role == MASC_CHILD || !has_better(zone);
 }
 
-static bool recovering(const MascZone *zone, MascNow now)
+bool masc_own_recovering(const MascZone *zone, MascNow now)
 {
   return now.mono < zone->owns->recovering_until;
 }
@@ -72,7 +72,7 @@ static void disown(MascZone *zone, const MascClaim *claim, MascNow now)
 static bool told_of_our_node(MascZone *zone, const MascClaim *claim, const MascPeer *peer,
                              bool used, const Known *known, MascNow now)
 {
-  if (recovering(zone, now) && used && trusted(zone, peer)) {
+  if (masc_own_recovering(zone, now) && used && trusted(zone, peer)) {
     masc_note(zone, MASC_NOTE_RECOVERED, claim->prefix, peer->domain, 0);
     return true;
   }
@@ -103,11 +103,11 @@ bool masc_own_told(MascZone *zone, const MascClaim *claim, const MascPeer *peer,
   if (claim->node == zone->config.node) {
     /* What an internal peer calls PREFIX_MANAGED is our PREFIX_IN_USE; but of a renewal of ours
        only we know how it ended, and an internal peer may have deprecated or split what is ours. */
-    return peer->role == MASC_INTERNAL || recovering(zone, now);
+    return peer->role == MASC_INTERNAL || masc_own_recovering(zone, now);
   }
   if (!trusted(zone, peer))
     return false;
-  if (used && recovering(zone, now) && !k.known)
+  if (used && masc_own_recovering(zone, now) && !k.known)
     masc_note(zone, MASC_NOTE_RECOVERED, claim->prefix, peer->domain, 0);
   return true;
 }
@@ -222,7 +222,7 @@ bool masc_own_withdrawn(MascZone *zone, const MascRecord *record, const MascPeer
     w.found = true;
     break;
   }
-  if (!w.found && !recovering(zone, now))
+  if (!w.found && !masc_own_recovering(zone, now))
     return false;
   masc_own_dirty(zone);
   masc_own_plan_soon(zone, now);
@@ -372,7 +372,7 @@ void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *pee
 
   if (claim->type != MASC_PREFIX_IN_USE || claim->domain == zone->config.domain)
     return;
-  if (!recovering(zone, now)) {
+  if (!masc_own_recovering(zone, now)) {
     tell_stray(zone, &stray);
     return;
   }
@@ -391,7 +391,7 @@ void masc_own_strays_run(MascZone *zone, MascNow now)
     const MascStray *stray = &g_array_index(strays, MascStray, i);
     if (masc_own_covers(zone, stray->claim.prefix, NULL, NULL))
       hear_again(zone, stray, now);
-    else if (recovering(zone, now))
+    else if (masc_own_recovering(zone, now))
       g_array_append_val(zone->owns->strays, *stray);
     else
       tell_stray(zone, stray);

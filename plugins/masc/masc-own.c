@@ -20,12 +20,15 @@ MascOwns *masc_owns_new(MascZone *zone)
   owns->bounds = g_array_new(FALSE, TRUE, sizeof(MascBound));
   owns->strays = g_array_new(FALSE, TRUE, sizeof(MascStray));
   owns->touch = g_array_new(FALSE, TRUE, sizeof(MascTouch));
+  owns->adopted = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   owns->uses = masc_forecast_new(MASC_PLAN_LEAF, family, zone->config.params);
   owns->children = masc_forecast_new(MASC_PLAN_PARENT, family, zone->config.params);
   owns->planner = masc_plan;
   owns->leaf = !zone->config.parent;
   owns->due = owns->plan_at = owns->renew_at = owns->end_at = MASC_NEVER;
   owns->recovering_until = -1;
+  owns->adopt_at = MASC_NEVER;
+  owns->adopt_until = INT64_MIN;
   owns->hinted_at = INT64_MIN;
   owns->next_id = 1;
   return owns;
@@ -49,6 +52,7 @@ void masc_owns_free(MascOwns *owns)
   g_array_unref(owns->bounds);
   g_array_unref(owns->strays);
   g_array_unref(owns->touch);
+  g_array_unref(owns->adopted);
   masc_forecast_free(owns->uses);
   masc_forecast_free(owns->children);
   g_free(owns);
@@ -276,6 +280,8 @@ static void schedule(MascZone *zone, MascNow now)
 
   if (owns->strays->len > 0)
     due = MIN(due, owns->recovering_until);
+  if (owns->adopted->len > 0)
+    due = MIN(due, owns->adopt_at);
   for (guint i = 0; i < owns->pends->len; i++)
     due = MIN(due, g_array_index(owns->pends, MascPend, i).due);
   due = MIN(due, masc_rows_due(zone));
@@ -294,6 +300,10 @@ void masc_owns_start(MascZone *zone, MascNow now)
   owns->counted = owns->leaf;
   if (zone->config.recovering && owns->recovering_until < 0)
     owns->recovering_until = masc_own_after(now, params->waiting_period);
+  if (zone->config.recovering) {
+    owns->adopt_at = owns->recovering_until;
+    owns->adopt_until = masc_own_after(now, 2 * params->waiting_period);
+  }
   masc_own_touched(zone, now);
   masc_pends_start(zone, now);
   masc_own_refresh(zone, now);
@@ -331,6 +341,7 @@ void masc_owns_run(MascZone *zone, MascNow now)
   later_run(zone, now);
   masc_rows_run(zone, now);
   masc_own_strays_run(zone, now);
+  masc_own_adopt(zone, now);
   if (owns->dirty)
     masc_own_refresh(zone, now);
   if (now.mono >= owns->renew_at)

@@ -160,6 +160,8 @@ struct MascOwns {
   int64_t plan_at, renew_at, end_at;
   int64_t give_at;        /* monotonic; from then on what isn't in use is given back */
   int64_t recovering_until;
+  GArray *adopted;        /* MalSpan: what layer 2 took over, and we did not bring */
+  int64_t adopt_at, adopt_until; /* monotonic: it is claimed then, and again as long as that */
   MascClaim hint;         /* the last one (11.5); domain 0: none */
   MascId hint_told;       /* whom it was told; 0: the internal peers */
   int64_t hinted_at;
@@ -258,6 +260,14 @@ void masc_own_renew(MascZone *zone, MascNow now);
    was not known. */
 bool masc_own_cut_lost(MascZone *zone, const MascHeld *held, MascNow now);
 void masc_own_strays_run(MascZone *zone, MascNow now);
+
+/* Is what others say is ours taken for true (14)? */
+bool masc_own_recovering(const MascZone *zone, MascNow now);
+
+/* ---- masc-own-adopt.c ------------------------------------------------------------------------ */
+
+/* What was taken over is claimed, once recovery is over. */
+void masc_own_adopt(MascZone *zone, MascNow now);
 
 /* ---- masc-own-plan.c ------------------------------------------------------------------------- */
 

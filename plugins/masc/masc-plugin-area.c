@@ -91,6 +91,7 @@ MascArea *masc_area_new(Masc *masc, guint place, const MalScope *scope)
   area->local = g_array_new(FALSE, FALSE, sizeof(MascGrant));
   area->managed = g_array_new(FALSE, FALSE, sizeof(MascGrant));
   area->suspended = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  area->adopted = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   area->less_at = MASC_NEVER;
   area->asked = g_array_new(FALSE, FALSE, sizeof(MascAsked));
   area->stored =
@@ -104,6 +105,7 @@ void masc_area_free(MascArea *area)
   g_array_unref(area->local);
   g_array_unref(area->managed);
   g_array_unref(area->suspended);
+  g_array_unref(area->adopted);
   g_array_unref(area->asked);
   g_hash_table_unref(area->stored);
   g_free(area->scope);

@@ -91,14 +91,15 @@ void masc_space_set_exact(GArray *grants, MalPrefix prefix, MalTime until, bool 
 
 typedef struct {
   const MascArea *area;
-  bool all;
+  bool firm;
   GArray *ranges; /* MalRange */
 } Found;
 
 static void add_found(const MalRange *range, void *data)
 {
   Found *found = data;
-  if (found->all || strcmp(range->source, found->area->masc->host.name) == 0)
+  if ((found->firm && !range->stand_in) ||
+      strcmp(range->source, found->area->masc->host.name) == 0)
     g_array_append_val(found->ranges, *range);
 }
 
@@ -107,10 +108,11 @@ static const MalScope *scope_of(const MascArea *area)
   return mal_scope_set_find(mal_leases_scopes(area->masc->host.leases), area->scope);
 }
 
-/* Name and source of the copies are the core's, until the space changes. */
-static GArray *ranges_in(const MascArea *area, MalSpan span, bool all)
+/* Ours; FIRM: also others' that do not give way to ours. Name and source of the copies are the
+   core's, until the space changes. */
+static GArray *ranges_in(const MascArea *area, MalSpan span, bool firm)
 {
-  Found found = { area, all, g_array_new(FALSE, FALSE, sizeof(MalRange)) };
+  Found found = { area, firm, g_array_new(FALSE, FALSE, sizeof(MalRange)) };
   const MalScope *scope = scope_of(area);
   if (scope != NULL)
     mal_space_each(area->masc->host.space, MAL_LEVEL_AVAILABLE, scope, span, add_found, &found);
@@ -136,7 +138,7 @@ static bool add_range(MascArea *area, MalSpan span, const MascGrant *grant)
     masc_prefix_format(prefix, name);
   else
     mal_span_format(span, name);
-  if (mal_space_add_stand_in(area->masc->host.space, area->scope, span, grant->until, name,
+  if (mal_space_bring(area->masc->host.space, area->scope, span, grant->until, name,
                              area->masc->host.name, &error)) {
     masc_demand_served(area);
     return true;

@@ -45,6 +45,7 @@ static void arm(Masc *masc)
   int64_t now = mal_runtime_monotonic(masc->host.runtime), due = now + LOOK_MOST;
   due = MIN(due, masc_demand_due(masc));
   due = MIN(due, masc_links_due(masc));
+  due = MIN(due, masc_vouch_due(masc));
   for (guint i = 0; i < masc->areas->len; i++)
     due = MIN(due, masc_zone_due(masc_area_at(masc, i)->zone));
   for (unsigned i = 0; i < MASC_PEERS_MAX; i++)
@@ -85,6 +86,7 @@ void masc_settle(Masc *masc)
     for (guint i = 0; i < masc->areas->len; i++)
       some = fit(masc_area_at(masc, i)) || some;
   }
+  masc_vouch_run(masc);
   masc->settling = false;
   arm(masc);
 }
@@ -198,6 +200,7 @@ bool masc_plugin_start(Masc *masc, GError **error)
     masc_area_start(masc_area_at(masc, i));
   }
   masc->running = true;
+  masc_vouch_start(masc);
   start_peers(masc);
   masc_settle(masc);
   return true;
@@ -211,6 +214,7 @@ void masc_plugin_stop(Masc *masc)
       masc_session_stop(masc->peers[i]->session, masc->now);
   for (guint i = 0; i < masc->areas->len; i++)
     masc_space_unsuspend(masc_area_at(masc, i));
+  masc_vouch_stop(masc);
   masc->running = false;
   g_clear_pointer(&masc->timer, mal_timer_free);
   masc_links_close(masc);

@@ -8,6 +8,7 @@
      masc-plugin.c        life, time, the order of things
      masc-plugin-area.c   a scope: its zone, what it asks for, who of the peers is in it
      masc-plugin-space.c  what zones won <-> the core's address space and routes
+     masc-plugin-vouch.c  what layer 2 took over from announcements <-> zones
      masc-plugin-demand.c who asks for addresses -> zones
      masc-plugin-peer.c   peers: their sessions, from and to zones
      masc-plugin-links.c  connections, listeners
@@ -51,6 +52,8 @@ typedef struct {
   GArray *local;            /* MascGrant: for our servers, by address */
   GArray *managed;          /* MascGrant: routes, by address */
   GArray *suspended;        /* MalSpan: of LOCAL, not leased anew */
+  GArray *adopted;          /* MalSpan: what layer 2 took over, and we let it have */
+  int64_t judged;           /* monotonic */
   GHashTable *stored;       /* keys (GBytes) of what the store has of LOCAL -> MascGrant */
   bool local_changed, managed_changed;
 
@@ -184,6 +187,13 @@ void masc_space_uses(MascArea *area, MalPrefix prefix,
                      void (*func)(MalSpan span, MalTime until, void *data), void *data);
 /* Addresses in use of all that is local. */
 uint64_t masc_space_used(MascArea *area);
+
+/* ---- masc-plugin-vouch.c --------------------------------------------------------------------- */
+
+void masc_vouch_start(Masc *masc);
+void masc_vouch_stop(Masc *masc);
+int64_t masc_vouch_due(const Masc *masc);
+void masc_vouch_run(Masc *masc);
 
 /* ---- masc-plugin-demand.c -------------------------------------------------------------------- */
 

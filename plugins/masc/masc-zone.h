@@ -148,6 +148,16 @@ void masc_zone_waiting(MascZone *zone, uint64_t count, MalTime until, MascNow no
 /* What is in use changed enough to think again. */
 void masc_zone_replan(MascZone *zone, MascNow now);
 
+/* ---- what layer 2 took over from announcements, and was not brought here --------------------- */
+
+/* SPANS are all of it, sorted and disjoint; again when that changes. Once recovery (14) is over,
+   what nobody has of it is claimed. */
+void masc_zone_adopted(MascZone *zone, const MalSpan *spans, size_t n, MascNow now);
+/* What of SPAN the domain's servers may go on using, though `local` didn't say it. */
+typedef void (*MascPartFunc)(MalSpan part, void *data);
+void masc_zone_vouch(const MascZone *zone, MalSpan span, MascNow now, MascPartFunc func,
+                     void *data);
+
 /* ---- by hand (masc.claim, masc.withdraw, masc.resolve) --------------------------------------- */
 
 /* PREFIX.address may be 0: any of that length. LOWER: out of our own, for local use. */

@@ -27,6 +27,8 @@ typedef struct {
   MalTime wanted_end;
   unsigned n_wanted;
   bool mute; /* nothing leaves */
+  const char *vouched; /* layer 3 says that only this is the domain's, "" that nothing is; NULL: it
+                          says nothing */
 } Bed;
 
 static bool on_send(void *user, AapCoordinator *c, const AapMessage *msg)
@@ -75,7 +77,22 @@ static void on_note(void *user, AapCoordinator *c, AapCoordinatorNote note, MalE
   ((Bed *)user)->notes[note]++;
 }
 
-static const AapCoordinatorOps ops = { on_send, on_random, on_adopted, on_demand, on_note };
+static void on_vouch(void *user, AapCoordinator *c, GArray *ranges)
+{
+  const Bed *b = user;
+  MalSpan span = { 0 };
+  (void)c;
+  if (b->vouched == NULL)
+    return;
+  bool some = mal_span_parse(b->vouched, &span, NULL);
+  for (guint i = ranges->len; i-- > 0;)
+    if (!some || !mal_span_intersect(g_array_index(ranges, AapExtent, i).span, span,
+                                     &g_array_index(ranges, AapExtent, i).span))
+      g_array_remove_index(ranges, i);
+}
+
+static const AapCoordinatorOps ops = { on_send,   on_random, on_adopted,
+                                       on_demand, on_note,   on_vouch };
 
 static AapNow now_of(const Bed *b)
 {

@@ -122,6 +122,83 @@ Test(aap_coordinator, aap_164_without_state_it_takes_over_what_it_hears)
   }
 }
 
+/* Layer 3 knows better what is the domain's. */
+Test(aap_coordinator, s4_1_only_what_layer_3_vouches_for_is_taken_over)
+{
+  Bed b;
+  init(&b);
+  b.vouched = A;
+  aap_coordinator_start(b.c, now_of(&b));
+  hear(&b, A, B, T0 + 86400, 0, true);
+  cr_assert(b.n_adopted == 1 && b.adopted[0].end == T0 + 86400);
+  cr_assert(mal_address_equal(b.adopted[0].span.last, span_of(A).last));
+  cr_assert_eq(b.n_sent, 0);
+  clear(&b);
+}
+
+/* Servers that say it again were away when it ended. */
+Test(aap_coordinator, s4_1_what_is_the_domains_no_more_is_taken_back_where_servers_say_it_again)
+{
+  Bed b;
+  init(&b);
+  b.vouched = "";
+  aap_coordinator_start(b.c, now_of(&b));
+  run(&b, S(1000));
+  hear(&b, A, B, T0 + 86400, 0, true);
+  cr_assert(b.n_adopted == 0 && b.notes[AAP_CNOTE_ADOPTED] == 0);
+  cr_assert_eq(b.n_sent, 1);
+  cr_assert(b.sent.type == AAP_ASA && b.sent.n_ranges == 1, "A and B side by side");
+  cr_assert_leq(b.sent.ranges[0].value, (uint32_t)now_of(&b).wall);
+  cr_assert_gt(b.sent.expiration_time, b.sent.current_time);
+  hear(&b, A, NULL, T0 + 86400, 0, true);
+  cr_assert_eq(b.n_sent, 2);
+  cr_assert_eq(aap_coordinator_state(b.c), AAP_COORDINATOR_INIT);
+  clear(&b);
+}
+
+/* Another coordinator announces it: it knows why. */
+Test(aap_coordinator, s4_2_1_what_another_one_announces_is_not_taken_back)
+{
+  Bed b;
+  init(&b);
+  b.vouched = "";
+  aap_coordinator_start(b.c, now_of(&b));
+  hear(&b, A, NULL, T0 + 86400, 0, false);
+  hear(&b, A, NULL, T0 + 86400, 0, true);
+  cr_assert(b.n_adopted == 0 && b.n_sent == 0);
+  run(&b, S(70));
+  hear(&b, A, NULL, T0 + 86400, 0, true);
+  cr_assert_eq(b.n_sent, 1, "that one is silent since");
+  clear(&b);
+}
+
+Test(aap_coordinator, s4_1_what_was_taken_over_is_taken_back_at_once_in_any_state_but_one)
+{
+  AapExtent a = { span_of(A), T0 + 86400 };
+  Bed b;
+  init(&b);
+  aap_coordinator_take_back(b.c, &a, 1, now_of(&b));
+  cr_assert_eq(b.n_sent, 0, "it does not run yet");
+  aap_coordinator_start(b.c, now_of(&b));
+  hear(&b, A, NULL, T0 + 86400, 0, true);
+  aap_coordinator_set_ranges(b.c, b.adopted, 1, now_of(&b));
+  aap_coordinator_take_back(b.c, &a, 1, now_of(&b));
+  cr_assert_eq(b.n_sent, 0, "something is announced");
+  aap_coordinator_set_ranges(b.c, NULL, 0, now_of(&b));
+  cr_assert_eq(aap_coordinator_state(b.c), AAP_COORDINATOR_BACKUP);
+  aap_coordinator_take_back(b.c, &a, 0, now_of(&b));
+  cr_assert_eq(b.n_sent, 0);
+  aap_coordinator_take_back(b.c, &a, 1, now_of(&b));
+  cr_assert_eq(b.n_sent, 1);
+  aap_coordinator_set_ranges(b.c, &a, 1, now_of(&b));
+  hear(&b, B, NULL, T0 + 86400, 0, false);
+  aap_coordinator_set_ranges(b.c, NULL, 0, now_of(&b));
+  b.now += S(100);
+  aap_coordinator_take_back(b.c, &a, 1, now_of(&b));
+  cr_assert_eq(b.n_sent, 1, "suspended (4.2.1.1)");
+  clear(&b);
+}
+
 Test(aap_coordinator, aap_149_what_does_not_fit_one_message_is_not_announced)
 {
   Bed b;

@@ -284,6 +284,83 @@ Test(space_edges, a_stand_in_gives_way_and_what_is_owned_stays)
   bed_clear(&b);
 }
 
+/* Layer 3's ranges stand in for configuration, too, but not for what layer 2 took over. */
+Test(space_edges, what_layer_3_brings_takes_the_place_of_others_stand_ins)
+{
+  Bed b;
+  bed_init(&b, SCOPES);
+  mal_space_set_arbiter(b.space, arbiter, &b);
+  cr_assert(mal_space_add_stand_in(b.space, "l", span("239.255.1.0-239.255.3.255"), 900, "s", "t",
+                                   NULL));
+  cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.2.16-239.255.2.31", 800, "within"));
+  cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.3.0-239.255.3.7", 800, "right"));
+  g_string_truncate(b.told, 0);
+  cr_assert(mal_space_bring(b.space, "l", span("239.255.2.0-239.255.2.255"), 700, "won", "three",
+                            NULL));
+  must_have_told(&b, "|a:s |a:s -a:s +a:won ~o:within ");
+  cr_assert(mal_space_containing(b.space, MAL_LEVEL_AVAILABLE, at("239.255.2.0"))->stand_in);
+  cr_assert_eq(mal_space_containing(b.space, MAL_LEVEL_OWNED, at("239.255.2.16"))->until, 700);
+  cr_assert_not(mal_space_bring(b.space, "l", span("239.255.2.0-239.255.2.7"), 900, "u", "three",
+                                NULL), "its own is in the way");
+  cr_assert_not(mal_space_add_stand_in(b.space, "l", span("239.255.2.0-239.255.2.7"), 900, "u",
+                                       "t", NULL));
+  cr_assert(add(&b, MAL_LEVEL_AVAILABLE, "239.255.3.0-239.255.3.255", 900, "real"));
+  g_string_truncate(b.told, 0);
+  cr_assert_not(mal_space_bring(b.space, "l", span("239.255.3.0-239.255.3.7"), 900, "u", "three",
+                                NULL), "nor does a real one give way to it");
+  must_have_told(&b, "");
+  bed_clear(&b);
+}
+
+/* ---- vouching -------------------------------------------------------------------------------- */
+
+typedef struct {
+  MalSpan said[4];
+  unsigned n, asked, again;
+} Vouching;
+
+static void say_first(const MalScope *scope, const MalSpan *spans, size_t n, MalVouchFunc func,
+                      void *to, void *data)
+{
+  Vouching *v = data;
+  v->asked = (unsigned)n;
+  if (n > 0 && strcmp(scope->id, "l") == 0)
+    func(spans[0], to);
+}
+
+static void take_part(MalSpan part, void *to)
+{
+  Vouching *v = to;
+  v->said[v->n++] = part;
+}
+
+static void count_again(void *data)
+{
+  ((Vouching *)data)->again++;
+}
+
+Test(space_edges, layer_3_vouches_for_what_layer_2_took_over)
+{
+  Bed b;
+  Vouching v = { .n = 0 };
+  MalSpan spans[] = { span("239.255.1.0-239.255.1.7"), span("239.255.2.0-239.255.2.7") };
+  bed_init(&b, SCOPES LAB);
+  cr_assert_not(mal_space_vouch(b.space, scope_l(&b), spans, 2, take_part, &v), "nobody knows");
+  mal_space_vouch_again(b.space);
+  mal_space_set_vouch(b.space, say_first, &v);
+  mal_space_on_vouch(b.space, count_again, &v);
+  cr_assert(mal_space_vouch(b.space, scope_l(&b), spans, 2, take_part, &v));
+  cr_assert(v.asked == 2 && v.n == 1 && mal_address_equal(v.said[0].first, spans[0].first));
+  mal_space_vouch_again(b.space);
+  cr_assert_eq(v.again, 1);
+  mal_space_set_vouch(b.space, NULL, NULL);
+  mal_space_on_vouch(b.space, NULL, NULL);
+  mal_space_vouch_again(b.space);
+  cr_assert_not(mal_space_vouch(b.space, scope_l(&b), spans, 2, take_part, &v));
+  cr_assert(v.n == 1 && v.again == 1);
+  bed_clear(&b);
+}
+
 Test(space_edges, several_stand_ins_give_way_at_once)
 {
   Bed b;
