@@ -426,6 +426,62 @@ Test(aap_layer3, what_comes_back_takes_the_place_of_what_was_adopted_4_1)
   daemons_clear(&w);
 }
 
+/* The same, where layer 3 knows what is the domain's: it goes on as long as that vouches for it. */
+static void vouch_for(const MalScope *scope, const MalSpan *spans, size_t n, MalVouchFunc func,
+                      void *to, void *data)
+{
+  MalSpan part;
+  (void)scope;
+  for (size_t i = 0; i < n && data != NULL; i++)
+    if (mal_span_intersect(spans[i], span_of(data), &part))
+      func(part, to);
+}
+
+static size_t leases_of_two(const char *vouched, const char *later, const char *brings)
+{
+  World w = apart("");
+  bring("233.252.2.0-233.252.2.63", 86400);
+  daemons_run(&w, 90);
+  for (unsigned i = 0; i < 2; i++) {
+    g_autofree char *params = g_strdup_printf("{\"scope\":\"world\",\"lifetime\":36000,"
+                                              "\"address\":\"233.252.2.%u\"}", 8 + 40 * i);
+    daemons_ask(&w, 1, "lease.request", params);
+    answer(&w, 60);
+    cr_assert_null(w.error, "%s", w.error);
+  }
+  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_WIPED);
+  g_clear_pointer(&w.host[0].core, mal_core_free);
+  mal_sim_node_bury(w.host[0].node);
+  daemons_run(&w, 250);
+  mal_sim_node_restart(w.host[0].node);
+  start(&w, 0, "prefix-coordinator", "aap;toy", "");
+  mal_space_set_vouch(toy.host->space, vouch_for, (void *)(uintptr_t)vouched);
+  daemons_run(&w, 120);
+  cr_assert_eq(mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,
+                                    span_of("233.252.2.8").first) != NULL, vouched != NULL);
+  if (brings != NULL)
+    bring(brings, 86400);
+  mal_space_set_vouch(toy.host->space, vouch_for, (void *)(uintptr_t)later);
+  mal_space_vouch_again(toy.host->space);
+  daemons_run(&w, 120);
+  size_t n = leases(&w, 1);
+  daemons_clear(&w);
+  return n;
+}
+
+Test(aap_layer3, what_was_adopted_goes_on_while_layer_3_vouches_for_it_4_1)
+{
+  static const char all[] = "233.252.2.0-233.252.2.63", half[] = "233.252.2.0-233.252.2.31";
+  static const char rest[] = "233.252.2.32-233.252.2.63";
+  cr_expect_eq(leases_of_two(all, all, NULL), 2);
+  cr_expect_eq(leases_of_two(all, half, NULL), 1, "a part of it ends");
+  cr_expect_eq(leases_of_two(all, NULL, NULL), 0, "all of it ends");
+  cr_expect_eq(leases_of_two(half, half, NULL), 1, "a part is not taken over");
+  cr_expect_eq(leases_of_two(NULL, NULL, NULL), 0, "what servers say again is taken back");
+  cr_expect_eq(leases_of_two(all, rest, half), 2, "beside what layer 3 brings");
+  cr_expect_eq(leases_of_two(all, NULL, half), 1);
+}
+
 /* All in one process, after a crash: what layer 3 brings back, early or late, meets what AAP
    remembers of its own announcements (of two ranges that it had joined); the leases in it stay. */
 static void restart_of_all_in_one(const char **back)
