@@ -70,8 +70,8 @@ static int by_first(const void *a, const void *b)
                              ((const AapExtent *)b)->span.first);
 }
 
-/* What was taken over goes on beside what is brought where layer 3 vouches for it; without its word,
-   only as long as nothing is. */
+/* What was taken over goes on beside what is brought where layer 3 vouches for it; without its
+   word, only as long as nothing is. */
 static void judge_adopted(AapServed *served, const GArray *others)
 {
   if (served->adopted->len == 0)
