@@ -322,11 +322,15 @@ unit_tests += tests/unit/test-aap-defence
 tests_unit_test_aap_defence_SOURCES = tests/unit/test-aap-defence.c $(aap_bed)
 tests_unit_test_aap_defence_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-own
-tests_unit_test_aap_own_SOURCES = tests/unit/test-aap-own.c $(aap_bed)
+tests_unit_test_aap_own_SOURCES = tests/unit/test-aap-own.c tests/unit/test-aap-own-corners.c \
+  $(aap_bed)
 tests_unit_test_aap_own_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-layer3
 tests_unit_test_aap_layer3_SOURCES = tests/unit/test-aap-layer3.c $(daemons)
 tests_unit_test_aap_layer3_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
+unit_tests += tests/unit/test-aap-pool
+tests_unit_test_aap_pool_SOURCES = tests/unit/test-aap-pool.c $(aap_bed)
+tests_unit_test_aap_pool_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-plugin
 tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c tests/unit/test-aap-plugin-reload.c \
   tests/unit/aap-daemons.c tests/unit/aap-daemons.h $(daemons)

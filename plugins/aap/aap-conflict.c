@@ -233,12 +233,13 @@ static void echo(AapZone *zone, MalEndpoint peer, MalSpan span)
   Echo e = { zone, peer, known, confirmed, notes };
   aap_intervals_each(voice->notes, span, old_echo, &e);
   AapEchoNote fresh = { zone->now.mono, zone->now.mono };
-  if (aap_intervals_count(voice->notes) < MAX_STRETCHES)
+  bool room = aap_intervals_count(voice->notes) < MAX_STRETCHES;
+  if (room)
     aap_intervals_set(voice->notes, span, &fresh);
   for (guint i = 0; i < known->len; i++)
     aap_intervals_set(voice->notes, g_array_index(known, AapExtent, i).span,
                       &g_array_index(notes, AapEchoNote, i));
-  for (guint i = 0; i < unknown->len; i++)
+  for (guint i = 0; room && i < unknown->len; i++) /* what nothing notes, nothing would resume */
     zone->ops->suspend(zone->user, zone, g_array_index(unknown, MalSpan, i), true);
   for (guint i = 0; i < confirmed->len; i++)
     conflict(zone, peer, g_array_index(confirmed, MalSpan, i));

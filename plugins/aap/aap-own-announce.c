@@ -237,16 +237,16 @@ static GArray *spans_of(const GArray *ranges)
 static bool say(AapZone *zone, AapAnnouncement *a, const GArray *ranges)
 {
   g_autoptr(GArray) spans = spans_of(ranges);
-  bool changed = a->said == NULL || !aap_spans_equal(a->said, spans);
-  if (changed && !a->unsent) {
+  bool first = a->unsent || a->said == NULL || !aap_spans_equal(a->said, spans);
+  if (first && !a->unsent) {
     if (a->numbered)
       aap_sequence_let_go(zone->sequence, a->rseq);
     a->rseq = aap_sequence_take(zone->sequence);
     a->numbered = true;
   }
-  uint8_t mseq = changed ? 0 : aap_mseq_next(a->mseq);
+  uint8_t mseq = first ? 0 : aap_mseq_next(a->mseq);
   bool sent = send_ranges(zone, a, mseq, ranges);
-  a->unsent = (changed || a->unsent) && !sent;
+  a->unsent = first && !sent;
   if (!sent)
     return false;
   a->mseq = mseq;

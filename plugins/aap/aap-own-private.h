@@ -43,7 +43,7 @@ struct AapAnnouncement {
   uint32_t rseq;
   uint8_t mseq;
   bool numbered;     /* RSEQ is taken */
-  bool unsent;       /* a message with RSEQ could not leave yet */
+  bool unsent;       /* no message with RSEQ could leave yet */
   bool steady;
   int64_t interval, due, sent;
 };

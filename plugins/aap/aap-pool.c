@@ -14,6 +14,7 @@
 #define OFFSET_S 600  /* own ends differ by so much from server to server (3.2.8) */
 #define PEER_SILENCE (300 * AAP_US)
 #define PEERS_MOST 1024
+#define SPANS_MOST 1024 /* wanted while it listens; of more it is said that they can't be had */
 #define UNUSED_MOST 256 /* more free addresses than this don't help who finds none among them */
 #define CHUNKS 4        /* the pool is cut into so many: a collision costs one of them */
 
@@ -174,7 +175,7 @@ static void adjust(AapZone *zone)
     shrink(zone, have - wish);
   uint64_t chunk = MAX(wish / CHUNKS, MIN(wish, (uint64_t)zone->params->block));
   bool low = have < wish - wish / CHUNKS;
-  for (unsigned n = 0; low && chunk > 0 && have < wish && n < 2 * CHUNKS; n++) {
+  for (unsigned n = 0; low && have < wish && n < 2 * CHUNKS; n++) {
     uint64_t got = aap_prealloc_begin(zone, MIN(chunk, wish - have));
     if (got == 0)
       break;
@@ -398,18 +399,16 @@ static bool want_parts(AapZone *zone, MalSpan span, MalTime end)
     if (!could_be_ours(zone, part, end))
       return false;
     aap_prealloc_release(zone, part);
-    if (aap_claims_begin(zone, 0, end, part) == 0)
-      return false;
+    aap_claims_begin(zone, 0, end, part);
   }
   return true;
 }
 
 void aap_pool_want_span(AapZone *zone, MalSpan span, MalTime end)
 {
-  if (zone->listening) {
+  if (zone->listening && zone->pool->wanted_spans->len < SPANS_MOST) {
     AapExtent extent = { span, end };
-    if (zone->pool->wanted_spans->len < PEERS_MOST)
-      g_array_append_val(zone->pool->wanted_spans, extent);
+    g_array_append_val(zone->pool->wanted_spans, extent);
     return;
   }
   if (!aap_zone_may_allocate(zone) || !want_parts(zone, span, end))
@@ -441,7 +440,7 @@ int64_t aap_pool_due(const AapPool *pool)
 /* Looks come as often as the shortest of the lifetimes needs. */
 static int64_t look_interval(const AapZone *zone)
 {
-  return CLAMP(zone->params->own_lifetime_s * AAP_US / 16, AAP_US / 4, LOOK_S * AAP_US);
+  return MIN(zone->params->own_lifetime_s * AAP_US / 16, LOOK_S * AAP_US);
 }
 
 void aap_pool_run(AapZone *zone)

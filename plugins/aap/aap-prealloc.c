@@ -153,7 +153,7 @@ static void resend(AapZone *zone, AapPrealloc *p)
 {
   bool half = p->end - zone->now.wall < zone->params->own_lifetime_s / 2;
   if (half && p->established)
-    p->end = MAX(p->end, end_of(zone, p->spans));
+    p->end = end_of(zone, p->spans);
   send(zone, p);
   p->interval *= 2;
   p->resend = zone->now.mono + p->interval;

@@ -96,7 +96,7 @@ MalTime aap_record_due(const AapRecord *record)
   int64_t when;
   MalU128 key;
   if (aap_ends_first(record->foreign_ends, &when, &key))
-    due = MIN(due, when);
+    due = when;
   if (aap_ends_first(record->intent_ends, &when, &key))
     due = MIN(due, when);
   for (guint i = 0; i < record->requests->len; i++)

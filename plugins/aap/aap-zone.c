@@ -211,7 +211,8 @@ int64_t aap_zone_due(const AapZone *zone)
 {
   if (!zone->started)
     return AAP_NEVER;
-  int64_t due = MIN(zone->listening ? zone->startup_ends : AAP_NEVER, aap_owns_due(zone->owns));
+  int64_t due = zone->listening ? zone->startup_ends : AAP_NEVER;
+  due = MIN(due, aap_owns_due(zone->owns));
   due = MIN(due, MIN(aap_claims_due(zone->claims), aap_pool_due(zone->pool)));
   due = MIN(due, MIN(aap_defences_due(zone->defences), aap_space_due(zone->space)));
   return MIN(due, mono_of(zone, aap_record_due(zone->record)));

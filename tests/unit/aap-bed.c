@@ -350,6 +350,16 @@ AapBed *aap_bed_of_owners(uint64_t seed, unsigned nodes)
   return bed;
 }
 
+AapBed *aap_bed_with_pool(uint32_t size, uint32_t block)
+{
+  AapBed *bed = aap_bed_new("239.255.0.0-239.255.255.255", false, 1);
+  bed->params.preallocate = size;
+  bed->params.block = block;
+  aap_bed_add(bed);
+  aap_bed_available(bed, "239.255.1.0-239.255.1.255", -1);
+  return bed;
+}
+
 static GArray *spans_of(const char *text)
 {
   g_auto(GStrv) parts = g_strsplit(text, ";", -1);
@@ -486,42 +496,42 @@ void aap_bed_inject_octets(AapNode *node, const char *from, const uint8_t *octet
   apply_asa(node);
 }
 
-void aap_bed_inject(AapNode *node, const char *from, AapType type, uint32_t rseq, const char *spans,
-                    int64_t end_s)
+/* MSG with SPANS, each until END_S. */
+static void inject(AapNode *node, const char *from, AapMessage msg, const char *spans,
+                   int64_t end_s)
 {
   g_autoptr(GArray) list = spans_of(spans);
   g_autofree AapRange *ranges = g_new0(AapRange, list->len + 1);
   uint8_t octets[AAP_MAX_LENGTH];
   for (guint i = 0; i < list->len; i++)
     ranges[i] = (AapRange){ g_array_index(list, MalSpan, i), (uint32_t)(AAP_BED_EPOCH + end_s) };
-  AapMessage msg = { .type = type,
-                     .family = node->bed->scope.first.family,
-                     .rseq = rseq,
-                     .current_time = (uint32_t)(AAP_BED_EPOCH + node->bed->now / AAP_US),
-                     .ranges = ranges,
-                     .n_ranges = list->len };
+  msg.family = node->bed->scope.first.family;
+  msg.ranges = ranges;
+  msg.n_ranges = list->len;
   size_t length = aap_encode(&msg, octets, sizeof octets, NULL);
   cr_assert_gt(length, 0);
   aap_bed_inject_octets(node, from, octets, length);
 }
 
+static uint32_t true_time(const AapNode *node)
+{
+  return (uint32_t)(AAP_BED_EPOCH + node->bed->now / AAP_US);
+}
+
+void aap_bed_inject(AapNode *node, const char *from, AapType type, uint32_t rseq, const char *spans,
+                    int64_t end_s)
+{
+  AapMessage msg = { .type = type, .rseq = rseq, .current_time = true_time(node) };
+  inject(node, from, msg, spans, end_s);
+}
+
 void aap_bed_inject_asa(AapNode *node, const char *from, const char *spans, int64_t clock_s,
                         int64_t expires_s, int64_t end_s)
 {
-  g_autoptr(GArray) list = spans_of(spans);
-  g_autofree AapRange *ranges = g_new0(AapRange, list->len + 1);
-  uint8_t octets[AAP_MAX_LENGTH];
-  for (guint i = 0; i < list->len; i++)
-    ranges[i] = (AapRange){ g_array_index(list, MalSpan, i), (uint32_t)(AAP_BED_EPOCH + end_s) };
   AapMessage msg = { .type = AAP_ASA,
-                     .family = node->bed->scope.first.family,
                      .current_time = (uint32_t)(AAP_BED_EPOCH + clock_s),
-                     .expiration_time = (uint32_t)(AAP_BED_EPOCH + expires_s),
-                     .ranges = ranges,
-                     .n_ranges = list->len };
-  size_t length = aap_encode(&msg, octets, sizeof octets, NULL);
-  cr_assert_gt(length, 0);
-  aap_bed_inject_octets(node, from, octets, length);
+                     .expiration_time = (uint32_t)(AAP_BED_EPOCH + expires_s) };
+  inject(node, from, msg, spans, end_s);
 }
 
 void aap_bed_inject_ana(AapNode *node, const char *from, uint32_t rseq, uint32_t count,
@@ -529,19 +539,16 @@ void aap_bed_inject_ana(AapNode *node, const char *from, uint32_t rseq, uint32_t
 {
   AapRequest request = { count, (uint32_t)(AAP_BED_EPOCH + end_s) };
   AapMessage msg = { .type = AAP_ANA,
-                     .family = node->bed->scope.first.family,
                      .rseq = rseq,
-                     .current_time = (uint32_t)(AAP_BED_EPOCH + node->bed->now / AAP_US),
+                     .current_time = true_time(node),
                      .requests = &request,
                      .n_requests = 1 };
-  uint8_t octets[64];
-  aap_bed_inject_octets(node, from, octets, aap_encode(&msg, octets, sizeof octets, NULL));
+  inject(node, from, msg, "", 0);
 }
 
 void aap_bed_want(AapNode *node, uint64_t count, int64_t seconds)
 {
-  AapNow now = aap_bed_clock(node);
-  aap_zone_want(node->zone, count, now.wall + seconds, now);
+  aap_zone_want(node->zone, count, aap_bed_clock(node).wall + seconds, aap_bed_clock(node));
 }
 
 uint64_t aap_bed_owned(const AapNode *node)

@@ -60,6 +60,8 @@ struct AapBed {
 
 /* SCOPE "239.255.0.0-239.255.255.255" or the like; nothing is available until aap_bed_available. */
 AapBed *aap_bed_new(const char *scope, bool large, uint64_t seed);
+/* One node that preallocates in a small scope of which 239.255.1.0/24 is available; it listens. */
+AapBed *aap_bed_with_pool(uint32_t size, uint32_t block);
 void aap_bed_free(AapBed *bed);
 /* A node, started (it listens until aap_bed_listened or its time comes). */
 AapNode *aap_bed_add(AapBed *bed);

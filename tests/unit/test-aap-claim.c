@@ -226,19 +226,9 @@ Test(aap_claim, a_42_simultaneous_claims)
 
 /* ---- preallocations -------------------------------------------------------------------------- */
 
-static AapBed *pooled(uint32_t size, uint32_t block)
-{
-  AapBed *bed = aap_bed_new(LOCAL, false, 1);
-  bed->params.preallocate = size;
-  bed->params.block = block;
-  aap_bed_add(bed);
-  aap_bed_available(bed, "239.255.1.0-239.255.1.255", -1);
-  return bed;
-}
-
 Test(aap_claim, aap_102_103_107_109_110_the_pool_is_built_and_taken_from)
 {
-  AapBed *bed = pooled(8, 8);
+  AapBed *bed = aap_bed_with_pool(8, 8);
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   int64_t t = g_array_index(bed->sent, AapSent, 0).at;
@@ -250,7 +240,7 @@ Test(aap_claim, aap_102_103_107_109_110_the_pool_is_built_and_taken_from)
   cr_assert(g_str_has_prefix(times, "0 10 30 70 150 310"), "%s", times);
   aap_bed_free(bed);
 
-  bed = pooled(64, 4);
+  bed = aap_bed_with_pool(64, 4);
   node = &bed->nodes[0];
   aap_bed_listened(bed);
   aap_bed_run(bed, bed->now + S(15));
@@ -269,7 +259,7 @@ Test(aap_claim, aap_104_105_108_45_a_preallocation_gives_way_to_anything)
 {
   for (AapType type = AAP_ACLM; type <= AAP_AITU; type++)
     for (int established = 0; established <= 1; established++) {
-      AapBed *bed = pooled(8, 8);
+      AapBed *bed = aap_bed_with_pool(8, 8);
       AapNode *node = &bed->nodes[0];
       const AapSent *last = NULL;
       char text[MAL_SPAN_STRLEN];
@@ -320,7 +310,7 @@ Test(aap_claim, aap_101_nothing_of_others_is_preallocated_and_113_114_claims_tak
 
 Test(aap_claim, aap_106_112_the_pool_follows_space_and_demand)
 {
-  AapBed *bed = pooled(32, 4);
+  AapBed *bed = aap_bed_with_pool(32, 4);
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   aap_bed_run(bed, bed->now + S(30));
@@ -345,7 +335,7 @@ Test(aap_claim, aap_106_112_the_pool_follows_space_and_demand)
 
 Test(aap_claim, named_addresses_come_out_of_the_pool_wherever_they_are_in_it)
 {
-  AapBed *bed = pooled(64, 4);
+  AapBed *bed = aap_bed_with_pool(64, 4);
   AapNode *node = &bed->nodes[0];
   aap_bed_listened(bed);
   for (int established = 0; established <= 1; established++) {

@@ -1,6 +1,6 @@
 /* Conflicts, defences of our own addresses by others, and what is defended though we gave it up
    (draft-ietf-malloc-aap-04 3.2.3, 3.2.8). */
-#include "plugins/aap/aap-zone-private.h"
+#include "plugins/aap/aap-own-private.h"
 #include "tests/unit/aap-bed.h"
 
 #include <criterion/criterion.h>
@@ -404,4 +404,232 @@ Test(aap_conflict, stale_data_within_the_grace)
   cr_assert_geq(aap_bed_count(bed, 0, AAP_AIU, since, &last), 2);
   cr_assert_eq(last->msg.ranges[0].value, AAP_BED_EPOCH + 580);
   aap_bed_free(bed);
+}
+
+/* ---- notes and claims in detail (A-49) ------------------------------------------------------- */
+
+/* Each address is noted for as long as it is renewed, whatever is noted beside it. */
+Test(aap_conflict, aap_86_notes_of_neighbours_end_each_in_its_time)
+{
+  static const struct {
+    int64_t at;
+    const char *heard;
+    uint64_t suspended; /* after that */
+  } steps[] = {
+    { 0, "233.252.0.16", 1 },  { 0, "233.252.0.17", 2 },  { 60, "233.252.0.16", 2 },
+    { 60, "233.252.0.18", 3 }, { 70, "233.252.0.19", 4 }, { 89, NULL, 4 },
+    { 90, NULL, 3 },           { 149, NULL, 3 },          { 150, NULL, 1 },
+    { 160, NULL, 0 },
+  };
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  int64_t since = bed->now;
+  for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
+    aap_bed_run(bed, since + S(steps[i].at));
+    if (steps[i].heard != NULL)
+      aap_bed_inject(node, S_, AAP_AIU, 1, steps[i].heard, 7200);
+    cr_assert_eq(suspended(node), steps[i].suspended, "%zu: %u", i, (unsigned)suspended(node));
+  }
+  cr_assert_eq(aap_bed_owned(node), 4);
+  aap_bed_free(bed);
+}
+
+/* S goes on for longer than the window: excused by the latest claim of a third, of any part. */
+Test(aap_conflict, aap_84_88_the_latest_claim_of_a_third_counts)
+{
+  static const struct {
+    const char *name;
+    int64_t late, again, owned; /* T's second claim, S's last AIU, both after S's first */
+  } cases[] = { { "within the window", 60, 100, 4 }, { "none so late", 5, 100, 0 } };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    AapBed *bed = holder();
+    AapNode *node = &bed->nodes[0];
+    int64_t since = bed->now;
+    aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200);
+    aap_bed_inject(node, T_, AAP_ACLM, 1, "233.252.0.17", 9000);
+    aap_bed_run(bed, since + S(cases[i].late));
+    aap_bed_inject(node, T_, AAP_ACLM, 2, "233.252.0.16", 9000);
+    aap_bed_run(bed, since + S(80));
+    aap_bed_inject(node, S_, AAP_AIU, 2, OWN, 7200);
+    bed->now = since + S(cases[i].again); /* the timers are late: nothing was forgotten yet */
+    aap_bed_inject(node, S_, AAP_AIU, 3, "233.252.0.16-233.252.0.17", 7200);
+    cr_assert_eq(aap_bed_owned(node), cases[i].owned == 4 ? 4 : 2, "%s", cases[i].name);
+    aap_bed_free(bed);
+  }
+}
+
+/* Of too many voices the one that was silent longest is forgotten, not the one heard first. */
+Test(aap_conflict, aap_169_who_speaks_again_is_not_forgotten)
+{
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.16", 7200);
+  for (unsigned i = 1; i < 256; i++) {
+    g_autofree char *from = g_strdup_printf("198.51.100.%u", i);
+    aap_bed_run(bed, bed->now + S(1) / 10);
+    aap_bed_inject(node, from, AAP_AITU, 1, "233.252.0.17", 9000);
+  }
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.16", 7200);
+  for (unsigned i = 1; i < 200; i++) {
+    g_autofree char *from = g_strdup_printf("198.51.101.%u", i);
+    aap_bed_inject(node, from, AAP_AITU, 1, "233.252.0.17", 9000);
+  }
+  cr_assert_eq(suspended(node), 1);
+  cr_assert_eq(node->zone->owns->voices->len, 256);
+  aap_bed_free(bed);
+}
+
+/* The end of a part in the message, another part of the block beside it. */
+Test(aap_conflict, aap_84_88_parts_of_a_block_in_a_space_with_a_hole)
+{
+  static const char *spaces = "233.252.0.16-233.252.0.17;233.252.0.19";
+  AapBed *bed = holder();
+  AapNode *node = &bed->nodes[0];
+  aap_bed_available(bed, spaces, 5000);
+  cr_assert_eq(aap_bed_owned(node), 3);
+  aap_bed_run(bed, bed->now + S(100));
+  int64_t since = bed->now;
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200); /* what it was before the space shrank */
+  cr_assert_eq(suspended(node), 3);
+  aap_bed_run(bed, since + S(2));
+  cr_assert_geq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 2, "stale: the back-off again");
+  aap_bed_inject(node, S_, AAP_AIU, 1, "233.252.0.19", 9000);
+  cr_assert_eq(aap_bed_owned(node), 2);
+  cr_assert(aap_spans_overlap(node->owned, aap_bed_span("233.252.0.16")));
+  aap_bed_check(bed);
+  aap_bed_free(bed);
+}
+
+/* ---- much of it (AAP-169) -------------------------------------------------------------------- */
+
+#define WIDE "239.255.16.0-239.255.31.255"
+
+static AapBed *wide_holder(void)
+{
+  AapBed *bed = aap_bed_new("239.255.0.0-239.255.255.255", false, 3);
+  AapNode *node = aap_bed_add(bed);
+  node->leased = 1;
+  aap_bed_available(bed, "239.255.0.0-239.255.255.255", -1);
+  aap_bed_listened(bed);
+  aap_bed_own(node, WIDE, 90000);
+  aap_bed_run(bed, bed->now + S(60));
+  return bed;
+}
+
+/* N messages of 40 ranges each: every second address of WIDE. */
+static void hear_splinters(AapNode *node, AapType type, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++) {
+    g_autoptr(GString) spans = g_string_new(NULL);
+    for (unsigned k = 0; k < 40; k++)
+      g_string_append_printf(spans, "%s239.255.%u.%u", k > 0 ? ";" : "",
+                             16 + (40 * i + k) / 128, (40 * i + k) % 128 * 2);
+    aap_bed_inject(node, S_, type, i, spans->str, 90000);
+  }
+}
+
+/* What isn't noted isn't suspended either: nothing would ever resume it. */
+Test(aap_conflict, aap_86_169_notes_of_one_voice_are_bounded)
+{
+  AapBed *bed = wide_holder();
+  AapNode *node = &bed->nodes[0];
+  hear_splinters(node, AAP_AIU, 20);
+  cr_assert_eq(suspended(node), 512);
+  aap_bed_run(bed, bed->now + S(100));
+  cr_assert_eq(suspended(node), 0, "%u for ever", (unsigned)suspended(node));
+  cr_assert_eq(aap_bed_owned(node), 4096);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, aap_169_claims_of_one_voice_are_bounded)
+{
+  AapBed *bed = wide_holder();
+  AapNode *node = &bed->nodes[0];
+  hear_splinters(node, AAP_AITU, 20);
+  cr_assert_eq(node->zone->owns->voices->len, 1);
+  const AapVoice *voice = g_ptr_array_index(node->zone->owns->voices, 0);
+  cr_assert_eq(aap_intervals_count(voice->claims), 512);
+  aap_bed_free(bed);
+}
+
+/* ---- tombstones, once more ------------------------------------------------------------------- */
+
+Test(aap_conflict, aap_169_what_was_ours_is_remembered_within_a_bound)
+{
+  AapBed *bed = wide_holder();
+  AapNode *node = &bed->nodes[0];
+  for (unsigned i = 0; i < 1100; i++) {
+    MalAddress at = mal_address_ipv4(0xefff4000 + 2 * i);
+    aap_owns_add(node->zone, (MalSpan){ at, at }, AAP_BED_EPOCH + 90000);
+  }
+  aap_bed_run(bed, bed->now + S(60));
+  for (unsigned i = 0; i < 1100; i++)
+    aap_owns_give_back(node->zone, mal_address_ipv4(0xefff4000 + 2 * i));
+  aap_bed_run(bed, bed->now + S(200));
+  cr_assert_eq(stones(node), 1024);
+  aap_bed_free(bed);
+}
+
+/* One that could not leave is no answer. */
+Test(aap_conflict, an_answer_that_could_not_leave_AAP_72)
+{
+  AapBed *bed = former_holder();
+  AapNode *node = &bed->nodes[0];
+  int64_t since = bed->now;
+  node->mute = true;
+  for (unsigned i = 0; i < 10; i++) {
+    aap_bed_inject(node, T_, AAP_ACLM, 1, OWN, 9000);
+    aap_bed_inject(node, S_, AAP_AIU, i, OWN, 7200);
+    aap_bed_run(bed, bed->now + S(2));
+  }
+  node->mute = false;
+  aap_bed_inject(node, S_, AAP_AIU, 11, OWN, 7200);
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 1);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, a_step_of_our_clock_moves_what_was_ours_AAP_39_72)
+{
+  AapBed *bed = former_holder();
+  AapNode *node = &bed->nodes[0];
+  const AapSent *last = NULL;
+  int64_t since = bed->now;
+  node->skew_s = 600;
+  aap_zone_clock_stepped(node->zone, 600, aap_bed_clock(node));
+  aap_bed_inject(node, T_, AAP_ACLM, 1, OWN, 9000);
+  aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7200); /* in its clock */
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, &last), 1);
+  cr_assert_eq(last->msg.ranges[0].value, AAP_BED_EPOCH + 580 + 600);
+  aap_bed_free(bed);
+}
+
+/* After a restart any end until the stored one may have been advertised; where that is what ended,
+   nothing later was. While it listens nothing is answered (AAP-62). */
+Test(aap_conflict, what_was_ours_in_a_former_life_AAP_62_72)
+{
+  static const struct {
+    const char *name;
+    bool give_back;
+    int64_t ended;
+    unsigned stones;
+  } cases[] = { { "given back early", true, 140, 1 }, { "ended", false, 7201, 0 } };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    AapBed *bed = aap_bed_new(LARGE, true, 3);
+    AapNode *node = aap_bed_add_stopped(bed);
+    AapOwn own = { aap_bed_span(OWN), AAP_BED_EPOCH + 7200, AAP_BED_EPOCH - DAY };
+    bed->params.delete_grace_s = 120;
+    aap_zone_restore_own(node->zone, &own);
+    aap_bed_available(bed, "233.252.0.100-233.252.0.200", 30 * DAY); /* it isn't advertised now */
+    aap_zone_start(node->zone, aap_bed_clock(node));
+    if (cases[i].give_back)
+      aap_owns_give_back(node->zone, mal_address_ipv4(0xe9fc0010));
+    aap_bed_run(bed, S(cases[i].ended));
+    cr_assert_eq(aap_zone_usage(node->zone, aap_bed_clock(node)).own_blocks, 0);
+    cr_assert_eq(stones(node), cases[i].stones, "%s", cases[i].name);
+    aap_bed_inject(node, T_, AAP_ACLM, 1, OWN, 9000);
+    aap_bed_inject(node, S_, AAP_AIU, 1, OWN, 7190);
+    cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, 0, NULL), 0);
+    cr_assert_eq(node->notes[AAP_NOTE_STALE_DEFENCE], 0);
+    aap_bed_free(bed);
+  }
 }

@@ -307,3 +307,90 @@ Test(aap_defence, a_defence_does_not_touch_the_periodic_messages)
   cr_assert_eq(last->msg.rseq, 0, "at its time");
   aap_bed_free(bed);
 }
+
+/* ---- what can't leave, and what is too much -------------------------------------------------- */
+
+/* An answer that could not leave is not remembered as one; the next is the first of its number. */
+Test(aap_defence, an_answer_that_could_not_leave_AAP_77)
+{
+  AapBed *bed = bed_of(1, "233.252.0.16-233.252.0.19", NULL);
+  AapNode *node = &bed->nodes[0];
+  const AapSent *last = NULL;
+  int64_t since = bed->now;
+  node->mute = true;
+  aap_bed_inject(node, B_, AAP_ACLM, 27, "233.252.0.16-233.252.0.19", 7200);
+  cr_assert_eq(node->notes[AAP_NOTE_DEFENDED], 0);
+  node->mute = false;
+  aap_bed_run(bed, since + S(1));
+  cr_assert_eq(node->notes[AAP_NOTE_DEFENDED], 1);
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, &last), 1);
+  cr_assert_eq(last->msg.mseq, 0);
+  aap_bed_free(bed);
+}
+
+/* An interval that is too long from the start: one answer. */
+Test(aap_defence, one_answer_where_the_interval_exceeds_the_limit_AAP_78)
+{
+  AapBed *bed = bed_of(1, "233.252.0.16-233.252.0.19", NULL);
+  bed->params.resend_wait = S(40);
+  int64_t since = bed->now;
+  aap_bed_inject(&bed->nodes[0], B_, AAP_ACLM, 27, "233.252.0.16-233.252.0.19", 7200);
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 1);
+  cr_assert_eq(running(bed), 0);
+  aap_bed_free(bed);
+}
+
+/* Both were listed within the last second: the next answer waits for the older of them. */
+Test(aap_defence, answered_in_two_messages_AAP_169)
+{
+  AapBed *bed = bed_of(1, "233.252.0.16;233.252.0.18", NULL);
+  AapNode *node = &bed->nodes[0];
+  int64_t since = bed->now;
+  aap_bed_inject(node, B_, AAP_ACLM, 1, "233.252.0.16", 7200);
+  aap_bed_run(bed, since + S(1) / 2);
+  aap_bed_inject(node, B_, AAP_ACLM, 2, "233.252.0.18", 7200);
+  aap_bed_run(bed, since + S(1) * 3 / 4);
+  unsigned before = aap_bed_count(bed, 0, AAP_AIU, since, NULL);
+  aap_bed_inject(node, D_, AAP_ACLM, 1, "233.252.0.16;233.252.0.18", 7200);
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), before);
+  cr_assert_eq(aap_defences_due(node->zone->defences), since + S(1));
+  aap_bed_free(bed);
+}
+
+static AapBed *holder_of_many(unsigned n)
+{
+  AapBed *bed = aap_bed_new("239.255.0.0-239.255.255.255", false, 1);
+  AapNode *node = aap_bed_add(bed);
+  node->leased = 1;
+  aap_bed_available(bed, "239.255.0.0-239.255.255.255", -1);
+  aap_bed_listened(bed);
+  for (unsigned i = 0; i < n; i++) {
+    MalAddress at = mal_address_ipv4(0xefff1000 + 2 * i);
+    aap_owns_add(node->zone, (MalSpan){ at, at }, AAP_BED_EPOCH + 90000);
+  }
+  aap_bed_run(bed, bed->now + S(100));
+  return bed;
+}
+
+/* 1,100 own addresses in one claim, and that of many: what is listed, remembered and defended is
+   bounded, and the newest is defended. */
+Test(aap_defence, a_claim_of_all_that_is_ours_AAP_169)
+{
+  AapBed *bed = holder_of_many(1100);
+  AapNode *node = &bed->nodes[0];
+  int64_t since = bed->now;
+  aap_bed_inject(node, B_, AAP_ACLM, 1, "239.255.16.0-239.255.31.255", 90000);
+  cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), 26, "1,024 of them");
+  for (uint32_t i = 0; i < 20; i++)
+    aap_bed_inject(node, D_, AAP_ACLM, i, "239.255.16.0-239.255.31.255", 90000 + i);
+  cr_assert_eq(running(bed), 16);
+  for (unsigned i = 0; i < 3; i++) {
+    g_autofree char *one = g_strdup_printf("239.255.24.%u", 2 * i); /* not listed before */
+    unsigned before = aap_bed_count(bed, 0, AAP_AIU, since, NULL);
+    aap_bed_inject(node, B_, AAP_ACLM, 2 + i, one, 90000);
+    cr_assert_eq(aap_bed_count(bed, 0, AAP_AIU, since, NULL), before + 1);
+  }
+  aap_bed_run(bed, bed->now + S(100));
+  cr_assert_eq(running(bed), 0);
+  aap_bed_free(bed);
+}
