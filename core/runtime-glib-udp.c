@@ -17,9 +17,7 @@
 #endif
 
 enum {
-  /* Then timers and other sources get their turn, among them the commit that what was read waits
-     for: more would only make the first of a burst wait for its last. */
-  BATCHES_PER_DISPATCH = 2,
+  BATCHES_PER_DISPATCH = 8,              /* then timers and other sources get their turn */
   QUEUE_DATAGRAMS = 4096,                /* what may wait for a socket that takes no more */
   QUEUE_OCTETS = 4 * 1024 * 1024,
   /* The kernel counts a small datagram with 768 octets and doubles what is asked for: 11,000 of
