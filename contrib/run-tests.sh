@@ -97,12 +97,37 @@ passed=$(count "PASS XFAIL")
 failed=$(count "FAIL XPASS ERROR")
 skipped=$(count "SKIP")
 
+# What a test said first (how to run it again) and last; and, for who keeps only a few lines of all
+# this, what it was and its reason once more at the very end.
+tell()
+{
+  local test=$1 length
+  length=$(wc -l <"$test.log")
+  printf '\n==== %s\n' "$test"
+  if [ "$length" -le 65 ]; then
+    cat "$test.log"
+  else
+    head -n 5 "$test.log"
+    echo "[...]"
+    tail -n 60 "$test.log"
+  fi
+}
+
+reason()
+{
+  grep -hE '^failed: ' "$1.log" | cut -c -1000 | head -n 5 | grep . ||
+    grep -hE '^again: |(Error|FAIL|ERROR|runtime error): |\[FAIL\]' "$1.log" |
+    cut -c -300 | tail -n 3
+}
+
 if [ "$status" -ne 0 ] || [ "$failed" -gt 0 ] || [ "$passed" -eq 0 ]; then
   if [ "$failed" -gt 0 ]; then
-    find . -name '*.trs' -exec grep -lE '^:test-result: (FAIL|XPASS|ERROR)' {} + |
-    while IFS= read -r f; do
-      printf '\n==== %s\n' "${f%.trs}"
-      tail -n 40 "${f%.trs}.log"
+    mapfile -t broken < <(find . -name '*.trs' -exec \
+      grep -lE '^:test-result: (FAIL|XPASS|ERROR)' {} + | sed 's/[.]trs$//')
+    for test in "${broken[@]}"; do tell "$test"; done
+    for test in "${broken[@]}"; do
+      printf '\nFAILED %s\n' "$test"
+      reason "$test"
     done
   else
     tail -n 60 "$log"

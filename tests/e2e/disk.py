@@ -98,37 +98,33 @@ class Disk:
             yield at, chr(kind), number, offset, data[at + _ENTRY.size:end]
             at = end
 
-    def replay(self, until=None):
+    def replay(self):
         self.names = {name: _File(bytearray(data), bytearray(data))
                       for name, data in self.base.items()}
         self.lasting = dict(self.names)
         self.moves = collections.deque()        # of names, not durable yet
-        opened, last = {}, []
+        self.opened = {}                        # (name, file) by the number of the opening
         for at, kind, number, offset, data in self._entries():
-            if until is not None and at >= until:
-                break
-            last.append(at)
             if kind == "O":
-                self._open(data.decode(), opened, number)
+                self._open(data.decode(), number)
             elif kind == "D":
                 self.names.pop(data.decode(), None)
                 self.moves.append((data.decode(), None))
                 if offset:
                     self._sync_names()
             elif kind == "S":
-                self._sync(*opened[number], offset)
+                self._sync(*self.opened[number], offset)
             else:
                 change = kind, offset, data
-                file = opened[number][1]
+                file = self.opened[number][1]
                 _apply(file.current, change)
                 file.pending.append((at, change))
-        return last
 
-    def _open(self, name, opened, number):
+    def _open(self, name, number):
         if name not in self.names:
             self.names[name] = _File(bytearray(), bytearray())
             self.moves.append((name, self.names[name]))
-        opened[number] = name, self.names[name]
+        self.opened[number] = name, self.names[name]
 
     def _sync(self, name, file, began):
         while file.pending and file.pending[0][0] < began:
@@ -152,17 +148,30 @@ class Disk:
         return all(there.get(name, b"") == file.current for name, file in self.names.items())
 
     def settle(self):
-        """After the daemon was killed: forgets what it had noted and not done any more."""
-        places = self.replay()
-        for _ in range(4):
-            if self._matches():
-                break
-            os.truncate(self.log, places.pop())
+        """After the daemon was killed: the log tells what it did. SIGKILL may end a write at any
+        page, that of an entry as well as the one that it tells of, which is the last."""
+        entries = list(self._entries())
+        end = entries[-1][0] + _ENTRY.size + len(entries[-1][4]) if entries else 0
+        os.truncate(self.log, end)
+        self.replay()
+        if self._matches():
+            return
+        at, kind, number, offset, data = entries.pop()
+        os.truncate(self.log, at)
+        self.replay()
+        if kind == "W":
+            done = self._common(self.opened[number][0], offset, data)
+            with open(self.log, "ab") as log:
+                log.write(_ENTRY.pack(ord(kind), len(done), number, offset) + done)
             self.replay()
-        else:
+        if not self._matches():
             raise AssertionError("the log of the disk does not tell what is on it")
-        complete = places[-1] if places else None
-        return complete
+
+    def _common(self, name, offset, data):
+        """As much of DATA as the file has there."""
+        path = self.folder / name
+        there = path.read_bytes()[offset:offset + len(data)] if path.exists() else b""
+        return data[:next((n for n, octet in enumerate(there) if octet != data[n]), len(there))]
 
     def cut(self, chance, folder):
         """What the power's loss left, in FOLDER; a word on it."""

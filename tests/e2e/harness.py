@@ -23,7 +23,7 @@ import time
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 SOURCE = pathlib.Path(os.environ.get("top_srcdir", ".")).resolve()
 # Seconds; only what has failed ever waits so long, or runs on a machine that does much else.
-PATIENCE = float(os.environ.get("E2E_PATIENCE") or 20)
+PATIENCE = float(os.environ.get("E2E_PATIENCE") or 60)
 PLUGINS = os.environ.get("MALLOCD_PLUGIN_DIR") or str(BUILD / "plugins" / "loadable")
 _PR_SET_PDEATHSIG = 1
 
@@ -44,7 +44,7 @@ class DaemonFailed(Exception):
     """It ended instead of serving; .status, .log."""
 
     def __init__(self, status, log):
-        super().__init__(f"mallocd ended with status {status}:\n{log}")
+        super().__init__(f"mallocd ended with status {status}:\n{log[-3000:]}")
         self.status = status
         self.log = log
 
@@ -177,7 +177,10 @@ class Daemon:
     def start(self):
         """Returns when it serves; raises DaemonFailed where it ends instead."""
         self._spawn()
-        wait_until(self._is_ready, "for the daemon:\n" + self.log())
+        try:
+            wait_until(self._is_ready, "for the daemon")
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}:\n{self.log()[-3000:]}") from None
 
     def run(self):
         """Starts it and waits for its end, that of a daemon which can't serve; its exit status."""

@@ -6,6 +6,7 @@ import select
 import struct
 import time
 
+import harness
 import madcap
 from madcap import ACK, LEASE_ID, NAK, RANGES, RELEASE, RENEW, REQUEST
 from madcap_site import CLIENT, LOCAL, SERVER
@@ -33,6 +34,7 @@ class Asked:
     lease: Lease
     at: int                     # wall clock, seconds
     sent: float                 # monotonic
+    data: bytes
 
 
 class Ledger:
@@ -129,6 +131,7 @@ def _blocks(spans):
 class Load:
     """REQUEST, RENEW and RELEASE, WINDOW under way at a time; SEED decides which."""
     LOST = 0.25                 # seconds; after these nothing is awaited any more
+    AGAIN = 1.0                 # seconds
     LIVE = 1500                 # about so many leases
 
     def __init__(self, host, seed, window=64, address=CLIENT, short=0.05):
@@ -151,18 +154,22 @@ class Load:
         if lifetime:
             options.append((madcap.LEASE_TIME, struct.pack("!I", lifetime)))
         self.xid += 1
-        # The server may have looked at the clock just before this came.
-        self.under_way[self.xid] = Asked(type_, lease, int(now), time.monotonic())
         data = madcap.build_raw(type_, madcap.IPV4, self.xid, sorted(options))
+        # The server may have looked at the clock just before this came.
+        self.under_way[self.xid] = Asked(type_, lease, int(now), time.monotonic(), data)
         self.endpoint.send(data, SERVER)
 
+    def wish(self):
+        """A lease that nobody has asked for yet."""
+        short = self.chance.random() < self.short
+        lease = Lease(b"\0" + self.chance.randbytes(16),
+                      lifetime=self.chance.choice((1, 2)) if short else 7200,
+                      number=struct.pack("!HH", 1, self.chance.choice((1, 1, 1, 4))))
+        self.ledger.leases[lease.id] = lease
+        return lease
+
     def request(self, lease=None):
-        if lease is None:
-            short = self.chance.random() < self.short
-            lease = Lease(b"\0" + self.chance.randbytes(16),
-                          lifetime=self.chance.choice((1, 2)) if short else 7200,
-                          number=struct.pack("!HH", 1, self.chance.choice((1, 1, 1, 4))))
-            self.ledger.leases[lease.id] = lease
+        lease = lease or self.wish()
         self._send(REQUEST, lease, lease.lifetime,
                    [(madcap.SCOPE, madcap.as_address(LOCAL).packed), (madcap.NUMBER, lease.number)])
 
@@ -250,11 +257,17 @@ class Load:
         self.under_way.clear()
         self.renewable = self.ledger.live()
 
-    def settle(self, patience=5.0):
-        """Until all is answered."""
-        deadline = time.monotonic() + patience
-        while self.under_way and time.monotonic() < deadline:
+    def settle(self):
+        """Until all is answered. A server may leave a datagram unread where more comes than it can
+        answer, so each is sent again now and then, as clients do."""
+        again = time.monotonic() + self.AGAIN
+        deadline = time.monotonic() + harness.PATIENCE
+        while self.under_way and (now := time.monotonic()) < deadline:
             self.receive(0.05)
+            if now >= again:
+                again = now + self.AGAIN
+                for asked in self.under_way.values():
+                    self.endpoint.send(asked.data, SERVER)
         left, self.under_way = len(self.under_way), {}
         return left
 

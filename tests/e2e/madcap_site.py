@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 import madcap
-from harness import Daemon, SOURCE
+from harness import Daemon, PATIENCE, SOURCE
 from netns import Capture, Namespace, link
 
 LOCAL, ORG, SITE6 = "239.255.0.0", "239.192.0.0", "ff15::db8:8000:0"
@@ -110,14 +110,14 @@ class Client:
         self.endpoint.send(data, to or self.server)
         self.endpoint.send(madcap.build(probe), self.server)
         found = []
-        for data, _ in self.endpoint.receive(5.0):
+        for data, _ in self.endpoint.receive(PATIENCE):
             answer = madcap.parse(data)
             if answer.xid == probe.xid:
                 return found
             found.append((answer, data) if bytes_too else answer)
         raise AssertionError("the server does not answer at all")
 
-    def exchange(self, msg, to=None, until=5.0):
+    def exchange(self, msg, to=None, until=PATIENCE):
         """(answer, its bytes), or an error where none comes."""
         data = msg if isinstance(msg, bytes) else madcap.build(msg)
         self.endpoint.send(data, to or self.server)

@@ -177,11 +177,21 @@ def enter():
     os.execvp("unshare", unshare + [sys.executable] + sys.argv)
 
 
+def _summary(result):
+    """What failed, once more and briefly, at the end, where nobody cuts it off: of each the first
+    line of what was raised, and how to run it again where the test's `again` says so."""
+    for test, text in result.failures + result.errors:
+        last = text.rpartition("Traceback (most recent call last):\n")[2]
+        said = [line for line in last.splitlines() if line and not line.startswith(" ")] or [""]
+        print(f"failed: {test}: {said[0][:400]} {getattr(test, 'again', '')}".rstrip(), flush=True)
+
+
 def main():
     """Runs the unittest cases of the script; status 77 where all that could run was skipped."""
     enter()
     program = unittest.main(exit=False, verbosity=2)
     result = program.result
+    _summary(result)
     if result.testsRun == len(result.skipped) and result.wasSuccessful():
         sys.exit(77)
     sys.exit(not result.wasSuccessful())

@@ -213,7 +213,7 @@ class Servers(AapCase):
             self.assertEqual((ack.type, len(found)), (madcap.ACK, 1))
             self.assertIn(madcap.RANGES, ack)
             self.assertGreater(took, 5.5, "it was no claim")
-            self.assertGreater(sent, 5)
+            self.assertGreater(sent, 1)
             self.assertEqual(len(client.answers(plain)), 1, "a lost ACK is sent again")
 
             knows = {**asked, madcap.NUMBER: (20, 20),

@@ -16,7 +16,7 @@ import unittest
 import madcap
 import netns
 from harness import Client as Control
-from harness import Daemon, RpcError, SOURCE, temporary_folder, wait_until
+from harness import Daemon, PATIENCE, RpcError, SOURCE, temporary_folder, wait_until
 from madcap import (ACK, CURRENT_TIME, DISCOVER, ERROR, GETINFO, OFFER, RANGES, RELEASE, REQUEST,
                     REQUEST_LIST, SCOPE, SERVER_ID)
 from madcap_site import RANGES as RANGE_TEXT
@@ -53,7 +53,7 @@ class TwoServers(unittest.TestCase):
         found = {}
         discover = message(DISCOVER, {SCOPE: LOCAL}, lease=lease)
         client.endpoint.send(madcap.build(discover), LOCAL_GROUP)
-        for data, _ in client.endpoint.receive(5.0):
+        for data, _ in client.endpoint.receive(PATIENCE):
             answer = madcap.parse(data)
             found[str(answer[SERVER_ID])] = answer
             if len(found) == 2:
@@ -121,7 +121,7 @@ class Killed(unittest.TestCase):
 
     def load_until(self, answers):
         """Keeps the server busy until so many answers came; some sends are then unanswered."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while answers > 0:
             self.assertLess(time.monotonic(), deadline,
                             "no more answers:\n" + self.daemon.log()[-2000:])
@@ -492,7 +492,7 @@ class Garbage(unittest.TestCase):
     def probe(self, client):
         msg = message(GETINFO, {REQUEST_LIST: [CURRENT_TIME]})
         client.endpoint.send(madcap.build(msg), client.server)
-        for data, _ in client.endpoint.receive(5.0):
+        for data, _ in client.endpoint.receive(PATIENCE):
             if data[4:8] == msg.xid.to_bytes(4, "big"):
                 return data
         return None

@@ -4,7 +4,8 @@
    MALLOCD_DISK_CONTROL names a file of 16 numbers of 64 bits, shared with the test: see `Control`.
    MALLOCD_DISK_LOG names a file to which each write, truncation, sync, opening and deletion is
    appended before (a sync: after) it happens, so that tests/e2e/disk.py can tell what a power cut
-   may leave of the files. Each entry is written by one call and outlives the daemon's death. */
+   may leave of the files. Each entry is written by one call and outlives the daemon's death, but
+   the last one, which SIGKILL may cut short. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -98,12 +99,19 @@ static bool chance(uint64_t of_a_million)
   return hit;
 }
 
+/* The test may set it to 0 at any time, and 0 it stays. */
 static bool counted_down(void)
 {
+  uint64_t left = __atomic_load_n(&control->count, __ATOMIC_RELAXED);
+  while (left > 0 && !__atomic_compare_exchange_n(&control->count, &left, left - 1, false,
+                                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    ;
+  if (left != 1)
+    return false;
   pthread_mutex_lock(&lock);
-  bool down = control->count > 0 && --control->count == 0 && ++control->faults;
+  control->faults++;
   pthread_mutex_unlock(&lock);
-  return down;
+  return true;
 }
 
 static void seen(uint64_t *counter)
