@@ -26,6 +26,8 @@ static GArray *taken(MascZone *zone, bool lower, MascNow now)
     if (g_array_index(owns->pends, MascPend, i).lower == lower)
       g_array_append_val(out, g_array_index(owns->pends, MascPend, i).prefix);
   masc_clash_lost(zone, lower, out);
+  if (!lower)
+    masc_own_unreachable(zone, now, out);
   g_array_sort(out, by_prefix);
   return out;
 }
@@ -80,6 +82,60 @@ static bool examine(MascZone *zone, MascPend *pend, MascNow now, GError **error)
   return true;
 }
 
+/* Has this node a session with PARENT, up or not? One whose domain isn't known as yet may be it. */
+static bool has_session(const MascZone *zone, MascId parent)
+{
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->role == MASC_CHILD && (peer->domain == parent || peer->domain == 0))
+      return true;
+  }
+  return false;
+}
+
+/* The internal peer who told what PARENT manages, or any. */
+static MascId who_may(const MascZone *zone, MascId parent, bool *told)
+{
+  const GPtrArray *grounds = masc_cache_grounds(zone->cache);
+  MascId node = 0;
+
+  *told = false;
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->role != MASC_INTERNAL || peer->node == 0)
+      continue;
+    node = node == 0 && peer->up ? peer->node : node;
+    for (guint k = 0; k < grounds->len; k++) {
+      const MascRecord *ground = g_ptr_array_index(grounds, k);
+      *told = ground->claim.domain == parent && ground->from == peer->id;
+      if (*told)
+        return peer->node;
+    }
+  }
+  return node;
+}
+
+/* Internal peers hear what is wanted of each other (11.5), but not which prefix, how long, nor that
+   an operator wants it: so a claim by hand is made where it can be told to the parent. */
+static bool is_elsewhere(const MascZone *zone, MalPrefix prefix, MascNow now, GError **error)
+{
+  char domain[MAL_ADDRESS_STRLEN], node[MAL_ADDRESS_STRLEN];
+  MascId parent, other;
+  bool told;
+
+  if (zone->config.top || !masc_parent_of(zone, prefix, now, &parent) ||
+      has_session(zone, parent) || (other = who_may(zone, parent, &told)) == 0)
+    return false;
+  masc_id_format(parent, domain);
+  masc_id_format(other, node);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_DENIED,
+              "this node has no session with domain %s, whose space it is: claim it at %s %s of "
+              "ours%s",
+              domain, told ? "node" : "the node that has one; node", node,
+              told ? ", which has told of that space" : " is in touch");
+  return true;
+}
+
 bool masc_zone_claim(MascZone *zone, MalPrefix prefix, bool lower, int64_t lifetime, MascNow now,
                      GError **error)
 {
@@ -97,7 +153,8 @@ bool masc_zone_claim(MascZone *zone, MalPrefix prefix, bool lower, int64_t lifet
   pend.prefix.address.family = family;
   if (any && !choose(zone, &pend.prefix, lower, now))
     return refuse(error, MAL_ERROR_NO_SPACE, "no prefix of this length is free");
-  if (!examine(zone, &pend, now, error))
+  if (!examine(zone, &pend, now, error) ||
+      (!lower && is_elsewhere(zone, pend.prefix, now, error)))
     return false;
   for (MascPend *p; (p = masc_pend_meeting(zone, pend.prefix, lower)) != NULL;)
     masc_pend_cancel(zone, p, now);

@@ -277,6 +277,34 @@ Test(masc_own_hints, s5_1_who_has_no_parent_asks_who_has)
   }
 }
 
+/* A hint says neither which prefix, nor how long, nor that an operator wants it. */
+Test(masc_own_hints, s5_1_by_hand_is_claimed_where_the_parent_is)
+{
+  g_autoptr(OwnBed) own = pair();
+  MascNow now = masc_bed_now(own->bed, 0);
+  MalPrefix any = masc_bed_prefix("233.252.8.0/23");
+  MascZone *zones[] = { own->bed->nodes[0].zone, own->bed->nodes[1].zone };
+  g_autoptr(GError) why = NULL, error = NULL, again = NULL;
+
+  cr_expect_not(masc_zone_claim(zones[0], any, false, 0, now, &why));
+  cr_expect_str_eq(why->message, "this node has no session with domain 1, whose space it is: claim "
+                                 "it at node 2001 of ours, which has told of that space");
+  any.address.value = 0;
+  cr_expect_not(masc_zone_claim(zones[0], any, false, 0, now, &error));
+  cr_expect_str_eq(error->message, why->message);
+  own_expect(own_bed_pending(own, 0), "");
+  own_bed_reboot(own, 0, true);
+  zones[0] = own->bed->nodes[0].zone;
+  cr_expect_not(masc_zone_claim(zones[0], any, false, 0, now, &again));
+  cr_expect_str_eq(again->message,
+                   "this node has no session with domain 1, whose space it is: claim it at the "
+                   "node that has one; node 2001 of ours is in touch");
+  cr_expect(masc_zone_claim(zones[1], any, false, 0, masc_bed_now(own->bed, 1), NULL));
+  masc_bed_down(own->bed, 1);
+  cr_expect(masc_zone_claim(zones[1], masc_bed_prefix("233.252.20.0/23"), false, 0,
+                            masc_bed_now(own->bed, 1), NULL), "it is out of touch for now");
+}
+
 /* The larger of both: the servers of a domain tell every coordinator what they want. */
 Test(masc_own_hints, s11_5_demand_of_a_domain_counts_once)
 {
