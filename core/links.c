@@ -286,6 +286,7 @@ void mal_links_configure(MalLinks *l, char *const *names, const MalAddress *grou
 {
   g_strfreev(l->names);
   l->names = g_strdupv((char **)(uintptr_t)names);
+  l->said_none = false;         /* other names, or the same in vain: worth a word again */
   g_array_set_size(l->groups, 0);
   for (size_t i = 0; i < n_groups; i++)
     if (!has(l->groups, groups[i]))
