@@ -316,7 +316,8 @@ tests_unit_test_aap_coordinator_SOURCES = tests/unit/test-aap-coordinator.c \
 tests_unit_test_aap_coordinator_LDADD = $(aap_test_libs)
 tests_unit_test_aap_auth_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-conflict
-tests_unit_test_aap_conflict_SOURCES = tests/unit/test-aap-conflict.c $(aap_bed)
+tests_unit_test_aap_conflict_SOURCES = tests/unit/test-aap-conflict.c tests/unit/test-aap-tombstones.c \
+  tests/unit/aap-conflict-bed.h $(aap_bed)
 tests_unit_test_aap_conflict_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-defence
 tests_unit_test_aap_defence_SOURCES = tests/unit/test-aap-defence.c $(aap_bed)
