@@ -427,10 +427,10 @@ def measure(bed, results):
         show_rates("durable, closed loop", results["rates"])
         results["few_in_flight"] = few_in_flight(bed, daemon)
         show_rates("the same, few in flight", results["few_in_flight"])
+    with bed.daemon() as daemon, placed(daemon) as processor:
+        results["half_load_placed"] = half_load(bed, daemon, results["rates"], processor)
     with bed.daemon() as daemon:
         results["half_load"] = half_load(bed, daemon, results["rates"])
-        with placed(daemon) as processor:
-            results["half_load_placed"] = half_load(bed, daemon, results["rates"], processor)
         results["overload"] = overload(bed, daemon, results["rates"])
         show_open(results["half_load"], results["half_load_placed"], results["overload"])
     results["leases"] = all_sizes(bed)
