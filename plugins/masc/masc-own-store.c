@@ -82,6 +82,8 @@ static uint64_t keep(MascZone *zone, const uint8_t *key, size_t key_length, cons
 {
   MascKept kept = { key, key_length, value, length };
 
+  if (zone->config.ops->keep == NULL)
+    return 0;
   return zone->config.ops->keep(zone->config.user, zone, &kept);
 }
 

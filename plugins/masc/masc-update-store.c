@@ -79,6 +79,8 @@ uint64_t masc_record_keep(MascZone *zone, MascRecord *record)
 {
   uint8_t key[KEY_MAX], value[VALUE_MAX];
   MascKept kept = { .key = key, .value = value };
+  if (zone->config.ops->keep == NULL)
+    return 0;
   kept.key_length = write_key(&record->claim, key);
   kept.value_length = write_value(record, value);
   record->ticket = zone->config.ops->keep(zone->config.user, zone, &kept);
@@ -111,6 +113,8 @@ void masc_record_unkeep(MascZone *zone, const MascRecord *record)
 {
   uint8_t key[KEY_MAX];
   MascKept kept = { .key = key };
+  if (zone->config.ops->keep == NULL)
+    return;
   kept.key_length = write_key(&record->claim, key);
   zone->config.ops->keep(zone->config.user, zone, &kept);
 }

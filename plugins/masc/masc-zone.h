@@ -63,7 +63,8 @@ typedef struct {
   /* CLAIMS, in this order, for that peer. The views end with the call. */
   void (*send)(void *user, MascZone *zone, unsigned peer, const MascClaim *claims, size_t n);
   MascRandom random;
-  /* Write it; the ticket that masc_zone_kept() will confirm (0: it is durable already). */
+  /* Write it; the ticket that masc_zone_kept() will confirm (0: it is durable already). NULL:
+     nothing is kept (the workload of thousands of zones, tests/sim). */
   uint64_t (*keep)(void *user, MascZone *zone, const MascKept *kept);
   /* PREFIX is allocated to this domain until UNTIL: for the G-RIB. Again for another UNTIL or for
      DEPRECATED. */
