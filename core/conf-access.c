@@ -151,6 +151,20 @@ char *mal_conf_place(const MalConfSection *s, const char *key)
   return mal_conf_where(s->config->file, line ? line : s->line, s->group->group, s->name, key);
 }
 
+bool mal_conf_check_interfaces(const MalConfSection *s, const char *key, GError **error)
+{
+  for (size_t i = 0; i < mal_conf_length(s, key); i++) {
+    const char *name = mal_conf_item(s, key, i);
+    if (*name != '\0' && strlen(name) <= 15 && strpbrk(name, "/ \t") == NULL)
+      continue;
+    g_autofree char *place = mal_conf_place(s, key);
+    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: \"%s\": not the name of an interface",
+                place, name);
+    return false;
+  }
+  return true;
+}
+
 /* ---- comparison ------------------------------------------------------------------------------ */
 
 static bool items_same(const MalConfKey *key, const ConfItem *a, const ConfItem *b)

@@ -106,6 +106,8 @@ MAL_API const char *mal_conf_locale(const MalConfSection *s, const char *key, si
 /* The place of a key (of the group: NULL) for an error message of a later check: "FILE:LINE: [group
    NAME] key". The caller frees. */
 MAL_API char *mal_conf_place(const MalConfSection *s, const char *key);
+/* Each item of the list KEY may be the name of an interface. */
+MAL_API bool mal_conf_check_interfaces(const MalConfSection *s, const char *key, GError **error);
 /* Do both configurations say the same in this group (all sections of it, "60m" being the same as
    "1h")? */
 MAL_API bool mal_config_same(const MalConfig *a, const MalConfig *b, const char *group);

@@ -29,21 +29,9 @@ static const char *plugin_dir(void)
   return dir && *dir ? dir : MAL_PLUGIN_DIR;
 }
 
-static bool fail(GError **error, MalCtlStatus status, const char *format, ...) G_GNUC_PRINTF(3, 4);
-
-static bool fail(GError **error, MalCtlStatus status, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  g_autoptr(GError) e = g_error_new_valist(MAL_CTL_ERROR, (gint)status, format, args);
-  va_end(args);
-  g_propagate_error(error, g_steal_pointer(&e));
-  return false;
-}
-
 static bool take_over(GError **error, GError *cause)
 {
-  fail(error, MAL_CTL_FAILED, "%s", cause->message);
+  mal_ctl_fail(error, MAL_CTL_FAILED, "%s", cause->message);
   g_error_free(cause);
   return false;
 }
@@ -82,14 +70,14 @@ static bool choose_plugin(char **via, GError **error)
     return true;
   }
   if (names->len == 0)
-    return fail(error, MAL_CTL_FAILED,
-                "--direct: no plugin in %s can lease from a server on the network; "
-                "MALLOCD_PLUGIN_DIR names another directory",
-                plugin_dir());
+    return mal_ctl_fail(error, MAL_CTL_FAILED,
+                        "--direct: no plugin in %s can lease from a server on the network; "
+                        "MALLOCD_PLUGIN_DIR names another directory",
+                        plugin_dir());
   g_ptr_array_add(names, NULL);
   g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
-  return fail(error, MAL_CTL_USAGE,
-              "--direct: several plugins can do this: say --via with one of %s", all);
+  return mal_ctl_fail(error, MAL_CTL_USAGE,
+                      "--direct: several plugins can do this: say --via with one of %s", all);
 }
 
 /* ---- its configuration ----------------------------------------------------------------------- */
@@ -109,9 +97,10 @@ static bool set_key(const MalPlugin *plugin, GString *text, const char *option, 
 {
   for (const char *c = value; *c; c++)
     if (g_ascii_iscntrl(*c))
-      return fail(error, MAL_CTL_USAGE, "%s: the value has control characters", option);
+      return mal_ctl_fail(error, MAL_CTL_USAGE, "%s: the value has control characters", option);
   if (!has_key(plugin, key))
-    return fail(error, MAL_CTL_USAGE, "%s: the plugin %s has no key %s", option, plugin->name, key);
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "%s: the plugin %s has no key %s", option,
+                        plugin->name, key);
   g_autofree char *list = g_strdelimit(g_strdup(value), ",", ';');
   g_string_append_printf(text, "%s = %s\n", key, list);
   return true;
@@ -122,7 +111,7 @@ static bool set_free_key(const MalPlugin *plugin, GString *text, const char *ass
 {
   const char *equals = strchr(assignment, '=');
   if (!equals)
-    return fail(error, MAL_CTL_USAGE, "--set: \"%s\" is not KEY=VALUE", assignment);
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "--set: \"%s\" is not KEY=VALUE", assignment);
   g_autofree char *key = g_strndup(assignment, (size_t)(equals - assignment));
   return set_key(plugin, text, "--set", g_strstrip(key), equals + 1, error);
 }
@@ -186,8 +175,8 @@ static json_object *direct_call(MalCtlLink *link, const char *method, json_objec
     g_main_context_iteration(mal_runtime_glib_context(d->rt), TRUE);
   if (!w.error)
     return w.result ? w.result : json_object_new_object();
-  fail(error, w.error->domain == MAL_CALL_ERROR ? MAL_CTL_USAGE : MAL_CTL_FAILED, "%s",
-       w.error->message);
+  mal_ctl_fail(error, w.error->domain == MAL_CALL_ERROR ? MAL_CTL_USAGE : MAL_CTL_FAILED, "%s",
+               w.error->message);
   g_error_free(w.error);
   return NULL;
 }
@@ -237,8 +226,8 @@ MalCtlLink *mal_ctl_direct_open(GPtrArray *words, char **via, GError **error)
     return NULL;
   }
   if (!plugin->client) {
-    fail(error, MAL_CTL_FAILED, "--via %s: this plugin can't lease from a server on the network",
-         *via);
+    mal_ctl_fail(error, MAL_CTL_FAILED,
+                 "--via %s: this plugin can't lease from a server on the network", *via);
     return NULL;
   }
   Direct *d = g_new0(Direct, 1);
@@ -249,7 +238,7 @@ MalCtlLink *mal_ctl_direct_open(GPtrArray *words, char **via, GError **error)
   g_hash_table_insert(d->link.defaults, g_strdup("via"), g_strdup(*via));
   g_autofree char *text = config_text(plugin, &d->link, words, error);
   if (text && sodium_init() < 0)
-    fail(error, MAL_CTL_FAILED, "libsodium can't be initialised");
+    mal_ctl_fail(error, MAL_CTL_FAILED, "libsodium can't be initialised");
   else if (text && start(d, text, error))
     return &d->link;
   direct_free(&d->link);

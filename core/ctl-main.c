@@ -73,18 +73,6 @@ typedef struct {
   json_object *discovered;
 } Ctl;
 
-static bool fail(GError **error, MalCtlStatus status, const char *format, ...) G_GNUC_PRINTF(3, 4);
-
-static bool fail(GError **error, MalCtlStatus status, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  g_autoptr(GError) e = g_error_new_valist(MAL_CTL_ERROR, (gint)status, format, args);
-  va_end(args);
-  g_propagate_error(error, g_steal_pointer(&e));
-  return false;
-}
-
 static void print_error(const char *message)
 {
   MalCtlTerm term;
@@ -144,15 +132,16 @@ static bool no_such_word(Ctl *c, const char *word, GError **error)
   if (verbs->len == 0)
     add_its_verbs(c, verbs, word);
   if (verbs->len > 0)
-    return fail(error, MAL_CTL_USAGE, "%s: a verb must follow: %s", word, verbs->str);
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "%s: a verb must follow: %s", word, verbs->str);
   for (size_t i = 0; i < G_N_ELEMENTS(shorts); i++)
     names[i] = shorts[i].word;
   names[G_N_ELEMENTS(shorts)] = "help";
   const char *near = mal_nearest(word, names);
   if (near)
-    return fail(error, MAL_CTL_USAGE, "there is no command \"%s\"; did you mean \"%s\"?", word,
-                near);
-  return fail(error, MAL_CTL_USAGE, "there is no command \"%s\" (mallocctl help lists them)", word);
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "there is no command \"%s\"; did you mean \"%s\"?",
+                        word, near);
+  return mal_ctl_fail(error, MAL_CTL_USAGE,
+                      "there is no command \"%s\" (mallocctl help lists them)", word);
 }
 
 /* Sets method and words from WORDS (NULL-terminated). */
@@ -160,9 +149,10 @@ static bool find_command(Ctl *c, char **words, GError **error)
 {
   const char *known = words[0] ? method_of_short(words[0]) : NULL;
   if (!words[0])
-    return fail(error, MAL_CTL_USAGE, "say what to do; mallocctl help lists it");
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "say what to do; mallocctl help lists it");
   if (*words[0] == '-')
-    return fail(error, MAL_CTL_USAGE, "%s: unknown option (mallocctl help shows them)", words[0]);
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "%s: unknown option (mallocctl help shows them)",
+                        words[0]);
   c->word = words[0];
   c->words = words + 1;
   if (known) {
@@ -203,10 +193,10 @@ static bool no_such_method(const Ctl *c, GError **error)
   g_autofree char *said = g_strdelimit(g_strdup(c->method), ".", ' ');
   g_autofree char *meant = near ? g_strdelimit(g_strdup(near), ".", ' ') : NULL;
   if (meant)
-    return fail(error, MAL_CTL_USAGE, "there is no command \"%s\"; did you mean \"%s\"?", said,
-                meant);
-  return fail(error, MAL_CTL_USAGE,
-              "there is no command \"%s\" (mallocctl discover lists what there is)", said);
+    return mal_ctl_fail(error, MAL_CTL_USAGE, "there is no command \"%s\"; did you mean \"%s\"?",
+                        said, meant);
+  return mal_ctl_fail(error, MAL_CTL_USAGE,
+                      "there is no command \"%s\" (mallocctl discover lists what there is)", said);
 }
 
 /* ---- whom to ask ----------------------------------------------------------------------------- */
@@ -222,8 +212,8 @@ static bool discover(Ctl *c, GError **error)
   c->discovered = c->link->call(c->link, "rpc.discover", NULL, error);
   c->methods = mal_ctl_member(c->discovered, "methods");
   if (c->discovered && !json_object_is_type(c->methods, json_type_array))
-    return fail(error, MAL_CTL_FAILED,
-                "the daemon does not say what it can do: is it another version?");
+    return mal_ctl_fail(error, MAL_CTL_FAILED,
+                        "the daemon does not say what it can do: is it another version?");
   return c->discovered;
 }
 
@@ -284,9 +274,9 @@ static bool add_config(json_object *params, GError **error)
   if (!path)
     return true;
   if (!g_file_get_contents(path, &text, &length, &cause))
-    return fail(error, MAL_CTL_FAILED, "%s", cause->message);
+    return mal_ctl_fail(error, MAL_CTL_FAILED, "%s", cause->message);
   if (strlen(text) != length || !g_utf8_validate(text, (gssize)length, NULL))
-    return fail(error, MAL_CTL_FAILED, "%s: not a text in UTF-8", path);
+    return mal_ctl_fail(error, MAL_CTL_FAILED, "%s: not a text in UTF-8", path);
   set_text(params, "file", g_strdup(path));
   if (length <= TEXT_MOST)
     set_text(params, "text", g_steal_pointer(&text));
@@ -333,7 +323,7 @@ static bool written(const Ctl *c, GError **error)
   if (fflush(c->term.out) == 0 && !ferror(c->term.out))
     return true;
   return errno == EPIPE || reader_gone(c->term.out) ||
-         fail(error, MAL_CTL_FAILED, "can't write the answer: %s", g_strerror(errno));
+         mal_ctl_fail(error, MAL_CTL_FAILED, "can't write the answer: %s", g_strerror(errno));
 }
 
 /* ---- leases ---------------------------------------------------------------------------------- */

@@ -17,6 +17,16 @@ GQuark mal_ctl_error_quark(void)
   return g_quark_from_static_string("mal-ctl-error-quark");
 }
 
+bool mal_ctl_fail(GError **error, MalCtlStatus status, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autoptr(GError) e = g_error_new_valist(MAL_CTL_ERROR, (gint)status, format, args);
+  va_end(args);
+  g_propagate_error(error, g_steal_pointer(&e));
+  return false;
+}
+
 static unsigned from_environment(const char *name, unsigned fallback)
 {
   const char *text = g_getenv(name);

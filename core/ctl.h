@@ -30,6 +30,9 @@ typedef enum {
 } MalCtlStatus;
 #define MAL_CTL_ERROR (mal_ctl_error_quark())
 GQuark mal_ctl_error_quark(void);
+/* Sets ERROR; always false. */
+bool mal_ctl_fail(GError **error, MalCtlStatus status, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 MAL_API int mal_ctl_main(int argc, char **argv);
 

@@ -1,5 +1,7 @@
 #include "wire.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 MalReader mal_reader(const void *data, size_t length)
@@ -197,4 +199,22 @@ void mal_write_end16(MalWriter *w, size_t mark)
     return;
   }
   put_number(w->data + mark, w->offset - mark - 2, 2);
+}
+
+MalLine mal_line(char *out, size_t size)
+{
+  out[0] = '\0';
+  return (MalLine){ .out = out, .size = size };
+}
+
+void mal_line_add(MalLine *line, const char *format, ...)
+{
+  va_list args;
+  if (line->used + 1 >= line->size)
+    return;
+  va_start(args, format);
+  int n = vsnprintf(line->out + line->used, line->size - line->used, format, args);
+  va_end(args);
+  if (n > 0)
+    line->used = MIN(line->used + (size_t)n, line->size - 1);
 }

@@ -1,6 +1,7 @@
-/* The bounded reader and writer that every byte from outside goes through.
+/* The bounded reader and writer that every byte from outside goes through, and the bounded line in
+   which a message is described to people.
    Errors stick: after the first failed read all further reads give zero and the offset of the first
-   failure stays; a loop asks mal_reader_ok(), never only "bytes left?". Neither ever allocates. */
+   failure stays; a loop asks mal_reader_ok(), never only "bytes left?". None ever allocates. */
 #ifndef MAL_WIRE_H
 #define MAL_WIRE_H
 
@@ -22,6 +23,13 @@ typedef struct {
   size_t offset;
   bool failed;          /* something did not fit; nothing beyond capacity was written */
 } MalWriter;
+
+/* A line for people, cut where its buffer ends; text stays NUL-terminated. */
+typedef struct {
+  char *out;
+  size_t size;
+  size_t used;          /* without the NUL */
+} MalLine;
 
 MAL_API MalReader mal_reader(const void *data, size_t length);
 MAL_API bool mal_reader_ok(const MalReader *r);
@@ -51,6 +59,10 @@ MAL_API void mal_write_address(MalWriter *w, MalAddress address);
    many octets came after it, or fails where that is over 65,535. */
 MAL_API size_t mal_write_begin16(MalWriter *w);
 MAL_API void mal_write_end16(MalWriter *w, size_t mark);
+
+/* SIZE is at least 1. */
+MAL_API MalLine mal_line(char *out, size_t size);
+MAL_API void mal_line_add(MalLine *line, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 G_END_DECLS
 #endif

@@ -4,6 +4,7 @@
    away are one thing here. */
 #include "aap-own-private.h"
 
+#include "aap-ranges.h"
 #include "aap-time.h"
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -89,20 +90,6 @@ static AapBlock *insert(AapOwns *owns, const AapBlock *value)
 
 /* ---- effective ends (3.2.10.1) --------------------------------------------------------------- */
 
-/* Index of the first available range that ends at or after AT. */
-static guint available_from(const GArray *available, MalAddress at)
-{
-  guint low = 0, high = available->len;
-  while (low < high) {
-    guint middle = low + (high - low) / 2;
-    if (mal_address_compare(g_array_index(available, AapExtent, middle).span.last, at) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFunc func,
                         void *data)
 {
@@ -113,7 +100,7 @@ void aap_owns_effective(const AapZone *zone, MalSpan span, MalTime end, AapOwnFu
     func(span, end, data);
     return;
   }
-  for (guint i = available_from(zone->available, span.first); i < zone->available->len; i++) {
+  for (guint i = aap_extents_from(zone->available, span.first); i < zone->available->len; i++) {
     const AapExtent *range = &g_array_index(zone->available, AapExtent, i);
     AapExtent piece = { .end = MIN(end, range->end) };
     if (!mal_span_intersect(span, range->span, &piece.span))

@@ -124,3 +124,16 @@ uint32_t aap_in_use_to_wire(MalU128 count)
 {
   return count >= AAP_IN_USE_MANY ? AAP_IN_USE_MANY : (uint32_t)count;
 }
+
+guint aap_extents_from(const GArray *extents, MalAddress at)
+{
+  guint low = 0, high = extents->len;
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    if (mal_address_compare(g_array_index(extents, AapExtent, middle).span.last, at) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}

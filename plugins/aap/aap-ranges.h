@@ -4,6 +4,7 @@
 #ifndef AAP_RANGES_H
 #define AAP_RANGES_H
 
+#include "aap-params.h"
 #include "aap-wire.h"
 
 G_BEGIN_DECLS
@@ -16,6 +17,9 @@ size_t aap_ranges_unite(AapRange *ranges, size_t n, AapRange *out);
 bool aap_ranges_same_addresses(const AapRange *a, size_t n_a, const AapRange *b, size_t n_b);
 /* Addresses of a union; saturates. */
 MalU128 aap_ranges_addresses(const AapRange *ranges, size_t n);
+
+/* Index of the first of disjoint ascending EXTENTS (AapExtent) that ends at or after AT. */
+guint aap_extents_from(const GArray *extents, MalAddress at);
 
 /* For the wire: more than 0xFFFFFFFE addresses in use are AAP_IN_USE_MANY. */
 uint32_t aap_in_use_to_wire(MalU128 count);

@@ -3,6 +3,7 @@
    entry. */
 #include "aap-record-private.h"
 
+#include "aap-ranges.h"
 #include "aap-time.h"
 
 /* ---- intents by key -------------------------------------------------------------------------- */
@@ -97,23 +98,9 @@ static AapIntent *make(AapRecord *record, MalEndpoint peer, uint32_t rseq)
 
 /* ---- extents --------------------------------------------------------------------------------- */
 
-/* The first extent that ends at or after AT. */
-static guint place(const GArray *extents, MalAddress at)
-{
-  guint low = 0, high = extents->len;
-  while (low < high) {
-    guint middle = low + (high - low) / 2;
-    if (mal_address_compare(g_array_index(extents, AapExtent, middle).span.last, at) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 static void subtract(GArray *extents, MalSpan span)
 {
-  guint from = place(extents, span.first), to = from, n = 0;
+  guint from = aap_extents_from(extents, span.first), to = from, n = 0;
   AapExtent rest[2];
   MalSpan part;
   for (; to < extents->len; to++) {
@@ -407,7 +394,7 @@ bool aap_intents_heard(const AapIntents *intents, MalAddress at, MalTime now, in
   for (guint i = 0; i < AAP_INTENTS && intents->by[i] != NULL; i++) {
     const AapIntent *intent = intents->by[i];
     const AapExtent *extent =
-        &g_array_index(intent->extents, AapExtent, place(intent->extents, at));
+        &g_array_index(intent->extents, AapExtent, aap_extents_from(intent->extents, at));
     if (mal_address_compare(extent->span.last, *last) < 0)
       *last = extent->span.last;
     if (aap_time_ended(extent->end, now))
@@ -428,7 +415,7 @@ static void show(const AapRecord *record, const AapIntent *intent, MalSpan span,
                  AapForeignFunc func, void *data)
 {
   MalSpan part;
-  for (guint i = place(intent->extents, span.first); i < intent->extents->len; i++) {
+  for (guint i = aap_extents_from(intent->extents, span.first); i < intent->extents->len; i++) {
     const AapExtent *extent = &g_array_index(intent->extents, AapExtent, i);
     if (!mal_span_intersect(extent->span, span, &part))
       return;

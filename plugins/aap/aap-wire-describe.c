@@ -1,7 +1,6 @@
 /* AAP for people: names, and a message on one line. */
 #include "aap-wire.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const char *aap_type_name(unsigned type)
@@ -32,39 +31,20 @@ const char *aap_reason_name(AapReason reason)
   return (unsigned)reason < AAP_N_REASONS ? names[reason] : "unknown";
 }
 
-typedef struct {
-  char *out;
-  size_t size, used;
-} Text;
-
-G_GNUC_PRINTF(2, 3) static void add(Text *t, const char *format, ...)
-{
-  va_list args;
-  if (t->used + 1 >= t->size)
-    return;
-  va_start(args, format);
-  int n = vsnprintf(t->out + t->used, t->size - t->used, format, args);
-  va_end(args);
-  if (n > 0)
-    t->used = MIN(t->used + (size_t)n, t->size - 1);
-}
-
 const char *aap_describe(const AapMessage *msg, char *out, size_t size)
 {
-  Text t = { .out = out, .size = size };
   char span[MAL_SPAN_STRLEN];
-
   if (size == 0)
     return out;
-  out[0] = '\0';
-  add(&t, "%s %s rseq %u mseq %u time %u", aap_type_name(msg->type), mal_family_name(msg->family),
-      msg->rseq, msg->mseq, msg->current_time);
+  MalLine t = mal_line(out, size);
+  mal_line_add(&t, "%s %s rseq %u mseq %u time %u", aap_type_name(msg->type),
+               mal_family_name(msg->family), msg->rseq, msg->mseq, msg->current_time);
   if (msg->type == AAP_ASA)
-    add(&t, " expires %u", msg->expiration_time);
+    mal_line_add(&t, " expires %u", msg->expiration_time);
   for (size_t i = 0; i < msg->n_ranges && t.used + 1 < size; i++)
-    add(&t, " %s %s %u", mal_span_format(msg->ranges[i].span, span),
-        msg->type == AAP_ASRP ? "uses" : "until", msg->ranges[i].value);
+    mal_line_add(&t, " %s %s %u", mal_span_format(msg->ranges[i].span, span),
+                 msg->type == AAP_ASRP ? "uses" : "until", msg->ranges[i].value);
   for (size_t i = 0; i < msg->n_requests && t.used + 1 < size; i++)
-    add(&t, " wants %u until %u", msg->requests[i].count, msg->requests[i].end_time);
+    mal_line_add(&t, " wants %u until %u", msg->requests[i].count, msg->requests[i].end_time);
   return out;
 }

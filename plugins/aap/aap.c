@@ -19,25 +19,11 @@
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
-static bool check_interfaces(const MalConfSection *s, GError **error)
-{
-  for (size_t i = 0; i < mal_conf_length(s, "interfaces"); i++) {
-    const char *name = mal_conf_item(s, "interfaces", i);
-    if (*name != '\0' && strlen(name) <= 15 && strpbrk(name, "/ \t") == NULL)
-      continue;
-    g_autofree char *place = mal_conf_place(s, "interfaces");
-    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: \"%s\": not the name of an interface",
-                place, name);
-    return false;
-  }
-  return true;
-}
-
 static bool check(const MalConfig *config, const MalPlan *plan, uint32_t roles, GError **error)
 {
   const MalConfSection *s = mal_config_section(config, "aap");
   AapKeys *keys = NULL;
-  if (!check_interfaces(s, error) || !aap_auth_load(s, &keys, error))
+  if (!mal_conf_check_interfaces(s, "interfaces", error) || !aap_auth_load(s, &keys, error))
     return false;
   g_clear_pointer(&keys, aap_keys_unref);
   return (roles & ROLES) == 0 || aap_scopes_check(s, config, plan->scopes, error);

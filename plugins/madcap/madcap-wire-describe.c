@@ -2,48 +2,30 @@
 #include "madcap-wire.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 
-typedef struct {
-  char *out;
-  size_t size, used;
-} Line;
-
-static void G_GNUC_PRINTF(2, 3) add(Line *line, const char *format, ...)
-{
-  va_list args;
-  if (line->used >= line->size)
-    return;
-  va_start(args, format);
-  int n = vsnprintf(line->out + line->used, line->size - line->used, format, args);
-  va_end(args);
-  line->used = n < 0 ? line->size : line->used + (size_t)n;
-}
-
-static void add_hex(Line *line, const char *label, MadcapView view)
+static void add_hex(MalLine *line, const char *label, MadcapView view)
 {
   const size_t shown = MIN(view.length, 20);
-  add(line, "%s", label);
+  mal_line_add(line, "%s", label);
   for (size_t i = 0; i < shown; i++)
-    add(line, "%02x", view.data[i]);
+    mal_line_add(line, "%02x", view.data[i]);
   if (shown < view.length)
-    add(line, "... (%zu octets)", view.length);
+    mal_line_add(line, "... (%zu octets)", view.length);
 }
 
 /* Quotes and backslashes are escaped too, so that a peer can't end the quoted text. Octets above
    0x7f pass only where the caller knows them to be UTF-8. */
-static void add_text(Line *line, MadcapView view, bool utf8)
+static void add_text(MalLine *line, MadcapView view, bool utf8)
 {
-  add(line, "\"");
+  mal_line_add(line, "\"");
   for (size_t i = 0; i < view.length; i++) {
     uint8_t c = view.data[i];
     if ((c >= 0x20 && c < 0x7f && c != '"' && c != '\\') || (utf8 && c >= 0x80))
-      add(line, "%c", c);
+      mal_line_add(line, "%c", c);
     else
-      add(line, "\\x%02x", c);
+      mal_line_add(line, "\\x%02x", c);
   }
-  add(line, "\"");
+  mal_line_add(line, "\"");
 }
 
 /* C1 controls are valid UTF-8 and steer terminals. */
@@ -56,68 +38,68 @@ static bool printable(MadcapView view)
   return true;
 }
 
-static void add_codes(Line *line, const char *label, MadcapView codes,
+static void add_codes(MalLine *line, const char *label, MadcapView codes,
                       const char *(*name)(unsigned code))
 {
   if (codes.length == 0)
     return;
-  add(line, "%s", label);
+  mal_line_add(line, "%s", label);
   for (size_t i = 0; i < madcap_codes_count(codes); i++) {
     uint16_t code = madcap_codes_at(codes, i);
-    add(line, "%s%s (%u)", i == 0 ? " " : ", ", name(code), code);
+    mal_line_add(line, "%s%s (%u)", i == 0 ? " " : ", ", name(code), code);
   }
 }
 
-static void add_ranges(Line *line, const MadcapMessage *msg)
+static void add_ranges(MalLine *line, const MadcapMessage *msg)
 {
   char text[MAL_SPAN_STRLEN];
   MalBlock block;
   MadcapRangeIter iter = madcap_ranges(msg);
   const char *separator = "";
-  add(line, " addresses ");
+  mal_line_add(line, " addresses ");
   while (madcap_ranges_next(&iter, &block)) {
-    add(line, "%s%s", separator, mal_block_format(block, text));
+    mal_line_add(line, "%s%s", separator, mal_block_format(block, text));
     separator = ",";
   }
   if (*separator == '\0')
-    add(line, "none");
+    mal_line_add(line, "none");
 }
 
-static void add_scopes(Line *line, const MadcapMessage *msg)
+static void add_scopes(MalLine *line, const MadcapMessage *msg)
 {
   char text[MAL_SPAN_STRLEN];
   MadcapScopeView scope;
   MadcapNameView name;
   MadcapScopeIter iter = madcap_scopes(msg);
-  add(line, " scopes [");
+  mal_line_add(line, " scopes [");
   for (const char *separator = ""; madcap_scopes_next(&iter, &scope); separator = "; ") {
     MalSpan span = { .first = scope.first, .last = scope.last };
-    add(line, "%s%s ttl %u", separator, mal_span_format(span, text), scope.ttl);
+    mal_line_add(line, "%s%s ttl %u", separator, mal_span_format(span, text), scope.ttl);
     MadcapNameIter names = madcap_names(&scope);
     while (madcap_names_next(&names, &name)) {
-      add(line, " ");
+      mal_line_add(line, " ");
       add_text(line, name.name, printable(name.name));
     }
   }
-  add(line, "]");
+  mal_line_add(line, "]");
 }
 
-static void add_error(Line *line, const MadcapMessage *msg)
+static void add_error(MalLine *line, const MadcapMessage *msg)
 {
   uint16_t option;
   uint32_t time;
-  add(line, " error %u %s", msg->error_code, madcap_error_name(msg->error_code));
+  mal_line_add(line, " error %u %s", msg->error_code, madcap_error_name(msg->error_code));
   if (madcap_error_option(msg, &option) && option == MADCAP_NO_OPTION)
-    add(line, " (no specific option)");
+    mal_line_add(line, " (no specific option)");
   else if (madcap_error_option(msg, &option))
-    add(line, " (option %u %s)", option, madcap_option_name(option));
+    mal_line_add(line, " (option %u %s)", option, madcap_option_name(option));
   else if (madcap_error_time(msg, &time))
-    add(line, " (server time %" PRIu32 ")", time);
+    mal_line_add(line, " (server time %" PRIu32 ")", time);
   else if (msg->error_code == MADCAP_ERROR_FEATURE_UNSUPPORTED)
     add_codes(line, ":", msg->error_data, madcap_feature_name);
 }
 
-static void add_number_option(Line *line, const MadcapMessage *msg, MadcapOption option)
+static void add_number_option(MalLine *line, const MadcapMessage *msg, MadcapOption option)
 {
   static const char *const labels[MADCAP_N_OPTIONS] = {
     [MADCAP_OPTION_LEASE_TIME] = "lease-time",     [MADCAP_OPTION_START_TIME] = "start",
@@ -134,29 +116,31 @@ static void add_number_option(Line *line, const MadcapMessage *msg, MadcapOption
     [MADCAP_OPTION_MAX_START_TIME] = msg->max_start_time,
   };
   g_assert(labels[option] != NULL);
-  add(line, " %s %" PRIu32, labels[option], values[option]);
+  mal_line_add(line, " %s %" PRIu32, labels[option], values[option]);
 }
 
-static void add_option(Line *line, const MadcapMessage *msg, MadcapOption option)
+static void add_option(MalLine *line, const MadcapMessage *msg, MadcapOption option)
 {
   char text[MAL_ADDRESS_STRLEN];
   switch (option) {
   case MADCAP_OPTION_SERVER_ID:
     if (msg->server_id.family == MAL_FAMILY_NONE)
-      add(line, " server of family %u", msg->server_family);
+      mal_line_add(line, " server of family %u", msg->server_family);
     else
-      add(line, " server %s", mal_address_format(msg->server_id, text));
+      mal_line_add(line, " server %s", mal_address_format(msg->server_id, text));
     break;
   case MADCAP_OPTION_LEASE_ID: add_hex(line, " lease ", msg->lease_id); break;
-  case MADCAP_OPTION_SCOPE: add(line, " scope %s", mal_address_format(msg->scope, text)); break;
+  case MADCAP_OPTION_SCOPE:
+    mal_line_add(line, " scope %s", mal_address_format(msg->scope, text));
+    break;
   case MADCAP_OPTION_REQUEST_LIST:
     add_codes(line, " wants", msg->request_list, madcap_option_name);
     break;
   case MADCAP_OPTION_NUMBER:
-    add(line, " number %u to %u", msg->min_addresses, msg->desired_addresses);
+    mal_line_add(line, " number %u to %u", msg->min_addresses, msg->desired_addresses);
     break;
   case MADCAP_OPTION_LANGUAGE:
-    add(line, " language ");
+    mal_line_add(line, " language ");
     add_text(line, msg->language, false);
     break;
   case MADCAP_OPTION_SCOPE_LIST: add_scopes(line, msg); break;
@@ -168,8 +152,8 @@ static void add_option(Line *line, const MadcapMessage *msg, MadcapOption option
     break;
   case MADCAP_OPTION_ERROR: add_error(line, msg); break;
   case MADCAP_OPTION_NESTING:
-    add(line, " nesting of %u scopes%s", msg->nesting_count,
-        msg->nesting_ignored ? " (ignored)" : "");
+    mal_line_add(line, " nesting of %u scopes%s", msg->nesting_count,
+                 msg->nesting_ignored ? " (ignored)" : "");
     break;
   default: add_number_option(line, msg, option); break;
   }
@@ -177,17 +161,17 @@ static void add_option(Line *line, const MadcapMessage *msg, MadcapOption option
 
 const char *madcap_describe(const MadcapMessage *msg, char *out, size_t size)
 {
-  Line line = { .out = out, .size = size };
   if (size == 0)
     return out;
-  add(&line, "%s", madcap_type_name(msg->type));
+  MalLine line = mal_line(out, size);
+  mal_line_add(&line, "%s", madcap_type_name(msg->type));
   if (!madcap_type_known(msg->type))
-    add(&line, " %u", msg->type);
+    mal_line_add(&line, " %u", msg->type);
   if (msg->family == MAL_FAMILY_NONE)
-    add(&line, " family %u", msg->raw_family);
+    mal_line_add(&line, " family %u", msg->raw_family);
   else
-    add(&line, " %s", mal_family_name(msg->family));
-  add(&line, " xid %08" PRIx32, msg->xid);
+    mal_line_add(&line, " %s", mal_family_name(msg->family));
+  mal_line_add(&line, " xid %08" PRIx32, msg->xid);
   for (unsigned option = 1; option < MADCAP_N_OPTIONS; option++)
     if (madcap_has(msg, (MadcapOption)option))
       add_option(&line, msg, (MadcapOption)option);
@@ -196,13 +180,13 @@ const char *madcap_describe(const MadcapMessage *msg, char *out, size_t size)
 
 const char *madcap_fault_describe(const MadcapFault *fault, char *out, size_t size)
 {
-  Line line = { .out = out, .size = size };
   if (size == 0)
     return out;
+  MalLine line = mal_line(out, size);
   if (fault->option != MADCAP_NO_OPTION)
-    add(&line, "%s (option %u): ", madcap_option_name(fault->option), fault->option);
-  add(&line, "%s", madcap_reason_name(fault->reason));
+    mal_line_add(&line, "%s (option %u): ", madcap_option_name(fault->option), fault->option);
+  mal_line_add(&line, "%s", madcap_reason_name(fault->reason));
   if (fault->offset > 0)
-    add(&line, ", at octet %zu", fault->offset);
+    mal_line_add(&line, ", at octet %zu", fault->offset);
   return out;
 }

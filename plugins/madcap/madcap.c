@@ -49,25 +49,11 @@ static bool check_lease_times(const MalConfSection *s, GError **error)
   return false;
 }
 
-static bool check_interfaces(const MalConfSection *s, GError **error)
-{
-  for (size_t i = 0; i < mal_conf_length(s, "interfaces"); i++) {
-    const char *name = mal_conf_item(s, "interfaces", i);
-    if (*name != '\0' && strlen(name) <= 15 && strpbrk(name, "/ \t") == NULL)
-      continue;
-    g_autofree char *place = mal_conf_place(s, "interfaces");
-    g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s: \"%s\": not the name of an interface",
-                place, name);
-    return false;
-  }
-  return true;
-}
-
 static bool check(const MalConfig *config, const MalPlan *plan, uint32_t roles, GError **error)
 {
   const MalConfSection *s = mal_config_section(config, "madcap");
 
-  if (!check_lease_times(s, error) || !check_interfaces(s, error))
+  if (!check_lease_times(s, error) || !mal_conf_check_interfaces(s, "interfaces", error))
     return false;
   for (size_t i = 0; i < N_PARTS; i++)
     if ((roles & parts[i]->role) != 0 && parts[i]->check != NULL &&

@@ -82,44 +82,29 @@ const char *masc_id_format(MascId id, char out[MAL_ADDRESS_STRLEN])
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-typedef struct {
-  char *out;
-  size_t size, used;
-} Text;
-
-G_GNUC_PRINTF(2, 3) static void add(Text *t, const char *format, ...)
-{
-  va_list args;
-  if (t->used + 1 >= t->size)
-    return;
-  va_start(args, format);
-  int n = vsnprintf(t->out + t->used, t->size - t->used, format, args);
-  va_end(args);
-  if (n > 0)
-    t->used = MIN(t->used + (size_t)n, t->size - 1);
-}
-
-static void add_claim(Text *t, const MascClaim *claim)
+static void add_claim(MalLine *t, const MascClaim *claim)
 {
   char address[MAL_ADDRESS_STRLEN], domain[MAL_ADDRESS_STRLEN], node[MAL_ADDRESS_STRLEN];
 
-  add(t, " %s %s %s/%u%s from %s node %s at %u lifetime %u holdtime %u",
-      masc_claim_type_name(claim->type), masc_role_name(claim->role),
-      mal_address_format(claim->prefix.address, address), claim->prefix.length,
-      claim->deprecated ? " deprecated" : "", masc_id_format(claim->domain, domain),
-      masc_id_format(claim->node, node), claim->timestamp, claim->lifetime, claim->holdtime);
+  mal_line_add(t, " %s %s %s/%u%s from %s node %s at %u lifetime %u holdtime %u",
+               masc_claim_type_name(claim->type), masc_role_name(claim->role),
+               mal_address_format(claim->prefix.address, address), claim->prefix.length,
+               claim->deprecated ? " deprecated" : "", masc_id_format(claim->domain, domain),
+               masc_id_format(claim->node, node), claim->timestamp, claim->lifetime,
+               claim->holdtime);
 }
 
-static void add_open(Text *t, const MascOpen *open)
+static void add_open(MalLine *t, const MascOpen *open)
 {
   char domain[MAL_ADDRESS_STRLEN], node[MAL_ADDRESS_STRLEN], parent[MAL_ADDRESS_STRLEN];
 
-  add(t, " %s %s domain %s node %s parent %s hold-time %u", mal_family_name(open->family),
-      masc_role_name(open->role), masc_id_format(open->domain, domain),
-      masc_id_format(open->node, node), masc_id_format(open->parent, parent), open->hold_time);
+  mal_line_add(t, " %s %s domain %s node %s parent %s hold-time %u", mal_family_name(open->family),
+               masc_role_name(open->role), masc_id_format(open->domain, domain),
+               masc_id_format(open->node, node), masc_id_format(open->parent, parent),
+               open->hold_time);
 }
 
-static void add_update(Text *t, const MascUpdate *update)
+static void add_update(MalLine *t, const MascUpdate *update)
 {
   MascCursor cursor = masc_cursor(update);
   MascClaim claim;
@@ -132,25 +117,23 @@ static void add_update(Text *t, const MascUpdate *update)
     if (next == MASC_NEXT_CLAIM)
       add_claim(t, &claim);
     else
-      add(t, " refused: %s", masc_subcode_name(fault.code, fault.subcode));
+      mal_line_add(t, " refused: %s", masc_subcode_name(fault.code, fault.subcode));
   }
 }
 
-static void add_notification(Text *t, const MascNotification *n)
+static void add_notification(MalLine *t, const MascNotification *n)
 {
-  add(t, " %s: %s (%u.%u), %s, %zu octets", masc_error_name(n->code),
-      masc_subcode_name(n->code, n->subcode), n->code, n->subcode,
-      n->open ? "stays open" : "closes", n->length);
+  mal_line_add(t, " %s: %s (%u.%u), %s, %zu octets", masc_error_name(n->code),
+               masc_subcode_name(n->code, n->subcode), n->code, n->subcode,
+               n->open ? "stays open" : "closes", n->length);
 }
 
 const char *masc_describe(const MascMessage *msg, char *out, size_t size)
 {
-  Text t = { .out = out, .size = size };
-
   if (size == 0)
     return out;
-  out[0] = '\0';
-  add(&t, "%s", masc_type_name(msg->type));
+  MalLine t = mal_line(out, size);
+  mal_line_add(&t, "%s", masc_type_name(msg->type));
   if (msg->type == MASC_OPEN)
     add_open(&t, &msg->open);
   else if (msg->type == MASC_UPDATE)
@@ -162,11 +145,9 @@ const char *masc_describe(const MascMessage *msg, char *out, size_t size)
 
 const char *masc_describe_claim(const MascClaim *claim, char *out, size_t size)
 {
-  Text t = { .out = out, .size = size };
-
   if (size == 0)
     return out;
-  out[0] = '\0';
+  MalLine t = mal_line(out, size);
   add_claim(&t, claim);
   if (t.used > 0)
     memmove(out, out + 1, t.used);
