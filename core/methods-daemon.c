@@ -174,12 +174,7 @@ static void config_check(MalCall *call, json_object *params, void *user)
   MalCoreOptions options = *mal_core_options(core);
   const char *file = mal_param_string(params, "file", NULL),
              *text = mal_param_string(params, "text", NULL);
-  if (file && text) {
-    g_set_error_literal(&error, MAL_CALL_ERROR, MAL_CALL_BAD_PARAMS,
-                        "config.check: say either \"file\" or \"text\"");
-    mal_call_fail(call, error);
-    return;
-  }
+  /* Both: the text, by the name of its file, as mallocctl sends what the daemon may not read. */
   if (file || text) {
     options.config_file = file;
     options.config_text = text;

@@ -33,10 +33,10 @@ class Hostile(WithDaemon):
         deep = b"[" * 5000 + b"]" * 5000
         nested = b'{"jsonrpc":"2.0","id":1,"method":"status","params":{"a":' + deep + b"}}"
         for line, code in ((b"garbage", -32700), (b"{", -32700), (b"\0\0\0", -32700),
-                           (b"1", -32700), (b'"x"', -32600),
+                           (b"1", -32600), (b'"x"', -32600),
                            (b'{"jsonrpc":"2.0","id":1,\0"method":"status"}', -32700),
                            (b"\xff\xfe\xfd", -32700), (b"{}", -32600), (deep, -32700),
-                           (nested, -32700), (b"{} {}", -32700), (b"null", -32700),
+                           (nested, -32700), (b"{} {}", -32700), (b"null", -32600),
                            (b'[{"jsonrpc":"2.0","id":1,"method":"status"}]', -32600),
                            (b'{"jsonrpc":"1.0","id":1,"method":"status"}', -32600),
                            (b'{"jsonrpc":"2.0","id":{},"method":"status"}', -32600),
