@@ -2,6 +2,7 @@
 #include "masc-plugin.h"
 
 #define JUDGED_EVERY MASC_SECOND
+#define SPANS_MOST 256 /* more can't be announced again; whoever said them may be lying */
 
 static void add_part(MalSpan part, void *data)
 {
@@ -11,8 +12,9 @@ static void add_part(MalSpan part, void *data)
 static GArray *judge(const MascArea *area, const MalSpan *spans, size_t n, MascNow now)
 {
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MalSpan));
-  for (size_t i = 0; i < n; i++)
-    masc_zone_vouch(area->zone, spans[i], now, add_part, out);
+  for (size_t i = 0; i < MIN(n, SPANS_MOST); i++)
+    if (mal_span_contains(area->span, spans[i]))
+      masc_zone_vouch(area->zone, spans[i], now, add_part, out);
   return out;
 }
 

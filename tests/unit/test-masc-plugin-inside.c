@@ -79,3 +79,56 @@ Test(masc_inside, where_one_provider_brings_nothing_the_next_is_asked_11_5)
   cr_assert_geq(masc_told(&w, 2, "masc.won"), 1);
   masc_world_clear(&w);
 }
+
+/* ---- what layer 2 took over ------------------------------------------------------------------ */
+
+static void add_part(MalSpan part, void *to)
+{
+  g_array_append_val((GArray *)to, part);
+}
+
+/* How many of N spans of 256 addresses from FIRST on are vouched for. */
+static unsigned vouched(MascWorld *w, const char *first, unsigned n)
+{
+  MalSpace *space = mal_core_space(w->host[0].core);
+  const MalScope *scope = mal_scope_set_find(mal_leases_scopes(mal_core_leases(w->host[0].core)),
+                                             "global");
+  g_autoptr(GArray) parts = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  g_autofree MalSpan *spans = g_new(MalSpan, n + 1);
+  cr_assert(mal_address_parse(first, &spans[0].first, NULL));
+  for (unsigned i = 0; i < n; i++) {
+    mal_address_add(spans[0].first, 256 * i, &spans[i].first);
+    mal_address_add(spans[i].first, 255, &spans[i].last);
+  }
+  cr_assert(mal_space_vouch(space, scope, spans, n, add_part, parts));
+  return parts->len;
+}
+
+Test(masc_inside, what_layer_2_took_over_goes_on_until_we_know_better_14)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, TOP KID);
+  masc_world_run(&w, 1);
+  cr_expect_eq(vouched(&w, "239.193.0.0", 2), 2, "the disk was empty");
+  cr_expect_eq(vouched(&w, "239.191.255.0", 2), 1, "outside of the scope");
+  cr_expect_eq(vouched(&w, "239.193.0.0", 300), 256);
+  cr_expect_eq(vouched(&w, "239.193.0.0", 0), 0);
+  masc_world_run(&w, 200);
+  cr_expect_eq(vouched(&w, "239.193.0.0", 2), 0, "nobody knows it");
+  cr_expect_eq(masc_told(&w, 0, "masc.claimed"), 0, "and it was taken over no more");
+  masc_world_clear(&w);
+}
+
+Test(masc_inside, what_layer_2_took_over_is_claimed_12_2_14)
+{
+  MascWorld w = masc_world(1);
+  masc_world_start(&w, 0, TOP);
+  masc_world_run(&w, 1);
+  cr_expect_eq(vouched(&w, "239.193.0.0", 1), 1);
+  masc_world_run(&w, 75);
+  cr_expect_eq(masc_told(&w, 0, "masc.claimed"), 1);
+  masc_world_run(&w, 70);
+  g_autofree char *ranges = masc_ranges(&w, 0, MAL_LEVEL_AVAILABLE);
+  cr_expect_not_null(strstr(ranges, "239.193.0.0"), "%s", ranges);
+  masc_world_clear(&w);
+}
