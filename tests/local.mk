@@ -415,6 +415,12 @@ masc_own_bed = $(masc_bed) tests/unit/masc-own-bed.c tests/unit/masc-own-bed.h
 unit_tests += tests/unit/test-masc-own
 tests_unit_test_masc_own_SOURCES = tests/unit/test-masc-own.c $(masc_own_bed)
 tests_unit_test_masc_own_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-own-corners
+tests_unit_test_masc_own_corners_SOURCES = tests/unit/test-masc-own-corners.c $(masc_own_bed)
+tests_unit_test_masc_own_corners_LDADD = $(masc_test_libs)
+unit_tests += tests/unit/test-masc-own-inside
+tests_unit_test_masc_own_inside_SOURCES = tests/unit/test-masc-own-inside.c $(masc_own_bed)
+tests_unit_test_masc_own_inside_LDADD = $(masc_test_libs)
 unit_tests += tests/unit/test-masc-own-expand
 tests_unit_test_masc_own_expand_SOURCES = tests/unit/test-masc-own-expand.c $(masc_own_bed)
 tests_unit_test_masc_own_expand_LDADD = $(masc_test_libs)
@@ -438,7 +444,7 @@ tests_unit_test_masc_own_hints_SOURCES = tests/unit/test-masc-own-hints.c $(masc
 tests_unit_test_masc_own_hints_LDADD = $(masc_test_libs)
 # The same zones over IPv6: masc-bed.h. Section 11 has another half of OWN, so two programs.
 masc_six_own = tests/unit/test-masc-clash.c tests/unit/test-masc-local.c tests/unit/test-masc-own.c \
-  tests/unit/test-masc-own-denied.c tests/unit/test-masc-own-expand.c tests/unit/test-masc-own-hints.c \
+  tests/unit/test-masc-own-corners.c tests/unit/test-masc-own-denied.c tests/unit/test-masc-own-expand.c tests/unit/test-masc-own-hints.c \
   tests/unit/test-masc-own-parents.c tests/unit/test-masc-own-store.c tests/unit/test-masc-own-told.c \
   tests/unit/test-masc-own-world.c tests/unit/test-masc-six-plan.c
 masc_six_update = tests/unit/test-masc-update-claims.c tests/unit/test-masc-update-denied.c \

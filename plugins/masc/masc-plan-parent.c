@@ -106,8 +106,9 @@ static bool add_overflow(MascPlan *plan, uint64_t size)
 static bool replace_overflow(MascPlan *plan, uint64_t need, uint64_t deficit)
 {
   guint least = 0, main = 0;
-  bool any = pick(plan, false, &least) && pick(plan, true, &main);
+  bool any = pick(plan, false, &least);
   g_assert(any);
+  pick(plan, true, &main);
   uint64_t units = masc_mine(plan, main)->units;
   uint64_t size = masc_power_up(deficit + masc_mine(plan, least)->units);
   return masc_plan_grow(plan, least, size) ||

@@ -49,6 +49,19 @@ Test(rfc2909_13, all_that_is_known_outlives_a_restart)
     cr_expect(among(&after, &before.claims[i]), "record %zu", i);
 }
 
+Test(rfc2909_13, without_a_store_all_goes_on)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascZoneOps ops = *rig.zone->config.ops;
+  ops.keep = NULL;
+  rig.zone->config.ops = &ops;
+  fill(&rig);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 7);
+  masc_bed_pass(rig.bed, (int64_t)40 * 86400);
+  cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n, 0);
+  cr_expect_eq(g_hash_table_size(rig.bed->nodes[0].kept), 2, "of before");
+}
+
 Test(rfc2909_13, an_empty_disk_is_filled_by_the_neighbours)
 {
   g_autoptr(MascBed) bed = masc_bed_new();
