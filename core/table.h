@@ -30,7 +30,7 @@ typedef struct {
   size_t count;                           /* in both */
 } MalTable;
 
-enum { MAL_TABLE_STEP = 32 };             /* an addition looks at these many of BEFORE, or more */
+enum { MAL_TABLE_STEP = 8 };              /* an addition looks at these many of BEFORE, or more */
 
 #define MAL_TABLE_INLINE static inline __attribute__((always_inline, unused))
 
