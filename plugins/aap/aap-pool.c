@@ -342,7 +342,7 @@ void aap_pool_want(AapZone *zone, uint64_t count, MalTime end)
 
 bool aap_pool_is_acquiring(const AapZone *zone)
 {
-  return zone->pool->wanted > 0 && zone->listening;
+  return zone->pool->wanted > 0; /* while it listens: afterwards it is acted upon at once */
 }
 
 /* A claim that was lost is made good by another where there is one to make. */

@@ -21,16 +21,15 @@ FILES = ['core/wire.[ch]', 'core/address*.[ch]', 'core/allocator*.[ch]', 'core/l
          'plugins/madcap/madcap-server*.[ch]',
          'plugins/madcap/madcap-client*.[ch]', 'plugins/madcap/madcap-groups.[ch]'] + [
            f'plugins/aap/aap-{part}.[ch]' for part in (
-             'wire*', 'ranges', 'requests', 'scope', 'seq', 'time', 'auth', 'keys',
-             'coordinator')] + [
+             'ana', 'asa', 'asrp', 'auth', 'choose', 'claim', 'conflict', 'coordinator', 'defence',
+             'intervals', 'keys', 'own*', 'peers', 'pool', 'prealloc', 'ranges', 'record*',
+             'requests', 'scope', 'seq', 'sequence', 'time', 'used', 'wanted', 'wire*',
+             'zone*')] + [
            f'plugins/masc/masc-{part}.[ch]' for part in ('wire*', 'open', 'session*', 'limits')]
 # Counted and shown, but not held against the list: what they miss is argued nowhere yet.
-MEASURED = [f'plugins/aap/aap-{part}.[ch]' for part in (
-  'ana', 'asa', 'asrp', 'choose', 'claim', 'conflict', 'defence', 'intervals', 'own*', 'peers',
-  'pool', 'prealloc', 'record*', 'sequence', 'used', 'wanted', 'zone*')] + [
-  f'plugins/masc/masc-{part}.[ch]' for part in (
-    'cache*', 'clash', 'compare', 'flood', 'forecast', 'holes', 'local', 'own*', 'peers', 'plan*',
-    'tree', 'update*', 'zone*')]
+MEASURED = [f'plugins/masc/masc-{part}.[ch]' for part in (
+  'cache*', 'clash', 'compare', 'flood', 'forecast', 'holes', 'local', 'own*', 'peers', 'plan*',
+  'tree', 'update*', 'zone*')]
 CHOOSING = {'MIN', 'MAX', 'CLAMP', 'ABS'}
 ASSERTION = re.compile(r'\bg_(?:assert|return|warn_if)\w*\s*\(')
 EXPANSION = 1

@@ -251,3 +251,44 @@ Test(aap_coordinator_corners, a_41_what_was_wanted_is_said_again)
   cr_assert_eq(aap_coordinator_due(b.c), AAP_NEVER);
   clear(&b);
 }
+
+/* More ranges than we announce: they are not taken back either. */
+Test(aap_coordinator_corners, aap_149_no_more_is_taken_back_than_fits)
+{
+  for (unsigned n = 255; n <= 256; n++) {
+    Bed b;
+    AapRange ranges[256];
+    init(&b);
+    b.vouched = "";
+    for (unsigned i = 0; i < n; i++) {
+      MalAddress at = mal_address_ipv4(0xe9fc0000 + 2 * i);
+      ranges[i] = (AapRange){ { at, at }, (uint32_t)T0 + 86400 };
+    }
+    AapMessage msg = { .type = AAP_ASA,
+                       .family = MAL_IPV4,
+                       .current_time = (uint32_t)T0,
+                       .expiration_time = (uint32_t)T0,
+                       .ranges = ranges,
+                       .n_ranges = n };
+    aap_coordinator_start(b.c, now_of(&b));
+    aap_coordinator_heard(b.c, other, &msg, now_of(&b));
+    cr_expect(b.n_adopted == 0 && b.n_sent == (n == 255 ? 1 : 0), "%u", n);
+    clear(&b);
+  }
+}
+
+Test(aap_coordinator_corners, aap_164_without_a_layer_3_all_is_taken_over)
+{
+  Bed b;
+  AapCoordinatorOps plain = ops;
+  init(&b);
+  plain.vouch = NULL;
+  aap_coordinator_free(b.c);
+  b.c = aap_coordinator_new(&(AapCoordinatorConfig){
+      "global", span_of("224.0.1.0-238.255.255.255"), &b.params, b.sequence, &plain, &b });
+  b.vouched = "";
+  aap_coordinator_start(b.c, now_of(&b));
+  hear(&b, A, NULL, T0 + 86400, 0, true);
+  cr_expect_eq(b.n_adopted, 1);
+  clear(&b);
+}
