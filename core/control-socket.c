@@ -413,6 +413,14 @@ static void handle_lines(Connection *c)
     g_byte_array_remove_range(c->line, 0, (unsigned)MIN(done, c->line->len));
 }
 
+/* The end of what it sends ends its last line, too. */
+static void handle_last_line(Connection *c)
+{
+  handle_line(c, (const char *)c->line->data, c->line->len);
+  if (!c->dead)
+    g_byte_array_set_size(c->line, 0);
+}
+
 static gboolean on_hung_up(int fd, GIOCondition condition, gpointer data)
 {
   (void)fd;
@@ -448,7 +456,9 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
     g_byte_array_append(c->line, buffer, (unsigned)n);
     handle_lines(c);
   } else if (n == 0) {
-    end_of_requests(c, condition);
+    handle_last_line(c);
+    if (!c->dead)
+      end_of_requests(c, condition);
   } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
     connection_end(c);
   }

@@ -183,11 +183,21 @@ static void on_watchdog(void *data)
   mal_timer_set(d->watchdog, mal_runtime_monotonic(d->rt) + d->manager->watchdog_us / 2);
 }
 
+/* A reload that is asked for during the start waits for its end, rather than ending the start. */
+static void hold_hangup(int how)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGHUP);
+  pthread_sigmask(how, &set, NULL);
+}
+
 static void watch_signals(Daemon *d)
 {
   g_unix_signal_add(SIGTERM, on_terminate, d);
   g_unix_signal_add(SIGINT, on_terminate, d);
   g_unix_signal_add(SIGHUP, on_hangup, d);
+  hold_hangup(SIG_UNBLOCK);
   if (d->manager->watchdog_us > 0) {
     d->watchdog = mal_timer_new(d->rt, on_watchdog, d);
     on_watchdog(d);
@@ -231,6 +241,7 @@ static int run(Daemon *d)
 {
   /* Who reads our log may go away; that ends no server. */
   signal(SIGPIPE, SIG_IGN);
+  hold_hangup(SIG_BLOCK);
   g_autoptr(GError) error = NULL;
   MalCoreOptions options = core_options(d);
   d->core = mal_core_new(&options, &error);

@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 import unittest
 
@@ -213,6 +214,19 @@ class Reload(unittest.TestCase):
         self.assertIn("239.255.100.7", self.daemon.log())
         self.assertEqual(len(self.daemon.leases(scope="local")), 1)
         self.assertEqual(self.client.request().type, ACK)
+
+
+class ReloadDuringTheStart(unittest.TestCase):
+    """It follows the start, rather than ending it. The signal is sent before all else."""
+    SEND = ("import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP]); "
+            "os.kill(os.getpid(), signal.SIGHUP); os.execv(sys.argv[1], sys.argv[1:])")
+
+    def test_it_follows_the_start(self):
+        site = Site()
+        daemon = site.daemon(command=(sys.executable, "-c", self.SEND, "mallocd"))
+        self.addCleanup(daemon.stop)
+        wait_until(lambda: daemon.rpc("stats.get", owner="core")["core"]["config-reloads"] == 1,
+                   f"for the reload:\n{daemon.log()}")
 
 
 class Interfaces(unittest.TestCase):

@@ -154,7 +154,8 @@ static void op_asa(void *user, AapZone *zone, const AapExtent *ranges, size_t n,
   World *w = user;
   (void)zone;
   must(payload != NULL && length >= AAP_MIN_LENGTH && n <= G_N_ELEMENTS(w->announced));
-  memcpy(w->announced, ranges, n * sizeof *ranges);
+  if (n > 0)
+    memcpy(w->announced, ranges, n * sizeof *ranges);
   w->n_announced = n;
   w->has_announced = true;
 }
@@ -214,7 +215,8 @@ static void cop_adopted(void *user, AapCoordinator *c, const AapExtent *ranges, 
   World *w = user;
   (void)c;
   must(n > 0 && n <= G_N_ELEMENTS(w->announced));
-  memcpy(w->announced, ranges, n * sizeof *ranges);
+  if (n > 0)
+    memcpy(w->announced, ranges, n * sizeof *ranges);
   w->n_announced = n;
   w->has_announced = true;
 }

@@ -457,6 +457,27 @@ Test(control_socket, who_closes_only_its_own_direction_is_answered)
   bed_clear(&b);
 }
 
+Test(control_socket, the_last_line_may_end_with_what_is_sent)
+{
+  static const struct {
+    const char *sent;
+    int code;
+  } rows[] = {
+    { "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":1}", 0 },
+    { "{\"jsonrpc\":\"2.0\",\"method\":\"test.ec", -32700 },
+  };
+  BED(b);
+  for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+    int fd = client(&b);
+    cr_assert(say(&b, fd, rows[i].sent));
+    shutdown(fd, SHUT_WR);
+    cr_assert_eq(answer(&b, fd), rows[i].code, "%s", rows[i].sent);
+    cr_assert_eq(answer(&b, fd), 1, "then the connection ends");
+    close(fd);
+  }
+  bed_clear(&b);
+}
+
 Test(control_socket, who_closes_abandons_its_call)
 {
   BED(b);
