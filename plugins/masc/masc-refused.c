@@ -20,8 +20,6 @@ MascRefused *masc_refused_new(void)
 
 void masc_refused_free(MascRefused *refused)
 {
-  if (refused == NULL)
-    return;
   g_array_unref(refused->all);
   g_free(refused);
 }

@@ -25,11 +25,11 @@ FILES = ['core/wire.[ch]', 'core/address*.[ch]', 'core/allocator*.[ch]', 'core/l
              'intervals', 'keys', 'own*', 'peers', 'pool', 'prealloc', 'ranges', 'record*',
              'requests', 'scope', 'seq', 'sequence', 'time', 'used', 'wanted', 'wire*',
              'zone*')] + [
-           f'plugins/masc/masc-{part}.[ch]' for part in ('wire*', 'open', 'session*', 'limits')]
+           f'plugins/masc/masc-{part}.[ch]' for part in (
+             'wire*', 'open', 'session*', 'limits', 'cache*', 'compare', 'flood', 'forecast',
+             'holes', 'peers', 'plan*', 'refused', 'update*', 'zone*')]
 # Counted and shown, but not held against the list: what they miss is argued nowhere yet.
-MEASURED = [f'plugins/masc/masc-{part}.[ch]' for part in (
-  'cache*', 'clash', 'compare', 'flood', 'forecast', 'holes', 'local', 'own*', 'peers', 'plan*',
-  'tree', 'update*', 'zone*')]
+MEASURED = [f'plugins/masc/masc-{part}.[ch]' for part in ('clash', 'local', 'own*', 'tree')]
 CHOOSING = {'MIN', 'MAX', 'CLAMP', 'ABS'}
 ASSERTION = re.compile(r'\bg_(?:assert|return|warn_if)\w*\s*\(')
 EXPANSION = 1

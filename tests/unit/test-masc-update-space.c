@@ -271,6 +271,21 @@ Test(rfc2909_12_5, a_parent_that_goes)
   cr_expect_eq(rig.own->n_parents, before, "it had nothing");
 }
 
+/* After a restart, of what was kept; with internal peers any domain may be a parent. */
+Test(rfc2909_12_5, parents_that_are_gone_when_we_come_back)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascNow now = masc_bed_now(rig.bed, 0);
+  MascRecord kept = { .claim = masc_rig_claim(&rig, MANAGED, MASC_PARENT, 7, "233.252.64.0/18") };
+  masc_cache_add(rig.zone->cache, &kept);
+  masc_zone_forget_parents(rig.zone, now);
+  expect_grounds(&rig, "233.252.0.0/18 233.252.64.0/18 233.252.128.0/17");
+  masc_zone_remove_peer(rig.zone, masc_rig_peer('i'), now);
+  masc_zone_remove_peer(rig.zone, masc_rig_peer('j'), now);
+  masc_zone_forget_parents(rig.zone, now);
+  expect_grounds(&rig, "233.252.0.0/18 233.252.128.0/17");
+}
+
 Test(rfc2909_10_1, a_session_goes_down_once)
 {
   g_auto(MascRig) rig = masc_rig_new();
@@ -370,6 +385,21 @@ Test(rfc2909_8_3, who_was_told_already)
                  "%s", rows[i].why);
     if (!rows[i].refused)
       cr_expect_eq(masc_rig_last(&rig, 'c').lifetime, 5000, "%s", rows[i].why);
+  }
+}
+
+/* 11.4.3: "the maximum allowed lifetime" is the least of what is left and what we allow anybody. */
+Test(rfc2909_11_4_3, how_long_is_allowed)
+{
+  static const uint32_t rows[][2] = { { 3000, 3000 }, { 7000, 5000 }, { 0, 5000 } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, HELD);
+    rig.own->until = (MalTime)c.timestamp + 5000;
+    rig.bed->params.limits.lifetime_max = rows[i][0];
+    c.lifetime = 10000;
+    cr_expect_eq(masc_rig_say(&rig, 'c', &c), 0);
+    cr_expect_eq(masc_rig_last(&rig, 'c').lifetime, rows[i][1], "row %zu", i);
   }
 }
 
