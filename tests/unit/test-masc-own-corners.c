@@ -329,19 +329,20 @@ Test(masc_own_corners, s13_rows_that_nobody_wrote)
     uint8_t kind;
     unsigned at;                /* octet of the key, or 16 + octet of the value */
     uint8_t octet;
-    int more_key, more_value;
+    size_t longer, shorter;     /* the key */
+    size_t more;                /* the value */
     bool taken;
   } rows[] = {
-    { "a claim", 'p', 0, 'o', 0, 0, true },
-    { "of another half", 'p', 0, 'r', 0, 0, false },
-    { "of no kind", 'p', 1, 'z', 0, 0, false },
-    { "a key of one octet", 'p', 0, 'o', -5, 0, false },
-    { "a key that is too short", 'p', 0, 'o', -1, 0, false },
-    { "a key that is too long", 'p', 0, 'o', 1, 0, false },
-    { "something after it", 'p', 0, 'o', 0, 1, false },
-    { "a state that needs a PREFIX_IN_USE", 'p', 16 + 1, MASC_PEND_KEPT, 0, 0, false },
-    { "what is known of holdings", 'm', 0, 'o', 0, 0, true },
-    { "something after that", 'm', 0, 'o', 0, 1, false },
+    { "a claim", 'p', 0, 'o', 0, 0, 0, true },
+    { "of another half", 'p', 0, 'r', 0, 0, 0, false },
+    { "of no kind", 'p', 1, 'z', 0, 0, 0, false },
+    { "a key of one octet", 'p', 0, 'o', 0, 5, 0, false },
+    { "a key that is too short", 'p', 0, 'o', 0, 1, 0, false },
+    { "a key that is too long", 'p', 0, 'o', 1, 0, 0, false },
+    { "something after it", 'p', 0, 'o', 0, 0, 1, false },
+    { "a state that needs a PREFIX_IN_USE", 'p', 16 + 1, MASC_PEND_KEPT, 0, 0, 0, false },
+    { "what is known of holdings", 'm', 0, 'o', 0, 0, 0, true },
+    { "something after that", 'm', 0, 'o', 0, 0, 1, false },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -354,9 +355,8 @@ Test(masc_own_corners, s13_rows_that_nobody_wrote)
     else
       row.value[rows[i].at - 16] = rows[i].octet;
     MascZone *zone = masc_zone_new(&own->bed->nodes[0].config);
-    bool taken = masc_owns_restore(
-        zone, row.key, (size_t)((int)row.key_length + rows[i].more_key), row.value,
-        (size_t)((int)row.value_length + rows[i].more_value), now_of(own));
+    bool taken = masc_owns_restore(zone, row.key, row.key_length + rows[i].longer - rows[i].shorter,
+                                   row.value, row.value_length + rows[i].more, now_of(own));
     cr_expect_eq(taken, rows[i].taken, "%s", rows[i].why);
     masc_zone_free(zone);
   }
