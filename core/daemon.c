@@ -189,7 +189,7 @@ static void hold_hangup(int how)
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGHUP);
-  pthread_sigmask(how, &set, NULL);
+  sigprocmask(how, &set, NULL);
 }
 
 static void watch_signals(Daemon *d)

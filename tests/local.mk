@@ -147,6 +147,8 @@ unit_tests += tests/unit/test-ctl
 unit_tests += tests/unit/test-control
 tests_unit_test_control_LDADD = tests/support/libsupport.la $(LDADD)
 unit_tests += tests/unit/test-control-socket
+tests_unit_test_control_socket_SOURCES = tests/unit/test-control-socket.c tests/unit/control-socket-bed.c \
+  tests/unit/control-socket-bed.h
 core_bed = tests/unit/core-bed.c tests/unit/core-bed.h
 unit_tests += tests/unit/test-core
 tests_unit_test_core_SOURCES = tests/unit/test-core.c $(core_bed)

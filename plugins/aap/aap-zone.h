@@ -183,7 +183,7 @@ typedef struct {
   MalTime end;      /* effective */
   MalEndpoint peer; /* of foreign ones: who was last heard with it */
   int64_t heard;    /* monotonic; 0: not heard */
-  bool conflict, suspended;
+  bool suspended;
 } AapEntry;
 typedef void (*AapEntryFunc)(const AapEntry *entry, void *data);
 void aap_zone_each(const AapZone *zone, AapNow now, AapEntryFunc func, void *data);

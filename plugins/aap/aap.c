@@ -157,8 +157,6 @@ static void add_record(const AapEntry *entry, void *data)
                          entry->heard != 0
                              ? json_object_new_int64((page->now - entry->heard) / AAP_US)
                              : NULL);
-  if (entry->conflict)
-    json_object_object_add(one, "conflict", json_object_new_boolean(true));
   if (entry->suspended)
     json_object_object_add(one, "suspended", json_object_new_boolean(true));
   json_object_array_add(page->records, one);
