@@ -52,7 +52,24 @@ static bool find_known(MascRecord *record, void *data)
   return true;
 }
 
-/* 14: we never lost our disk, so a claim under our own node's name is one that we gave up. */
+/* Of CLAIM, what can be withdrawn without what we have, of which that would take what is older. */
+static GArray *not_ours(const MascZone *zone, const MascClaim *claim, MascNow now)
+{
+  g_autoptr(GArray) held = masc_own_derive(zone, claim->role == MASC_CHILD, now);
+  g_autoptr(GArray) ours = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
+
+  for (guint i = 0; i < held->len; i++) {
+    const MascHeld *h = &g_array_index(held, MascHeld, i);
+    if (h->claim.timestamp <= claim->timestamp)
+      g_array_append_val(ours, h->prefix);
+  }
+  masc_prefix_minus(claim->prefix, (const MalPrefix *)(void *)ours->data, ours->len, out);
+  return out;
+}
+
+/* 14: we never lost our disk, so a claim under our own node's name is one that we gave up; but for
+   what of it we have, which takes its place when it is renewed. */
 static void disown(MascZone *zone, const MascClaim *claim, MascNow now)
 {
   MascClaim withdraw = *claim;
@@ -61,12 +78,16 @@ static void disown(MascZone *zone, const MascClaim *claim, MascNow now)
 
   if (claim->role == MASC_INTERNAL && !masc_parent_of(zone, claim->prefix, now, &parent))
     return;
+  g_autoptr(GArray) parts = not_ours(zone, claim, now);
   withdraw.type = MASC_WITHDRAW;
   withdraw.deprecated = false;
   withdraw.holdtime = MAX(claim->lifetime, claim->holdtime);
   withdraw.lifetime = 0;
-  masc_note(zone, MASC_NOTE_DISOWNED, claim->prefix, claim->domain, 0);
-  masc_originate(zone, &withdraw, parent, true, &ticket, now);
+  for (guint i = 0; i < parts->len; i++) {
+    withdraw.prefix = g_array_index(parts, MalPrefix, i);
+    masc_note(zone, MASC_NOTE_DISOWNED, withdraw.prefix, claim->domain, 0);
+    masc_originate(zone, &withdraw, parent, true, &ticket, now);
+  }
 }
 
 static bool told_of_our_node(MascZone *zone, const MascClaim *claim, const MascPeer *peer,

@@ -317,6 +317,41 @@ Test(masc_own_told, s14_what_we_renewed_is_not_disowned)
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
 }
 
+/* Claimed later than what we have, under our own node's name: by whoever has it, or by nobody. */
+Test(masc_own_told, s14_what_we_have_is_not_disowned_with_it)
+{
+  static const struct {
+    const char *name, *told;
+    int64_t ago;
+    const char *withdrawn;      /* NULL: nothing is */
+  } cases[] = {
+    { "a part of it", "233.252.4.0/25", 500, NULL },
+    { "it, newer", "233.252.4.0/24", 500, NULL },
+    { "as new, and wider", "233.252.4.0/23", 500, "233.252.5.0/24" },
+    { "beside it", "233.252.5.0/24", 500, "233.252.5.0/24" },
+    { "older, and wider", "233.252.4.0/23", 5000, "233.252.4.0/23" },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    bool some = cases[i].withdrawn != NULL;
+    MascClaim withdraw;
+    own_bed_win(own, 0, "233.252.4.0/24");
+    masc_bed_clear(own->bed);
+    own_bed_say_of(own, OWN_PARENT, MASC_PREFIX_IN_USE, cases[i].told, cases[i].ago, MASC_CHILD, 2,
+                   2000);
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DISOWNED), some, "%s", cases[i].name);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, &withdraw), some, "%s",
+                 cases[i].name);
+    cr_expect(!some || masc_prefix_equal(withdraw.prefix, masc_bed_prefix(cases[i].withdrawn)),
+              "%s", cases[i].name);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+    own_bed_reboot(own, 0, true);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+    own_expect(own_bed_routes(own, 0), "233.252.4.0/24");
+  }
+}
+
 Test(masc_own_told, s14_recovering_is_over_after_a_waiting_period)
 {
   g_autoptr(OwnBed) own = own_bed_child();
