@@ -214,3 +214,171 @@ Test(masc_own_adopt, who_claims_by_hand_alone_has_it_no_longer_than_recovery_tak
   own_expect(own_bed_pending(own, 0), "");
   own_expect(vouched(own, SPAN), "");
 }
+
+/* ---- single questions ------------------------------------------------------------------------ */
+
+static MascZone *zone_of(const OwnBed *own)
+{
+  return own->bed->nodes[0].zone;
+}
+
+static MascNow now_of(const OwnBed *own)
+{
+  return masc_bed_now(own->bed, 0);
+}
+
+/* A top-level domain with a node of ours out of touch, who may know of what we don't. */
+static OwnBed *top_that_misses_one(void)
+{
+  OwnBed *own = own_bed_top();
+
+  masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  masc_bed_down(own->bed, 1);
+  return own;
+}
+
+/* 5.4, 12.4: who lost a disk can't know whether a WITHDRAW is about more than a claim that was in
+   the way; of a clash there is no doubt. What was local use of ours is nobody's business here. */
+Test(masc_own_adopt, s5_4_what_was_given_up)
+{
+  static const struct {
+    const char *why;
+    MascRole role;
+    bool clash, lately;
+    const char *left;
+  } rows[] = {
+    { "given back", MASC_INTERNAL, false, false, "233.252.6.0/23" },
+    { "who knows, after a disk was lost", MASC_INTERNAL, false, true, "233.252.4.0/22" },
+    { "lost in a clash", MASC_INTERNAL, true, false, "233.252.6.0/23" },
+    { "the same after a disk was lost", MASC_INTERNAL, true, true, "233.252.6.0/23" },
+    { "as our own child", MASC_CHILD, true, false, "233.252.4.0/22" },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = top_that_misses_one();
+    MascRecord w = { .claim = masc_bed_claim(own->bed, MASC_WITHDRAW, rows[i].role, 2,
+                                             "233.252.4.0/23"),
+                     .clash = rows[i].clash };
+    w.forget_at = masc_claim_forget_at(&w.claim, 100);
+    masc_cache_add(zone_of(own)->cache, &w);
+    own_bed_owns(own, 0)->adopt_until = rows[i].lately ? MASC_NEVER : INT64_MIN;
+    own_expect(vouched(own, SPAN), rows[i].left);
+  }
+}
+
+/* What waits below is for children's sake; what is won waits for nothing. */
+Test(masc_own_adopt, s5_1_b_what_is_being_claimed_goes_on)
+{
+  static const struct {
+    bool lower;
+    MascPendState state;
+    const char *goes_on;
+  } rows[] = {
+    { false, MASC_PEND_DELAYED, "233.252.4.0/23" },
+    { false, MASC_PEND_CLAIMING, "233.252.4.0/23" },
+    { false, MASC_PEND_KEEPING, "233.252.4.0/23" },
+    { false, MASC_PEND_KEPT, "" },
+    { true, MASC_PEND_CLAIMING, "" },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = own_bed_top();
+    MascPend pend = { .id = 100, .prefix = masc_bed_prefix("233.252.4.0/23"), .due = MASC_NEVER,
+                      .lower = rows[i].lower, .state = rows[i].state };
+    g_array_append_val(own_bed_owns(own, 0)->pends, pend);
+    own_expect(vouched(own, SPAN), rows[i].goes_on);
+  }
+}
+
+Test(masc_own_adopt, s11_3_3_what_was_denied_lately_does_not_go_on)
+{
+  g_autoptr(OwnBed) own = top_that_misses_one();
+
+  masc_own_avoid(zone_of(own), masc_bed_prefix("233.252.4.0/24"), 100, now_of(own));
+  masc_own_avoid(zone_of(own), masc_bed_prefix("233.252.6.0/24"), 0, now_of(own));
+  own_expect(vouched(own, SPAN), "233.252.5.0/24 233.252.6.0/23");
+}
+
+/* It is claimed now: what of it? */
+static guint claimed(OwnBed *own)
+{
+  MascOwns *owns = own_bed_owns(own, 0);
+
+  owns->adopt_at = 0;
+  owns->adopt_until = MASC_NEVER;
+  masc_own_adopt(zone_of(own), now_of(own));
+  return owns->pends->len;
+}
+
+Test(masc_own_adopt, s14_not_before_recovery_is_over)
+{
+  g_autoptr(OwnBed) own = own_bed_top();
+
+  adopt(own, SPAN);
+  own_bed_owns(own, 0)->recovering_until = MASC_NEVER;
+  cr_expect_eq(claimed(own), 0);
+  own_bed_owns(own, 0)->recovering_until = 0;
+  cr_expect_eq(claimed(own), 1);
+}
+
+/* 5.1: a claim toward a parent is for nodes that are in touch with it. */
+Test(masc_own_adopt, s5_1_who_has_no_parent_in_touch_leaves_it_to_who_has)
+{
+  for (unsigned up = 0; up < 2; up++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+    if (!up)
+      masc_bed_down(own->bed, OWN_PARENT);
+    adopt(own, SPAN);
+    cr_expect_eq(claimed(own), up);
+    own_expect(vouched(own, SPAN), up ? "233.252.4.0/22" : "");
+  }
+}
+
+Test(masc_own_adopt, s12_2_nothing_was_taken_over)
+{
+  g_autoptr(OwnBed) own = top_recovers();
+  MascOwns *owns = own_bed_owns(own, 0);
+
+  adopt(own, SPAN);
+  owns->due = MASC_NEVER;
+  masc_zone_adopted(zone_of(own), NULL, 0, now_of(own));
+  cr_expect_eq(owns->due, MASC_NEVER, "there is nothing to wait for");
+  cr_expect_eq(claimed(own), 0);
+  adopt(own, SPAN);
+  cr_expect_neq(owns->due, MASC_NEVER);
+}
+
+/* Of very many pieces so many at once, and no more while these wait. */
+Test(masc_own_adopt, s14_not_all_at_once)
+{
+  g_autoptr(OwnBed) own = own_bed_top();
+  g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+
+  for (unsigned i = 0; i < 40; i++) {
+    g_autofree char *text = g_strdup_printf("233.252.%u.0-233.252.%u.255", 2 * i, 2 * i);
+    MalSpan span = masc_bed_span(text);
+    g_array_append_val(spans, span);
+  }
+  masc_zone_adopted(zone_of(own), (const MalSpan *)(void *)spans->data, spans->len, now_of(own));
+  cr_expect_eq(claimed(own), 32);
+  cr_expect_eq(claimed(own), 32);
+}
+
+/* 17.1: nothing smaller than what is ever claimed; it goes on, and what is larger beside it. */
+Test(masc_own_adopt, s17_1_pieces_that_are_too_small_are_not_claimed)
+{
+  static const struct {
+    const char *span, *pending;
+  } rows[] = {
+    { "233.252.4.0-233.252.4.127", "" },
+    { "233.252.4.0-233.252.5.127", "233.252.4.0/24" },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = own_bed_top();
+    adopt(own, rows[i].span);
+    claimed(own);
+    own_expect(own_bed_pending(own, 0), rows[i].pending);
+  }
+}
