@@ -125,14 +125,15 @@ typedef struct {
   GArray *found; /* MascRecord, copies */
 } Users;
 
-/* Something of PREFIX is in use by RECORD. */
+/* Something of PREFIX is in use by RECORD. What has no Lifetime never is, though its timestamp may
+   be ahead of our clock; nor would a WITHDRAW without one settle anything (11.7). */
 static bool is_rival(const MascZone *zone, const MascRecord *record, MalPrefix prefix, bool lower,
                      MascNow now)
 {
   const MascClaim *c = &record->claim;
 
   return c->role == (lower ? MASC_CHILD : MASC_SIBLING) && c->domain != zone->config.domain &&
-         c->type == MASC_PREFIX_IN_USE && masc_claim_free_at(c) > now.wall &&
+         c->type == MASC_PREFIX_IN_USE && c->lifetime > 0 && masc_claim_free_at(c) > now.wall &&
          masc_cache_stands(zone->cache, record, prefix);
 }
 
@@ -151,9 +152,11 @@ static MalPrefix shared(MalPrefix a, MalPrefix b)
   return a.length >= b.length ? a : b;
 }
 
-/* Exactly as 12.4 wants it: the winner's times and prefix. */
+/* Exactly as 12.4 wants it: the winner's times and prefix. We may have said the same before, about
+   an older claim of ours: where it would not count against HELD, we would lose again and again. */
 static void give_way(MascZone *zone, const MascHeld *held, const MascClaim *winner, MascNow now)
 {
+  MascRecord lost = { .claim = held->claim, .parent = held->parent }, *record;
   MascClaim claim = *winner;
   uint64_t ticket = 0;
 
@@ -162,7 +165,12 @@ static void give_way(MascZone *zone, const MascHeld *held, const MascClaim *winn
   claim.deprecated = false;
   claim.domain = held->claim.domain;
   claim.node = held->claim.node;
-  masc_originate(zone, &claim, held->parent, false, &ticket, now);
+  record = masc_originate(zone, &claim, held->parent, false, &ticket, now);
+  if (record != NULL && !masc_withdraw_counts(record, &lost)) {
+    record->names = false;
+    record->clash = true;
+    ticket = masc_record_keep(zone, record);
+  }
   masc_own_spread_later(zone, &claim, ticket);
 }
 

@@ -256,8 +256,9 @@ static bool make_newer(MascRecord *record, void *data)
 }
 
 /* In use at once, and as old as the holding, so that it wins against whatever a child may say; but
-   newer than what we gave up there before. */
-static void claim_local(MascZone *zone, const MascHeld *held, MalPrefix prefix, MascNow now)
+   newer than what we gave up there before. False: it was said already, but by our clock it can't be
+   newer, so that it doesn't count as yet. */
+static bool claim_local(MascZone *zone, const MascHeld *held, MalPrefix prefix, MascNow now)
 {
   MascClaim claim = held->claim;
   uint64_t ticket = 0;
@@ -268,8 +269,11 @@ static void claim_local(MascZone *zone, const MascHeld *held, MalPrefix prefix, 
   claim.node = zone->config.node;
   claim.prefix = prefix;
   masc_cache_overlapping(zone->cache, claim.prefix, make_newer, &(Newer){ &claim, now });
+  if (masc_cache_same(zone->cache, &claim) != NULL)
+    return false;
   masc_originate(zone, &claim, zone->config.domain, false, &ticket, now);
   masc_own_spread_later(zone, &claim, ticket);
+  return true;
 }
 
 static unsigned unit_of(const MascZone *zone, const MascHeld *held)
@@ -342,9 +346,8 @@ void masc_local_adopt(MascZone *zone, MascNow now)
     leave_unclaimed(cover, claimed);
     merge_buddies(cover, h->prefix.length);
     for (guint k = 0; k < cover->len; k++)
-      claim_local(zone, h, g_array_index(cover, MalPrefix, k), now);
-    if (cover->len > 0)
-      masc_own_dirty(zone);
+      if (claim_local(zone, h, g_array_index(cover, MalPrefix, k), now))
+        masc_own_dirty(zone);
   }
 }
 

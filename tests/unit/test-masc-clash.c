@@ -135,6 +135,28 @@ Test(masc_clash, s12_4_the_withdraw_is_the_winners_but_for_the_origin)
   cr_expect(withdraw.node == 2000);
 }
 
+/* Its Claim Timestamp is ahead of our clock, which was set back, and it is free from then on. */
+Test(masc_clash, s12_4_what_has_no_lifetime_is_in_nobodys_use)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+
+  own->bed->nodes[0].skew -= 5000;
+  masc_zone_clock_stepped(own->bed->nodes[0].zone, -5000, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 10);
+  theirs.lifetime = 0;
+  theirs.holdtime = OWN_DAY;
+  hear(own, theirs);
+  own_bed_pass(own, 100);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH), 0);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_SIBLING, MASC_WITHDRAW, NULL), 0);
+  theirs.lifetime = theirs.holdtime;
+  theirs.timestamp++;
+  hear(own, theirs);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+}
+
 Test(masc_clash, s12_4_what_was_withdrawn_returns_when_nobody_uses_it)
 {
   g_autoptr(OwnBed) own = holder();

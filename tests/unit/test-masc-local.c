@@ -101,6 +101,41 @@ Test(masc_local, s12_2_s13_what_is_in_use_though_nobody_claims_it_is_claimed)
                "that is nobody's business above");
 }
 
+static void step(OwnBed *own, int64_t seconds)
+{
+  own->bed->nodes[0].skew += seconds;
+  masc_zone_clock_stepped(own->bed->nodes[0].zone, seconds, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 10);
+}
+
+/* By a clock that was set back no claim is newer than what was given back there. */
+Test(masc_local, s12_2_s13_what_does_not_count_is_claimed_once)
+{
+  g_autoptr(OwnBed) own = holder();
+
+  own_bed_use(own, 0, "233.252.4.7");
+  child_claims(own, "233.252.5.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_unuse(own, 0);
+  own_bed_wish(own, 0, MASC_WISH_GIVE, "233.252.4.0/24", NULL);
+  own_expect(own_bed_local(own, 0), "");
+  step(own, -5000);
+  own_bed_use(own, 0, "233.252.4.7");
+  masc_bed_clear(own->bed);
+  for (int i = 0; i < 3; i++) {
+    masc_own_plan(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+    cr_expect_eq(own_bed_owns(own, 0)->dirty, i == 0);
+    own_bed_pass(own, 10);
+  }
+  own_expect(own_bed_local(own, 0), "");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, CHILD_END, MASC_PREFIX_IN_USE, NULL), 1);
+  step(own, 5000);
+  masc_own_plan(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 10);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, CHILD_END, MASC_PREFIX_IN_USE, NULL), 2);
+}
+
 Test(masc_local, s12_2_a_non_leaf_claims_for_its_own_use_as_its_own_child)
 {
   g_autoptr(OwnBed) own = holder();
@@ -163,6 +198,50 @@ Test(masc_local, s12_4_a_clash_with_a_child)
     cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
     cr_expect(ago < 0 || withdraw.role == MASC_CHILD);
   }
+}
+
+static void child_says(OwnBed *own, MascClaimType type, uint32_t stamp, int64_t lifetime,
+                       int64_t holdtime)
+{
+  MascClaim claim = masc_bed_claim(own->bed, type, MASC_INTERNAL, 5, "233.252.4.0/24");
+
+  claim.timestamp = stamp;
+  claim.node = 1;
+  claim.lifetime = (uint32_t)lifetime;
+  claim.holdtime = (uint32_t)holdtime;
+  cr_expect_eq(masc_bed_say(own->bed, 0, CHILD_END, &claim), 0);
+  own_bed_pass(own, 0);
+}
+
+/* The child takes back for a while what we gave way to, and we use it meanwhile. The WITHDRAW is
+   there from the first time; by its timestamp it takes only what we had then. */
+Test(masc_local, s12_4_giving_way_once_more_to_the_same_claim)
+{
+  g_autoptr(OwnBed) own = holder();
+
+  own_bed_use(own, 0, "233.252.4.7");
+  child_claims(own, "233.252.5.0/24");
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  uint32_t stamp = g_array_index(own_bed_owns(own, 0)->held[1], MascHeld, 0).claim.timestamp;
+  int64_t old = masc_bed_time(own->bed, 0) - stamp;
+  child_says(own, MASC_PREFIX_IN_USE, stamp, OWN_DAY, OWN_DAY);
+  own_expect(own_bed_local(own, 0), "");
+  child_says(own, MASC_WITHDRAW, stamp, 0, old + 500);
+  masc_own_plan(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 10);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  own_bed_pass(own, 700);
+  masc_bed_clear(own->bed);
+  for (int i = 0; i < 3; i++) {
+    masc_own_dirty(own->bed->nodes[0].zone);
+    own_bed_pass(own, 10);
+  }
+  own_expect(own_bed_local(own, 0), "");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_LOST), 2);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, CHILD_END, MASC_WITHDRAW, NULL), 1);
+  own_bed_reboot(own, 0, true);
+  own_bed_pass(own, 10);
+  own_expect(own_bed_local(own, 0), "");
 }
 
 Test(masc_local, s12_2_a_leaf_again_when_the_last_update_of_a_child_is_over)
