@@ -260,7 +260,7 @@ Test(masc_own_turns, s12_2_what_is_used_in_many_places)
   }
 }
 
-/* Newer than what was given up there; but nothing is of the future, nor lasts for less than none. */
+/* Newer than what was given up there; but not of the future, nor lasting for less than none. */
 Test(masc_own_turns, s11_7_what_is_said_after_a_withdraw_is_newer)
 {
   static const struct {
