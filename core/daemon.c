@@ -189,6 +189,7 @@ static void hold_hangup(int how)
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGHUP);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the mask of the loop's thread is meant, which is this
   sigprocmask(how, &set, NULL);
 }
 
