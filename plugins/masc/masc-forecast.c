@@ -18,7 +18,7 @@ MascForecast *masc_forecast_new(MascPlanKind kind, MalFamily family, const MascP
   forecast->params = params;
   forecast->batch = 1;
   forecast->first = forecast->last = MAL_BEGINNING;
-  forecast->sampled = forecast->slack_since = MAL_BEGINNING;
+  forecast->sampled = forecast->slack_since = forecast->short_since = MAL_BEGINNING;
   return forecast;
 }
 

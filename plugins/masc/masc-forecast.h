@@ -20,6 +20,8 @@ struct MascForecast {
   MalTime first, last;          /* arrivals; MAL_BEGINNING: none */
   uint64_t arrivals;            /* at most UINT32_MAX */
   int64_t life;                 /* the longest that a use has been seen to have left */
+  MalTime short_since;          /* somebody waits, and nothing as large as needed is free; not kept;
+                                   MAL_BEGINNING: not so */
   /* Parent. */
   double sizes[MASC_SAMPLES];   /* the newest first */
   unsigned n_sizes;

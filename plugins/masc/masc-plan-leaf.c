@@ -10,6 +10,7 @@
 #define TRIES 4
 #define SPARE 2      /* times what is needed that have to be left */
 #define PATIENCE 5   /* waiting periods before a half is given up that is in use */
+#define UNHEARD 2    /* the same before less is claimed than was asked for */
 
 typedef struct {
   uint64_t used; /* units, everywhere, and what is waited for */
@@ -196,15 +197,26 @@ static bool want_overflow(MascPlan *plan, uint64_t deficit)
   return false;
 }
 
-/* Nothing as large is free: who waits and has nothing gets what there is, beside the hint. (Who has
-   some waits for more room: small pieces here and there cost everybody routes.) */
+/* Nothing as large is free: who waits and has nothing gets what there is, beside the hint. Who has
+   some waits for more room: small pieces here and there cost everybody routes. But nobody may ever
+   be able to grant as much: where a hint brought nothing for a while, what at least doubles what
+   there is is not left free. */
 static bool want_less(MascPlan *plan, const Demand *d, uint64_t capacity)
 {
-  if (capacity > 0 || plan->view->waiting == 0)
+  MascForecast *f = plan->forecast;
+  MalTime now = plan->view->now;
+  if (plan->view->waiting == 0)
     return false;
-  for (uint64_t size = masc_power_up(d->live); size > 0; size /= 2)
-    if (claim_small(plan, size))
+  if (f->short_since == MAL_BEGINNING)
+    f->short_since = now;
+  bool heard = now - f->short_since < UNHEARD * plan->params->waiting_period;
+  if (capacity > 0 && (heard || masc_plan_count(plan) >= masc_plan_limit(plan, UINT_MAX)))
+    return false;
+  for (uint64_t size = masc_power_up(d->live); size >= MAX(capacity, 1); size /= 2)
+    if (claim_small(plan, size)) {
+      f->short_since = MAL_BEGINNING;
       return true;
+    }
   return false;
 }
 
@@ -212,8 +224,10 @@ static void grow(MascPlan *plan, Demand *d)
 {
   for (unsigned i = 0; i < TRIES; i++) {
     uint64_t capacity = masc_plan_capacity(plan, true);
-    if (capacity >= d->need)
+    if (capacity >= d->need) {
+      plan->forecast->short_since = MAL_BEGINNING;
       return;
+    }
     if (masc_plan_keep(plan)) {
       *d = look(plan);
       continue;

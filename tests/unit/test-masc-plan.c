@@ -257,6 +257,44 @@ Test(masc_plan, leaf_of_one_prefix)
   judge(cases, G_N_ELEMENTS(cases), 1);
 }
 
+/* A hint has two waiting periods; then who waits gets what at least doubles what he has. */
+Test(masc_plan, s11_5_a_hint_that_brings_nothing)
+{
+  static const struct {
+    const char *busy, *holdings, *uses;
+    uint64_t waiting;
+    unsigned max_prefixes;
+    const char *wishes;
+  } rows[] = {
+    { "", "233.252.252.0/24", "233.252.252.0/24", 20, 0,
+      "hint 0.0.0.0/19, claim 233.252.254.0/23" },
+    { "233.252.254.0/23", "233.252.252.0/24", "233.252.252.0/24", 20, 0,
+      "hint 0.0.0.0/19, claim 233.252.253.0/24" },
+    { "233.252.255.0/24", "233.252.252.0/23", "233.252.252.0/23", 20, 0, "hint 0.0.0.0/19" },
+    { "233.252.253.0/24", "233.252.252.0/24", "233.252.252.0/24", 20, 1, "hint 0.0.0.0/19" },
+    /* Nobody waits: there's no hurry. */
+    { "233.252.254.0/23", "233.252.252.0/24", "233.252.252.0/24", 0, 0, "hint 0.0.0.0/22" },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MascParams params;
+    masc_params_init(&params);
+    params.max_prefixes = rows[i].max_prefixes;
+    Case c = { MASC_PLAN_LEAF,  "233.252.252.0/22", rows[i].busy, rows[i].holdings, rows[i].uses,
+               rows[i].waiting, "" };
+    MascForecast *f = masc_forecast_new(c.kind, MAL_IPV4, &params);
+    for (unsigned half = 0; half < 8; half++) {
+      g_autofree char *early = plan_once(f, &c, NOW + half * 12 * HOUR);
+      cr_expect(g_str_has_prefix(early, "hint") && strchr(early, ',') == NULL,
+                "row %zu, half day %u: %s", i, half, early);
+    }
+    g_autofree char *text = plan_once(f, &c, NOW + 96 * HOUR);
+    cr_expect_str_eq(text, rows[i].wishes, "row %zu: %s", i, text);
+    g_autofree char *again = plan_once(f, &c, NOW + 97 * HOUR);
+    cr_expect(strchr(again, ',') == NULL, "row %zu again: %s", i, again);
+    masc_forecast_free(f);
+  }
+}
+
 Test(masc_plan, parent)
 {
   static const Case cases[] = {
