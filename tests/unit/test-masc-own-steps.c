@@ -157,6 +157,20 @@ Test(masc_own_steps, s11_7_3_what_can_be_withdrawn)
   }
 }
 
+/* 11.5: also what was only asked for. */
+Test(masc_own_steps, s11_5_a_hint_can_be_withdrawn)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascRecord hint = { .claim = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_INTERNAL, 2, HELD),
+                      .parent = 1 };
+
+  hint.claim.prefix.address.value = 0;
+  hint.forget_at = masc_claim_forget_at(&hint.claim, 100);
+  cr_expect_not(withdrawn(own, hint, MASC_INTERNAL), "nobody asked for it");
+  masc_cache_add(zone_of(own)->cache, &hint);
+  cr_expect(withdrawn(own, hint, MASC_INTERNAL));
+}
+
 /* A claim that is won waits for its row only: what it won is another record. */
 Test(masc_own_steps, s11_7_3_a_claim_that_is_withdrawn_elsewhere)
 {
@@ -225,6 +239,17 @@ Test(masc_own_steps, s11_7_4_what_a_parent_withdrew_is_given_up_once)
   cr_expect(masc_own_cut_lost(zone_of(own), &held, now_of(own)));
   cr_expect_not(masc_own_cut_lost(zone_of(own), &held, now_of(own)));
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_PARENT_WITHDREW), 1);
+}
+
+/* What others withdraw of it is no loss where another parent manages it. */
+Test(masc_own_steps, s11_7_4_what_another_parent_manages_stays)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascHeld held = *held_of(own);
+
+  add_record(own, MASC_WITHDRAW, MASC_PARENT, 7, "233.252.4.0/23", 5);
+  add_record(own, MASC_WITHDRAW, MASC_PARENT, 8, "233.252.4.0/25", 5);
+  cr_expect_not(masc_own_cut_lost(zone_of(own), &held, now_of(own)));
 }
 
 /* What we claim for our own use out of what a parent takes back ends with that. */

@@ -100,6 +100,26 @@ Test(masc_own_turns, s12_4_what_is_new_is_answered_at_once)
   }
 }
 
+/* What is older of ours is no news to who heard the newer one. */
+Test(masc_own_turns, s12_4_what_was_renewed_is_not_new_again)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim first = held_of(own)->claim;
+  MascRecord renewed = { .claim = first, .parent = 1, .forget_at = MAL_FOREVER };
+  const GArray *answered = owns_of(own)->defended;
+
+  own->bed->params.waiting_period = 48 * 80;
+  renewed.claim.timestamp += 5;
+  masc_cache_add(zone_of(own)->cache, &renewed);
+  cr_expect_eq(defended(own, renewed.claim, 3, 1000), 1);
+  own->bed->mono += 10 * MASC_SECOND;
+  cr_expect_eq(defended(own, first, 3, 1000), 1);
+  cr_assert_eq(answered->len, 1);
+  cr_expect_eq(g_array_index(answered, MascDefended, 0).ours, first.timestamp + 5);
+  own->bed->mono += 10 * MASC_SECOND;
+  cr_expect_eq(defended(own, renewed.claim, 3, 1000), 0);
+}
+
 /* However short the waiting period is: no more often than claims are begun. */
 Test(masc_own_turns, s12_4_the_shortest_pause)
 {
@@ -241,18 +261,18 @@ Test(masc_own_turns, s12_2_what_is_used_in_many_places)
   GArray *lower;
 
   own_bed_win(own, 0, "233.252.0.0/18");
-  own_bed_use(own, 0, "233.252.0.0-233.252.1.255");
-  own_bed_use(own, 0, "233.252.2.5");
   for (unsigned i = 1; i < 9; i++) {
     g_autofree char *text = g_strdup_printf("233.252.%u.0-233.252.%u.255", 7 * i, 7 * i);
     own_bed_use(own, 0, text);
   }
+  own_bed_use(own, 0, "233.252.60.0-233.252.61.255");
+  own_bed_use(own, 0, "233.252.62.5");
   zone_of(own)->config.parent = true;
   masc_own_children_changed(zone_of(own), now_of(own));
   own_bed_pass(own, 0);
   lower = owns_of(own)->held[MASC_LOWER];
   cr_expect_eq(lower->len, 8);
-  MalPrefix joined = masc_bed_prefix("233.252.0.0/22");
+  MalPrefix joined = masc_bed_prefix("233.252.60.0/22");
   cr_expect_not_null(masc_own_covering(zone_of(own), joined, true));
   for (unsigned i = 1; i < 9; i++) {
     g_autofree char *text = g_strdup_printf("233.252.%u.0/24", 7 * i);

@@ -72,3 +72,32 @@ Test(masc_six, s5_1_what_is_held_may_be_more_than_can_be_counted)
   own_bed_pass(own, 1500);
   cr_expect_eq(own_bed_owns(own, 0)->held[0]->len, 1, "there is room enough");
 }
+
+/* 11.5, 12.2: what is wanted, and what children have, as far as it can be counted. */
+Test(masc_six, s11_5_more_than_can_be_counted)
+{
+  g_autoptr(OwnBed) own = own_bed_new();
+  MascWish wish = { .kind = MASC_WISH_HINT, .prefix.length = 16 };
+  MascRecord used = { .parent = 2, .forget_at = MAL_FOREVER }, hint = used;
+  MascNow now;
+
+  own_bed_add(own, 2, 2000, false);
+  MascZone *zone = own->bed->nodes[0].zone;
+  zone->config.parent = true;
+  masc_own_children_changed(zone, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 1);
+  now = masc_bed_now(own->bed, 0);
+  used.claim = masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_CHILD, 5, "233.252.4.0/24");
+  used.claim.prefix = masc_prefix_widen(used.claim.prefix, 16);
+  masc_cache_add(zone->cache, &used);
+  hint.claim = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_CHILD, 5, "0.0.0.0/24");
+  hint.claim.prefix = (MalPrefix){ mal_address_make(MAL_IPV6, 0), 8 };
+  masc_cache_add(zone->cache, &hint);
+  wish.prefix = used.claim.prefix;
+  g_array_append_val(own->nodes[0].wishes[0], wish);
+  zone->owns->asked = true;
+  masc_own_plan(zone, now);
+  cr_expect_eq(zone->owns->short_of, UINT64_MAX);
+  cr_expect_eq(own->nodes[0].seen.waiting, UINT64_MAX);
+  cr_expect_eq(zone->owns->claimed_below, UINT64_MAX);
+}
