@@ -94,6 +94,8 @@ Test(masc_own_hand, s12_2_for_local_use_out_of_what_is_held)
   cr_expect_not(masc_prefix_meets(a, b), "the second is another one");
   cr_expect(masc_prefix_covers(masc_bed_prefix("233.252.4.0/22"), a));
   cr_expect(masc_prefix_covers(masc_bed_prefix("233.252.4.0/22"), b));
+  own_bed_pass(own, 20);
+  cr_expect_eq(masc_zone_usage(zone_of(own), now_of(own)).used, 0, "it is being claimed");
   own_bed_pass(own, 1100);
   cr_expect_not_null(masc_own_find(zone_of(own), a, true));
   cr_expect_not_null(masc_own_find(zone_of(own), b, true));

@@ -267,6 +267,20 @@ Test(masc_own_steps, s12_5_claims_below_what_a_parent_withdrew)
   own_expect(own_bed_pending(own, 0), "233.252.6.0/25 233.252.4.128/25");
 }
 
+Test(masc_own_steps, s12_5_nothing_is_looked_at_before_the_start)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim w = masc_bed_claim(own->bed, MASC_WITHDRAW, MASC_PARENT, 1, HELD);
+
+  add_pend(own, "233.252.4.0/25", MASC_PEND_DELAYED)->lower = true;
+  zone_of(own)->started = false;
+  masc_own_parent_changed(zone_of(own), &w, now_of(own));
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/25");
+  zone_of(own)->started = true;
+  masc_own_parent_changed(zone_of(own), &w, now_of(own));
+  own_expect(own_bed_pending(own, 0), "");
+}
+
 /* ---- children's strays (11.7.4, 14) ---------------------------------------------------------- */
 
 Test(masc_own_steps, s11_7_4_who_hears_that_it_is_not_ours)
@@ -405,6 +419,18 @@ Test(masc_own_steps, s5_1_what_the_planner_sees_of_claims)
     owns_of(own)->asked = true;
     masc_own_plan(zone_of(own), now_of(own));
     cr_expect_eq(own->nodes[0].seen.n_holdings, rows[i].n, "row %zu", i);
+  }
+}
+
+/* 5.4: what was claimed by hand is not given back by itself; what is below it is another matter. */
+Test(masc_own_steps, s5_4_what_was_claimed_by_hand_is_kept)
+{
+  for (unsigned lower = 0; lower < 2; lower++) {
+    g_autoptr(OwnBed) own = holder();
+    MascMark mark = { .prefix = masc_bed_prefix(HELD), .lower = lower, .hand = true };
+    g_array_append_val(owns_of(own)->marks, mark);
+    own_bed_wish(own, 0, MASC_WISH_GIVE, HELD, NULL);
+    own_expect(own_bed_held(own, 0, false), lower ? "" : HELD);
   }
 }
 
