@@ -28,7 +28,8 @@ FILES = ['core/wire.[ch]', 'core/address*.[ch]', 'core/allocator*.[ch]', 'core/l
            f'plugins/masc/masc-{part}.[ch]' for part in (
              'wire*', 'open', 'session*', 'limits', 'cache*', 'compare', 'flood', 'forecast',
              'holes', 'peers', 'plan*', 'refused', 'update*', 'zone*',
-             'clash', 'local', 'own-adopt', 'own-hand', 'own-plan', 'own-told')]
+             'clash', 'local', 'own-adopt', 'own-hand', 'own-plan',
+             'own-renew', 'own-told')]
 # Counted and shown, but not held against the list: what they miss is argued nowhere yet.
 MEASURED = [f'plugins/masc/masc-{part}.[ch]' for part in ('own*', 'tree')]
 CHOOSING = {'MIN', 'MAX', 'CLAMP', 'ABS'}

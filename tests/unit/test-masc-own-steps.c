@@ -453,3 +453,57 @@ Test(masc_own_steps, s11_5_what_children_use)
   g_autoptr(GArray) uses = masc_own_children_uses(zone_of(own), now_of(own));
   cr_expect_eq(uses->len, 32);
 }
+
+/* ---- renewing (5.2) -------------------------------------------------------------------------- */
+
+/* What an internal peer claims is a renewal if it is newer than what we have. */
+Test(masc_own_steps, s5_2_who_renews_it_already)
+{
+  for (unsigned newer = 0; newer < 2; newer++) {
+    g_autoptr(OwnBed) own = holder();
+    own->bed->params.renew_interval = 5;
+    held_of(own)->claim.timestamp = masc_bed_time(own->bed, 10);
+    held_of(own)->until = now_of(own).wall + 100;
+    add_ours(own, MASC_CLAIM_TO_EXPAND, 2001, HELD, newer ? -5 : -20);
+    masc_own_renew(zone_of(own), now_of(own));
+    cr_expect_eq(owns_of(own)->pends->len, !newer);
+  }
+}
+
+/* Of what another node claimed: after that one had time to, but not too late, nor at once. */
+Test(masc_own_steps, s5_2_when_to_renew_what_another_node_claimed)
+{
+  static const struct {
+    int64_t interval, until, at; /* seconds from its claim */
+  } rows[] = {
+    { 500, 90000, 1500 },
+    { 2000, 90000, 4000 },
+    { 500, 3000, 1000 },
+    { 500, 2100, 520 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = holder();
+    own->bed->params.renew_interval = rows[i].interval;
+    held_of(own)->claim.node = 2001;
+    held_of(own)->claim.timestamp = masc_bed_time(own->bed, 0);
+    held_of(own)->until = now_of(own).wall + rows[i].until;
+    masc_own_renew(zone_of(own), now_of(own));
+    cr_expect_eq(owns_of(own)->renew_at, now_of(own).mono + rows[i].at * MASC_SECOND, "row %zu", i);
+  }
+}
+
+/* The operator hears of what can't be made to last longer when its end comes near. */
+Test(masc_own_steps, s5_2_what_can_not_be_renewed)
+{
+  for (unsigned near = 0; near < 2; near++) {
+    g_autoptr(OwnBed) own = holder();
+    own->bed->params.renew_interval = 5;
+    own->bed->params.prefix_lifetime = 50;
+    held_of(own)->claim.timestamp = masc_bed_time(own->bed, 10);
+    held_of(own)->until = now_of(own).wall + (near ? 60 : 5000);
+    masc_own_renew(zone_of(own), now_of(own));
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNRENEWED), near);
+    cr_expect_eq(owns_of(own)->pends->len, 0);
+  }
+}
