@@ -330,6 +330,20 @@ static void cancel_lost(MascZone *zone, MalPrefix prefix, bool lower, MascNow no
   }
 }
 
+/* What a parent withdrew, and another one manages, too, stays ours; the latter never heard of it,
+   and might claim it for itself (12.2). */
+static bool tell_new_parent(MascRecord *record, void *data)
+{
+  MascZone *zone = data;
+  const MascClaim *c = &record->claim;
+
+  if (c->role == MASC_INTERNAL && c->type == MASC_PREFIX_IN_USE && record->parent != 0 &&
+      masc_cache_stands(zone->cache, record, c->prefix) &&
+      masc_parent_now(zone, c->prefix, record->parent) != record->parent)
+    masc_spread(zone, record, MASC_NO_PEER);
+  return true;
+}
+
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now)
 {
   MascOwns *owns = zone->owns;
@@ -342,8 +356,10 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
   masc_own_dirty(zone);
   /* Where there is no ground left there is nothing to be won (12.5). */
   cancel_lost(zone, everything, false, now);
-  if (withdraw != NULL)
-    cancel_lost(zone, withdraw->prefix, true, now);
+  if (withdraw == NULL)
+    return;
+  cancel_lost(zone, withdraw->prefix, true, now);
+  masc_cache_each_of(zone->cache, zone->config.domain, tell_new_parent, zone);
 }
 
 /* ---- children that we don't know the space of ------------------------------------------------ */

@@ -58,6 +58,9 @@ static bool concerns(const MascZone *zone, const MascRecord *record, const MascP
     return peer->role == MASC_PARENT || peer->role == MASC_INTERNAL;
   if (parent == 0)
     return true;
+  if (c->role == MASC_INTERNAL && (peer->role == MASC_CHILD || peer->role == MASC_SIBLING) &&
+      !masc_claim_is_hint(c))
+    parent = masc_parent_now(zone, c->prefix, parent);
   if (peer->role == MASC_CHILD)
     return peer->domain == parent;
   return peer->role != MASC_SIBLING || peer->parent == parent;

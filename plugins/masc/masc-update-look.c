@@ -30,6 +30,8 @@ bool masc_parent_in_touch(const MascZone *zone, MascId parent)
 typedef struct {
   MalSpan span;
   MascId only, except;        /* whose it must be, and must not be; 0: anybody's */
+  const MascCache *standing;  /* something of PREFIX in it must not be withdrawn; NULL: may be */
+  MalPrefix prefix;
   const MascClaim *best;
 } Closest;
 
@@ -40,21 +42,28 @@ static bool closer(MascRecord *record, void *data)
   if (c->role == MASC_PARENT && c->type == MASC_PREFIX_MANAGED && c->domain != s->except &&
       (s->only == 0 || c->domain == s->only) &&
       (s->best == NULL || c->prefix.length > s->best->prefix.length) &&
-      mal_span_contains(mal_span_of_prefix(c->prefix), s->span))
+      mal_span_contains(mal_span_of_prefix(c->prefix), s->span) &&
+      (s->standing == NULL || masc_cache_stands(s->standing, record, s->prefix)))
     s->best = c;
   return true;
+}
+
+static const MascClaim *find_closest(const MascZone *zone, Closest *s)
+{
+  const GPtrArray *grounds = masc_cache_grounds(zone->cache);
+  s->span = mal_span_of_prefix(s->prefix);
+  if (grounds->len > FEW)
+    masc_cache_look(zone->cache, s->prefix, closer, s);
+  for (guint i = 0; grounds->len <= FEW && i < grounds->len; i++)
+    closer(g_ptr_array_index(grounds, i), s);
+  return s->best;
 }
 
 /* The closest one that covers it. */
 static const MascClaim *closest(const MascZone *zone, MalPrefix prefix, MascId only, MascId except)
 {
-  const GPtrArray *grounds = masc_cache_grounds(zone->cache);
-  Closest s = { .span = mal_span_of_prefix(prefix), .only = only, .except = except };
-  if (grounds->len > FEW)
-    masc_cache_look(zone->cache, prefix, closer, &s);
-  for (guint i = 0; grounds->len <= FEW && i < grounds->len; i++)
-    closer(g_ptr_array_index(grounds, i), &s);
-  return s.best;
+  Closest s = { .prefix = prefix, .only = only, .except = except };
+  return find_closest(zone, &s);
 }
 
 static bool found(const MascZone *zone, MalPrefix prefix, const MascClaim *best, MascId *parent)
@@ -87,6 +96,15 @@ bool masc_parent_for(const MascZone *zone, const MascClaim *claim, MascId teller
       (outer = closest(zone, claim->prefix, 0, claim->domain)) != NULL)
     best = outer;
   return found(zone, claim->prefix, best, parent);
+}
+
+MascId masc_parent_now(const MascZone *zone, MalPrefix prefix, MascId parent)
+{
+  Closest still = { .prefix = prefix, .only = parent, .standing = zone->cache };
+  Closest other = { .prefix = prefix, .standing = zone->cache };
+  if (masc_cache_withdraws(zone->cache, parent) == 0 || find_closest(zone, &still) != NULL)
+    return parent;
+  return find_closest(zone, &other) != NULL ? other.best->domain : parent;
 }
 
 static bool contains(MalPrefix outer, MalPrefix inner)

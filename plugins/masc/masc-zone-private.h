@@ -65,6 +65,9 @@ bool masc_parent_of(const MascZone *zone, MalPrefix prefix, MascNow now, MascId 
 /* The same for a claim of anybody's, told in a session that is about the parent domain TELLER; 0:
    about any. */
 bool masc_parent_for(const MascZone *zone, const MascClaim *claim, MascId teller, MascId *parent);
+/* The parent domain in whose space PREFIX is, which we have of PARENT: where that one withdrew it
+   all, another one that manages it, too (11.7.4). */
+MascId masc_parent_now(const MascZone *zone, MalPrefix prefix, MascId parent);
 /* Is RECORD that of an ancestor, as far as PREFIX goes (12.4)? Our parent for PREFIX has its space
    in it, and RECORD is in another parent's; or we have PREFIX of that domain. What a parent uses
    itself is above nobody. */

@@ -228,6 +228,52 @@ Test(masc_own_parents, s14_a_parents_renewals_are_no_flood)
   cr_expect_eq(own_bed_notes(nest.own, 0, MASC_NOTE_FLOOD), 0);
 }
 
+/* ---- what one parent withdraws, and another one manages, too --------------------------------- */
+
+/* Of the two that clashed one gave way (12.4), or one gave it back. */
+Test(masc_own_parents, s11_7_4_what_another_parent_manages_too_is_in_its_space_from_now_on)
+{
+  static const int64_t ages[] = { 0, 5000 };
+  for (size_t i = 0; i < G_N_ELEMENTS(ages); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    unsigned other = masc_bed_open(own->bed, 0, MASC_CHILD, 9, 0);
+    own->bed->params.renew_interval = 3000;
+    cr_assert_eq(own_bed_say(own, other, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0), 0);
+    own_bed_win(own, 0, "233.252.4.0/24");
+    own_bed_pass(own, 100);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, NULL), 0);
+    masc_bed_clear(own->bed);
+    cr_expect_eq(own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.0.0/17", ages[i]), 0);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+    cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, NULL), 1, "it hears of it");
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_PREFIX_IN_USE, NULL), 0);
+    /* For its own servers (12.2). */
+    own_bed_say_of(own, other, MASC_NEW_CLAIM, "233.252.4.0/24", 0, MASC_CHILD, 9, 9000);
+    own_bed_pass(own, 1);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, NULL), 2, "defended");
+    masc_bed_down(own->bed, 2);
+    masc_bed_up(own->bed, 2);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, NULL), 3);
+    own_bed_say(own, other, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+    own_bed_pass(own, 3000);
+    cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_CLAIM_TO_EXPAND, NULL), 1, "renewed there");
+    cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_CLAIM_TO_EXPAND, NULL), 0);
+  }
+}
+
+/* As long as something of it is left. */
+Test(masc_own_parents, s11_7_4_what_its_parent_still_manages_is_not_another_ones)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned other = masc_bed_open(own->bed, 0, MASC_CHILD, 9, 0);
+  own_bed_say(own, other, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  own_bed_win(own, 0, "233.252.4.0/24");
+  own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.8.0/24", 5000);
+  own_bed_pass(own, 100);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, NULL), 0);
+}
+
 /* ---- a provider that other nodes of the domain know, or knew --------------------------------- */
 
 #define INTERNAL_NODE 2001
