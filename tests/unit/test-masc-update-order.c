@@ -99,6 +99,22 @@ Test(rfc2909_11_8, order_on_establishment)
 }
 
 /* "unless there is an indication that the connection [...] was down and then restored" */
+Test(rfc2909_4_5, what_no_parent_manages_is_told_below_and_not_above)
+{
+  static const struct {
+    char to;
+    const char *sequence;
+  } rows[] = { { 'c', "IM" }, { 'i', "PM PM IM" }, { 'a', "PM" }, { 's', "PM" } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    char text[128];
+    MascClaim c = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 10, "233.252.64.0/24");
+    cr_assert_eq(masc_rig_say(&rig, 'i', &c), 0);
+    cr_expect_str_eq(sequence(&rig, rows[i].to, text), rows[i].sequence, "to %c: %s", rows[i].to,
+                     text);
+  }
+}
+
 Test(rfc2909_11, it_is_sent_back_after_the_session_was_down)
 {
   g_auto(MascRig) rig = masc_rig_new();
