@@ -3,7 +3,8 @@
    is ours no more, and a server did not hear of that. */
 #include "masc-own.h"
 
-#define ADOPTED_MOST 32 /* claims for it at once */
+/* Claims for it at once: a parent that refuses them all is not to take us for who floods (14). */
+#define ADOPTED_MOST 32
 
 static GArray *prefixes_new(void)
 {
@@ -143,10 +144,12 @@ static bool is_missed(const MascZone *zone, MascNow now)
 
 /* ---- what may go on -------------------------------------------------------------------------- */
 
-static bool claims(const MascZone *zone, MascNow now)
+/* Recovery is over, and what nobody knew of goes on, since it is being claimed, or the operator has
+   time to do so. */
+static bool goes_on(const MascZone *zone, MascNow now)
 {
   return now.mono < zone->owns->adopt_until && !masc_own_recovering(zone, now) &&
-         zone->config.params->claim && !masc_own_asks_inside(zone);
+         !masc_own_asks_inside(zone);
 }
 
 /* Of PREFIXES, which we neither hold nor claim, what could be ours, as far as is known. */
@@ -192,7 +195,7 @@ void masc_zone_vouch(const MascZone *zone, MalSpan span, MascNow now, MascPartFu
 
   say(used, func, data);
   say(waiting, func, data);
-  if (!is_missed(zone, now) && !claims(zone, now))
+  if (!is_missed(zone, now) && !goes_on(zone, now))
     return;
   g_autoptr(GArray) rest = without(out, pending);
   g_autoptr(GArray) free = possible(zone, rest, taken, now);
@@ -211,7 +214,45 @@ void masc_zone_adopted(MascZone *zone, const MalSpan *spans, size_t n, MascNow n
     owns->due = MIN(owns->due, MAX(owns->adopt_at, now.mono));
 }
 
-static void claim(MascZone *zone, MalSpan span, MascNow now)
+static bool has_room(const MascZone *zone)
+{
+  GArray *pends = zone->owns->pends;
+  unsigned n = 0;
+
+  for (guint i = 0; i < pends->len; i++) {
+    const MascPend *p = &g_array_index(pends, MascPend, i);
+    n += !p->lower && !p->renews && p->state != MASC_PEND_KEPT;
+  }
+  return n < ADOPTED_MOST;
+}
+
+/* False: there was no room for all of FREE. */
+static bool claim(MascZone *zone, const GArray *free, MascNow now)
+{
+  for (guint i = 0; i < free->len; i++) {
+    MascPend pend = { .prefix = g_array_index(free, MalPrefix, i) };
+    if (pend.prefix.length > masc_own_unit(zone))
+      continue;
+    if (!has_room(zone))
+      return false;
+    masc_pend_add(zone, &pend, now);
+  }
+  return true;
+}
+
+/* Once. */
+static void tell_operator(MascZone *zone, const GArray *free)
+{
+  MascOwns *owns = zone->owns;
+  g_autoptr(GArray) fresh = without(free, owns->unclaimed);
+
+  for (guint i = 0; i < fresh->len; i++)
+    masc_note(zone, MASC_NOTE_UNCLAIMED, g_array_index(fresh, MalPrefix, i), zone->config.domain,
+              0);
+  g_array_append_vals(owns->unclaimed, fresh->data, fresh->len);
+}
+
+static bool adopt(MascZone *zone, MalSpan span, MascNow now)
 {
   g_autoptr(GArray) all = prefixes_of(span);
   g_autoptr(GArray) ours = held(zone, false);
@@ -221,22 +262,27 @@ static void claim(MascZone *zone, MalSpan span, MascNow now)
   g_array_append_vals(ours, pending->data, pending->len);
   g_autoptr(GArray) rest = without(all, ours);
   g_autoptr(GArray) free = possible(zone, rest, taken, now);
-  for (guint i = 0; i < free->len && zone->owns->pends->len < ADOPTED_MOST; i++) {
-    MascPend pend = { .prefix = g_array_index(free, MalPrefix, i) };
-    if (pend.prefix.length <= masc_own_unit(zone))
-      masc_pend_add(zone, &pend, now);
-  }
+  if (zone->config.params->claim)
+    return claim(zone, free, now);
+  tell_operator(zone, free);
+  return true;
 }
 
 void masc_own_adopt(MascZone *zone, MascNow now)
 {
   MascOwns *owns = zone->owns;
+  bool all = true;
 
   if (now.mono < owns->adopt_at)
     return;
   owns->adopt_at = masc_own_after(now, masc_own_settle(zone));
   if (now.mono >= owns->adopt_until)
     owns->adopt_at = MASC_NEVER;
-  for (guint i = 0; i < owns->adopted->len && claims(zone, now); i++)
-    claim(zone, g_array_index(owns->adopted, MalSpan, i), now);
+  for (guint i = 0; i < owns->adopted->len && goes_on(zone, now); i++)
+    all = adopt(zone, g_array_index(owns->adopted, MalSpan, i), now) && all;
+  if (all)
+    return;
+  /* What found no room has its turn when these are won or lost. */
+  owns->adopt_until = masc_own_after(now, zone->config.params->waiting_period);
+  owns->marks_changed = true;
 }

@@ -4,7 +4,7 @@
 #include "masc-own.h"
 
 #define MASC_ROW_VERSION 1
-#define MASC_MARKS_VERSION 2    /* 1 has no turn */
+#define MASC_MARKS_VERSION 3    /* 1 has no turn, 2 no end of what is taken over */
 #define MASC_PEND_ROW 256
 #define MASC_MARK_ROW 64
 #define MASC_DENIALS_KEPT 31
@@ -262,6 +262,23 @@ static void read_turn(MascZone *zone, MalReader *r, MascNow now)
   owns->hint_until = MIN(owns->hint_until, most);
 }
 
+/* 14: until when what layer 2 took over is claimed. */
+static void write_adopt(MalWriter *w, const MascOwns *owns, MascNow now)
+{
+  int64_t left = owns->adopt_until > now.mono ? (owns->adopt_until - now.mono) / MASC_SECOND : 0;
+
+  mal_write_u64(w, left > 0 ? (uint64_t)mal_time_add(now.wall, left) : 0);
+}
+
+static void read_adopt(MascZone *zone, MalReader *r, MascNow now)
+{
+  MalTime until = (MalTime)mal_read_u64(r);
+  int64_t most = 2 * zone->config.params->waiting_period;
+
+  if (mal_reader_ok(r) && until > now.wall)
+    zone->owns->adopt_until = masc_own_after(now, MIN(until - now.wall, most));
+}
+
 void masc_marks_keep(MascZone *zone, MascNow now)
 {
   MascOwns *owns = zone->owns;
@@ -290,6 +307,7 @@ void masc_marks_keep(MascZone *zone, MascNow now)
     write_u128(&w, c->domain);
   }
   write_turn(&w, owns, now);
+  write_adopt(&w, owns, now);
   g_assert(mal_writer_ok(&w));
   owns->marks_changed = false;
   owns->marks_ticket = keep(zone, key, sizeof key, row, w.offset);
@@ -330,8 +348,10 @@ static bool restore_marks(MascZone *zone, uint8_t version, MalReader *r, MascNow
     if (mal_reader_ok(r))
       g_array_append_val(owns->clashes, c);
   }
-  if (version >= MASC_MARKS_VERSION)
+  if (version >= 2)
     read_turn(zone, r, now);
+  if (version >= 3)
+    read_adopt(zone, r, now);
   if (!mal_reader_ok(r) || mal_reader_left(r) > 0) {
     g_array_set_size(owns->marks, 0);
     g_array_set_size(owns->clashes, 0);

@@ -21,6 +21,7 @@ MascOwns *masc_owns_new(MascZone *zone)
   owns->strays = g_array_new(FALSE, TRUE, sizeof(MascStray));
   owns->touch = g_array_new(FALSE, TRUE, sizeof(MascTouch));
   owns->adopted = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  owns->unclaimed = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
   owns->uses = masc_forecast_new(MASC_PLAN_LEAF, family, zone->config.params);
   owns->children = masc_forecast_new(MASC_PLAN_PARENT, family, zone->config.params);
   owns->planner = masc_plan;
@@ -53,6 +54,7 @@ void masc_owns_free(MascOwns *owns)
   g_array_unref(owns->strays);
   g_array_unref(owns->touch);
   g_array_unref(owns->adopted);
+  g_array_unref(owns->unclaimed);
   masc_forecast_free(owns->uses);
   masc_forecast_free(owns->children);
   g_free(owns);
@@ -303,6 +305,8 @@ void masc_owns_start(MascZone *zone, MascNow now)
   if (zone->config.recovering) {
     owns->adopt_at = owns->recovering_until;
     owns->adopt_until = masc_own_after(now, 2 * params->waiting_period);
+  } else if (owns->adopt_until > now.mono) {
+    owns->adopt_at = masc_own_after(now, masc_own_settle(zone));
   }
   masc_own_touched(zone, now);
   masc_pends_start(zone, now);

@@ -162,6 +162,7 @@ struct MascOwns {
   int64_t recovering_until;
   GArray *adopted;        /* MalSpan: what layer 2 took over, and we did not bring */
   int64_t adopt_at, adopt_until; /* monotonic: it is claimed then, and again as long as that */
+  GArray *unclaimed;      /* MalPrefix: what of it the operator was told to claim */
   MascClaim hint;         /* the last one (11.5); domain 0: none */
   MascId hint_told;       /* whom it was told; 0: the internal peers */
   int64_t hinted_at;

@@ -73,7 +73,12 @@
   X(UNRENEWED, "unrenewed", PEER, WARNING,                                                         \
     "A prefix can't be renewed, since the parent's is deprecated or ends, or since it was denied " \
     "three times. Another one is claimed where it is needed.",                                     \
-    "can't be renewed")
+    "can't be renewed")                                                                            \
+  X(UNCLAIMED, "unclaimed", OPERATOR, WARNING,                                                     \
+    "The store was lost, no peer knew that a prefix is this domain's (14), its servers use it all "\
+    "the same, and claim = no. Claim it within a waiting period: mallocctl masc claim. Else their "\
+    "leases in it end.",                                                                           \
+    "used by our servers, and to be claimed by hand or it ends")
 
 #define SESSION_NOTES(X)                                                                           \
   X(STATE, "state", NOBODY, DEBUG, "A session changed its state (section 10).", "state")           \

@@ -45,6 +45,7 @@ typedef enum {
   MASC_NOTE_HINT,             /* sent or heard: more room is wanted (11.5) */
   MASC_NOTE_LEAF,             /* N is 1: leaf from now on; 0: no longer */
   MASC_NOTE_UNRENEWED,        /* the parent's prefix ends or is deprecated: it can't be renewed */
+  MASC_NOTE_UNCLAIMED,        /* used by our servers, known to nobody (14), and claim = no */
   MASC_N_NOTES
 } MascNote;
 

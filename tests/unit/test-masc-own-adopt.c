@@ -203,15 +203,56 @@ Test(masc_own_adopt, s12_2_a_childs_space_is_not_our_servers)
   own_expect(vouched(own, SPAN), "");
 }
 
-Test(masc_own_adopt, who_claims_by_hand_alone_has_it_no_longer_than_recovery_takes)
+/* Time to claim it as long as it would be claimed by itself; each prefix is said once. */
+Test(masc_own_adopt, s14_who_claims_by_hand_alone_is_told_when_recovery_is_over)
 {
   g_autoptr(OwnBed) own = top_recovers();
 
   own->bed->params.claim = false;
   adopt(own, SPAN);
   own_expect(vouched(own, SPAN), "233.252.4.0/22");
-  own_bed_pass(own, OVER + 60);
+  own_bed_pass(own, OVER - 10);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNCLAIMED), 0);
+  own_bed_pass(own, 60);
   own_expect(own_bed_pending(own, 0), "");
+  own_expect(vouched(own, SPAN), "233.252.4.0/22");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNCLAIMED), 1);
+  own_bed_pass(own, 500);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNCLAIMED), 1);
+  adopt(own, "233.252.4.0-233.252.8.255");
+  own_bed_pass(own, 100);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNCLAIMED), 2);
+  own_bed_pass(own, 500);
+  own_expect(vouched(own, SPAN), "");
+}
+
+Test(masc_own_adopt, s14_what_is_claimed_by_hand_meanwhile_goes_on)
+{
+  g_autoptr(OwnBed) own = top_recovers();
+
+  own->bed->params.claim = false;
+  adopt(own, SPAN);
+  own_bed_pass(own, OVER + 60);
+  cr_assert(masc_zone_claim(own->bed->nodes[0].zone, masc_bed_prefix("233.252.4.0/23"), false, 0,
+                            masc_bed_now(own->bed, 0), NULL));
+  own_bed_pass(own, OVER - 60);
+  own_expect(vouched(own, SPAN), "233.252.4.0/23");
+  own_bed_pass(own, 200);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/23");
+}
+
+Test(masc_own_adopt, s14_a_restart_leaves_as_much_time)
+{
+  g_autoptr(OwnBed) own = top_recovers();
+
+  own->bed->params.claim = false;
+  adopt(own, SPAN);
+  own_bed_pass(own, OVER + 300);
+  own_bed_reboot(own, 0, true);
+  own_expect(vouched(own, SPAN), "233.252.4.0/22");
+  own_bed_pass(own, 300);
+  own_expect(vouched(own, SPAN), "233.252.4.0/22");
+  own_bed_pass(own, OVER - 600);
   own_expect(vouched(own, SPAN), "");
 }
 
@@ -349,10 +390,9 @@ Test(masc_own_adopt, s12_2_nothing_was_taken_over)
   cr_expect_neq(owns->due, MASC_NEVER);
 }
 
-/* Of very many pieces so many at once, and no more while these wait. */
-Test(masc_own_adopt, s14_not_all_at_once)
+/* Forty that can't be one. */
+static void adopt_many(OwnBed *own)
 {
-  g_autoptr(OwnBed) own = own_bed_top();
   g_autoptr(GArray) spans = g_array_new(FALSE, FALSE, sizeof(MalSpan));
 
   for (unsigned i = 0; i < 40; i++) {
@@ -361,8 +401,36 @@ Test(masc_own_adopt, s14_not_all_at_once)
     g_array_append_val(spans, span);
   }
   masc_zone_adopted(zone_of(own), (const MalSpan *)(void *)spans->data, spans->len, now_of(own));
+}
+
+/* Of very many pieces so many at once, and no more while these wait. */
+Test(masc_own_adopt, s14_not_all_at_once)
+{
+  g_autoptr(OwnBed) own = own_bed_top();
+
+  adopt_many(own);
   cr_expect_eq(claimed(own), 32);
   cr_expect_eq(claimed(own), 32);
+}
+
+static guint held(OwnBed *own)
+{
+  return own_bed_owns(own, 0)->held[MASC_UPPER]->len;
+}
+
+/* The others when these are won: until then they go on. */
+Test(masc_own_adopt, s14_all_one_after_the_other)
+{
+  g_autoptr(OwnBed) own = top_recovers();
+
+  adopt_many(own);
+  own_bed_pass(own, 2 * OVER + 100);
+  cr_expect_eq(held(own), 32, "%u", held(own));
+  own_expect(vouched(own, "233.252.78.0-233.252.78.255"), "233.252.78.0/24");
+  own_bed_pass(own, OVER + 200);
+  cr_expect_eq(held(own), 40, "%u", held(own));
+  own_bed_pass(own, OVER);
+  cr_expect_eq(own_bed_owns(own, 0)->adopt_at, MASC_NEVER, "it comes to an end");
 }
 
 /* 17.1: nothing smaller than what is ever claimed; it goes on, and what is larger beside it. */
