@@ -377,6 +377,14 @@ static bool keep_won(MascZone *zone, MascPend *pend, MascNow now)
   return pend->ticket != 0 || announce(zone, pend, now);
 }
 
+static bool give_up(MascZone *zone, MascPend *pend, MascNow now)
+{
+  masc_note(zone, MASC_NOTE_CANCELLED, pend->prefix, zone->config.domain, 0);
+  masc_pend_cancel(zone, pend, now);
+  masc_own_plan_soon(zone, now);
+  return false;
+}
+
 static bool win(MascZone *zone, MascPend *pend, MascNow now)
 {
   MalTime ground = masc_own_ground(zone, pend->prefix, pend->lower, true, now);
@@ -391,12 +399,8 @@ static bool win(MascZone *zone, MascPend *pend, MascNow now)
     return false;
   }
   MalTime until = mal_time_add((MalTime)claim.timestamp, lifetime);
-  if (until <= now.wall || shortens(zone, pend, until)) {
-    masc_note(zone, MASC_NOTE_CANCELLED, pend->prefix, zone->config.domain, 0);
-    masc_pend_cancel(zone, pend, now);
-    masc_own_plan_soon(zone, now);
-    return false;
-  }
+  if (until <= now.wall || shortens(zone, pend, until))
+    return give_up(zone, pend, now);
   claim.type = MASC_PREFIX_IN_USE;
   claim.lifetime = claim.holdtime = masc_seconds_to_wire(lifetime);
   pend->claim = claim;
@@ -444,6 +448,8 @@ static bool run_one(MascZone *zone, MascPend *pend, MascNow now)
     return run_delayed(zone, pend, now);
   case MASC_PEND_CLAIMING:
   case MASC_PEND_HELD_UP:
+    if (!pend->lower && !masc_own_has_parent(zone, pend->parent))
+      return give_up(zone, pend, now);
     return held_up(zone, pend, now) || win(zone, pend, now);
   case MASC_PEND_KEEPING:
     return keep_won(zone, pend, now);

@@ -186,6 +186,16 @@ int64_t masc_own_touch_since(const MascZone *zone, MascId parent, bool lower)
   return touch == NULL ? MASC_NEVER : touch->since;
 }
 
+bool masc_own_has_parent(const MascZone *zone, MascId parent)
+{
+  for (guint i = 0; i < zone->peers->len; i++) {
+    const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
+    if (peer->role == MASC_CHILD && (peer->domain == parent || peer->domain == 0))
+      return true;
+  }
+  return zone->config.top;
+}
+
 void masc_own_touched(MascZone *zone, MascNow now)
 {
   if (!zone->started)

@@ -191,6 +191,8 @@ int64_t masc_own_mono(MascNow now, MalTime at);
 int64_t masc_own_after(MascNow now, int64_t seconds);
 /* How long a parent has to be in touch for its update exchange to be over, in seconds. */
 int64_t masc_own_settle(const MascZone *zone);
+/* Whether a peer is configured that is, or may turn out to be, a node of that parent domain. */
+bool masc_own_has_parent(const MascZone *zone, MascId parent);
 /* Since when a node of that parent domain is in touch; MASC_NEVER: none is. */
 int64_t masc_own_touch_since(const MascZone *zone, MascId parent, bool lower);
 /* Length of the smallest prefix that is claimed. */

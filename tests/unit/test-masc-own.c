@@ -205,6 +205,32 @@ Test(masc_own, s5_1_d_a_top_level_domain_alone_in_the_world)
   own_expect(own_bed_routes(own, 0), "233.252.4.0/24");
 }
 
+/* A provider was changed, or what was thought to be a sibling is the parent: what was claimed then
+   waits for nobody. A domain that isn't known as yet may be the one. */
+Test(masc_own, s12_5_a_claim_of_one_that_is_no_parent_any_more_is_given_up)
+{
+  const struct { bool top, again; MascId parent; } rows[] = {
+    { true, false, 3 }, { false, false, 4 }, { false, true, 1 }, { false, true, 0 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = rows[i].top ? own_bed_top() : own_bed_child();
+    MascBedLink *up = &g_array_index(own->bed->links, MascBedLink, 0);
+
+    own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+    own_bed_pass(own, 500);
+    own->bed->nodes[0].config.top = false;
+    up->a_is = MASC_CHILD;
+    up->domain = rows[i].parent;
+    masc_bed_down(own->bed, 0);
+    own_bed_reboot(own, 0, true);
+    own_bed_pass(own, 2000);
+    own_expect(own_bed_pending(own, 0), rows[i].again ? "233.252.4.0/24" : "");
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CANCELLED), !rows[i].again, "row %zu", i);
+    own_expect(own_bed_held(own, 0, false), "");
+  }
+}
+
 /* ---- the disk -------------------------------------------------------------------------------- */
 
 Test(masc_own, s13_nothing_is_used_or_said_before_it_is_on_the_disk)
