@@ -11,6 +11,8 @@ void masc_show_peers(MalCall *call, json_object *params, void *user);
 void masc_show_prefixes(MalCall *call, json_object *params, void *user);
 void masc_show_claims(MalCall *call, json_object *params, void *user);
 void masc_show_tree(MalCall *call, json_object *params, void *user);
+/* One scope's tree. *MORE: true where it is not all. */
+json_object *masc_tree_of(const MascArea *area, bool *more);
 json_object *masc_json_text(const char *text);
 json_object *masc_json_id(MascId id);           /* 0: null */
 json_object *masc_json_prefix(MalPrefix prefix);

@@ -193,10 +193,11 @@ void masc_pend_end(MascZone *zone, MascPend *pend, bool withdraw, MascNow now)
 {
   MascPend p = *pend;
 
+  g_assert(p.state != MASC_PEND_KEPT);
   masc_pend_drop(zone, pend);
   if (p.renews)
     zone->owns->renew_at = MIN(zone->owns->renew_at, masc_own_after(now, masc_own_settle(zone)));
-  if (p.state == MASC_PEND_DELAYED || p.state == MASC_PEND_KEPT)
+  if (p.state == MASC_PEND_DELAYED)
     return;
   if (withdraw && !is_left_to_expire(zone, &p))
     withdraw_claim(zone, &p, now);
@@ -416,8 +417,6 @@ static bool held_up(MascZone *zone, MascPend *pend, MascNow now)
 
   if (since != MASC_NEVER && now.mono - settle >= since)
     return false;
-  if (pend->lower)
-    return false;
   if (zone->config.top && since == MASC_NEVER &&
       now.mono >= pend->claimed + 2 * zone->config.params->waiting_period * MASC_SECOND)
     return false;
@@ -479,7 +478,7 @@ static bool one_kept(MascZone *zone, MascPend *pend, uint64_t through, bool ok, 
     if (pend->ticket != through)
       return true;
     pend->ticket = 0;
-    pend->due = masc_pend_is_claim(pend) ? pend->due : masc_own_after(now, MASC_DISK_PAUSE);
+    pend->due = masc_own_after(now, MASC_DISK_PAUSE);
     zone->owns->due = MIN(zone->owns->due, pend->due);
     return true;
   }
@@ -488,8 +487,7 @@ static bool one_kept(MascZone *zone, MascPend *pend, uint64_t through, bool ok, 
   pend->ticket = 0;
   if (pend->state == MASC_PEND_KEEPING)
     return announce(zone, pend, now);
-  if (pend->state != MASC_PEND_KEPT)
-    return true;
+  g_assert(pend->state == MASC_PEND_KEPT);
   masc_pend_drop(zone, pend);
   return false;
 }

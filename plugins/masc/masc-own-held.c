@@ -60,7 +60,7 @@ static int by_weight(const void *a, const void *b)
     return x->claim.timestamp > y->claim.timestamp ? -1 : 1;
   if (x->claim.prefix.length != y->claim.prefix.length)
     return x->claim.prefix.length > y->claim.prefix.length ? -1 : 1;
-  return x->serial == y->serial ? 0 : x->serial > y->serial ? -1 : 1;
+  return (x->serial < y->serial) - (x->serial > y->serial);
 }
 
 static int by_address(const void *a, const void *b)
@@ -93,7 +93,6 @@ static void derive_record(const MascZone *zone, const MascRecord *record, bool l
   size_t n = masc_cache_remains(zone->cache, record, left, G_N_ELEMENTS(left));
   g_autoptr(GArray) pieces = g_array_new(FALSE, FALSE, sizeof(MalPrefix));
 
-  n = MIN(n, G_N_ELEMENTS(left));
   for (size_t i = 0; i < n; i++)
     masc_prefix_minus(left[i], (const MalPrefix *)(void *)covered->data, covered->len, pieces);
   for (guint i = 0; i < pieces->len; i++) {
@@ -269,7 +268,7 @@ static bool find_serial(MascRecord *record, void *data)
   if (masc_own_is(s->zone, &record->claim, s->lower) &&
       masc_claim_about(&record->claim, &s->held->claim) &&
       (record->claim.type == MASC_PREFIX_IN_USE || record->claim.type == MASC_PREFIX_MANAGED))
-    s->serial = MAX(s->serial, record->serial);
+    s->serial = record->serial;
   return true;
 }
 
@@ -301,7 +300,7 @@ static bool refresh_once(MascZone *zone, bool lower, uint64_t *newest, MascNow n
   owns->held[lower] = masc_own_derive(zone, lower, now);
   tell_ended(zone, before, lower, now);
   g_autoptr(GArray) held = g_array_copy(owns->held[lower]);
-  for (guint i = 0; i < held->len && zone->started; i++) {
+  for (guint i = 0; i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);
     uint64_t serial = serial_of(zone, h, lower);
     bool returns = serial <= owns->seen && !was_held(before, h->prefix);

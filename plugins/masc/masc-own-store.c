@@ -290,7 +290,7 @@ void masc_marks_keep(MascZone *zone, MascNow now)
 
   mal_write_u8(&w, MASC_MARKS_VERSION);
   mal_write_u8(&w, (uint8_t)(owns->leaf | owns->asked << 1));
-  mal_write_u64(&w, left > 0 && owns->recovering_until >= 0 ? (uint64_t)(now.wall + left) : 0);
+  mal_write_u64(&w, left > 0 ? (uint64_t)(now.wall + left) : 0);
   mal_write_u32(&w, owns->marks->len);
   for (guint i = 0; i < owns->marks->len; i++) {
     const MascMark *m = &g_array_index(owns->marks, MascMark, i);

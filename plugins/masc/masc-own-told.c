@@ -337,7 +337,7 @@ static bool tell_new_parent(MascRecord *record, void *data)
   MascZone *zone = data;
   const MascClaim *c = &record->claim;
 
-  if (c->role == MASC_INTERNAL && c->type == MASC_PREFIX_IN_USE && record->parent != 0 &&
+  if (c->role == MASC_INTERNAL && c->type == MASC_PREFIX_IN_USE &&
       masc_cache_stands(zone->cache, record, c->prefix) &&
       masc_parent_now(zone, c->prefix, record->parent) != record->parent)
     masc_spread(zone, record, MASC_NO_PEER);

@@ -37,8 +37,6 @@ MascOwns *masc_owns_new(MascZone *zone)
 
 void masc_owns_free(MascOwns *owns)
 {
-  if (owns == NULL)
-    return;
   for (int lower = 0; lower < 2; lower++)
     g_array_unref(owns->held[lower]);
   g_array_unref(owns->pends);
@@ -324,7 +322,7 @@ void masc_owns_start(MascZone *zone, MascNow now)
   masc_local_leaf(zone, now);
   owns->renew_at = now.mono;
   /* However short the waiting period is: what others use isn't known yet. */
-  if (owns->held[MASC_UPPER]->len > 0 || owns->held[MASC_LOWER]->len > 0)
+  if (owns->held[MASC_UPPER]->len > 0)
     owns->give_at = masc_own_after(now, MASC_LEARNING);
   /* Where the disk is lost: not before others had time to say what we have. Else soon, so that what
      is planned can be seen (its own delay is random), but not before it is known what is in use:

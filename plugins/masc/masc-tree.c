@@ -244,7 +244,7 @@ static json_object *some_node(Tree *tree)
   return our_node(tree, parent);
 }
 
-static json_object *tree_of(const MascArea *area, bool *more)
+json_object *masc_tree_of(const MascArea *area, bool *more)
 {
   char span[MAL_SPAN_STRLEN];
   Tree tree = {
@@ -265,7 +265,7 @@ static json_object *tree_of(const MascArea *area, bool *more)
   for (guint i = 0; i < tree.entries->len; i++)
     add_lower(&tree, &g_array_index(tree.entries, MascEntry, i));
   add_idle_children(&tree, ours);
-  *more = *more || tree.more;
+  *more |= tree.more;
   g_array_unref(tree.entries);
   g_hash_table_unref(tree.domains);
   g_array_unref(tree.held);
@@ -283,7 +283,7 @@ void masc_show_tree(MalCall *call, json_object *params, void *user)
   json_object *out = json_object_new_object(), *list = json_object_new_array();
   for (guint i = 0; i < masc->areas->len; i++)
     if (only == NULL || only == masc_area_at(masc, i))
-      json_object_array_add(list, tree_of(masc_area_at(masc, i), &more));
+      json_object_array_add(list, masc_tree_of(masc_area_at(masc, i), &more));
   json_object_object_add(out, "tree", list);
   json_object_object_add(out, "truncated", json_object_new_boolean(more));
   mal_call_reply(call, out);
