@@ -39,6 +39,15 @@ static void call(const Op *op, const MalLease *lease, const GError *error)
 
 /* ---- standing in line ------------------------------------------------------------------------ */
 
+/* Each waits for a batch of its own. The holders of a shared lease (RFC 2730 2.13.3) may meet here;
+   beyond that somebody floods us, and would have all his answers to be waited for. */
+#define IN_LINE_MOST 64
+
+bool leases_may_queue(const Slot *slot, MalRefusal *why)
+{
+  return slot->in_line < IN_LINE_MOST || leases_refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
+}
+
 void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued)
 {
   Queued *q = g_memdup2(queued, sizeof *queued);
@@ -46,7 +55,8 @@ void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued)
   MalLeaseId id = leases_id(slot);
   memcpy(q->id, id.bytes, id.length);
   q->id_length = id.length;
-  slot->flags |= SLOT_QUEUED;
+  if (slot->in_line < UINT8_MAX)
+    slot->in_line++;
   g_queue_push_tail(&l->queued, q);
 }
 
@@ -202,11 +212,11 @@ static void settle(MalLeases *l, const Op *op, const GError *error)
   const Slot *slot = leases_slot(l, op->slot);
   uint8_t bytes[MAL_LEASE_ID_MAX];
   MalLeaseId id = leases_id(slot);
-  bool line = slot->flags & SLOT_QUEUED;
+  bool line = slot->in_line > 0;
   if (line) {
     memcpy(bytes, id.bytes, id.length);
     id.bytes = bytes;
-    leases_slot(l, op->slot)->flags &= (uint8_t)~SLOT_QUEUED;
+    leases_slot(l, op->slot)->in_line = 0;
   }
   if (error)
     fail(l, op, error);

@@ -15,7 +15,7 @@
 #define CHUNK_SIZE (1u << CHUNK_BITS)
 
 /* beside MalLeaseFlags */
-enum { SLOT_USED = 1 << 7, SLOT_LEAVING = 1 << 6, SLOT_QUEUED = 1 << 5 };
+enum { SLOT_USED = 1 << 7, SLOT_LEAVING = 1 << 6 };
 
 /* One lease or hold. There may be millions, so it is one cache line, and what few have stands
    beside the table: long identifiers, several blocks, IPv6 clients, instants far off
@@ -38,6 +38,7 @@ typedef struct {
   uint64_t many : 1;
   uint64_t far : 1;
   uint8_t flags;
+  uint8_t in_line;              /* changes that stand behind the one on its way */
 } Slot;
 
 G_STATIC_ASSERT(sizeof(Slot) == 64);
@@ -285,6 +286,8 @@ void leases_settled(MalTicket through, const GError *error, void *data);
 /* The allocator was filled anew: what is on its way has each of its periods in it. */
 void leases_not_in_place(MalLeases *l);
 void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued);
+/* False, refused with LIMIT, where too many changes of this lease stand in line already. */
+bool leases_may_queue(const Slot *slot, MalRefusal *why);
 void leases_tell_later(MalLeases *l);
 /* leases-wait.c */
 bool leases_wait_raise(MalLeases *l, const MalLeaseRequest *r, MalTime now);

@@ -284,7 +284,7 @@ static void check_slot(const MalLeases *l, uint32_t handle, MalTime now, GArray 
     Piece p = { mal_span_of_block(leases_block(l, slot, i)), MAX(now, leases_held_from(l, slot)),
                 leases_held_until(l, slot), handle };
     char text[MAL_SPAN_STRLEN];
-    bool leaving = slot->flags & (SLOT_LEAVING | SLOT_QUEUED) || p.from >= p.until;
+    bool leaving = slot->flags & SLOT_LEAVING || slot->in_line > 0 || p.from >= p.until;
     if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, p.span, MAL_BEGINNING))
       g_error("leased %s is not owned", mal_span_format(p.span, text));
     if (!leaving && !mal_space_covers(l->space, MAL_LEVEL_AVAILABLE, scope, p.span, MAL_BEGINNING))

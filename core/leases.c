@@ -428,6 +428,8 @@ MalAnswer mal_leases_renew(MalLeases *l, MalLeaseId id, const MalRenewal *renewa
   if (!handle)
     return MAL_ANSWER_REFUSED;
   if (in_line) {
+    if (!leases_may_queue(leases_slot(l, handle), why))
+      return MAL_ANSWER_REFUSED;
     Queued q = {
       .kind = OP_RENEW, .renewal = *renewal, .done = done, .user = user, .cookie = cookie
     };
@@ -464,6 +466,9 @@ MalAnswer mal_leases_release(MalLeases *l, MalLeaseId id, MalTime now, const cha
   if (!handle)
     return MAL_ANSWER_REFUSED;
   if (in_line) {
+    /* A revocation stands in any line: its addresses are gone. */
+    if (strcmp(reason, "revoked") != 0 && !leases_may_queue(leases_slot(l, handle), why))
+      return MAL_ANSWER_REFUSED;
     Queued q = {
       .kind = OP_RELEASE, .reason = reason, .done = done, .user = user, .cookie = cookie
     };

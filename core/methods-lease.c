@@ -340,6 +340,7 @@ static void fail_refused(MalCall *call, json_object *params, const MalRefusal *w
   }
   const char *text =
       why->code == MAL_ERROR_STORE ? "nothing can be changed while the store can't be written"
+      : why->code == MAL_ERROR_LIMIT ? "too many changes of this lease wait for the disk: try again"
       : why->code == MAL_ERROR_INVALID
           ? "the lifetime must be above 0 and at most 100 years, and min_lifetime not above it"
       : why->part == MAL_REFUSED_LIFETIME ? "the addresses are not free for so long: somebody else "

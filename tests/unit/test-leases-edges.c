@@ -343,3 +343,54 @@ Test(leases_edges, a_plan_beside_reserves_made_by_hand)
   }
   bed_clear(&b);
 }
+
+/* ---- a line that grows ----------------------------------------------------------------------- */
+
+/* Changes of one lease reach the disk one after the other, so whoever asks for ever more of them
+   must not make the others wait for all of his. */
+Test(leases_edges, the_line_behind_a_change_has_an_end)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalTime now = mal_runtime_now(b.rt);
+  MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 3600 };
+  MalRefusal why = { 0 };
+  unsigned taken = 0;
+  cr_assert_eq(lease(&b, "a", 1, 3600, NULL), MAL_ANSWER_GRANTED);
+  mal_store_memory_hold(b.store, true);
+  for (unsigned i = 0; i < 1000; i++)
+    taken += mal_leases_renew(b.leases, id_of("a"), &renewal, now, done, &b, 0, &why) ==
+             MAL_ANSWER_GRANTED;
+  cr_expect(taken > 8 && taken < 100, "%u", taken);
+  cr_expect(why.code == MAL_ERROR_LIMIT && why.part == MAL_REFUSED_OTHER, "%d", why.code);
+  cr_expect_eq(mal_leases_release(b.leases, id_of("a"), now, "released", done, &b, 0, &why),
+               MAL_ANSWER_REFUSED);
+  cr_expect_eq(why.code, MAL_ERROR_LIMIT);
+  /* Others are not concerned; and each that was taken has its answer. */
+  b.calls = 0;
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  cr_expect_eq(b.calls, taken);
+  cr_expect_eq(b.code, -1, "%s", b.text);
+  cr_expect_eq(mal_leases_renew(b.leases, id_of("a"), &renewal, now, done, &b, 0, &why),
+               MAL_ANSWER_GRANTED);
+  fake_run(b.fake);
+  bed_clear(&b);
+}
+
+/* What withdraws the addresses is not refused, however long the line is. */
+Test(leases_edges, a_revocation_finds_its_place_in_any_line)
+{
+  Bed b = bed_of(SCOPES LAB);
+  MalTime now = mal_runtime_now(b.rt);
+  MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 3600 };
+  cr_assert_eq(lease(&b, "a", 1, 3600, NULL), MAL_ANSWER_GRANTED);
+  mal_store_memory_hold(b.store, true);
+  for (unsigned i = 0; i < 1000; i++)
+    mal_leases_renew(b.leases, id_of("a"), &renewal, now, NULL, NULL, 0, NULL);
+  mal_leases_revoke(b.leases,
+                    (MalSpan){ mal_address_ipv4(0xefff0100), mal_address_ipv4(0xefff010f) });
+  mal_store_memory_hold(b.store, false);
+  fake_run(b.fake);
+  cr_expect_eq(mal_leases_totals(b.leases, NULL).leases, 0u);
+  bed_clear(&b);
+}
