@@ -215,9 +215,25 @@ static void make_areas(MalAllocator *a, OwnedRange *range)
   }
 }
 
-GArray *mal_range_cut(const MalAllocator *a, const OwnedRange *range, bool keep_reserves)
+/* The areas' parts within FIRST to LAST. */
+static GArray *clip(const GArray *areas, MalU128 first, MalU128 last)
 {
-  GArray *pieces = g_array_copy(range->areas);
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(Piece));
+  for (guint i = piece_from(areas, first); i < areas->len && mal_piece(areas, i)->first <= last;
+       i++) {
+    Piece part = *mal_piece(areas, i);
+    MalU128 end = MIN(piece_last(&part), last);
+    part.first = MAX(part.first, first);
+    part.more = (uint32_t)(end - part.first);
+    g_array_append_val(out, part);
+  }
+  return out;
+}
+
+static GArray *cut_within(const MalAllocator *a, const OwnedRange *range, bool keep_reserves,
+                          MalU128 first, MalU128 last)
+{
+  GArray *pieces = clip(range->areas, first, last);
   if (range->span.first.family == MAL_IPV4) {
     for (guint i = 0; i < range->areas->len; i++) {
       MalU128 base = mal_piece(range->areas, i)->first >> 23 << 23;
@@ -228,10 +244,34 @@ GArray *mal_range_cut(const MalAllocator *a, const OwnedRange *range, bool keep_
   subtract(pieces, range->scope_last - RELATIVE + 1, range->scope_last);
   for (guint i = 0; i < a->blocked->len; i++) {
     const BlockOut *b = &g_array_index(a->blocked, BlockOut, i);
-    if (mal_span_overlaps(b->span, range->span) && !(b->reserved && keep_reserves))
+    if (b->span.first.family == range->span.first.family && b->span.first.value <= last
+        && b->span.last.value >= first && !(b->reserved && keep_reserves))
       subtract(pieces, b->span.first.value, b->span.last.value);
   }
   return pieces;
+}
+
+GArray *mal_range_cut(const MalAllocator *a, const OwnedRange *range, bool keep_reserves)
+{
+  return cut_within(a, range, keep_reserves, range->span.first.value, range->span.last.value);
+}
+
+/* The pieces that touch FIRST to LAST, the neighbours outside with them, are cut anew: there may be
+   many pieces, and many that are blocked one by one. */
+static void recut_within(const MalAllocator *a, const OwnedRange *range, GArray *pieces,
+                         bool keep_reserves, MalU128 first, MalU128 last)
+{
+  guint from = piece_from(pieces, first - 1), to = from;
+  while (to < pieces->len && mal_piece(pieces, to)->first - 1 <= last)
+    to++;
+  if (from < to) {
+    first = MIN(first, mal_piece(pieces, from)->first);
+    last = MAX(last, piece_last(mal_piece(pieces, to - 1)));
+  }
+  g_autoptr(GArray) fresh = cut_within(a, range, keep_reserves, first, last);
+  g_array_remove_range(pieces, from, to - from);
+  if (fresh->len > 0)
+    g_array_insert_vals(pieces, from, fresh->data, fresh->len);
 }
 
 static void recount(OwnedRange *range)
@@ -485,7 +525,10 @@ void mal_allocator_unblock(MalAllocator *a, MalSpan span, bool reserved)
     for (guint k = range_from(a, span.first); k < a->by_first->len; k++) {
       if (!mal_span_overlaps(mal_range(a->by_first, k)->span, span))
         break;
-      recut(a, mal_range(a->by_first, k));
+      OwnedRange *range = mal_range(a->by_first, k);
+      recut_within(a, range, range->usable, true, span.first.value, span.last.value);
+      recut_within(a, range, range->pieces, false, span.first.value, span.last.value);
+      recount(range);
     }
     return;
   }

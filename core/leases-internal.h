@@ -253,7 +253,8 @@ bool leases_store_works(const MalLeases *l);
 
 /* ---- leases-layer2.c ------------------------------------------------------------------------- */
 
-void leases_lift_suspensions(MalLeases *l, bool lift);
+/* Of the slot's addresses. */
+void leases_lift_suspensions(MalLeases *l, uint32_t handle, bool lift);
 
 /* ---- leases-reserve.c ------------------------------------------------------------------------ */
 

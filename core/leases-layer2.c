@@ -24,14 +24,28 @@ void mal_leases_suspend(MalLeases *l, MalSpan span, bool on)
   mal_allocator_block_out(l->allocator, span, false);
 }
 
-/* A suspended address stays with who has it: while his renewal is decided nothing is suspended. */
-void leases_lift_suspensions(MalLeases *l, bool lift)
+static bool touches(const MalLeases *l, const Slot *slot, MalSpan span)
 {
-  for (unsigned i = 0; i < l->suspended->len; i++)
+  for (size_t i = 0; i < leases_n_blocks(slot); i++)
+    if (mal_span_overlaps(mal_span_of_block(leases_block(l, slot, i)), span))
+      return true;
+  return false;
+}
+
+/* A suspended address stays with who has it: while his renewal is decided it is not suspended. (No
+   more than that: to lift one costs as much as there are.) */
+void leases_lift_suspensions(MalLeases *l, uint32_t handle, bool lift)
+{
+  const Slot *slot = leases_slot(l, handle);
+  for (unsigned i = 0; i < l->suspended->len; i++) {
+    MalSpan span = g_array_index(l->suspended, MalSpan, i);
+    if (!touches(l, slot, span))
+      continue;
     if (lift)
-      mal_allocator_unblock(l->allocator, g_array_index(l->suspended, MalSpan, i), false);
+      mal_allocator_unblock(l->allocator, span, false);
     else
-      mal_allocator_block_out(l->allocator, g_array_index(l->suspended, MalSpan, i), false);
+      mal_allocator_block_out(l->allocator, span, false);
+  }
 }
 
 void mal_leases_revoke(MalLeases *l, MalSpan span)

@@ -376,7 +376,7 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
   if (r->max_start < begin)
     return leases_refuse(why, MAL_ERROR_NO_SPACE, MAL_REFUSED_START);
   int64_t good = 0, bad = r->lifetime;
-  leases_lift_suspensions(l, true);
+  leases_lift_suspensions(l, handle, true);
   Period wish = { start, mal_time_add(begin, r->lifetime) };
   if (leases_is_free(l, handle, now, wish, false))
     good = r->lifetime;
@@ -388,7 +388,7 @@ static bool decide_renewal(MalLeases *l, uint32_t handle, const MalRenewal *r, M
     else
       bad = middle;
   }
-  leases_lift_suspensions(l, false);
+  leases_lift_suspensions(l, handle, false);
   if (good < r->lifetime)
     leases_want_longer(l, handle, mal_time_add(mal_time_add(begin, r->lifetime), slot->pad));
   if (good < MAX(r->min_lifetime, 1))

@@ -8,6 +8,7 @@
 
 #define MAX_VOICES 256
 #define MAX_STRETCHES 512 /* of one voice */
+#define MAX_NOTES 4096    /* of all: each is looked at whenever the engine suspends one more */
 #define MAX_TOMBSTONES 1024
 #define MAX_ANSWERS 3     /* of one tombstone */
 
@@ -222,6 +223,14 @@ static void old_echo(MalSpan span, void *value, void *data)
   g_array_append_val(echo->notes, note);
 }
 
+static bool has_room(const AapOwns *owns, const AapVoice *voice)
+{
+  size_t all = 0;
+  for (guint i = 0; i < owns->voices->len; i++)
+    all += aap_intervals_count(((AapVoice *)g_ptr_array_index(owns->voices, i))->notes);
+  return all < MAX_NOTES && aap_intervals_count(voice->notes) < MAX_STRETCHES;
+}
+
 /* A probable defence of SPAN by PEER, noted; or, where it goes on too long, a conflict. */
 static void echo(AapZone *zone, MalEndpoint peer, MalSpan span)
 {
@@ -233,7 +242,7 @@ static void echo(AapZone *zone, MalEndpoint peer, MalSpan span)
   Echo e = { zone, peer, known, confirmed, notes };
   aap_intervals_each(voice->notes, span, old_echo, &e);
   AapEchoNote fresh = { zone->now.mono, zone->now.mono };
-  bool room = aap_intervals_count(voice->notes) < MAX_STRETCHES;
+  bool room = has_room(zone->owns, voice);
   if (room)
     aap_intervals_set(voice->notes, span, &fresh);
   for (guint i = 0; i < known->len; i++)

@@ -370,14 +370,20 @@ static void fit_range(const AapServed *served, MalSpan rest)
   }
 }
 
-static bool has_span(const GArray *spans, MalSpan span)
+/* Tells the engine of each of SPANS that is not among OTHERS; both are sorted and disjoint. */
+static void tell_engine(MalLeases *leases, const GArray *spans, const GArray *others, bool on)
 {
-  for (guint i = 0; i < spans->len; i++) {
-    MalSpan other = g_array_index(spans, MalSpan, i);
-    if (mal_address_equal(other.first, span.first) && mal_address_equal(other.last, span.last))
-      return true;
+  for (guint i = 0, k = 0; i < spans->len; i++) {
+    MalSpan span = g_array_index(spans, MalSpan, i), other = { 0 };
+    for (; k < others->len; k++) {
+      other = g_array_index(others, MalSpan, k);
+      if (mal_address_compare(other.first, span.first) >= 0)
+        break;
+    }
+    if (k == others->len || !mal_address_equal(other.first, span.first) ||
+        !mal_address_equal(other.last, span.last))
+      mal_leases_suspend(leases, span, on);
   }
-  return false;
 }
 
 /* WANTED is all that the engine is to keep from new clients: what is new before what goes, so that
@@ -385,12 +391,8 @@ static bool has_span(const GArray *spans, MalSpan span)
 static void set_blocked(AapServed *served, GArray *wanted)
 {
   MalLeases *leases = served->aap->host.leases;
-  for (guint i = 0; i < wanted->len; i++)
-    if (!has_span(served->blocked, g_array_index(wanted, MalSpan, i)))
-      mal_leases_suspend(leases, g_array_index(wanted, MalSpan, i), true);
-  for (guint i = 0; i < served->blocked->len; i++)
-    if (!has_span(wanted, g_array_index(served->blocked, MalSpan, i)))
-      mal_leases_suspend(leases, g_array_index(served->blocked, MalSpan, i), false);
+  tell_engine(leases, wanted, served->blocked, true);
+  tell_engine(leases, served->blocked, wanted, false);
   g_array_unref(served->blocked);
   served->blocked = g_array_ref(wanted);
 }
@@ -398,6 +400,7 @@ static void set_blocked(AapServed *served, GArray *wanted)
 void aap_space_fit_suspended(AapServed *served)
 {
   g_autoptr(GArray) wanted = g_array_copy(served->suspended);
+  served->suspended_changed = false;
   set_blocked(served, wanted);
 }
 

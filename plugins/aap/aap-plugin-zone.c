@@ -216,11 +216,11 @@ void aap_zone_do(AapServed *served, const AapAction *action)
   case AAP_DO_GONE: aap_space_gone(served, action->span); break;
   case AAP_DO_SUSPEND:
     aap_spans_add(served->suspended, action->span);
-    aap_space_fit_suspended(served);
+    served->suspended_changed = true;
     break;
   case AAP_DO_LIFT:
     aap_spans_subtract(served->suspended, action->span);
-    aap_space_fit_suspended(served);
+    served->suspended_changed = true;
     break;
   case AAP_DO_ASA:
     aap_space_set_asa(served, (const AapExtent *)(void *)action->extents->data,

@@ -88,6 +88,10 @@ static bool do_actions(Aap *aap)
     aap_zone_do(action->served, action);
     g_clear_pointer(&action->extents, g_array_unref);
   }
+  /* Once for all that was said: an AIU may name hundreds. */
+  for (guint i = 0; i < aap->served->len; i++)
+    if (served_at(aap, i)->suspended_changed)
+      aap_space_fit_suspended(served_at(aap, i));
   return actions->len > 0;
 }
 

@@ -48,7 +48,7 @@ typedef struct {
   GArray *asa;         /* AapExtent: what was announced for a large scope */
   GArray *adopted;     /* AapExtent: the coordinator's, as long as it has none of its own */
   GArray *adopting;    /* AapExtent: where leases of the store lie and nothing was owned */
-  bool prepared, available_changed;
+  bool prepared, available_changed, suspended_changed;
   bool said_nothing_available; /* until something is again */
 
   int64_t coordinator_heard; /* monotonic: another process' coordinator; AAP_NEVER: never */

@@ -367,15 +367,20 @@ Test(aap_conflict, aap_84_88_parts_of_a_block_in_a_space_with_a_hole)
 /* ---- much of it (AAP-169) -------------------------------------------------------------------- */
 
 /* N messages of 40 ranges each: every second address of WIDE. */
-static void hear_splinters(AapNode *node, AapType type, unsigned n)
+static void hear_splinters_of(AapNode *node, const char *peer, AapType type, unsigned n)
 {
   for (unsigned i = 0; i < n; i++) {
     g_autoptr(GString) spans = g_string_new(NULL);
     for (unsigned k = 0; k < 40; k++)
       g_string_append_printf(spans, "%s239.255.%u.%u", k > 0 ? ";" : "",
                              16 + (40 * i + k) / 128, (40 * i + k) % 128 * 2);
-    aap_bed_inject(node, S_, type, i, spans->str, 90000);
+    aap_bed_inject(node, peer, type, i, spans->str, 90000);
   }
+}
+
+static void hear_splinters(AapNode *node, AapType type, unsigned n)
+{
+  hear_splinters_of(node, S_, type, n);
 }
 
 /* What isn't noted isn't suspended either: nothing would ever resume it. */
@@ -388,6 +393,25 @@ Test(aap_conflict, aap_86_169_notes_of_one_voice_are_bounded)
   aap_bed_run(bed, bed->now + S(100));
   cr_assert_eq(suspended(node), 0, "%u for ever", (unsigned)suspended(node));
   cr_assert_eq(aap_bed_owned(node), 4096);
+  aap_bed_free(bed);
+}
+
+Test(aap_conflict, aap_169_notes_of_all_voices_are_bounded)
+{
+  AapBed *bed = wide_holder();
+  AapNode *node = &bed->nodes[0];
+  const GPtrArray *voices = node->zone->owns->voices;
+  size_t notes = 0;
+  for (unsigned i = 0; i < 10; i++) {
+    g_autofree char *peer = g_strdup_printf("192.0.2.%u", 100 + i);
+    hear_splinters_of(node, peer, AAP_AIU, 20);
+  }
+  cr_assert_eq(voices->len, 10);
+  for (unsigned i = 0; i < voices->len; i++)
+    notes += aap_intervals_count(((const AapVoice *)g_ptr_array_index(voices, i))->notes);
+  cr_expect_eq(notes, 4096, "%zu", notes);
+  aap_bed_run(bed, bed->now + S(100));
+  cr_expect_eq(suspended(node), 0);
   aap_bed_free(bed);
 }
 

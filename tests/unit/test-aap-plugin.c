@@ -2,6 +2,8 @@
    draft-ietf-malloc-aap-04's. */
 #include "tests/unit/aap-daemons.h"
 
+#include <time.h>
+
 Test(aap_plugin, aap_8_53_three_servers_share_a_small_scope_of_which_nothing_is_configured_3_2_10)
 {
   World w = world(3);
@@ -402,6 +404,67 @@ Test(aap_plugin, aap_1_17_what_is_sent_to_a_host_is_nothing)
   cr_assert_eq(metric(&w, 0, "aiu-received"), 0);
   say_in_use(&w, 1, mal_address_ipv4(0xeffffff8), 4711);
   cr_assert_eq(metric(&w, 0, "aiu-received"), 1, "to the group, from any port");
+  clear(&w);
+}
+
+/* The N-th of every second address that WHOSE owns, as its AIU says it. */
+static AapRange own_of(World *w, unsigned whose, uint32_t n)
+{
+  g_autoptr(GPtrArray) all = mal_space_ranges(mal_core_space(w->host[whose].core), MAL_LEVEL_OWNED);
+  for (unsigned i = 0; i < all->len; i++) {
+    const MalRange *own = g_ptr_array_index(all, i);
+    uint32_t half = (uint32_t)(mal_span_size(own->span) / 2);
+    MalAddress at = mal_address_ipv4((uint32_t)own->span.first.value + 2 * n);
+    if (n < half)
+      return (AapRange){ { at, at }, (uint32_t)own->until };
+    n -= half;
+  }
+  cr_assert_fail("it doesn't own so many");
+  return (AapRange){ 0 };
+}
+
+/* Says 512 of them as if it defended them. */
+static void echo(World *w, unsigned whose, unsigned from, unsigned n)
+{
+  MalUdpOptions options = { .family = MAL_IPV4,
+                            .port = (uint16_t)(5000 + n),
+                            .multicast_ttl = 16 };
+  MalRuntime *rt = mal_sim_node_runtime(w->host[from].node);
+  AapRange ranges[512];
+  uint8_t octets[12 + 512 * 12];
+  for (uint32_t i = 0; i < G_N_ELEMENTS(ranges); i++)
+    ranges[i] = own_of(w, whose, 512 * n + i);
+  AapMessage msg = { .type = AAP_AIU,
+                     .family = MAL_IPV4,
+                     .current_time = (uint32_t)(mal_runtime_wall(rt) / MAL_US),
+                     .ranges = ranges,
+                     .n_ranges = G_N_ELEMENTS(ranges) };
+  MalUdp *udp = mal_udp_open(rt, &options, nobody, NULL, NULL);
+  MalDatagram datagram = { .peer = { mal_address_ipv4(0xeffffff8), AAP_PORT, 0 },
+                           .ifindex = mal_sim_iface_index(w->host[from].iface),
+                           .data = octets,
+                           .length = aap_encode(&msg, octets, sizeof octets, NULL) };
+  mal_udp_send(udp, &datagram);
+  run(w, 1);
+  mal_udp_close(udp);
+}
+
+/* Each is suspended for a while (3.2.3), and there may be as many as somebody sends: that must not
+   keep the daemon busy for long. */
+Test(aap_plugin, many_pieces_that_are_in_doubt_cost_little, .timeout = 60)
+{
+  World w = world(2);
+  start(&w, 0, "maas", small);
+  run(&w, 300);
+  lease(&w, 0, "local", 8192);
+  clock_t began = clock();
+  for (unsigned n = 0; n < 8; n++)
+    echo(&w, 0, 1, n);
+  cr_expect_eq(metric(&w, 0, "aiu-received"), 8);
+  cr_expect_eq(metric(&w, 0, "echoes"), 8 * 512);
+  run(&w, 900);
+  double took = (double)(clock() - began) / CLOCKS_PER_SEC;
+  cr_expect_lt(took, 3.0, "%.1f s", took);
   clear(&w);
 }
 
