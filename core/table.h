@@ -2,6 +2,10 @@
    of their hashes, and while it moves to a larger place each cell that is added takes some along.
    A million cells moved at once would stop the daemon for tens of milliseconds. Not installed.
 
+   The larger place is filled from one end to the other: until its turn has come, a cell is added
+   where its like still are. Memory that is touched for the first time costs microseconds a page,
+   and cells scattered all over a fresh place would touch all its pages within a few additions.
+
    A cell is of fixed size and a cell of zeros is free. The functions are inline so that a KIND,
    being constant, costs nothing. Pointers to cells hold until the next mal_table_add or
    mal_table_remove. */
@@ -27,10 +31,13 @@ typedef struct {
 typedef struct {
   MalTablePlace now, before;              /* BEFORE is left bit by bit */
   size_t next, left;                      /* of BEFORE: what to look at next, and how many */
+  size_t first;                           /* of BEFORE: where that began, at a free cell */
   size_t count;                           /* in both */
 } MalTable;
 
-enum { MAL_TABLE_STEP = 8 };              /* an addition looks at these many of BEFORE, or more */
+/* An addition looks at these many of BEFORE, or more: what is added meanwhile makes what is left of
+   it fuller by a sixteenth. */
+enum { MAL_TABLE_STEP = 16 };
 
 #define MAL_TABLE_INLINE static inline __attribute__((always_inline, unused))
 
@@ -82,14 +89,26 @@ MAL_TABLE_INLINE size_t mal_table_octets(const MalTable *t, const MalTableKind *
   return (t->now.size + (t->before.cells ? t->before.size : 0)) * kind->octets;
 }
 
-MAL_TABLE_INLINE void mal_table_prefetch(const MalTable *t, const MalTableKind *kind, uint64_t hash)
+/* Where a cell of that hash is, or is to be: all whose home in BEFORE was passed have moved. */
+MAL_TABLE_INLINE MalTablePlace mal_table_place(const MalTable *t, uint64_t hash)
 {
-  __builtin_prefetch(mal_table_cell(kind, t->now, mal_table_home(t->now, hash)), 1);
+  if (G_LIKELY(!t->before.cells))
+    return t->now;
+  size_t distance = mal_table_distance(t->before, t->first, mal_table_home(t->before, hash));
+  return distance < t->before.size - t->left ? t->now : t->before;
 }
 
-MAL_TABLE_INLINE void *mal_table_find_in(MalTablePlace place, const MalTableKind *kind,
-                                         uint64_t hash, const void *key, const void *data)
+MAL_TABLE_INLINE void mal_table_prefetch(const MalTable *t, const MalTableKind *kind, uint64_t hash)
 {
+  MalTablePlace place = mal_table_place(t, hash);
+  __builtin_prefetch(mal_table_cell(kind, place, mal_table_home(place, hash)), 1);
+}
+
+/* The cell of KEY, whose hash is HASH; NULL: none. DATA is for the kind's SAME. */
+MAL_TABLE_INLINE void *mal_table_find(const MalTable *t, const MalTableKind *kind, uint64_t hash,
+                                      const void *key, const void *data)
+{
+  MalTablePlace place = mal_table_place(t, hash);
   for (size_t i = mal_table_home(place, hash);; i = mal_table_after(place, i)) {
     void *cell = mal_table_cell(kind, place, i);
     if (!kind->taken(cell))
@@ -99,16 +118,6 @@ MAL_TABLE_INLINE void *mal_table_find_in(MalTablePlace place, const MalTableKind
   }
 }
 
-/* The cell of KEY, whose hash is HASH; NULL: none. DATA is for the kind's SAME. */
-MAL_TABLE_INLINE void *mal_table_find(const MalTable *t, const MalTableKind *kind, uint64_t hash,
-                                      const void *key, const void *data)
-{
-  void *cell = mal_table_find_in(t->now, kind, hash, key, data);
-  if (G_LIKELY(cell || !t->before.cells))
-    return cell;
-  return mal_table_find_in(t->before, kind, hash, key, data);
-}
-
 MAL_TABLE_INLINE size_t mal_table_gap(MalTablePlace place, const MalTableKind *kind, size_t i)
 {
   while (kind->taken(mal_table_cell(kind, place, i)))
@@ -116,11 +125,11 @@ MAL_TABLE_INLINE size_t mal_table_gap(MalTablePlace place, const MalTableKind *k
   return i;
 }
 
-/* Whole chains, up to a free cell: what is left in BEFORE is found as ever. */
+/* Whole chains, up to a free cell, also where the last one has grown over the first cell. */
 MAL_TABLE_INLINE void mal_table_move(MalTable *t, const MalTableKind *kind, size_t step)
 {
-  bool between = false;
-  for (size_t seen = 0; t->left > 0 && (seen < step || !between); seen++) {
+  bool between = true;
+  for (size_t seen = 0; (seen < step && t->left > 0) || !between; seen++) {
     void *cell = mal_table_cell(kind, t->before, t->next);
     between = !kind->taken(cell);
     if (!between) {
@@ -129,7 +138,7 @@ MAL_TABLE_INLINE void mal_table_move(MalTable *t, const MalTableKind *kind, size
       memset(cell, 0, kind->octets);
     }
     t->next = mal_table_after(t->before, t->next);
-    t->left--;
+    t->left -= t->left > 0;
   }
   if (t->left == 0)
     g_clear_pointer(&t->before.cells, g_free);
@@ -142,7 +151,7 @@ MAL_TABLE_INLINE void mal_table_grow(MalTable *t, const MalTableKind *kind)
   size_t size = t->now.size + t->now.size / 4;
   t->before = t->now;
   t->now = (MalTablePlace){ g_malloc0_n(size, kind->octets), size };
-  t->next = mal_table_gap(t->before, kind, 0);
+  t->first = t->next = mal_table_gap(t->before, kind, 0);
   t->left = t->before.size;
 }
 
@@ -154,7 +163,8 @@ MAL_TABLE_INLINE void *mal_table_add(MalTable *t, const MalTableKind *kind, uint
   if (G_UNLIKELY(t->before.cells != NULL))
     mal_table_move(t, kind, MAL_TABLE_STEP);
   t->count++;
-  return mal_table_cell(kind, t->now, mal_table_gap(t->now, kind, mal_table_home(t->now, hash)));
+  MalTablePlace place = mal_table_place(t, hash);
+  return mal_table_cell(kind, place, mal_table_gap(place, kind, mal_table_home(place, hash)));
 }
 
 /* Later members of the chain move up where they may, so that no tombstones pile up. */

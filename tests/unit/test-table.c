@@ -132,6 +132,35 @@ Test(table, no_addition_moves_much_and_each_move_ends_before_the_next)
   mal_table_free(&t);
 }
 
+/* Each page that is touched for the first time costs microseconds. */
+Test(table, a_larger_place_is_filled_from_one_end_to_the_other)
+{
+  enum { PAGE = 4096 / sizeof(Cell), PAGES = 256 };
+  size_t moves = 0;
+  MalTable t;
+  mal_table_init(&t, &kind, 320);
+  for (uint64_t key = 1; moves < 8; key++) {
+    bool began = !t.before.cells;
+    put(&t, spread, key);
+    if (!t.before.cells || t.before.size < PAGE * PAGES)
+      continue;
+    moves += began;
+    /* What was passed may have gone to as many pages, and a quarter more, and the chain that the
+       place begins with to its first ones. */
+    size_t passed = t.before.size - t.left, touched = 0;
+    for (size_t i = 0; i < t.now.size; i += PAGE)
+      for (size_t at = i; at < MIN(i + PAGE, t.now.size); at++)
+        if (taken(mal_table_cell(&kind, t.now, at))) {
+          touched++;
+          break;
+        }
+    cr_assert_leq(touched, passed * 5 / 4 / PAGE + 3);
+    for (int skip = 0; skip < 997 && t.before.cells && t.left > 20000; skip++)
+      put(&t, spread, ++key);
+  }
+  mal_table_free(&t);
+}
+
 Test(table, is_empty_when_cleared_in_mid_move)
 {
   MalTable t;
