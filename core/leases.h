@@ -79,8 +79,8 @@ typedef struct {
   MalTime start, max_start;
   int64_t lifetime, min_lifetime;
 } MalRenewal;
-/* GRANTED or REFUSED as above; LIMIT, as of a release, where dozens of changes of the lease wait for
-   the disk already. From the new start, or from NOW for a lease that has begun. */
+/* GRANTED or REFUSED as above; LIMIT, as of a release, where dozens of changes of the lease wait
+   for the disk already. From the new start, or from NOW for a lease that has begun. */
 MAL_API MalAnswer mal_leases_renew(MalLeases *leases, MalLeaseId id, const MalRenewal *renewal,
                                    MalTime now, MalLeaseFunc done, void *user, uint64_t cookie,
                                    MalRefusal *why);
