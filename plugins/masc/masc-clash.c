@@ -121,28 +121,37 @@ typedef struct {
   const MascZone *zone;
   MalPrefix prefix;
   bool lower;
+  bool late;     /* 12.3: also who ended by our clock, until we forget that */
   MascNow now;
   GArray *found; /* MascRecord, copies */
 } Users;
 
 /* Something of PREFIX is in use by RECORD. What has no Lifetime never is, though its timestamp may
    be ahead of our clock; nor would a WITHDRAW without one settle anything (11.7). */
-static bool is_rival(const MascZone *zone, const MascRecord *record, MalPrefix prefix, bool lower,
-                     MascNow now)
+static bool is_user(const MascZone *zone, const MascRecord *record, MalPrefix prefix, bool lower)
 {
   const MascClaim *c = &record->claim;
 
   return c->role == (lower ? MASC_CHILD : MASC_SIBLING) && c->domain != zone->config.domain &&
-         c->type == MASC_PREFIX_IN_USE && c->lifetime > 0 && masc_claim_free_at(c) > now.wall &&
+         c->type == MASC_PREFIX_IN_USE && c->lifetime > 0 &&
          masc_cache_stands(zone->cache, record, prefix);
+}
+
+/* By our clock, too (11.1). */
+static bool is_rival(const MascZone *zone, const MascRecord *record, MalPrefix prefix, bool lower,
+                     MascNow now)
+{
+  return masc_claim_free_at(&record->claim) > now.wall && is_user(zone, record, prefix, lower);
 }
 
 static bool find_user(MascRecord *record, void *data)
 {
   Users *u = data;
 
-  if (is_rival(u->zone, record, u->prefix, u->lower, u->now) &&
-      !masc_is_above(u->zone, record, u->prefix))
+  bool uses = u->late ? is_user(u->zone, record, u->prefix, u->lower)
+                      : is_rival(u->zone, record, u->prefix, u->lower, u->now);
+
+  if (uses && !masc_is_above(u->zone, record, u->prefix))
     g_array_append_val(u->found, *record);
   return true;
 }
@@ -225,7 +234,7 @@ static bool judge(MascZone *zone, const MascHeld *held, const MascRecord *rival,
 bool masc_clash_check(MascZone *zone, const MascHeld *held, bool lower, bool returns, MascNow now)
 {
   g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Users u = { zone, held->prefix, lower, now, found };
+  Users u = { zone, held->prefix, lower, returns, now, found };
 
   masc_cache_look(zone->cache, held->prefix, find_user, &u);
   for (guint i = 0; i < found->len; i++)
@@ -280,7 +289,7 @@ void masc_own_rivalled(MascZone *zone, const MascRecord *record, MascNow now)
 static bool still_clashes(MascZone *zone, const MascClash *clash, MascNow now)
 {
   g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Users u = { zone, clash->prefix, clash->lower, now, found };
+  Users u = { zone, clash->prefix, clash->lower, true, now, found };
 
   if (masc_own_meeting(zone, clash->prefix, clash->lower) == NULL)
     return false;
@@ -363,7 +372,7 @@ bool masc_clash_passing(const MascZone *zone, const MascHeld *held, bool lower, 
 static void yield(MascZone *zone, const MascClash *clash, MascNow now)
 {
   g_autoptr(GArray) rivals = g_array_new(FALSE, FALSE, sizeof(MascRecord));
-  Users u = { zone, clash->prefix, clash->lower, now, rivals };
+  Users u = { zone, clash->prefix, clash->lower, true, now, rivals };
   const MascHeld *found = masc_own_meeting(zone, clash->prefix, clash->lower);
 
   if (found == NULL)

@@ -211,6 +211,25 @@ Test(masc_clash, s12_4_but_not_from_a_winner_who_renewed)
   own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
 }
 
+/* What it had renewed ended just before our WITHDRAW: by our clock, not by its own. */
+Test(masc_clash, s12_3_nor_from_one_whose_renewal_ended_just_now)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10), renewed = theirs;
+
+  theirs.lifetime = theirs.holdtime = 5000;
+  renewed.timestamp = theirs.timestamp + 1000;
+  renewed.lifetime = renewed.holdtime = 4060;
+  hear(own, theirs);
+  own_bed_pass(own, 1100);
+  hear(own, renewed);
+  int64_t end = (int64_t)theirs.timestamp + 5000 - masc_bed_time(own->bed, 0);
+  own_bed_pass(own, end + 100 + 20);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  own_bed_pass(own, 200);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+}
+
 Test(masc_clash, s12_4_a_renewal_of_ours_in_the_midst_of_it)
 {
   g_autoptr(OwnBed) own = own_bed_child();
@@ -328,6 +347,47 @@ Test(masc_clash, s12_4_manual_over_when_the_other_gives_way)
   withdraw.type = MASC_WITHDRAW;
   hear(own, withdraw);
   own_bed_pass(own, 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+}
+
+/* By its own clock, which may be behind ours by the extra holding time, it uses that for longer. */
+Test(masc_clash, s12_3_manual_not_over_before_it_is_by_their_clock)
+{
+  for (int reboot = 0; reboot < 2; reboot++) {
+    g_autoptr(OwnBed) own = holder();
+    MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+    own->bed->params.clash = MASC_CLASH_MANUAL;
+    theirs.timestamp = masc_bed_time(own->bed, 0);
+    theirs.lifetime = theirs.holdtime = 5000;
+    hear(own, theirs);
+    own_bed_pass(own, 5050);
+    if (reboot)
+      own_bed_reboot(own, 0, true);
+    own_bed_pass(own, 40);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+    cr_expect_eq(own_bed_owns(own, 0)->clashes->len, 1);
+    own_bed_pass(own, 200);
+    own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+    cr_expect_eq(own_bed_owns(own, 0)->clashes->len, 0);
+  }
+}
+
+/* Nor is it ours at once where the operator then says that it is theirs. */
+Test(masc_clash, s12_3_manual_given_to_who_ended_just_now)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+
+  own->bed->params.clash = MASC_CLASH_MANUAL;
+  theirs.timestamp = masc_bed_time(own->bed, 0);
+  theirs.lifetime = theirs.holdtime = 5000;
+  hear(own, theirs);
+  own_bed_pass(own, 5050);
+  cr_assert(masc_zone_resolve(own->bed->nodes[0].zone, masc_bed_prefix("233.252.5.0/24"), false,
+                              masc_bed_now(own->bed, 0), NULL));
+  own_bed_pass(own, 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
+  own_bed_pass(own, 200);
   own_expect(own_bed_local(own, 0), "233.252.4.0/22");
 }
 
