@@ -261,14 +261,21 @@ typedef struct {
   bool found;
 } Earlier;
 
-/* Who claims less than what was too large for him has understood, if not how much less. */
+/* Lifetime 0 says that it was too large. Who claims less than that has understood, if not how much
+   less; so has who asks for no longer than he was granted, though it be later now. */
+static bool is_told(const Earlier *e, const MascClaim *denial)
+{
+  if (e->why == MASC_UPDATE_PREFIX_LARGE)
+    return denial->lifetime == 0 && e->claim->prefix.length <= denial->prefix.length;
+  return denial->lifetime > 0 && e->claim->lifetime > denial->lifetime;
+}
+
 static bool earlier_denial(MascRecord *record, void *data)
 {
   Earlier *e = data;
   const MascClaim *d = &record->claim;
   if (d->type != MASC_CLAIM_DENIED || d->role != MASC_INTERNAL || d->domain != e->claim->domain ||
-      d->timestamp >= e->claim->timestamp ||
-      (e->why == MASC_UPDATE_PREFIX_LARGE && e->claim->prefix.length > d->prefix.length))
+      d->timestamp >= e->claim->timestamp || !is_told(e, d))
     return true;
   e->found = true;
   return false;

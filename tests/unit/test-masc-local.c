@@ -258,6 +258,27 @@ Test(masc_local, s12_2_a_leaf_again_when_the_last_update_of_a_child_is_over)
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_LEAF), 2);
 }
 
+/* What was claimed, and what was waited for, as a child of ourselves is no matter any more. */
+Test(masc_local, s12_2_a_leaf_again_claims_nothing_of_itself)
+{
+  g_autoptr(OwnBed) own = holder();
+
+  own_bed_use(own, 0, "233.252.4.7");
+  child_claims(own, "233.252.5.0/24");
+  own_bed_pass(own, 1000);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.6.0/24", NULL);
+  own_bed_pass(own, 20);
+  own_expect(own_bed_pending(own, 0), "233.252.6.0/24");
+  for (int i = 0; i < 200 && !masc_zone_is_leaf(own->bed->nodes[0].zone); i++)
+    own_bed_pass(own, 1);
+  cr_assert(masc_zone_is_leaf(own->bed->nodes[0].zone));
+  own_expect(own_bed_pending(own, 0), "");
+  MascBedRecords r = masc_bed_records(own->bed, 0, 2);
+  for (size_t i = 0; i < r.n; i++)
+    cr_expect(r.claims[i].role != MASC_CHILD || r.claims[i].type == MASC_WITHDRAW, "%s",
+              masc_claim_type_name(r.claims[i].type));
+}
+
 Test(masc_local, s12_2_a_restart_in_between)
 {
   g_autoptr(OwnBed) own = holder();

@@ -128,6 +128,35 @@ Test(masc_own_denied, s11_3_2_what_an_internal_peer_denies_is_local_use)
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DENIED), 0);
 }
 
+/* Such local use may be for a shorter time, too. */
+Test(masc_own_denied, s11_3_2_local_use_that_is_denied_for_its_lifetime)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned internal = masc_bed_open(own->bed, 0, MASC_INTERNAL, 2, 0);
+  MascClaim denial = { 0 }, again = { 0 };
+
+  own_bed_win(own, 0, "233.252.4.0/22");
+  masc_bed_open(own->bed, 0, MASC_PARENT, 30, 0);
+  MascClaim hint = masc_bed_claim(own->bed, MASC_NEW_CLAIM, MASC_CHILD, 30, "0.0.0.0/24");
+  cr_assert_eq(masc_bed_say(own->bed, 0, internal, &hint), 0);
+  own_bed_pass(own, 0);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.5.0/24", NULL);
+  masc_bed_clear(own->bed);
+  own_bed_pass(own, 20);
+  cr_assert_eq(masc_bed_sent(own->bed, 0, internal, MASC_NEW_CLAIM, &denial), 1);
+  cr_assert_eq(denial.role, MASC_CHILD);
+  denial.type = MASC_CLAIM_DENIED;
+  denial.role = MASC_INTERNAL;
+  denial.lifetime = 5000;
+  masc_bed_clear(own->bed);
+  cr_expect_eq(masc_bed_say(own->bed, 0, internal, &denial), 0);
+  own_bed_pass(own, 20);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_DENIED), 1);
+  cr_assert_eq(masc_bed_sent(own->bed, 0, internal, MASC_NEW_CLAIM, &again), 1);
+  cr_expect(masc_prefix_equal(again.prefix, denial.prefix));
+  cr_expect_eq(again.lifetime, 5000);
+}
+
 /* A parent's node that answers a claim with an error has not taken it. */
 Test(masc_own_denied, s8_3_what_a_parent_refuses_is_not_won)
 {

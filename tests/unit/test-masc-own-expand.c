@@ -95,6 +95,37 @@ Test(masc_own_expand, s5_2_a_renewal_loses_only_to_what_is_in_use)
   cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1, "claimed again");
 }
 
+/* Nor before it was said, nor to an older claim of the same type, which 5.1.1 puts first. */
+Test(masc_own_expand, s5_2_a_renewal_does_not_lose_to_claims)
+{
+  static const struct {
+    bool said;
+    MascClaimType type;
+    const char *prefix;
+  } rows[] = { { false, MASC_NEW_CLAIM, "233.252.4.0/24" },
+               { false, MASC_CLAIM_TO_EXPAND, "233.252.4.0/23" },
+               { true, MASC_CLAIM_TO_EXPAND, "233.252.4.0/23" } };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = holder(20000, 3000);
+    GArray *pends = own_bed_owns(own, 0)->pends;
+    MascPendState state = rows[i].said ? MASC_PEND_CLAIMING : MASC_PEND_DELAYED;
+
+    own->bed->params.initiate_claim_delay = 200;
+    own_bed_say(own, OWN_SIBLING, MASC_PREFIX_IN_USE, "233.252.5.0/24", 2000);
+    for (int k = 0; k < 3000 && pends->len == 0; k++)
+      own_bed_pass(own, 1);
+    own_bed_pass(own, rows[i].said ? 200 : 0);
+    cr_assert_eq(pends->len, 1);
+    cr_assert_eq(g_array_index(pends, MascPend, 0).state, state, "row %zu", i);
+    cr_expect_eq(own_bed_say(own, OWN_SIBLING, rows[i].type, rows[i].prefix, 900), 0);
+    own_expect(own_bed_pending(own, 0), "r:233.252.4.0/24");
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_COLLISION), 0, "row %zu", i);
+    own_bed_pass(own, 1250);
+    cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1, "row %zu", i);
+  }
+}
+
 /* ---- renewals that the parent denies (4.2, 11.3.3) ------------------------------------------- */
 
 /* For SECONDS each claim to expand is denied, or those of ONLY; how many there were. */

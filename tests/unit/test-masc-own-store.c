@@ -313,15 +313,22 @@ Test(masc_own_store, s4_2_an_end_is_an_instant_of_the_wall_clock)
 Test(masc_own_store, s5_2_renewals_after_the_clock_was_set_back)
 {
   g_autoptr(OwnBed) own = own_bed_child();
+  GArray *pends = own_bed_owns(own, 0)->pends;
   uint32_t stamp;
 
   own->bed->params.prefix_lifetime = 20000;
   own->bed->params.renew_interval = 3000;
   own_bed_win(own, 0, "233.252.4.0/24");
+  own->bed->params.initiate_claim_delay = 200;
   stamp = g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0).claim.timestamp;
-  own->bed->nodes[0].skew -= 4000;
-  masc_zone_clock_stepped(own->bed->nodes[0].zone, -4000, masc_bed_now(own->bed, 0));
-  own_bed_pass(own, 12000);
+  for (int i = 0; i < 3000 && pends->len == 0; i++)
+    own_bed_pass(own, 1);
+  cr_assert(pends->len == 1 && g_array_index(pends, MascPend, 0).state == MASC_PEND_DELAYED);
+  own->bed->nodes[0].skew -= 6000;
+  masc_zone_clock_stepped(own->bed->nodes[0].zone, -6000, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 1300);
+  cr_expect_lt(masc_bed_now(own->bed, 0).wall, (MalTime)stamp, "by our clock it is older");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 1);
   cr_expect_gt(g_array_index(own_bed_owns(own, 0)->held[0], MascHeld, 0).claim.timestamp, stamp);
   own_expect(own_bed_local(own, 0), "233.252.4.0/24");
 }

@@ -50,6 +50,29 @@ Test(masc_own, s5_1_a_new_claim_becomes_ours)
   cr_expect_eq(own->bed->answers->len, 0);
 }
 
+/* Within (0, INITIATE_CLAIM_DELAY], and not the same again. */
+Test(masc_own, s5_1_a_the_delay_is_random)
+{
+  unsigned c;
+  g_autoptr(OwnBed) own = family(&c);
+  GArray *pends = own_bed_owns(own, c)->pends;
+  int64_t least = INT64_MAX, most = 0;
+
+  own->bed->params.initiate_claim_delay = 600;
+  for (int i = 0; i < 20; i++) {
+    own_bed_wish(own, c, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+    cr_assert_eq(pends->len, 1);
+    MascPend *p = &g_array_index(pends, MascPend, 0);
+    int64_t delay = p->due - own->bed->mono;
+    cr_expect(delay > 0 && delay <= 600 * MASC_SECOND);
+    least = MIN(least, delay);
+    most = MAX(most, delay);
+    masc_pend_drop(own->bed->nodes[c].zone, p);
+  }
+  cr_expect_lt(least, 150 * MASC_SECOND);
+  cr_expect_gt(most, 450 * MASC_SECOND);
+}
+
 /* ---- collisions (5.1 c) ---------------------------------------------------------------------- */
 
 Test(masc_own, s5_1_c_collisions)

@@ -51,6 +51,62 @@ Test(rfc2909_8_3, first_denied_then_refused)
   cr_expect(masc_bed_has(rig.bed, 0, NEW, 30, HELD));
 }
 
+/* Each claim is a second later than the one before; nothing is refused that was not denied for the
+   same reason, and asked for again. */
+Test(rfc2909_8_3, each_reason_is_denied_before_it_is_refused)
+{
+  static const struct {
+    const char *why, *prefix;
+    uint32_t lifetime;
+    uint8_t answer;
+    int64_t granted;            /* by a CLAIM_DENIED; -1: there is none */
+  } rows[] = {
+    { "too long, and too large", "233.252.4.0/23", 30 * 86400, 0, 5000 },
+    { "as long as it was granted, but later", "233.252.4.0/23", 5000, 0, 4999 },
+    { "too large", "233.252.4.0/23", 4000, 0, 0 },
+    { "too large again", "233.252.4.0/23", 4000, MASC_UPDATE_PREFIX_LARGE, -1 },
+    { "too long again", HELD, 30 * 86400, MASC_UPDATE_LIFETIME_LONG, -1 },
+    { "to the end of our prefix", HELD, 4995, 0, -1 },
+    { "too large there", "233.252.6.0/23", 4000, 0, 0 },
+    { "too long there", "233.252.6.0/24", 5000, 0, 4993 },
+    { "too long there again", "233.252.6.0/24", 5000, MASC_UPDATE_LIFETIME_LONG, -1 },
+  };
+  g_auto(MascRig) rig = masc_rig_new();
+  uint32_t start = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, HELD).timestamp;
+  rig.own->until = (MalTime)start + 5000;
+  masc_zone_bound_peer(rig.zone, masc_rig_peer('c'), MASC_BED_LENGTH(24));
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, rows[i].prefix), denial;
+    masc_bed_clear(rig.bed);
+    c.timestamp = start + (uint32_t)i;
+    c.lifetime = rows[i].lifetime;
+    uint8_t answer = masc_rig_say(&rig, 'c', &c);
+    bool denied = masc_bed_sent(rig.bed, 0, masc_rig_peer('c'), DENIED, &denial) > 0;
+    cr_expect_eq(answer, rows[i].answer, "%s: %u", rows[i].why, answer);
+    cr_expect_eq(denied ? (int64_t)denial.lifetime : -1, rows[i].granted, "%s: %" G_GINT64_FORMAT,
+                 rows[i].why, denied ? (int64_t)denial.lifetime : -1);
+  }
+}
+
+/* The longest acceptable lifetime is our limit, or what is left of our prefix. */
+Test(rfc2909_8_3, a_denial_says_how_long_it_may_be)
+{
+  static const struct {
+    uint32_t most;
+    int64_t left;               /* of our prefix */
+    uint32_t granted;
+  } rows[] = { { 86400, 2 * 86400, 86400 }, { 86400, 5000, 5000 }, { 0, 5000, 5000 } };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 30, HELD), denial;
+    rig.bed->params.limits.lifetime_max = rows[i].most;
+    rig.own->until = (MalTime)c.timestamp + rows[i].left;
+    cr_expect_eq(masc_rig_say(&rig, 'c', &c), 0, "row %zu", i);
+    cr_assert_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('c'), DENIED, &denial), 1, "row %zu", i);
+    cr_expect_eq(denial.lifetime, rows[i].granted, "row %zu: %u", i, denial.lifetime);
+  }
+}
+
 Test(rfc2909_8_3, too_large_is_denied_whatever_its_lifetime)
 {
   g_auto(MascRig) rig = masc_rig_new();

@@ -62,6 +62,10 @@ static void check_rows(const Malformed *rows, size_t n, bool whole)
   }
 }
 
+/* One octet less than the smallest. */
+#define SHORT_UPDATE                                                                               \
+  "0027 02 00 0023 03 00 00 04 0000 395d5e80 00278d00 0002a300 0000fbf5 c0000201 e9fc0000 ffffff"
+
 Test(rfc2909_8_1, message_header_errors)
 {
   static const Malformed rows[] = {
@@ -78,6 +82,7 @@ Test(rfc2909_8_1, message_header_errors)
       "0019 03 00 01 01 0013 01 00 01 05 00f0 0000fbf5 c0000201 0000fb" },
     { "8.1", "0008 02 00 0004 8000", 1, 1, 0, "000e 03 00 01 01 0008 02 00 0004 8000" },
     { "8.1", "0004 02 00", 1, 1, 0, "000a 03 00 01 01 0004 02 00" },
+    { "8.1", SHORT_UPDATE, 1, 1, 0, "002d 03 00 01 01" SHORT_UPDATE },
     { "8.1", "0004 00 00", 1, 2, 2, "000a 03 00 81 02 0004 00 00" },
     { "8.1", "0004 05 ff", 1, 2, 2, "000a 03 00 81 02 0004 05 ff" },
     { "8.1", "0006 ff 00 01 02", 1, 2, 2, "000c 03 00 81 02 0006 ff 00 01 02" },
