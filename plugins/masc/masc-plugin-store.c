@@ -138,18 +138,26 @@ static bool read_grant(const MalRecord *record, const uint8_t *rest, size_t leng
          (out->prefix.address.value & ~masc_mask(family, prefix_length)) == 0;
 }
 
-static void restore_space(Masc *masc, const MalRecord *record)
+/* NULL: not one of ours any more, or it can't be read. */
+static MascArea *stored_in(Masc *masc, const MalRecord *record, MascGrant *grant)
 {
   const uint8_t *rest;
   size_t length;
-  MascGrant grant;
   const char *scope = scope_of(record, &rest, &length);
   MascArea *area = scope != NULL ? masc_area_find(masc, scope) : NULL;
-  if (area == NULL || !read_grant(record, rest, length, &grant))
-    return;
+  if (area == NULL || !read_grant(record, rest, length, grant))
+    return NULL;
   g_hash_table_replace(area->stored, g_bytes_new(record->key, record->key_length),
-                       g_memdup2(&grant, sizeof grant));
-  masc_space_restore(area, &grant);
+                       g_memdup2(grant, sizeof *grant));
+  return area;
+}
+
+static void restore_space(Masc *masc, const MalRecord *record)
+{
+  MascGrant grant;
+  MascArea *area = stored_in(masc, record, &grant);
+  if (area != NULL)
+    masc_space_restore(area, &grant);
 }
 
 bool masc_store_restore(Masc *masc, const MalRecord *record, GError **error)
@@ -165,16 +173,33 @@ bool masc_store_restore(Masc *masc, const MalRecord *record, GError **error)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* What of `stored` the disk did not take is not known: all of it is written again, now that it can
-   be, before a lease in it is. */
-static void save_again(MascArea *area)
+static void say_not_kept(Masc *masc, const GError *error)
 {
-  GHashTableIter iter;
-  gpointer grant;
-  g_hash_table_iter_init(&iter, area->stored);
-  while (g_hash_table_iter_next(&iter, NULL, &grant))
-    ((MascGrant *)grant)->until = MAL_BEGINNING;
-  area->local_changed = true;
+  const MalField fields[] = { MAL_F_STRING("error", error->message) };
+  mal_count(masc->host.metrics, MASC_M_NOT_KEPT, 1);
+  MAL_EVENT(masc->host.events, &masc_event_not_kept, fields, "not written: %s", error->message);
+}
+
+static bool look_again(const MalRecord *record, void *data, GError **error)
+{
+  MascGrant grant;
+  (void)error;
+  if (strcmp(record->kind, "space") == 0)
+    stored_in(data, record, &grant);
+  return true;
+}
+
+/* What the disk did not take of our changes to the space it has, of rows that went, too, is not
+   known. It is looked at, and what differs is written again before a lease in it is. */
+static void save_again(Masc *masc)
+{
+  g_autoptr(GError) error = NULL;
+  for (guint i = 0; i < masc->areas->len; i++) {
+    g_hash_table_remove_all(masc_area_at(masc, i)->stored);
+    masc_area_at(masc, i)->local_changed = true;
+  }
+  if (!mal_store_each_record(masc->host.store, masc->host.name, look_again, masc, &error))
+    say_not_kept(masc, error);
 }
 
 static void on_stored(MalTicket through, const GError *error, void *data)
@@ -183,18 +208,14 @@ static void on_stored(MalTicket through, const GError *error, void *data)
   if (!masc->running)
     return;
   MascNow now = masc_step(masc);
-  if (error != NULL) {
-    const MalField fields[] = { MAL_F_STRING("error", error->message) };
-    mal_count(masc->host.metrics, MASC_M_NOT_KEPT, 1);
-    MAL_EVENT(masc->host.events, &masc_event_not_kept, fields, "not written: %s", error->message);
-  }
-  if (error == NULL && masc->unsaved)
+  if (error != NULL)
+    say_not_kept(masc, error);
+  if (error == NULL && masc->unsaved) {
     write_identity(masc);
-  for (guint i = 0; i < masc->areas->len; i++) {
-    if (error == NULL && masc->unsaved)
-      save_again(masc_area_at(masc, i));
-    masc_zone_kept(masc_area_at(masc, i)->zone, through, error == NULL, now);
+    save_again(masc);
   }
+  for (guint i = 0; i < masc->areas->len; i++)
+    masc_zone_kept(masc_area_at(masc, i)->zone, through, error == NULL, now);
   masc->unsaved = error != NULL;
   masc_settle(masc);
 }

@@ -430,6 +430,35 @@ Test(masc_more, a_range_that_the_disk_did_not_take_is_there_for_its_leases_13)
   masc_world_clear(&w);
 }
 
+static bool count_space(const MalRecord *record, void *data, GError **error)
+{
+  (void)error;
+  *(unsigned *)data += strcmp(record->kind, "space") == 0;
+  return true;
+}
+
+/* The same of what goes: a row that stayed would be there again after a crash, and hide others. */
+Test(masc_more, a_range_that_the_disk_did_not_let_go_is_gone_13)
+{
+  MascWorld w = masc_world(1);
+  unsigned rows = 0;
+  masc_world_start(&w, 0, TOP);
+  MalSimDisk *disk = mal_sim_node_disk(w.host[0].node, "journal");
+  ok(&w, 0, "masc.claim", "{\"prefix\":\"239.193.0.0/24\"}");
+  cr_assert(mal_sim_run_while(w.sim, has_no_range, &w, 1000 * MAL_US));
+  masc_world_run(&w, 60);
+  mal_sim_disk_set_fault(disk, MAL_SIM_DISK_IO_ERROR);
+  ok(&w, 0, "masc.withdraw", "{\"prefix\":\"239.193.0.0/24\"}");
+  masc_world_run(&w, 5);
+  cr_assert(has_no_range(&w));
+  mal_sim_disk_set_fault(disk, MAL_SIM_DISK_OK);
+  masc_world_run(&w, 60);
+  cr_assert(mal_store_each_record(mal_core_store(w.host[0].core), "masc", count_space, &rows,
+                                  NULL));
+  cr_assert_eq(rows, 0);
+  masc_world_clear(&w);
+}
+
 /* ---- Start and Stop (10.1) ------------------------------------------------------------------- */
 
 Test(masc_more, an_operator_starts_and_stops_sessions_10_1)
