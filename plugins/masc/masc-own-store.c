@@ -184,7 +184,8 @@ static int64_t due_again(const MascZone *zone, int64_t left, MalTime said, MascN
   int64_t gone = now.wall > said ? now.wall - said : 0;
 
   left = CLAMP(left, 0, zone->config.params->waiting_period);
-  return masc_own_after(now, MAX(left - MIN(gone, left), masc_own_settle(zone)));
+  left -= MIN(gone, left);
+  return masc_own_after(now, MAX(left, masc_own_settle(zone)));
 }
 
 /* One of ours that could have been said. */
