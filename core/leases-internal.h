@@ -118,6 +118,7 @@ struct MalLeases {
   MalEthernetPolicy policy;
   GPtrArray *reserves;          /* MalReserve *, owned: the plan's, then those made by hand */
   unsigned by_hand;
+  GPtrArray *excludes;          /* MalReserve *, owned, by the name of the plan's range */
   GArray *reserve_watchers;
   GArray *suspended;            /* MalSpan: mal_leases_suspend */
   uint8_t hash_key[16];
@@ -264,7 +265,11 @@ void leases_reserves_changed(const MalLeases *l);
    found. */
 bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until,
                           GString *out);
+/* A reserve or an exclude, or a lease at that instant: however much space comes, R can't have what
+   it names. */
+bool leases_named_is_taken(const MalLeases *l, const MalLeaseRequest *r, MalTime from);
 GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GError **error);
+GPtrArray *leases_planned_excludes(const MalPlan *plan);
 
 /* ---- leases-end.c: the lease goes first, so that who is told finds its addresses free -------- */
 

@@ -70,6 +70,7 @@ MalLeases *mal_leases_new(MalRuntime *rt, MalStore *store, MalSpace *space)
   l->old_scopes = g_ptr_array_new_with_free_func((GDestroyNotify)mal_scope_set_unref);
   l->allocator = mal_allocator_new(MAL_ETHERNET_DISTINCT, allocator_seed(l));
   l->reserves = g_ptr_array_new_with_free_func(leases_reserve_free);
+  l->excludes = g_ptr_array_new_with_free_func(leases_reserve_free);
   l->reserve_watchers = g_array_new(FALSE, FALSE, sizeof(ReserveWatcher));
   l->suspended = g_array_new(FALSE, FALSE, sizeof(MalSpan));
   l->found = g_array_new(FALSE, FALSE, sizeof(MalBlock));
@@ -99,6 +100,7 @@ void mal_leases_free(MalLeases *l)
   leases_table_clear(l);
   mal_allocator_free(l->allocator);
   g_ptr_array_unref(l->reserves);
+  g_ptr_array_unref(l->excludes);
   g_array_unref(l->reserve_watchers);
   g_array_unref(l->suspended);
   g_array_unref(l->found);
@@ -403,6 +405,8 @@ static bool replan(MalLeases *l, const MalPlan *plan, MalEthernetPolicy policy, 
   l->policy = policy;
   g_ptr_array_unref(l->reserves);
   l->reserves = g_steal_pointer(&reserves);
+  g_ptr_array_unref(l->excludes);
+  l->excludes = leases_planned_excludes(plan);
   leases_reserves_changed(l);
   leases_wait_retry(l);
   return true;

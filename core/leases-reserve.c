@@ -87,6 +87,19 @@ GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GErro
   return g_steal_pointer(&out);
 }
 
+GPtrArray *leases_planned_excludes(const MalPlan *plan)
+{
+  GPtrArray *out = g_ptr_array_new_with_free_func(leases_reserve_free);
+  for (unsigned i = 0; i < plan->ranges->len; i++) {
+    const MalStaticRange *range = g_ptr_array_index(plan->ranges, i);
+    MalReserve *r = g_new0(MalReserve, 1);
+    r->name = g_strdup(range->name);
+    r->spans = g_array_ref(range->excludes);
+    g_ptr_array_add(out, r);
+  }
+  return out;
+}
+
 /* ---- reserves made by hand ------------------------------------------------------------------- */
 
 const GPtrArray *mal_leases_reserves(const MalLeases *l)
@@ -137,10 +150,10 @@ size_t mal_leases_touching(const MalLeases *l, MalSpan span, MalLease *first)
   return n;
 }
 
-static const MalReserve *reserve_touching(const MalLeases *l, MalSpan span)
+static const MalReserve *reserve_touching(const GPtrArray *reserves, MalSpan span)
 {
-  for (unsigned i = 0; i < l->reserves->len; i++) {
-    const MalReserve *r = g_ptr_array_index(l->reserves, i);
+  for (unsigned i = 0; i < reserves->len; i++) {
+    const MalReserve *r = g_ptr_array_index(reserves, i);
     for (unsigned j = 0; j < r->spans->len; j++)
       if (mal_span_overlaps(g_array_index(r->spans, MalSpan, j), span))
         return r;
@@ -169,8 +182,10 @@ bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime 
     mal_span_format(span, text);
     if (!mal_span_contains(r->scope->span, span)) {
       g_string_append_printf(out, ": %s is not inside the scope", text);
-    } else if ((reserve = reserve_touching(l, span))) {
+    } else if ((reserve = reserve_touching(l->reserves, span))) {
       g_string_append_printf(out, ": reserve %s holds some of %s", reserve->name, text);
+    } else if ((reserve = reserve_touching(l->excludes, span))) {
+      g_string_append_printf(out, ": range %s excludes some of %s", reserve->name, text);
     } else if (lease_touching(l, span, from, until, &lease)) {
       g_autofree char *id = mal_lease_id_to_hex(lease.id);
       g_string_append_printf(out, ": lease %s holds some of %s until %s", id, text,
@@ -181,6 +196,35 @@ bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime 
       continue;
     }
     return true;
+  }
+  return false;
+}
+
+/* Whoever asks may be anybody on the network: each address is looked up, the leases not gone
+   through. */
+static bool owned_is_busy(const MalLeases *l, const MalScope *scope, MalBlock block, MalTime from)
+{
+  MalFit fit = { .scope = scope->index, .from = from, .until = mal_time_add(from, 1), .count = 1 };
+  MalAddress address = mal_span_of_block(block).first;
+  for (uint32_t i = 0; i < block.count; i++) {
+    MalBlock one = mal_block_make(address, 1);
+    mal_address_add(address, 1, &address);
+    if (mal_space_covers(l->space, MAL_LEVEL_OWNED, scope, mal_span_of_block(one), fit.until)
+        && !mal_allocator_is_free(l->allocator, &fit, one))
+      return true;
+  }
+  return false;
+}
+
+bool leases_named_is_taken(const MalLeases *l, const MalLeaseRequest *r, MalTime from)
+{
+  if (leases_find(l, r->id))
+    return false;
+  for (size_t i = 0; i < r->n_named; i++) {
+    MalSpan span = mal_span_of_block(r->named[i]);
+    if (reserve_touching(l->reserves, span) || reserve_touching(l->excludes, span)
+        || owned_is_busy(l, r->scope, r->named[i], from))
+      return true;
   }
   return false;
 }

@@ -46,7 +46,8 @@ static bool could_own_until(const MalLeases *l, const MalScope *scope, MalSpan s
 bool leases_could_own_named(const MalLeases *l, const MalLeaseRequest *r, MalTime now)
 {
   bool some = false;
-  if (!mal_space_acquires(l->space))
+  MalTime from = MAX(now, mal_time_add(MAX(r->start, now), -r->pad));
+  if (!mal_space_acquires(l->space) || leases_named_is_taken(l, r, from))
     return false;
   for (size_t i = 0; i < r->n_named; i++) {
     MalSpan span = mal_span_of_block(r->named[i]);

@@ -124,6 +124,24 @@ static void on_changed(const MalLease *lease, const GError *error, void *user, u
     mal_call_reply(call, mal_json_lease(lease, NULL));
 }
 
+/* Who went away while it waited, and left it to us to choose an identifier, will never know it. */
+static void on_leased(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
+{
+  const MalCall *call = (const MalCall *)(uintptr_t)cookie;
+  MalCore *core = user;
+  if (lease && mal_call_is_gone(call)) {
+    uint8_t bytes[MAL_LEASE_ID_MAX];
+    MalLeaseId id = { bytes, lease->id.length };
+    MalRefusal why;
+    memcpy(bytes, lease->id.bytes, id.length);
+    on_changed(lease, error, user, cookie);
+    mal_leases_release(mal_core_leases(core), id, mal_runtime_now(mal_core_runtime(core)),
+                       "nobody waited for it any more", NULL, NULL, 0, &why);
+    return;
+  }
+  on_changed(lease, error, user, cookie);
+}
+
 /* The lease as it was, so that whoever gave it back sees what is free now. */
 static void on_released(const MalLease *lease, const GError *error, void *user, uint64_t cookie)
 {
@@ -276,8 +294,9 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
   }
   MalRefusal why;
   r.may_wait = waits(core, params);
+  MalLeaseFunc done = mal_param_given(params, "lease") ? on_changed : on_leased;
   MalAnswer answer =
-      mal_leases_request(mal_core_leases(core), &r, now, on_changed, core, (uintptr_t)call, &why);
+      mal_leases_request(mal_core_leases(core), &r, now, done, core, (uintptr_t)call, &why);
   if (answer == MAL_ANSWER_WAITING)
     mal_call_progress(call, "no space in scope %s; more has been asked for", r.scope->id);
   if (answer != MAL_ANSWER_REFUSED)

@@ -302,3 +302,46 @@ Test(core, who_waits_when_the_daemon_ends_is_answered)
   answer_clear(&c);
   clear(&b);
 }
+
+static void hear(json_object *result, const GError *error, void *data)
+{
+  unsigned *answers = data;
+  (void)result;
+  (void)error;
+  (*answers)++;
+}
+
+/* Space comes when nobody waits for it any more: a lease whose identifier nobody knows goes back,
+   the one that its client named stays. */
+Test(core, who_goes_away_while_it_waits_leaves_no_lease_behind)
+{
+  static const struct {
+    const char *params;
+    uint64_t leases;
+  } rows[] = {
+    { "{\"scope\":\"local\",\"wait\":true}", 0 },
+    { "{\"scope\":\"local\",\"wait\":true,\"lease\":\"01\"}", 1 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b = bed("[daemon]\nplugins=layer3\nroles=maas\n" SCOPES);
+    g_autoptr(GError) error = NULL;
+    unsigned answers = 0;
+    MalCaller caller = { .done = hear, .data = &answers };
+    json_object *params = json_tokener_parse(rows[i].params);
+    MalCall *waiting =
+        mal_control_begin(mal_core_control(b.core), "lease.request", params, true, &caller);
+    json_object_put(params);
+    cr_assert(waiting);
+    fake_run(b.fake);
+    mal_call_abandon(waiting);
+    cr_assert(mal_space_add(mal_core_space(b.core), MAL_LEVEL_AVAILABLE, "local",
+                            span("239.255.3.0/28"), MAL_FOREVER, "m", "layer3", &error));
+    fake_run(b.fake);
+    cr_expect_eq(mal_leases_totals(mal_core_leases(b.core), NULL).leases, rows[i].leases, "row %zu",
+                 i);
+    cr_expect_eq(mal_leases_totals(mal_core_leases(b.core), NULL).waiting, 0, "row %zu", i);
+    cr_expect_eq(metric(&b, "leases-granted"), 1, "row %zu", i);
+    cr_expect_eq(answers, 0, "row %zu", i);
+    clear(&b);
+  }
+}

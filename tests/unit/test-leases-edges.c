@@ -112,9 +112,11 @@ Test(leases_edges, a_refusal_of_named_addresses_says_what_stands_in_the_way)
       1,
       60,
       "no range of this server has all of 239.255.1.15-239.255.1.16" },
+    { { { { 0xefff0107, MAL_IPV4 }, 1 } }, 1, 60, "range lab excludes some of 239.255.1.7" },
   };
-  Bed b = bed_of(SCOPES LAB "[reserve q]\nscope=local\naddresses=239.255.1.9; "
-                            "239.255.1.3\n[reserve r]\nscope=local\naddresses=239.255.1.5\n");
+  Bed b = bed_of(SCOPES LAB "exclude=239.255.1.7-239.255.1.8\n"
+                            "[reserve q]\nscope=local\naddresses=239.255.1.9; 239.255.1.3\n"
+                            "[reserve r]\nscope=local\naddresses=239.255.1.5\n");
   MalBlock first = mal_block_make(mal_address_ipv4(0xefff0101), 1);
   MalLeaseRequest r = request_of(&b, "a", 1, 600);
 

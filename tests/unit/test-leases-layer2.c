@@ -396,3 +396,44 @@ Test(leases_layer2, it_is_wanted_no_longer_than_anything_lasts_if_that_will_do)
     bed_clear(&w.bed);
   }
 }
+
+/* What is reserved, excluded or leased here already is nothing that layer 2 could bring, also where
+   it could bring the rest. */
+Test(leases_layer2, named_addresses_that_nobody_may_have_are_refused_at_once)
+{
+  static const struct {
+    const char *named, *says;
+  } rows[] = {
+    { "239.255.1.3", "reserve r holds some of 239.255.1.3" },
+    { "239.255.1.2-239.255.1.3", "reserve r holds some of 239.255.1.2-239.255.1.3" },
+    { "239.255.1.9", "range lab excludes some of 239.255.1.9" },
+    { "239.255.1.12-239.255.1.13", "lease 61 holds some of 239.255.1.12-239.255.1.13" },
+  };
+  World w = { .bed = bed_of(SCOPES LAB "exclude=239.255.1.9\n"
+                                       "[reserve r]\nscope=local\naddresses=239.255.1.3\n") };
+  mal_space_set_acquire(w.bed.space, acquire, adopt, &w);
+  MalTime now = mal_runtime_now(w.bed.rt);
+  own(&w, "239.255.1.12", now + 3600);
+  MalLeaseRequest first = waiting(&w, "a", 1, 600);
+  cr_assert_eq(ask(&w.bed, &first, NULL), MAL_ANSWER_GRANTED);
+  fake_run(w.bed.fake);
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MalSpan span = span_of(rows[i].named);
+    MalBlock named = mal_block_make(span.first, (uint32_t)mal_span_size(span));
+    MalLeaseRequest r = waiting(&w, "b", named.count, 600);
+    MalRefusal why;
+    r.named = &named;
+    r.n_named = 1;
+    cr_assert_eq(ask(&w.bed, &r, &why), MAL_ANSWER_REFUSED, "%s", rows[i].named);
+    g_autoptr(GError) error = mal_leases_refusal_error(w.bed.leases, &r, now, &why);
+    cr_expect(strstr(error->message, rows[i].says), "%s: %s", rows[i].named, error->message);
+  }
+  /* After that lease they could be had. */
+  MalBlock named = mal_block_make(span_of("239.255.1.12").first, 2);
+  MalLeaseRequest later = waiting(&w, "c", 2, 600);
+  later.named = &named;
+  later.n_named = 1;
+  later.start = later.max_start = now + 1800;
+  cr_expect_eq(ask(&w.bed, &later, NULL), MAL_ANSWER_WAITING);
+  bed_clear(&w.bed);
+}
