@@ -315,7 +315,7 @@ static bool run_delayed(MascZone *zone, MascPend *pend, MascNow now)
   uint64_t ticket = 0;
 
   pend->parent = zone->config.domain;
-  bool possible = (pend->lower || masc_parent_of(zone, pend->prefix, now, &pend->parent)) &&
+  bool possible = (pend->lower || masc_parent_to_ask(zone, pend->prefix, now, &pend->parent)) &&
                   still_possible(zone, pend, now);
   if (!possible || !make_claim(zone, pend, now)) {
     /* It wouldn't last: the planner is not to wish for it again and again. */

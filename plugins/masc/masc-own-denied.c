@@ -49,7 +49,7 @@ MalPrefix masc_own_within_bound(const MascZone *zone, MalPrefix prefix, MascNow 
 {
   MascId parent;
   const MascBound *bound =
-      masc_parent_of(zone, prefix, now, &parent) ? bound_of(zone, parent) : NULL;
+      masc_parent_to_ask(zone, prefix, now, &parent) ? bound_of(zone, parent) : NULL;
 
   if (bound == NULL || prefix.length > bound->too_large || now.mono >= bound->larger_until)
     return prefix;

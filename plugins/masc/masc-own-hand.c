@@ -123,7 +123,7 @@ static bool is_elsewhere(const MascZone *zone, MalPrefix prefix, MascNow now, GE
   MascId parent, other;
   bool told;
 
-  if (zone->config.top || !masc_parent_of(zone, prefix, now, &parent) ||
+  if (zone->config.top || !masc_parent_to_ask(zone, prefix, now, &parent) ||
       has_session(zone, parent) || (other = who_may(zone, parent, &told)) == 0)
     return false;
   masc_id_format(parent, domain);

@@ -79,7 +79,7 @@ void masc_own_unreachable(const MascZone *zone, MascNow now, GArray *out)
   for (guint i = 0; i < grounds->len; i++) {
     MalPrefix prefix = g_array_index(grounds, MascGround, i).prefix;
     MascId parent;
-    if (masc_parent_of(zone, prefix, now, &parent) && !masc_parent_in_touch(zone, parent))
+    if (masc_parent_to_ask(zone, prefix, now, &parent) && !masc_parent_in_touch(zone, parent))
       g_array_append_val(out, prefix);
   }
 }
@@ -163,7 +163,7 @@ void masc_own_hint_met(MascZone *zone, MalPrefix claimed, MascNow now)
   MascId parent;
 
   if (owns->hint_told != 0 && claimed.length <= owns->hint.prefix.length &&
-      masc_parent_of(zone, claimed, now, &parent) && parent != owns->hint_told)
+      masc_parent_to_ask(zone, claimed, now, &parent) && parent != owns->hint_told)
     take_back(zone, now);
 }
 

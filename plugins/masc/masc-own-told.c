@@ -336,12 +336,30 @@ static bool tell_new_parent(MascRecord *record, void *data)
 {
   MascZone *zone = data;
   const MascClaim *c = &record->claim;
+  bool told = c->type == MASC_PREFIX_IN_USE || c->type == MASC_CLAIM_TO_EXPAND ||
+              (c->type == MASC_NEW_CLAIM && !masc_claim_is_hint(c));
 
-  if (c->role == MASC_INTERNAL && c->type == MASC_PREFIX_IN_USE &&
+  if (c->role == MASC_INTERNAL && told &&
       masc_cache_stands(zone->cache, record, c->prefix) &&
       masc_parent_now(zone, c->prefix, record->parent) != record->parent)
     masc_spread(zone, record, MASC_NO_PEER);
   return true;
+}
+
+/* It is who may object now, and grants what bounds it. */
+static void ask_new_parent(MascZone *zone, MascNow now)
+{
+  GArray *pends = zone->owns->pends;
+
+  for (guint i = 0; i < pends->len; i++) {
+    MascPend *p = &g_array_index(pends, MascPend, i);
+    MascId parent = p->parent;
+    if (p->lower || !masc_pend_is_claim(p))
+      continue;
+    p->parent = masc_parent_now(zone, p->prefix, parent);
+    if (p->parent != parent)
+      masc_pend_keep(zone, p, now);
+  }
 }
 
 void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow now)
@@ -359,6 +377,7 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
   if (withdraw == NULL)
     return;
   cancel_lost(zone, withdraw->prefix, true, now);
+  ask_new_parent(zone, now);
   masc_cache_each_of(zone->cache, zone->config.domain, tell_new_parent, zone);
 }
 

@@ -107,6 +107,15 @@ MascId masc_parent_now(const MascZone *zone, MalPrefix prefix, MascId parent)
   return find_closest(zone, &other) != NULL ? other.best->domain : parent;
 }
 
+bool masc_parent_to_ask(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent)
+{
+  if (!masc_parent_of(zone, prefix, now, parent))
+    return false;
+  if (!zone->config.top)
+    *parent = masc_parent_now(zone, prefix, *parent);
+  return true;
+}
+
 static bool contains(MalPrefix outer, MalPrefix inner)
 {
   return mal_span_contains(mal_span_of_prefix(outer), mal_span_of_prefix(inner));

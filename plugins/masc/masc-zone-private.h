@@ -68,6 +68,8 @@ bool masc_parent_for(const MascZone *zone, const MascClaim *claim, MascId teller
 /* The parent domain in whose space PREFIX is, which we have of PARENT: where that one withdrew it
    all, another one that manages it, too (11.7.4). Of what we have of nobody (0), nobody. */
 MascId masc_parent_now(const MascZone *zone, MalPrefix prefix, MascId parent);
+/* masc_parent_of, and that: of whom PREFIX is claimed. */
+bool masc_parent_to_ask(const MascZone *zone, MalPrefix prefix, MascNow now, MascId *parent);
 /* Is RECORD that of an ancestor, as far as PREFIX goes (12.4)? Our parent for PREFIX has its space
    in it, and RECORD is in another parent's; or we have PREFIX of that domain. What a parent uses
    itself is above nobody. */

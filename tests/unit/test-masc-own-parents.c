@@ -274,6 +274,43 @@ Test(masc_own_parents, s11_7_4_what_its_parent_still_manages_is_not_another_ones
   cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_PREFIX_IN_USE, NULL), 0);
 }
 
+/* Nobody there has heard of it, as yet, and who may object is in that parent's space now. */
+Test(masc_own_parents, s11_7_4_what_is_claimed_is_claimed_from_the_other_parent_from_now_on)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned other = masc_bed_open(own->bed, 0, MASC_CHILD, 9, 0);
+  own_bed_say(own, other, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  own_bed_pass(own, 100);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_NEW_CLAIM, NULL), 1);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_NEW_CLAIM, NULL), 0);
+  own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.0.0/17", 5000);
+  masc_bed_down(own->bed, OWN_PARENT);
+  own_expect(own_bed_pending(own, 0), "233.252.4.0/24");
+  cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_NEW_CLAIM, NULL), 1, "it hears of it");
+  own_bed_reboot(own, 0, true);
+  masc_bed_up(own->bed, other);
+  own_bed_pass(own, 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_HELD_UP), 0, "the former one need not be there");
+}
+
+Test(masc_own_parents, s11_7_4_so_is_what_is_claimed_later)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  unsigned other = masc_bed_open(own->bed, 0, MASC_CHILD, 9, 0);
+  own_bed_say(own, other, MASC_PREFIX_MANAGED, "233.252.0.0/17", 0);
+  own_bed_say(own, OWN_PARENT, MASC_WITHDRAW, "233.252.0.0/17", 5000);
+  masc_bed_down(own->bed, OWN_PARENT);
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/24", NULL);
+  cr_expect_eq(own->nodes[0].seen.n_busy, 0, "nothing is out of reach");
+  own_bed_pass(own, 100);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, other, MASC_NEW_CLAIM, NULL), 1);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_HELD_UP), 0);
+  own_bed_pass(own, 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/24");
+}
+
 /* ---- a provider that other nodes of the domain know, or knew --------------------------------- */
 
 #define INTERNAL_NODE 2001
