@@ -376,6 +376,7 @@ Test(rfc2909_8_3, who_was_told_already)
     MascRecord r = { .claim = masc_rig_claim(&rig, DENIED, rows[i].role, rows[i].domain, HELD),
                      .parent = 10 };
     r.claim.timestamp += (uint32_t)rows[i].later;
+    r.claim.lifetime = 5000;
     masc_cache_add(rig.zone->cache, &r);
     rig.own->until = (MalTime)c.timestamp + 5000;
     /* What our own limit says is more than what is left. */
