@@ -49,6 +49,13 @@ static void ask(AapAuth *auth)
   auth->reserve(auth->asked, auth->data);
 }
 
+/* More than RESERVE messages a second nobody sends. */
+uint64_t aap_auth_begin_at(uint64_t next, int64_t wall_s)
+{
+  uint64_t clock = (uint64_t)CLAMP(wall_s, 0, INT64_C(1) << 40) * AAP_AUTH_RESERVE;
+  return MAX(next, clock);
+}
+
 AapAuth *aap_auth_new(AapKeys *keys, uint64_t sender, uint64_t next, AapAuthReserve reserve,
                       void *data)
 {

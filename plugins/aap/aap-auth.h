@@ -52,6 +52,10 @@ typedef enum {
 #define AAP_AUTH_N_VERDICTS (AAP_AUTH_OWN + 1)
 const char *aap_auth_verdict_name(AapAuthVerdict verdict);
 
+/* The counter to begin with: NEXT, which the disk has, or what the clock (seconds since 1970) gives
+   where that is more. A disk that was restored from an older copy has counters that were used
+   meanwhile; with them this server would be taken for a replay of itself. */
+uint64_t aap_auth_begin_at(uint64_t next, int64_t wall_s);
 /* SENDER: random, made once and kept. NEXT: the first counter that was never reserved (0 at the
    very first start). RESERVE asks that UPTO be made durable; aap_auth_reserved says that it is.
    Nothing is sealed beyond what is. */

@@ -94,6 +94,8 @@ void aap_auth_begin(Aap *aap)
   while (aap->sender == 0)
     mal_runtime_random(aap->host.runtime, &aap->sender, sizeof aap->sender);
   if (aap->keys != NULL && aap->auth == NULL) {
+    aap->next_counter =
+        aap_auth_begin_at(aap->next_counter, mal_runtime_now(aap->host.runtime));
     aap->auth = aap_auth_new(aap->keys, aap->sender, aap->next_counter, reserve, aap);
     restore_heard(aap);
   }
