@@ -82,6 +82,17 @@ void masc_refused_add(MascRefused *refused, const MascClaim *claim, const MascLi
   g_array_append_val(refused->all, r);
 }
 
+bool masc_refused_grows(const MascRefused *refused, const MascClaim *claim)
+{
+  for (guint i = 0; i < refused->all->len; i++) {
+    const MascClaim *c = &at(refused, i)->claim;
+    if (c->domain == claim->domain && c->role == claim->role && c->type == MASC_PREFIX_IN_USE &&
+        claim->prefix.length < c->prefix.length && masc_claim_covers(claim, c))
+      return true;
+  }
+  return false;
+}
+
 void masc_refused_settle(MascRefused *refused, const MascClaim *claim)
 {
   for (guint i = refused->all->len; i-- > 0;) {

@@ -18,6 +18,8 @@ void masc_refused_free(MascRefused *refused);
 /* It counts until it ends, but no longer than LIMITS allow any claim from now. */
 void masc_refused_add(MascRefused *refused, const MascClaim *claim, const MascLimits *limits,
                       MascNow now);
+/* Would CLAIM be more of what was refused to its domain, though in use? */
+bool masc_refused_grows(const MascRefused *refused, const MascClaim *claim);
 /* CLAIM, which is taken, speaks for its domain in place of what was refused. */
 void masc_refused_settle(MascRefused *refused, const MascClaim *claim);
 /* DOMAIN floods: what it claims, and doesn't use, is in nobody's way. */

@@ -234,6 +234,15 @@ static uint8_t by_internal(MascHeard *h)
   return own_claim(h, &s);
 }
 
+/* 11.4.2: it has nothing there that would grow. Of what our limits refused only we don't know. */
+static uint8_t nothing_grows(const MascHeard *h)
+{
+  MascZone *zone = h->zone;
+  if (masc_refused_grows(zone->refused, &h->record.claim))
+    masc_refused_add(zone->refused, &h->record.claim, &zone->config.params->limits, h->now);
+  return MASC_UPDATE_NO_SIBLING_PREFIX;
+}
+
 /* 11.2.2, 11.4.2 */
 static uint8_t by_sibling(MascHeard *h)
 {
@@ -242,7 +251,7 @@ static uint8_t by_sibling(MascHeard *h)
   if (subcode != 0)
     return subcode;
   if (h->record.claim.type == MASC_CLAIM_TO_EXPAND && !s.holding)
-    return MASC_UPDATE_NO_SIBLING_PREFIX;
+    return nothing_grows(h);
   if ((subcode = masc_update_limits(h)) != 0)
     return refuse_limits(h, subcode);
   if (stale(h, &s))

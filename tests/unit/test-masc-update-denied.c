@@ -261,6 +261,67 @@ Test(rfc2909_8_3, what_our_limits_refuse_is_busy)
   }
 }
 
+/* 11.4.2: nor do we know then what grows; to its parent, and to others, it does. */
+Test(rfc2909_8_3, what_grows_of_what_our_limits_refuse_is_busy)
+{
+  static const struct {
+    const char *why;
+    const char *prefix;
+    MascId domain;
+    bool busy;
+  } rows[] = {
+    { "grows", "233.252.8.0/23", 20, true },
+    { "is renewed", FREE, 20, false },
+    { "grows beside it", "233.252.10.0/23", 20, false },
+    { "another one's", "233.252.8.0/23", 21, false },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 20, FREE);
+    rig.bed->params.limits.lifetime_max = 86400;
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_LIFETIME_LONG);
+    c = masc_rig_claim(&rig, MASC_CLAIM_TO_EXPAND,
+                       rows[i].domain == 20 ? MASC_INTERNAL : MASC_SIBLING, rows[i].domain,
+                       rows[i].prefix);
+    cr_expect_eq(masc_rig_say(&rig, 's', &c), MASC_UPDATE_NO_SIBLING_PREFIX);
+    cr_expect_eq(busy(&rig, false, "233.252.8.0/23"), rows[i].busy, "%s", rows[i].why);
+    rig.bed->mono += 1001 * MASC_SECOND;
+    cr_expect_not(busy(&rig, false, "233.252.8.0/23"), "%s: no longer", rows[i].why);
+    cr_expect(busy(&rig, false, FREE), "%s", rows[i].why);
+  }
+}
+
+/* 11.4.3: a child doesn't win what its parent refuses it, and can't have what that doesn't manage:
+   it stands in no other child's way, nor in that of our own servers. */
+Test(rfc2909_11_4_3, what_a_child_is_refused_is_free)
+{
+  static const struct {
+    MascClaimType type;
+    const char *prefix;
+    int64_t left;               /* of our prefix's lifetime */
+    uint8_t subcode;
+  } rows[] = {
+    { NEW, HELD, 5000, 0 },
+    { NEW, FREE, 50 * 86400, MASC_UPDATE_NO_PARENT_PREFIX },
+    { IN_USE, FREE, 50 * 86400, MASC_UPDATE_NO_PARENT_PREFIX },
+    { MASC_CLAIM_TO_EXPAND, HELD, 50 * 86400, MASC_UPDATE_NO_CHILD_PREFIX },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, rows[i].type, MASC_INTERNAL, 30, rows[i].prefix);
+    rig.own->until = (MalTime)c.timestamp + rows[i].left;
+    cr_expect_eq(masc_rig_say(&rig, 'c', &c), rows[i].subcode, "row %zu", i);
+    cr_expect_not(busy(&rig, true, rows[i].prefix), "row %zu", i);
+    cr_expect_not(busy(&rig, false, rows[i].prefix), "row %zu", i);
+    cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('e'), rows[i].type, NULL), 0, "row %zu",
+                 i);
+    c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 31, HELD);
+    c.lifetime = 2000;
+    cr_expect_eq(masc_rig_say(&rig, 'e', &c), 0);
+    cr_expect_eq(masc_bed_sent(rig.bed, 0, masc_rig_peer('c'), NEW, NULL), 1, "row %zu", i);
+  }
+}
+
 /* Its domain gives it up, or claims it as we like it; another domain does not matter. */
 Test(rfc2909_8_3, what_was_refused_is_free_again)
 {
