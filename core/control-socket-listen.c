@@ -1,9 +1,10 @@
-/* The control socket's place in the file system, and who it is that connects. */
+/* The control socket's place in the file system, its door, and who it is that connects. */
 #include <config.h>
 
 #include "control-socket.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <grp.h>
 #include <pwd.h>
@@ -141,4 +142,81 @@ int mal_control_listen(const char *path, GError **error)
   if (fd >= 0)
     close(fd);
   return -1;
+}
+
+/* ---- the door -------------------------------------------------------------------------------- */
+
+#define PAUSE_MS 100
+
+struct MalControlDoor {
+  GMainContext *context;
+  int fd;
+  GSource *source;              /* waits for somebody, or for better times */
+  bool said;                    /* that there is no room */
+  MalControlDoorFunc func;
+  MalControlNoRoom no_room;
+  void *data;
+};
+
+static gboolean on_somebody(int fd, GIOCondition condition, gpointer data);
+
+/* Takes over SOURCE. */
+static void wait_for(MalControlDoor *door, GSource *source, GSourceFunc func)
+{
+  if (door->source) {
+    g_source_destroy(door->source);
+    g_source_unref(door->source);
+  }
+  door->source = source;
+  g_source_set_callback(source, func, door, NULL);
+  g_source_attach(source, door->context);
+}
+
+static gboolean on_pause_over(gpointer data)
+{
+  MalControlDoor *door = data;
+  wait_for(door, g_unix_fd_source_new(door->fd, G_IO_IN), G_SOURCE_FUNC(on_somebody));
+  return G_SOURCE_REMOVE;
+}
+
+/* Out of descriptors or memory: who waits at the door would wake the loop without end. */
+static gboolean pause_door(MalControlDoor *door, int errnum)
+{
+  if (!door->said)
+    door->no_room(g_strerror(errnum), door->data);
+  door->said = true;
+  wait_for(door, g_timeout_source_new(PAUSE_MS), on_pause_over);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean on_somebody(int fd, GIOCondition condition, gpointer data)
+{
+  MalControlDoor *door = data;
+  (void)condition;
+  int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (peer >= 0) {
+    door->said = false;
+    door->func(peer, door->data);
+  } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    return pause_door(door, errno);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+MalControlDoor *mal_control_door_new(GMainContext *context, int fd, MalControlDoorFunc func,
+                                     MalControlNoRoom no_room, void *data)
+{
+  MalControlDoor *door = g_new0(MalControlDoor, 1);
+  *door = (MalControlDoor){ .context = context, .fd = fd, .func = func, .no_room = no_room,
+                            .data = data };
+  wait_for(door, g_unix_fd_source_new(fd, G_IO_IN), G_SOURCE_FUNC(on_somebody));
+  return door;
+}
+
+void mal_control_door_free(MalControlDoor *door)
+{
+  g_source_destroy(door->source);
+  g_source_unref(door->source);
+  close(door->fd);
+  g_free(door);
 }

@@ -17,12 +17,15 @@
 #define CONNECTIONS_MOST 128
 #define READERS_MOST 96                 /* of them, of who may not change things */
 #define CALLS_MOST 64                   /* waiting at once, of one connection */
+#define TURN_US 2000                    /* of requests, before the loop serves others */
 
 typedef struct {
   MalControlSocket *server;
   int fd;
   GSource *in, *out;
-  GByteArray *line;             /* what came of the next request */
+  GByteArray *line;             /* what came of the next requests */
+  size_t served;                /* of its octets */
+  bool ready;                   /* a whole request is there, and it stands in the line of those */
   GByteArray *queue;            /* what waits to be sent */
   GPtrArray *calls;             /* Pending */
   bool may_write;
@@ -44,25 +47,30 @@ struct MalControlSocket {
   MalControl *control;
   MalEvents *events;
   char *path, *group;
-  int fd;
   dev_t device;                 /* of the file, so that nobody else's is removed */
   ino_t inode;
-  GSource *source;
+  MalControlDoor *door;
+  GSource *turns;               /* ready while somebody is */
+  GQueue ready;                 /* Connection */
+  bool busy, closed;            /* in a turn; and it ended there */
   GPtrArray *connections;
   size_t queued;                /* octets in all queues */
   unsigned subscription;
   MalControlSocketCounters counters;
 };
 
+typedef struct {
+  GSource source;
+  MalControlSocket *server;
+} Turns;
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static void drop_source(GSource **source)
 {
-  if (!*source)
-    return;
-  g_source_destroy(*source);
-  g_source_unref(*source);
-  *source = NULL;
+  if (*source)
+    g_source_destroy(*source);
+  g_clear_pointer(source, g_source_unref);
 }
 
 static void pending_free(Pending *p)
@@ -78,6 +86,15 @@ static void connection_free(Connection *c)
   g_ptr_array_unref(c->calls);
   g_free(c->prefix);
   g_free(c);
+}
+
+static void server_free(MalControlSocket *s)
+{
+  g_ptr_array_unref(s->connections);
+  g_clear_pointer(&s->context, g_main_context_unref);
+  g_free(s->path);
+  g_free(s->group);
+  g_free(s);
 }
 
 /* As long as nobody listens, no event is made into text for nobody. */
@@ -98,6 +115,8 @@ static void connection_end(Connection *c)
     drop_source(&c->in);
     drop_source(&c->out);
     close(c->fd);
+    if (c->ready)
+      g_queue_remove(&c->server->ready, c);
     c->server->queued -= c->queue->len;
     for (unsigned i = 0; i < c->calls->len; i++) {
       Pending *p = g_ptr_array_index(c->calls, i);
@@ -189,50 +208,25 @@ static void send_json(Connection *c, json_object *message)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static json_object *envelope(void)
+/* Takes over MESSAGE. */
+static void send_message(Connection *c, json_object *message)
 {
-  json_object *o = json_object_new_object();
-  json_object_object_add(o, "jsonrpc", json_object_new_string("2.0"));
-  return o;
+  send_json(c, message);
+  json_object_put(message);
 }
 
 static void send_error(Connection *c, json_object *id, int code, const char *message,
                        const char *kind)
 {
-  json_object *o = envelope(), *e = json_object_new_object();
-  json_object_object_add(e, "code", json_object_new_int(code));
-  /* A message may quote the request, cut in the middle of a character. */
-  g_autofree char *valid = g_utf8_make_valid(message, -1);
-  json_object_object_add(e, "message", json_object_new_string(valid));
-  if (kind) {
-    json_object *data = json_object_new_object();
-    json_object_object_add(data, "kind", json_object_new_string(kind));
-    json_object_object_add(e, "data", data);
-  }
-  json_object_object_add(o, "error", e);
-  json_object_object_add(o, "id", json_object_get(id));
-  send_json(c, o);
-  json_object_put(o);
+  send_message(c, mal_rpc_error(id, code, message, kind));
 }
 
 static void answer(Pending *p, json_object *result, const GError *error)
 {
-  Connection *c = p->connection;
   if (p->is_notification)
     return;
-  if (error) {
-    const char *kind =
-        error->domain == MAL_CALL_ERROR
-            ? NULL
-            : mal_error_kind(error->domain == MAL_ERROR ? error->code : MAL_ERROR_INTERNAL);
-    send_error(c, p->id, mal_json_rpc_code(error), error->message, kind);
-    return;
-  }
-  json_object *o = envelope();
-  json_object_object_add(o, "result", json_object_get(result));
-  json_object_object_add(o, "id", json_object_get(p->id));
-  send_json(c, o);
-  json_object_put(o);
+  send_message(p->connection,
+               error ? mal_rpc_failure(p->id, error) : mal_rpc_result(p->id, result));
 }
 
 static void on_done(json_object *result, const GError *error, void *data)
@@ -259,15 +253,12 @@ static void on_progress(const char *message, void *data)
   Connection *c = p->connection;
   if (!c)
     return;
-  json_object *o = envelope(), *params = json_object_new_object();
-  json_object_object_add(o, "method", json_object_new_string("progress"));
+  json_object *params = json_object_new_object();
   json_object_object_add(params, "id", json_object_get(p->id));
   json_object_object_add(params, "message", json_object_new_string(message));
-  json_object_object_add(o, "params", params);
   enter(c);
-  send_json(c, o);
+  send_message(c, mal_rpc_notification("progress", params));
   leave(c);
-  json_object_put(o);
 }
 
 static void on_event(const MalEventDef *def, MalTime at, const MalField *fields, size_t n,
@@ -287,25 +278,19 @@ static void on_subscribe(void *data, const char *prefix)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-/* The member "progress" of a request is ours: whoever doesn't say it gets one line for one line. */
-static bool wants_progress(json_object *request)
-{
-  json_object *value;
-  return json_object_object_get_ex(request, "progress", &value) && json_object_get_boolean(value);
-}
-
-static void begin(Connection *c, const char *method, json_object *params, json_object *id,
-                  bool is_notification, bool progress)
+static void begin(Connection *c, const MalRpcRequest *request)
 {
   Pending *p = g_new0(Pending, 1);
-  *p = (Pending){ .connection = c, .id = json_object_get(id), .is_notification = is_notification };
+  *p = (Pending){ .connection = c, .id = json_object_get(request->id),
+                  .is_notification = !request->has_id };
   g_ptr_array_add(c->calls, p);
   c->server->counters.calls++;
   MalCaller caller = { .done = on_done,
-                       .progress = is_notification || !progress ? NULL : on_progress,
+                       .progress = request->has_id && request->progress ? on_progress : NULL,
                        .subscribe = on_subscribe,
                        .data = p };
-  MalCall *call = mal_control_begin(c->server->control, method, params, c->may_write, &caller);
+  MalCall *call = mal_control_begin(c->server->control, request->method, request->params,
+                                    c->may_write, &caller);
   /* The connection may have died meanwhile. */
   if (call && p->connection) {
     p->call = call;
@@ -316,50 +301,18 @@ static void begin(Connection *c, const char *method, json_object *params, json_o
   pending_free(p);
 }
 
-static bool is_plain_text(json_object *value)
+static void handle_request(Connection *c, json_object *text)
 {
-  return json_object_is_type(value, json_type_string) &&
-         strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value);
-}
-
-static const char not_an_object[] = "a request must be a JSON object (batches are not supported)";
-
-static void handle_request(Connection *c, json_object *request)
-{
-  json_object *method = NULL, *params = NULL, *id = NULL, *version = NULL;
-  if (!json_object_is_type(request, json_type_object)) {
-    send_error(c, NULL, -32600, not_an_object, NULL);
-    return;
-  }
-  bool has_id = json_object_object_get_ex(request, "id", &id);
-  json_object_object_get_ex(request, "params", &params);
-  if (has_id && id && !json_object_is_type(id, json_type_string)
-      && !json_object_is_type(id, json_type_int)) {
-    send_error(c, NULL, -32600, "\"id\" must be a string, an integer or null", NULL);
-    return;
-  }
-  if (!json_object_object_get_ex(request, "jsonrpc", &version)
-      || !json_object_is_type(version, json_type_string)
-      || strcmp(json_object_get_string(version), "2.0") != 0) {
-    send_error(c, id, -32600, "\"jsonrpc\" must be \"2.0\"", NULL);
-    return;
-  }
-  if (!json_object_object_get_ex(request, "method", &method) || !is_plain_text(method)) {
-    send_error(c, id, -32600, "\"method\" must be a string", NULL);
-    return;
-  }
-  if (params && !json_object_is_type(params, json_type_object)) {
-    if (has_id)
-      send_error(c, id, -32602, "\"params\" must be an object with named parameters", NULL);
-    return;
-  }
-  if (c->calls->len >= CALLS_MOST) {
-    if (has_id)
-      send_error(c, id, -32000 - MAL_ERROR_LIMIT,
-                 "too many calls of this connection wait for their answers", "limit");
-    return;
-  }
-  begin(c, json_object_get_string(method), params, id, !has_id, wants_progress(request));
+  MalRpcRequest request;
+  json_object *refusal = NULL;
+  bool good = mal_rpc_read(text, &request, &refusal);
+  if (good && c->calls->len >= CALLS_MOST && request.has_id)
+    refusal = mal_rpc_error(request.id, -32000 - MAL_ERROR_LIMIT,
+                            "too many calls of this connection wait for their answers", "limit");
+  if (refusal)
+    send_message(c, refusal);
+  else if (good && c->calls->len < CALLS_MOST)
+    begin(c, &request);
 }
 
 static void handle_line(Connection *c, const char *text, size_t length)
@@ -374,8 +327,6 @@ static void handle_line(Connection *c, const char *text, size_t length)
   if (wrong) {
     g_autofree char *message = g_strdup_printf("not a line of JSON: %s", wrong);
     send_error(c, NULL, -32700, message, NULL);
-  } else if (!request) {
-    send_error(c, NULL, -32600, not_an_object, NULL);
   } else {
     handle_request(c, request);
   }
@@ -393,25 +344,69 @@ static void refuse_long(Connection *c)
     flush(c);
 }
 
-/* What was handled is taken off once, at the end: a client may send a newline in every octet. */
-static void handle_lines(Connection *c)
+/* ---- whose turn it is ------------------------------------------------------------------------ */
+
+static size_t unserved(const Connection *c)
 {
-  size_t done = 0;
-  while (!c->dead && !c->closing) {
-    const char *text = (const char *)c->line->data + done;
-    const char *newline = memchr(text, '\n', c->line->len - done);
-    size_t length = newline ? (size_t)(newline - text) : c->line->len - done;
-    if (length > LINE_MOST)
-      refuse_long(c);
-    else if (newline)
-      handle_line(c, text, length);
-    if (!newline)
-      break;
-    done += length + 1;
-  }
-  if (!c->dead)
-    g_byte_array_remove_range(c->line, 0, (unsigned)MIN(done, c->line->len));
+  return c->line->len - c->served;
 }
+
+/* A request that is whole waits for its turn, and while it does no more is read. What was served is
+   taken off once, at the end: a client may send a newline in every octet. */
+static void look_for_request(Connection *c)
+{
+  MalControlSocket *s = c->server;
+  if (c->dead || c->closing)
+    return;
+  if (memchr(c->line->data + c->served, '\n', unserved(c))) {
+    c->ready = true;
+    g_queue_push_tail(&s->ready, c);
+    g_source_set_ready_time(s->turns, 0);
+    return;
+  }
+  g_byte_array_remove_range(c->line, 0, (unsigned)c->served);
+  c->served = 0;
+  if (c->line->len > LINE_MOST)
+    refuse_long(c);
+}
+
+static void serve(Connection *c)
+{
+  const char *text = (const char *)c->line->data + c->served;
+  size_t length = (size_t)((const char *)memchr(text, '\n', unserved(c)) - text);
+  enter(c);
+  c->ready = false;
+  if (length > LINE_MOST)
+    refuse_long(c);
+  else
+    handle_line(c, text, length);
+  c->served += length + 1;
+  look_for_request(c);
+  leave(c);
+}
+
+/* One request of each connection in turn, for a while: then the loop serves others. Anybody on this
+   host may ask, in one write, for a thousand walks through all leases. */
+static gboolean on_turn(GSource *source, GSourceFunc callback, gpointer data)
+{
+  MalControlSocket *s = ((Turns *)source)->server;
+  int64_t until = g_get_monotonic_time() + TURN_US;
+  (void)callback, (void)data;
+  s->busy = true;
+  for (bool more = true; more && s->ready.length > 0;) {
+    serve(g_queue_pop_head(&s->ready));
+    more = !s->closed && g_get_monotonic_time() < until;
+  }
+  s->busy = false;
+  if (s->closed) {
+    server_free(s);
+    return G_SOURCE_REMOVE;
+  }
+  g_source_set_ready_time(source, s->ready.length > 0 ? 0 : -1);
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs turns_funcs = { .dispatch = on_turn };
 
 /* The end of what it sends ends its last line, too. */
 static void handle_last_line(Connection *c)
@@ -450,11 +445,13 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
 {
   Connection *c = data;
   uint8_t buffer[65536];
+  if (c->ready)
+    return G_SOURCE_CONTINUE;
   enter(c);
   ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
   if (n > 0) {
     g_byte_array_append(c->line, buffer, (unsigned)n);
-    handle_lines(c);
+    look_for_request(c);
   } else if (n == 0) {
     handle_last_line(c);
     if (!c->dead)
@@ -484,19 +481,15 @@ static unsigned readers(const MalControlSocket *s)
   return n;
 }
 
-static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
+static void on_connection(int peer, void *data)
 {
   MalControlSocket *s = data;
-  (void)condition;
-  int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (peer < 0)
-    return G_SOURCE_CONTINUE;
   bool may_write = mal_control_peer_may_write(peer, s->group);
   if (s->connections->len >= CONNECTIONS_MOST || (!may_write && readers(s) >= READERS_MOST)) {
     s->counters.refused++;
     send(peer, too_many, sizeof too_many - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(peer);
-    return G_SOURCE_CONTINUE;
+    return;
   }
   Connection *c = g_new0(Connection, 1);
   *c = (Connection){ .server = s,
@@ -510,16 +503,13 @@ static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
   g_source_attach(c->in, s->context);
   g_ptr_array_add(s->connections, c);
   s->counters.accepted++;
-  return G_SOURCE_CONTINUE;
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void publish(MalControlSocket *s, const char *topic, json_object *params)
 {
-  json_object *o = envelope();
-  json_object_object_add(o, "method", json_object_new_string("event"));
-  json_object_object_add(o, "params", json_object_get(params));
+  json_object *o = mal_rpc_notification("event", json_object_get(params));
   for (unsigned i = s->connections->len; i-- > 0;) {
     Connection *c = g_ptr_array_index(s->connections, i);
     if (!c->prefix || !g_str_has_prefix(topic, c->prefix))
@@ -546,8 +536,22 @@ static void on_notify(const char *topic, json_object *params, void *data)
 
 /* ---- the socket ------------------------------------------------------------------------------ */
 
+static const MalEventDef no_room = {
+  "control.no-descriptors", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
+  "The daemon has as many files open as it may: nobody can connect to the control socket for now. "
+  "It tries again ten times a second. Raise the limit (LimitNOFILE of the service)."
+};
+
+static void on_no_room(const char *why, void *data)
+{
+  MalField fields[] = { MAL_F_STRING("error", why) };
+  MAL_EVENT(((MalControlSocket *)data)->events, &no_room, fields,
+            "nobody can connect to the control socket: %s", why);
+}
+
 MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *o, GError **error)
 {
+  static const MalEventDef *const events[] = { &no_room };
   struct stat st;
   int fd = mal_control_listen(o->path, error);
   if (fd < 0)
@@ -558,15 +562,16 @@ MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *o, GErr
                            .events = o->events,
                            .path = g_strdup(o->path),
                            .group = g_strdup(o->group),
-                           .fd = fd,
                            .connections = g_ptr_array_new() };
   if (lstat(s->path, &st) == 0) {
     s->device = st.st_dev;
     s->inode = st.st_ino;
   }
-  s->source = g_unix_fd_source_new(fd, G_IO_IN);
-  g_source_set_callback(s->source, G_SOURCE_FUNC(on_connection), s, NULL);
-  g_source_attach(s->source, s->context);
+  mal_events_register(s->events, events, G_N_ELEMENTS(events));
+  s->door = mal_control_door_new(s->context, fd, on_connection, on_no_room, s);
+  s->turns = g_source_new(&turns_funcs, sizeof(Turns));
+  ((Turns *)s->turns)->server = s;
+  g_source_attach(s->turns, s->context);
   mal_control_set_notify(s->control, on_notify, s);
   return s;
 }
@@ -577,18 +582,16 @@ void mal_control_socket_close(MalControlSocket *s)
   if (!s)
     return;
   mal_control_set_notify(s->control, NULL, NULL);
-  drop_source(&s->source);
-  close(s->fd);
+  mal_control_door_free(s->door);
   /* Another daemon's, where ours was removed by hand and it came instead, stays. */
   if (lstat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
     g_unlink(s->path);
   while (s->connections->len > 0)
     connection_end(g_ptr_array_index(s->connections, 0));
-  g_ptr_array_unref(s->connections);
-  g_clear_pointer(&s->context, g_main_context_unref);
-  g_free(s->path);
-  g_free(s->group);
-  g_free(s);
+  drop_source(&s->turns);
+  s->closed = true;
+  if (!s->busy)
+    server_free(s);
 }
 
 MalControlSocketCounters mal_control_socket_counters(const MalControlSocket *s)

@@ -78,6 +78,7 @@ core_sources += core/methods-model.c
 core_sources += core/methods-lease.c
 core_sources += core/methods-daemon.c
 core_sources += core/control.c
+core_sources += core/control-rpc.c
 core_sources += core/control-socket-listen.c
 core_sources += core/control-socket.c
 core_sources += core/ctl-args.c

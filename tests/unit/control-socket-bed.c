@@ -32,6 +32,15 @@ static void echo(MalCall *call, json_object *params, void *user)
   mal_call_reply(call, json_object_get(params));
 }
 
+static void slow(MalCall *call, json_object *params, void *user)
+{
+  Bed *b = user;
+  b->calls++;
+  for (int64_t end = g_get_monotonic_time() + 1000; g_get_monotonic_time() < end;)
+    continue;
+  mal_call_reply(call, json_object_get(params));
+}
+
 static void wait_for_it(MalCall *call, json_object *params, void *user)
 {
   Bed *b = user;
@@ -57,6 +66,7 @@ static void subscribe(MalCall *call, json_object *params, void *user)
 static const MalParam prefix_param[] = { { "prefix", MAL_PARAM_STRING, false, "" } };
 static const MalMethod methods[] = {
   { "test.echo", MAL_ACCESS_READ, NULL, 0, "", echo },
+  { "test.slow", MAL_ACCESS_READ, NULL, 0, "", slow },
   { "test.wait", MAL_ACCESS_READ, NULL, 0, "", wait_for_it },
   { "test.fail", MAL_ACCESS_READ, NULL, 0, "", fail_long },
   { "test.subscribe", MAL_ACCESS_READ, prefix_param, 1, "", subscribe },

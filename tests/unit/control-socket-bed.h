@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #define STATUS "{\"jsonrpc\":\"2.0\",\"method\":\"test.echo\",\"id\":1}\n"
+#define SLOW "{\"jsonrpc\":\"2.0\",\"method\":\"test.slow\",\"id\":1}\n"
 #define WAIT "{\"jsonrpc\":\"2.0\",\"method\":\"test.wait\",\"id\":\"w\"}\n"
 
 typedef struct {

@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -430,5 +431,75 @@ Test(control_socket, who_only_reads_leaves_room_for_who_may_change_things)
     close(admin[i]);
   for (int i = 0; i < MANY; i++)
     close(fds[i]);
+  bed_clear(&b);
+}
+
+/* ---- others, too, are served ----------------------------------------------------------------- */
+
+/* A request takes a millisecond: who asks a thousand times at once must not keep the loop. */
+Test(control_socket, requests_take_turns_with_all_else)
+{
+  BED(b);
+  int many = bed_client(&b), one = bed_client(&b);
+  g_autoptr(GString) all = g_string_new(NULL);
+  for (int i = 0; i < 300; i++)
+    g_string_append(all, SLOW);
+  bed_turn(&b);
+  cr_assert_eq(send(many, all->str, all->len, MSG_NOSIGNAL), (ssize_t)all->len);
+  cr_assert_eq(send(one, STATUS, strlen(STATUS), MSG_NOSIGNAL), (ssize_t)strlen(STATUS));
+  unsigned most = 0, turns = 0;
+  for (unsigned before = 0; b.calls < 301 && turns < 100000; turns++, before = b.calls) {
+    g_main_context_iteration(b.context, FALSE);
+    most = MAX(most, b.calls - before);
+    char c;
+    if (b.calls >= 10 && b.calls < 20)
+      cr_expect_eq(recv(one, &c, 1, MSG_PEEK), 1, "the other one waits after %u", b.calls);
+  }
+  cr_expect_eq(b.calls, 301);
+  cr_expect_lt(most, 10, "%u requests in one turn of the loop", most);
+  for (int i = 0; i < 300; i++)
+    cr_assert_eq(bed_answer(&b, many), 0);
+  cr_assert_eq(bed_answer(&b, one), 0);
+  close(many);
+  close(one);
+  bed_clear(&b);
+}
+
+/* It goes while its next request stands in line. */
+Test(control_socket, who_goes_before_his_turn)
+{
+  BED(b);
+  int fd = bed_client(&b);
+  cr_assert(bed_say(&b, fd, WAIT));
+  cr_assert_not_null(b.waiting);
+  cr_assert_eq(send(fd, STATUS, strlen(STATUS), MSG_NOSIGNAL), (ssize_t)strlen(STATUS));
+  close(fd);
+  g_main_context_iteration(b.context, FALSE);
+  mal_call_reply(b.waiting, json_object_new_object());
+  bed_turn(&b);
+  cr_expect_eq(b.calls, 1, "the second call was answered to nobody");
+  bed_clear(&b);
+}
+
+/* Nothing can be accepted: the loop must not spin on who waits at the door, and who waits is let in
+   once there is room. */
+Test(control_socket, without_descriptors_it_waits)
+{
+  BED(b);
+  struct rlimit limit, few;
+  cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  int fd = bed_client(&b), next = dup(fd);
+  few = (struct rlimit){ (rlim_t)next, limit.rlim_max };
+  close(next);
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+  unsigned turns = 0;
+  for (int64_t end = g_get_monotonic_time() + G_USEC_PER_SEC; g_get_monotonic_time() < end; turns++)
+    g_main_context_iteration(b.context, turns % 2 == 0);
+  cr_expect_lt(turns, 100, "%u turns in a second", turns);
+  cr_expect_eq(mal_control_socket_counters(b.socket).accepted, 0);
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  cr_assert(bed_say(&b, fd, STATUS));
+  cr_assert_eq(bed_answer(&b, fd), 0);
+  close(fd);
   bed_clear(&b);
 }
