@@ -109,6 +109,14 @@ void masc_own_dirty(MascZone *zone)
   zone->owns->due = INT64_MIN;
 }
 
+bool masc_own_catch_up(MascZone *zone, MascNow now)
+{
+  if (!zone->started || !zone->owns->dirty)
+    return false;
+  masc_own_refresh(zone, now);
+  return true;
+}
+
 void masc_own_plan_soon(MascZone *zone, MascNow now)
 {
   MascOwns *owns = zone->owns;

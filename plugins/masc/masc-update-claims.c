@@ -218,9 +218,18 @@ static uint8_t own_claim(MascHeard *h, Survey *s)
   return 0;
 }
 
+/* What came just before, in the same message maybe, may make it so. */
+static bool overlaps_ours(const MascHeard *h)
+{
+  MalPrefix prefix = h->record.claim.prefix;
+  return masc_own_overlaps(h->zone, prefix) ||
+         (masc_own_catch_up(h->zone, h->now) && masc_own_overlaps(h->zone, prefix));
+}
+
 static uint8_t by_internal(MascHeard *h)
 {
   const MascClaim *c = &h->record.claim;
+  bool grows_ours = c->type == MASC_CLAIM_TO_EXPAND && overlaps_ours(h);
   Survey s = survey(h);
   uint8_t subcode = masc_update_associate(h);
   if (subcode != 0)
@@ -229,7 +238,7 @@ static uint8_t by_internal(MascHeard *h)
     return own_claim(h, &s);      /* held, whoever is our parent now (11.6.3) */
   if (subcode != 0)
     return subcode;
-  if (c->type == MASC_CLAIM_TO_EXPAND && !masc_own_overlaps(h->zone, c->prefix))
+  if (c->type == MASC_CLAIM_TO_EXPAND && !grows_ours)
     return MASC_UPDATE_NO_INTERNAL_PREFIX;
   return own_claim(h, &s);
 }
@@ -339,15 +348,22 @@ static uint8_t deny(MascHeard *h, MalTime until, uint8_t why)
   return 0;
 }
 
+static bool is_in_ours(const MascHeard *h, MalTime *until)
+{
+  MalPrefix prefix = h->record.claim.prefix;
+  return masc_own_covers(h->zone, prefix, until, NULL) ||
+         (masc_own_catch_up(h->zone, h->now) && masc_own_covers(h->zone, prefix, until, NULL));
+}
+
 static uint8_t by_child(MascHeard *h)
 {
   const MascClaim *c = &h->record.claim;
-  Survey s = survey(h);
   MalTime until = MAL_FOREVER;
-  bool deprecated = false;
+  bool ours = is_in_ours(h, &until);
+  Survey s = survey(h);
   uint8_t subcode;
   h->record.parent = h->zone->config.domain;
-  if (!masc_own_covers(h->zone, c->prefix, &until, &deprecated)) {
+  if (!ours) {
     masc_own_strays(h->zone, c, h->peer, h->now);
     return MASC_UPDATE_NO_PARENT_PREFIX;
   }

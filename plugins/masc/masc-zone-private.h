@@ -109,6 +109,9 @@ void masc_own_parent_changed(MascZone *zone, const MascClaim *withdraw, MascNow 
 void masc_own_strays(MascZone *zone, const MascClaim *claim, const MascPeer *peer, MascNow now);
 /* What children claim changed: forecast, leaf or not. */
 void masc_own_children_changed(MascZone *zone, MascNow now);
+/* What is ours is derived once all that comes at one instant is taken; here, at once. False: there
+   was nothing new. May originate and forget records. */
+bool masc_own_catch_up(MascZone *zone, MascNow now);
 /* Is there a PREFIX_MANAGED of ours that covers PREFIX; until when at the longest? */
 bool masc_own_covers(const MascZone *zone, MalPrefix prefix, MalTime *until, bool *deprecated);
 /* Does our domain use something that overlaps PREFIX (11.4.4)? */

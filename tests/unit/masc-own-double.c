@@ -75,11 +75,20 @@ void masc_own_children_changed(MascZone *zone, MascNow now)
   zone->owns->n_children++;
 }
 
+bool masc_own_catch_up(MascZone *zone, MascNow now)
+{
+  (void)zone;
+  (void)now;
+  return false;
+}
+
 bool masc_own_covers(const MascZone *zone, MalPrefix prefix, MalTime *until, bool *deprecated)
 {
   const MascOwns *owns = zone->owns;
-  *until = owns->until;
-  *deprecated = false;
+  if (until != NULL)
+    *until = owns->until;
+  if (deprecated != NULL)
+    *deprecated = false;
   return owns->held.first.family != MAL_FAMILY_NONE &&
          mal_span_contains(owns->held, mal_span_of_prefix(prefix));
 }

@@ -118,6 +118,26 @@ Test(masc_own_told, s5_3_a_peers_growth)
   own_expect(own_bed_held(own, 0, false), "233.252.4.0/23");
 }
 
+/* All in one go: what is said first is known when the next thing comes. */
+Test(masc_own_told, s11_8_4_who_comes_back_takes_what_children_use_of_what_it_just_heard_of)
+{
+  g_autoptr(OwnBed) own = pair();
+  unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 5, 0);
+
+  masc_bed_down(own->bed, 1);
+  own_bed_win(own, 0, "233.252.4.0/22");
+  own_bed_wish(own, 0, MASC_WISH_GROW, "233.252.0.0/21", "233.252.4.0/22");
+  own_bed_pass(own, 20);
+  own_bed_say(own, child, MASC_PREFIX_IN_USE, "233.252.5.0/24", 100);
+  masc_bed_clear(own->bed);
+  masc_bed_up(own->bed, 1);
+  own_bed_pass(own, 0);
+  cr_expect(masc_bed_has(own->bed, 1, MASC_CLAIM_TO_EXPAND, 2, "233.252.0.0/21"));
+  cr_expect(masc_bed_has(own->bed, 1, MASC_PREFIX_IN_USE, 5, "233.252.5.0/24"));
+  cr_expect_eq(own->bed->answers->len, 0);
+  own_expect(own_bed_held(own, 1, false), "233.252.4.0/22");
+}
+
 Test(masc_own_told, s5_3_a_growth_beside_a_peers_renewal)
 {
   g_autoptr(OwnBed) own = pair();
