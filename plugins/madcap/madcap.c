@@ -1,11 +1,15 @@
 /* The MADCAP plugin (RFC 2730, RFC 2907): a descriptor and two halves.
 
-   madcap-wire-*      the codec: octets <-> MadcapMessage madcap-groups      MADCAP Server Multicast
-   Addresses of scopes (2.10) madcap-server*     the server machine: a datagram and the model's
-   answers in, replies and requests to the
-                      model out. It owns the response cache, whose entries are the transactions.
-   madcap-plugin-server   its actor: sockets, interfaces, the lease engine madcap-client*     the
-   client machine; madcap-plugin-client its actor madcap-tables      config keys, events, metrics
+   madcap-wire*            the codec: octets <-> MadcapMessage
+   madcap-groups           the MADCAP Server Multicast Addresses of scopes (2.10)
+   madcap-server*          the server machine: a datagram and the model's answers in, replies and
+                           requests to the model out. It owns the response cache, whose entries are
+                           the transactions.
+   madcap-shed             what an overloaded server lets the kernel drop
+   madcap-plugin-server    the server's actor: sockets, interfaces, the lease engine
+   madcap-client*          the client machine
+   madcap-plugin-client*   its actor, by errand
+   madcap-tables           config keys, events, metrics
 
    The halves share nothing but this file's instance: each opens its own sockets, so that one daemon
    may lease to others and from others. */
