@@ -71,8 +71,6 @@ static bool parse_choice(const MalConfKey *key, ConfItem *item, GError **error)
   g_autoptr(GString) message = g_string_new(NULL);
   g_string_printf(message, "'%.64s' is not one of %s", item->text, all);
   mal_conf_suggest(message, item->text, (const char *const *) choices);
-  if (key->list && strchr(item->text, ','))
-    g_string_append(message, " (items of a list are separated by ';')");
   return fail(error, "%s", message->str);
 }
 
@@ -130,13 +128,28 @@ const char *mal_conf_remark_hint(const char *text)
            : "";
 }
 
+/* What is most often meant where no address was read. */
+static const char *hint(const MalConfKey *key, const char *text)
+{
+  bool is_address = key->type == MAL_CONF_ADDRESS || key->type == MAL_CONF_ENDPOINT;
+  if (strstr(text, " #") || strstr(text, "\t#"))
+    return mal_conf_remark_hint(text);
+  if (key->list && strchr(text, ','))
+    return " (items of a list are separated by ';')";
+  if (key->type == MAL_CONF_ADDRESS && strchr(text, '/'))
+    return "; one address is wanted here, without a prefix length";
+  /* Groups of hexadecimal digits have no other letters, nor points behind them. */
+  if (is_address && !strchr(text, ':') && strpbrk(text, "abcdefghijklmnopqrstuvwxyz"))
+    return "; host names are not looked up";
+  return "";
+}
+
 bool mal_conf_item_parse(const MalConfKey *key, ConfItem *item, GError **error)
 {
   GError *why = NULL;
   if (parse_typed(key, item, &why))
     return true;
-  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s%s", why->message,
-              mal_conf_remark_hint(item->text));
+  g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "%s%s", why->message, hint(key, item->text));
   g_error_free(why);
   return false;
 }

@@ -125,7 +125,10 @@ static bool fail_unknown_group(Load *l)
   if (near)
     g_string_append_printf(message, "; did you mean [%s]?", near);
   else
-    g_string_append(message, " (a plugin's groups are known once [daemon] plugins names it)");
+    g_string_append_printf(message,
+                           " (a plugin's groups are known once [daemon] plugins names it: is %.*s "
+                           "missing there?)",
+                           (int) strcspn(l->block->type, "-"), l->block->type);
   return fail(l, 0, NULL, "%s", message->str);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TIMEOUT 120             /* seconds, unless --timeout says otherwise */
+#define WAIT_TIMEOUT 660        /* a request may wait for space by itself, ten minutes at most */
 #define LEASES_MOST 10000       /* unless --limit says otherwise */
 #define TEXT_MOST ((size_t)512 * 1024)  /* of a configuration that is sent, not named */
 
@@ -438,6 +439,8 @@ static bool run_call(Ctl *c, json_object *method, GError **error)
              !json_object_object_get_ex(params, "cells", NULL);
   if (c->args.timeout < 0 && takes_long(c, params))
     c->link->timeout = 0;
+  else if (c->args.timeout < 0 && strcmp(c->method, "lease.request") == 0)
+    c->link->timeout = WAIT_TIMEOUT;
   if (params && complete_params(c, params, &cause) && (!map || fit_map(c, params, &cause)))
     result = c->link->call(c->link, c->method, params, &cause);
   if (denied_check(c, params, cause)) {

@@ -77,11 +77,15 @@ void leases_want_longer(MalLeases *l, uint32_t handle, MalTime until)
 {
   const Slot *slot = leases_slot(l, handle);
   const MalScope *scope = mal_scope_set_at(l->scopes, slot->scope);
+  /* Who was refused comes again later, and counts the same lifetime from then. */
+  MalTime later = mal_time_add(until, WAITING_SECONDS);
   if (!mal_space_acquires(l->space))
     return;
   for (size_t i = 0; i < leases_n_blocks(slot); i++) {
     MalSpan span = mal_span_of_block(leases_block(l, slot, i));
-    if (could_own_until(l, scope, span, until))
+    if (could_own_until(l, scope, span, later))
+      mal_space_want_span(l->space, scope, span, later);
+    else if (could_own_until(l, scope, span, until))
       mal_space_want_span(l->space, scope, span, until);
   }
 }

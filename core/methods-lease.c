@@ -368,6 +368,27 @@ static void fail_refused(MalCall *call, json_object *params, const MalRefusal *w
   mal_call_fail_literal(call, why->code, text);
 }
 
+/* Layer 2 was asked for longer by the refusal itself: its answer comes too late for this call. */
+static bool may_come(MalCore *core, MalLeaseId id, const MalRenewal *r, MalTime now)
+{
+  MalLeases *leases = mal_core_leases(core);
+  MalSpace *space = mal_core_space(core);
+  MalLease lease;
+  bool some = false;
+  if (!mal_leases_get(leases, id, &lease))
+    return false;
+  const MalScope *scope = mal_scope_set_find(mal_leases_scopes(leases), lease.scope);
+  MalTime begin = MAX(r->start == MAL_BEGINNING ? lease.start : r->start, now);
+  MalTime until = mal_time_add(mal_time_add(begin, r->lifetime), lease.pad);
+  for (size_t i = 0; i < lease.n_blocks; i++) {
+    MalSpan span = mal_span_of_block(lease.blocks[i]);
+    if (!mal_space_covers(space, MAL_LEVEL_AVAILABLE, scope, span, until))
+      return false;
+    some = some || !mal_space_covers(space, MAL_LEVEL_OWNED, scope, span, until);
+  }
+  return some && mal_space_acquires(space);
+}
+
 /* Who renews without a word must not make the lease shorter. */
 static int64_t usual_lifetime(const MalLease *lease, MalTime now)
 {
@@ -404,7 +425,14 @@ static void lease_renew(MalCall *call, json_object *params, void *user)
                          .min_lifetime = mal_param_integer(params, "min_lifetime", lifetime) };
   if (mal_leases_renew(mal_core_leases(core), id, &renewal, now, on_changed, core, (uintptr_t)call,
                        &why)
-      == MAL_ANSWER_REFUSED)
+      != MAL_ANSWER_REFUSED)
+    return;
+  if (why.part == MAL_REFUSED_LIFETIME && why.code == MAL_ERROR_NO_SPACE
+      && may_come(core, id, &renewal, now))
+    mal_call_fail_literal(call, MAL_ERROR_NO_SPACE,
+                          "this server does not own the addresses for so long yet; the other "
+                          "servers have been asked: try again in half a minute");
+  else
     fail_refused(call, params, &why);
 }
 

@@ -129,7 +129,8 @@ static bool load_one(MalPluginSet *set, const char *name, const char *dir,
     }
   if (!valid_name(name)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_PLUGIN,
-                "\"%s\" is not the name of a plugin (letters, digits, '-', '_')", name);
+                "\"%s\" is not the name of a plugin (letters, digits, '-', '_')%s", name,
+                strchr(name, ',') ? ": items of a list are separated by ';'" : "");
     return false;
   }
   if (is_taken(name)) {

@@ -131,7 +131,8 @@ static bool read_peer_address(const MascReading *r, const MalConfSection *s, Mas
   peer->hold_time = (uint16_t)(mal_conf_given(s, "holdtime") ? mal_conf_integer(s, "holdtime")
                                                              : mal_conf_integer(r->s, "holdtime"));
   if (peer->hold_time == 1 || peer->hold_time == 2)
-    return masc_settings_refuse(s, "holdtime", error, "%u s: 0, or at least 3 (7.2)",
+    return masc_settings_refuse(s, "holdtime", error,
+                                "%u s is too short: 0 (no timer), or at least 3 (RFC 2909 7.2)",
                                 peer->hold_time);
   return true;
 }
