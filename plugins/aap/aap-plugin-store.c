@@ -16,6 +16,7 @@ typedef struct {
   MalTicket ticket;
   AapServed *served;
   MalAddress first;
+  bool goes;
 } AapWriting;
 
 typedef struct {
@@ -55,11 +56,11 @@ MalTicket aap_store_put(Aap *aap, const char *kind, const uint8_t *key, size_t k
   return mal_store_put_record(aap->host.store, &record);
 }
 
-static void drop(const AapServed *served, const char *kind, MalAddress first)
+static MalTicket drop(const AapServed *served, const char *kind, MalAddress first)
 {
   uint8_t key[KEY_MOST];
   size_t length = make_key(served, first, key);
-  mal_store_drop_record(served->aap->host.store, served->aap->host.name, kind, key, length);
+  return mal_store_drop_record(served->aap->host.store, served->aap->host.name, kind, key, length);
 }
 
 static void write_asa(AapServed *served)
@@ -77,6 +78,18 @@ static void write_asa(AapServed *served)
 
 /* ---- own allocations ------------------------------------------------------------------------- */
 
+static bool is_same(const AapWriting *a, const AapWriting *b)
+{
+  return a->served == b->served && mal_address_equal(a->first, b->first);
+}
+
+static void remove_undropped(Aap *aap, const AapWriting *kept)
+{
+  for (guint i = aap->undropped->len; i-- > 0;)
+    if (is_same(&g_array_index(aap->undropped, AapWriting, i), kept))
+      g_array_remove_index_fast(aap->undropped, i);
+}
+
 void aap_store_keep(AapServed *served, const AapOwn *own)
 {
   Aap *aap = served->aap;
@@ -93,11 +106,14 @@ void aap_store_keep(AapServed *served, const AapOwn *own)
   writing.ticket = aap_store_put(aap, "own", key, make_key(served, own->span.first, key), value,
                                  w.offset);
   g_array_append_val(aap->writing, writing);
+  remove_undropped(aap, &writing);
 }
 
 void aap_store_forget(AapServed *served, MalAddress first)
 {
-  drop(served, "own", first);
+  AapWriting writing = { .served = served, .first = first, .goes = true };
+  writing.ticket = drop(served, "own", first);
+  g_array_append_val(served->aap->writing, writing);
 }
 
 static bool restore_own(AapServed *served, MalAddress first, MalReader *r)
@@ -119,11 +135,74 @@ static bool restore_own(AapServed *served, MalAddress first, MalReader *r)
   return true;
 }
 
+/* What stayed, though it is ours no longer, would be ours again after a crash, when somebody else
+   may have it: it is dropped again once the disk can be written. */
+static void say_undropped(Aap *aap, const AapWriting *w)
+{
+  for (guint i = 0; i < aap->writing->len; i++) {
+    const AapWriting *later = &g_array_index(aap->writing, AapWriting, i);
+    if (!later->goes && is_same(later, w))
+      return;
+  }
+  remove_undropped(aap, w);
+  g_array_append_val(aap->undropped, *w);
+}
+
+static void say_written(Aap *aap, const AapWriting *w, const GError *error, AapNow now)
+{
+  if (error != NULL && w->goes) {
+    say_undropped(aap, w);
+    return;
+  }
+  if (w->goes)
+    return;
+  if (error != NULL) {
+    mal_count(aap->host.metrics, AAP_M_NOT_KEPT, 1);
+    mal_event(aap->host.events, &aap_event_not_kept, NULL, 0,
+              "an allocation in scope %s could not be written: %s", w->served->scope->id,
+              error->message);
+  }
+  aap_zone_kept(w->served->zone, w->first, error == NULL, now);
+}
+
+static void mark_dirty(MalSpan span, const void *value, bool comes, void *data)
+{
+  AapServed *served = data;
+  (void)value;
+  (void)comes;
+  g_hash_table_add(served->dirty, g_memdup2(&span.first, sizeof span.first));
+}
+
+static void mark_again(MalSpan span, void *value, void *data)
+{
+  mark_dirty(span, value, true, data);
+}
+
+/* The disk was full, or failed, and is well again. */
+static void write_again(Aap *aap)
+{
+  g_autoptr(GArray) undropped = aap->undropped;
+  aap->undropped = g_array_new(FALSE, FALSE, sizeof(AapWriting));
+  for (guint i = 0; i < undropped->len; i++) {
+    const AapWriting *w = &g_array_index(undropped, AapWriting, i);
+    aap_store_forget(w->served, w->first);
+  }
+  for (guint i = 0; i < aap->served->len; i++) {
+    AapServed *served = g_ptr_array_index(aap->served, i);
+    served->asa_changed = served->asa_payload != NULL;
+    aap_intervals_each(served->foreign, served->scope->span, mark_again, served);
+  }
+  aap_store_later(aap);
+}
+
 static void on_stored(MalTicket through, const GError *error, void *data)
 {
   Aap *aap = data;
   guint n = 0;
   aap_auth_settled(aap, through, error == NULL);
+  if (error == NULL && aap->unwritten)
+    write_again(aap);
+  aap->unwritten = error != NULL;
   while (n < aap->writing->len && g_array_index(aap->writing, AapWriting, n).ticket <= through)
     n++;
   if (n == 0)
@@ -134,27 +213,12 @@ static void on_stored(MalTicket through, const GError *error, void *data)
   g_array_remove_range(aap->writing, 0, n);
   for (guint i = 0; i < n; i++) {
     const AapWriting *w = &g_array_index(done, AapWriting, i);
-    bool ok = error == NULL || w->ticket < through;
-    if (!ok) {
-      mal_count(aap->host.metrics, AAP_M_NOT_KEPT, 1);
-      mal_event(aap->host.events, &aap_event_not_kept, NULL, 0,
-                "an allocation in scope %s could not be written: %s", w->served->scope->id,
-                error->message);
-    }
-    aap_zone_kept(w->served->zone, w->first, ok, now);
+    say_written(aap, w, w->ticket == through ? error : NULL, now);
   }
   aap_settle(aap);
 }
 
 /* ---- allocations of others ------------------------------------------------------------------- */
-
-static void mark_dirty(MalSpan span, const void *value, bool comes, void *data)
-{
-  AapServed *served = data;
-  (void)value;
-  (void)comes;
-  g_hash_table_add(served->dirty, g_memdup2(&span.first, sizeof span.first));
-}
 
 static void note_foreign(MalSpan span, MalTime end, MalEndpoint peer, void *data)
 {
@@ -320,6 +384,7 @@ static gboolean address_same(gconstpointer a, gconstpointer b)
 void aap_store_open(Aap *aap)
 {
   aap->writing = g_array_new(FALSE, FALSE, sizeof(AapWriting));
+  aap->undropped = g_array_new(FALSE, FALSE, sizeof(AapWriting));
   aap->heard = g_array_new(FALSE, FALSE, sizeof(AapHeard));
   aap->write_at = AAP_NEVER;
   for (guint i = 0; i < aap->served->len; i++) {
@@ -340,6 +405,7 @@ void aap_served_store_free(AapServed *served)
 void aap_store_close(Aap *aap)
 {
   g_array_unref(aap->writing);
+  g_array_unref(aap->undropped);
   g_array_unref(aap->heard);
 }
 

@@ -129,7 +129,9 @@ struct Aap {
 
   /* aap-plugin-store.c */
   unsigned store_listener;
-  GArray *writing; /* AapWriting */
+  GArray *writing;   /* AapWriting */
+  GArray *undropped; /* AapWriting: of what isn't ours any more, and the disk didn't let go */
+  bool unwritten;    /* something, lately */
   int64_t write_at; /* when what may follow late is written; AAP_NEVER: nothing is */
 
   /* aap-plugin-auth.c */
