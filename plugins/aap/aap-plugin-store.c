@@ -235,7 +235,7 @@ static void note_foreign(MalSpan span, MalTime end, MalEndpoint peer, void *data
     aap_intervals_set(served->foreign, span, &value);
 }
 
-static void write_foreign(AapServed *served, MalAddress first)
+static void write_foreign(const AapServed *served, MalAddress first)
 {
   MalSpan span;
   const StoredForeign *f = aap_intervals_at(served->foreign, first, &span);
@@ -278,14 +278,11 @@ static bool restore_foreign(AapServed *served, MalAddress first, MalReader *r)
   return true;
 }
 
-static unsigned write_some_foreign(AapServed *served, unsigned most)
+static unsigned write_dirty(const AapServed *served, unsigned most)
 {
   GHashTableIter iter;
   gpointer key;
   unsigned n = 0;
-  if (served->foreign_changed)
-    aap_zone_foreign_changes(served->zone, note_foreign, served);
-  served->foreign_changed = false;
   g_hash_table_iter_init(&iter, served->dirty);
   while (n < most && g_hash_table_iter_next(&iter, &key, NULL)) {
     write_foreign(served, *(const MalAddress *)key);
@@ -293,6 +290,17 @@ static unsigned write_some_foreign(AapServed *served, unsigned most)
     n++;
   }
   return n;
+}
+
+/* What changes faster than it is written waits with the zone, whose memory is bounded. */
+static unsigned write_some_foreign(AapServed *served, unsigned most)
+{
+  unsigned n = write_dirty(served, most);
+  if (n == most || !served->foreign_changed)
+    return n;
+  aap_zone_foreign_changes(served->zone, note_foreign, served);
+  served->foreign_changed = false;
+  return n + write_dirty(served, most - n);
 }
 
 /* ---- announced space ------------------------------------------------------------------------- */
@@ -343,7 +351,7 @@ static void write_late(Aap *aap, unsigned most)
     if (served->asa_changed)
       write_asa(served);
     n += write_some_foreign(served, most - n);
-    more = more || g_hash_table_size(served->dirty) > 0;
+    more = more || served->foreign_changed || g_hash_table_size(served->dirty) > 0;
   }
   aap_auth_write(aap);
   aap->write_at = more ? aap_now(aap).mono + AAP_US / 10 : AAP_NEVER;
