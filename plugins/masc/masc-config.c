@@ -60,8 +60,8 @@ bool masc_id_parse(const char *text, MascId *out, GError **error)
     return true;
   }
   g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-              "\"%s\" is no identifier: an AS number from 1 to 4294967295, digits alone, or a unicast "
-              "address",
+              "\"%s\" is no identifier: an AS number from 1 to 4294967295, digits alone, or a "
+              "unicast address",
               text);
   return false;
 }
@@ -316,7 +316,9 @@ static bool check_times(const MascReading *r, GError **error)
                        error);
   if (hold == 1 || hold == 2)
     return masc_settings_refuse(r->s, "holdtime", error,
-                                "%" G_GINT64_FORMAT " s is too short: 0 (no timer), or at least 3 (RFC 2909 7.2)", hold);
+                                "%" G_GINT64_FORMAT
+                                " s is too short: 0 (no timer), or at least 3 (RFC 2909 7.2)",
+                                hold);
   if (r->out->backoff_most < r->out->backoff_first)
     return refuse_pair(r, "backoff-most", "backoff", "the longest wait is shorter than the first",
                        error);
