@@ -31,6 +31,7 @@ static const struct {
     "0016 03 00 02 02 " BODY(07, 0000fbf5, c6336401, 00000000) },
   { { MASC_CHILD, OURS, 0, 7, one, 1 }, OPEN(07, 0000fbf0, c6336401, 00000000), 3,
     "0016 03 00 02 03 " BODY(07, 0000fbf0, c6336401, 00000000) },
+  { { MASC_CHILD, OURS, 0, 7, one, 1 }, OPEN(07, 0000fbf0, 00000007, 00000000), 0, "" },
   { { MASC_CHILD, OURS, 0, 0, one, 1 }, OPEN(07, 0000fbf0, c0000201, 00000000), 3,
     "0016 03 00 02 03 " BODY(07, 0000fbf0, c0000201, 00000000) },
   { { MASC_PARENT, OURS, 0, 0, NULL, 0 }, OPEN(05, 0000fbf0, c6336401, ffffffff), 0, "" },

@@ -159,9 +159,19 @@ Test(rfc2909_12_4, a_child_that_claims_what_another_one_uses_is_told_of_it)
   MascClaim said;
   masc_rig_say(&rig, 'i', &ours);
   masc_rig_say(&rig, 'c', &used);
+  MascClaim claimed = masc_rig_claim(&rig, NEW, INTERNAL, 30, "233.252.5.0/25"), w;
+  MascClaim given = masc_rig_claim(&rig, IN_USE, INTERNAL, 30, "233.252.5.128/25");
+  masc_rig_say(&rig, 'c', &claimed);
+  masc_rig_say(&rig, 'c', &given);
+  w = given;
+  w.type = MASC_WITHDRAW;
+  w.timestamp++;
+  w.holdtime = 1000;
+  cr_assert_eq(masc_rig_say(&rig, 'c', &w), 0);
   masc_bed_clear(rig.bed);
   masc_rig_say(&rig, 'e', &apart);
-  cr_expect_eq(masc_bed_sent(rig.bed, 0, other, IN_USE, NULL), 0);
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, other, IN_USE, NULL), 0, "withdrawn");
+  cr_expect_eq(masc_bed_sent(rig.bed, 0, other, NEW, NULL), 0, "only claimed");
   masc_rig_say(&rig, 'e', &wish);
   cr_assert_eq(masc_bed_sent(rig.bed, 0, other, IN_USE, &said), 1);
   cr_expect_eq(said.domain, 30);
@@ -321,6 +331,8 @@ Test(rfc2909_11_6, prefix_managed)
     { "11.6.1 of a parent that only an internal peer has", 'i', MANAGED, PARENT, 3, NOBODY, NULL,
       0, "j" },
     { "11.6.1 of no parent of ours", 's', MANAGED, PARENT, 3, NOBODY, NULL,
+      MASC_UPDATE_NO_PARENT_PREFIX, "" },
+    { "11.6.1 of a sibling, as if it were a parent", 's', MANAGED, PARENT, 21, NOBODY, NULL,
       MASC_UPDATE_NO_PARENT_PREFIX, "" },
     { "11.6.2 by a child", 'c', MANAGED, INTERNAL, 30, HELD, NULL, MASC_UPDATE_ORIGIN_ROLE, "" },
     { "11.6.2 by a sibling", 's', MANAGED, INTERNAL, 20, FREE, NULL, MASC_UPDATE_ORIGIN_ROLE,

@@ -144,6 +144,23 @@ Test(rfc2909_11_8, withdraws_without_what_they_withdraw)
   cr_expect_str_eq(sequence(&rig, 't', text), "PM", "%s", text);
 }
 
+/* What a child uses where we have nothing any more. */
+Test(rfc2909_11_8, a_withdraw_of_ours_for_a_child_that_was_away)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim ours = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 10, "233.252.4.0/22"), w = ours;
+  MascClaim used = masc_rig_claim(&rig, IN_USE, MASC_INTERNAL, 30, "233.252.4.0/24");
+  char text[128];
+  w.type = WITHDRAW;
+  w.timestamp++;
+  masc_rig_say(&rig, 'i', &ours);
+  masc_rig_say(&rig, 'c', &used);
+  masc_bed_down(rig.bed, masc_rig_peer('c'));
+  masc_rig_say(&rig, 'i', &w);
+  cr_expect_not(masc_bed_has(rig.bed, 0, IN_USE, 10, "233.252.4.0/22"));
+  cr_expect_str_eq(sequence(&rig, 'c', text), "IW CU", "%s", text);
+}
+
 /* ---- meshes ---------------------------------------------------------------------------------- */
 
 static void expect_all(const MascBed *bed, MascClaimType type, MascId domain, const char *prefix,

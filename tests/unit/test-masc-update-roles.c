@@ -108,6 +108,18 @@ Test(rfc2909_11_1, third_party_denials_are_doubted)
   cr_expect_eq(masc_bed_records(bed, zone, 30).n, 1);
 }
 
+/* A child is also who is known by its claims alone: another node of ours speaks to it. */
+Test(rfc2909_11_1, denials_of_children_that_only_internal_peers_speak_to)
+{
+  g_auto(MascRig) rig = masc_rig_new();
+  MascClaim denied = masc_rig_claim(&rig, MASC_CLAIM_DENIED, MASC_PARENT, 33, "233.252.5.0/24");
+  MascClaim used = masc_rig_claim(&rig, MASC_PREFIX_IN_USE, MASC_CHILD, 33, HELD);
+  cr_expect_eq(masc_rig_say(&rig, 'c', &denied), MASC_UPDATE_ORIGIN_ROLE);
+  cr_assert_eq(masc_rig_say(&rig, 'i', &used), 0);
+  cr_expect_eq(masc_rig_say(&rig, 'c', &denied), 0);
+  cr_expect_eq(stored_role(&rig, 33), MASC_INTERNAL);
+}
+
 Test(rfc2909_11_1, internal_means_our_domain)
 {
   static const struct {
