@@ -152,7 +152,7 @@ static void move_period(MalLeases *l, uint32_t handle, int64_t delta, MalTime no
   Slot *slot = leases_slot(l, handle);
   SlotTimes times = leases_times(l, slot);
   MalTime said = times.end;
-  times.start = mal_time_add(times.start, delta);
+  times.start = MIN(mal_time_add(times.start, delta), now);
   times.end = mal_time_add(times.end, delta);
   leases_set_times(l, slot, times);
   if (delta > 0)
@@ -200,9 +200,10 @@ static void delay_lapse(MalLeases *l, Slot *hold, int64_t delta)
   leases_set_times(l, hold, times);
 }
 
-size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
+/* BEFORE: what the clock would show now without the step. DELTA is rounded, and so NOW - DELTA may
+   be a second less: a lease granted in that second had begun. */
+static size_t stepped(MalLeases *l, int64_t delta, MalTime before, MalTime now)
 {
-  MalTime before = now - delta;
   g_autoptr(GArray) begun = g_array_new(FALSE, FALSE, sizeof(uint32_t));
   for (uint32_t i = 1; i < l->used_slots; i++) {
     Slot *slot = leases_slot(l, i);
@@ -228,6 +229,11 @@ size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
   return moved;
 }
 
+size_t mal_leases_clock_stepped(MalLeases *l, int64_t delta, MalTime now)
+{
+  return stepped(l, delta, now - delta, now);
+}
+
 /* Smaller differences are drift, or the clock being disciplined: leases are padded by far more. */
 #define STEP_SECONDS 2
 
@@ -248,7 +254,8 @@ MalTime leases_sync_clock(MalLeases *l, MalTime now)
      it. */
   int64_t delta = difference / MAL_US + (difference % MAL_US > 0);
   now = mal_runtime_now(l->rt);
-  size_t moved = mal_leases_clock_stepped(l, delta, now);
+  MalTime before = MAX(now - delta, (mal_runtime_wall(l->rt) - difference) / MAL_US);
+  size_t moved = stepped(l, delta, before, now);
   if (l->on_step)
     l->on_step(delta, moved, l->on_step_data);
   return now;

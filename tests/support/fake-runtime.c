@@ -470,9 +470,9 @@ void fake_set_wall(FakeRuntime *f, MalTime at)
   f->wall = at * MAL_US;
 }
 
-void fake_step_wall(FakeRuntime *f, int64_t seconds)
+void fake_step_wall_us(FakeRuntime *f, int64_t microseconds)
 {
-  f->wall += seconds * MAL_US;
+  f->wall += microseconds;
 }
 
 int64_t fake_next_deadline(const FakeRuntime *f)

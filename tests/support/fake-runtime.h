@@ -29,7 +29,11 @@ void fake_advance_us(FakeRuntime *f, int64_t microseconds);
 void fake_sleep(FakeRuntime *f, int64_t seconds);
 /* The wall clock alone steps, to an instant or by a difference. */
 void fake_set_wall(FakeRuntime *f, MalTime at);
-void fake_step_wall(FakeRuntime *f, int64_t seconds);
+void fake_step_wall_us(FakeRuntime *f, int64_t microseconds);
+static inline void fake_step_wall(FakeRuntime *f, int64_t seconds)
+{
+  fake_step_wall_us(f, seconds * MAL_US);
+}
 /* The earliest deadline of any timer (monotonic), INT64_MAX where none is set. */
 int64_t fake_next_deadline(const FakeRuntime *f);
 

@@ -46,6 +46,29 @@ Test(leases_life, a_step_of_no_whole_seconds_takes_nothing_either)
   bed_clear(&b);
 }
 
+/* The clock is stepped in the very second in which the lease was granted. */
+Test(leases_life, a_step_right_after_the_grant_takes_nothing_either)
+{
+  static const int64_t steps[] = { 3600000001, 3600999999, 3600100000, 3600900000, 3600000000,
+                                   2000001,    -3600000001, -3600999999, -3600100000 };
+  for (size_t i = 0; i < G_N_ELEMENTS(steps); i++)
+    for (int64_t passed = 0; passed < MAL_US; passed += 450000) {
+      Bed b = bed_of(SCOPES LAB);
+      MalLease view;
+      lease(&b, "a", 16, 600, NULL);
+      fake_advance_us(b.fake, passed);
+      fake_step_wall_us(b.fake, steps[i]);
+      MalRefusal why;
+      cr_assert_eq(lease(&b, "b", 1, 60, &why), MAL_ANSWER_REFUSED);
+      cr_assert(mal_leases_get(b.leases, id_of("a"), &view));
+      int64_t left = view.end - mal_runtime_now(b.rt);
+      cr_expect(left == 600 || left == 601, "step %" G_GINT64_FORMAT ": %" G_GINT64_FORMAT " left",
+                steps[i], left);
+      cr_expect_leq(view.start, mal_runtime_now(b.rt));
+      bed_clear(&b);
+    }
+}
+
 Test(leases_life, after_a_step_an_advance_lease_keeps_its_absolute_time)
 {
   Bed b = bed_of(SCOPES "[range one]\nscope=local\nfirst=239.255.1.0\nlast=239.255.1.0\n");
