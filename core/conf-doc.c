@@ -43,7 +43,7 @@ static char *value_words(const MalConfKey *key)
 }
 
 /* Range, default and the like: whole sentences after the help. */
-static char *remarks(const MalConfKey *key)
+static char *remarks(const MalConfGroup *group, const MalConfKey *key)
 {
   GString *s = g_string_new(NULL);
   bool bounded = key->min != 0 || key->max != 0;
@@ -59,7 +59,9 @@ static char *remarks(const MalConfKey *key)
   else if (key->fallback && *key->fallback)
     g_string_append_printf(s, "Default: %s. ", key->fallback);
   if (key->restart)
-    g_string_append(s, "A change needs a restart of the daemon. ");
+    g_string_append(s, strcmp(group->group, "daemon") == 0
+                           ? "A change needs a restart of the daemon. "
+                           : "A change restarts the plugin. ");
   if (s->len > 0)
     g_string_truncate(s, s->len - 1);
   return g_string_free(s, FALSE);
@@ -95,9 +97,9 @@ static void wrap(GString *out, const char *text, const char *indent)
     g_string_append_c(out, '\n');
 }
 
-static void key_text(GString *out, const MalConfKey *key)
+static void key_text(GString *out, const MalConfGroup *group, const MalConfKey *key)
 {
-  g_autofree char *value = value_words(key), *more = remarks(key);
+  g_autofree char *value = value_words(key), *more = remarks(group, key);
   g_string_append_printf(out, "  %s%s = %s\n", key->key, key->localized ? "[LANGUAGE]" : "", value);
   wrap(out, key->help ? key->help : "", "      ");
   if (*more)
@@ -113,16 +115,16 @@ static char *render_text(const MalConfSchema *schema)
     g_string_append_printf(out, "%s%s\n", i ? "\n" : "", head);
     wrap(out, group->help ? group->help : "", "  ");
     for (size_t k = 0; k < group->n_keys; k++)
-      key_text(out, &group->keys[k]);
+      key_text(out, group, &group->keys[k]);
   }
   return g_string_free(out, FALSE);
 }
 
 /* ---- roff ------------------------------------------------------------------------------------ */
 
-static void key_roff(GString *out, const MalConfKey *key)
+static void key_roff(GString *out, const MalConfGroup *group, const MalConfKey *key)
 {
-  g_autofree char *value = value_words(key), *more = remarks(key);
+  g_autofree char *value = value_words(key), *more = remarks(group, key);
   g_string_append(out, ".TP\n\\fB");
   mal_doc_roff(out, key->key);
   g_string_append(out, key->localized ? "\\fR[\\fILANGUAGE\\fR] = \\fI" : "\\fR = \\fI");
@@ -145,7 +147,7 @@ static char *render_roff(const MalConfSchema *schema)
     if (group->help && *group->help)
       mal_doc_roff_sentences(out, group->help);
     for (size_t k = 0; k < group->n_keys; k++)
-      key_roff(out, &group->keys[k]);
+      key_roff(out, group, &group->keys[k]);
   }
   return g_string_free(out, FALSE);
 }
@@ -184,7 +186,7 @@ static struct json_object *item_schema(const MalConfKey *key)
   return o;
 }
 
-static struct json_object *key_schema(const MalConfKey *key)
+static struct json_object *key_schema(const MalConfGroup *group, const MalConfKey *key)
 {
   struct json_object *o = item_schema(key);
   if (key->list) {
@@ -194,7 +196,7 @@ static struct json_object *key_schema(const MalConfKey *key)
     json_object_object_add(array, "uniqueItems", json_object_new_boolean(true));
     o = array;
   }
-  g_autofree char *more = remarks(key);
+  g_autofree char *more = remarks(group, key);
   g_autofree char *help =
       g_strdup_printf("%s%s%s", key->help ? key->help : "", *more ? " " : "", more);
   add_text(o, "description", help);
@@ -217,7 +219,7 @@ static struct json_object *group_schema(const MalConfGroup *group)
     const MalConfKey *key = &group->keys[k];
     g_autofree char *pattern = g_strdup_printf("^%s\\[[A-Za-z0-9-]+\\]$", key->key);
     json_object_object_add(key->localized ? patterns : keys, key->localized ? pattern : key->key,
-                           key_schema(key));
+                           key_schema(group, key));
     if (key->required)
       json_object_array_add(required, json_object_new_string(key->key));
   }

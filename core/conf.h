@@ -29,7 +29,7 @@ typedef struct {
   bool list;                  /* several, separated by ';' */
   bool localized;             /* key[tag] */
   bool required;
-  bool restart;               /* a change needs a restart of the plugin or daemon */
+  bool restart;               /* a change restarts the plugin; in [daemon]: needs a restart */
   int64_t min, max;           /* INTEGER, DURATION; both 0: no bounds */
   const char *fallback;       /* default as it would stand in the file; NULL: none */
   const char *choices;        /* "a|b|c" for CHOICE */

@@ -37,6 +37,7 @@ struct MalCore {
   Checked now;
   MalConfig *first;           /* of the start: what only a restart changes is still as it says */
   GPtrArray *plugins;         /* PluginRun, owned; in the order of the file */
+  char *trouble;              /* of the last reload: which plugin didn't take it; NULL: none */
   MalTimer *tick;
   int64_t started;            /* monotonic */
   bool store_was_failing;

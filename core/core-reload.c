@@ -79,6 +79,14 @@ static void report_failed(MalCore *core, const PluginRun *run, const GError *err
   MalField fields[] = { MAL_F_STRING("plugin", run->plugin->name),
                         MAL_F_STRING("error", error->message) };
   MAL_EVENT(core->events, &core_event_plugin_failed, fields, "%s (%s)", error->message, outcome);
+  g_autofree char *before = core->trouble;
+  core->trouble = g_strdup_printf("%s%s%s (%s)", before ? before : "", before ? "; " : "",
+                                  error->message, outcome);
+}
+
+const char *mal_core_reload_trouble(const MalCore *core)
+{
+  return core->trouble;
 }
 
 /* The world outside may refuse what the check could not know (a port in use): then the plugin goes
@@ -144,6 +152,7 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
 {
   Checked new = { 0 };
   GError *cause = NULL;
+  g_clear_pointer(&core->trouble, g_free);
   if (!core_read(&core->options, &new, &cause))
     return refuse(core, &new, cause, error);
   if (!check_for_now(core, &new, &cause)

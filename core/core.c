@@ -504,6 +504,7 @@ void mal_core_free(MalCore *core)
   g_free(core->config_file);
   g_free(core->config_text);
   g_free(core->plugin_dir);
+  g_free(core->trouble);
   g_free(core);
 }
 

@@ -44,6 +44,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MalCore, mal_core_free)
 /* All or nothing: with an error, the running configuration is untouched. SUMMARY (may be NULL; the
    caller frees) says what needs a restart of the daemon to take effect, or NULL. */
 bool mal_core_reload(MalCore *core, char **summary, GError **error);
+/* A reload is done all the same where a plugin could not start again with it (a port in use): what
+   was the matter, and whether the plugin goes on as before or is stopped. NULL: nothing. Borrowed,
+   until the next reload. */
+const char *mal_core_reload_trouble(const MalCore *core);
 
 MalRuntime *mal_core_runtime(MalCore *core);
 MalStore *mal_core_store(MalCore *core);

@@ -199,6 +199,13 @@ static void config_reload(MalCall *call, json_object *params, void *user)
     mal_call_fail(call, error);
     return;
   }
+  const char *trouble = mal_core_reload_trouble(user);
+  if (trouble) {
+    g_autofree char *text = g_strdup_printf("reloaded, but %s%s%s", trouble, summary ? "; " : "",
+                                            summary ? summary : "");
+    mal_call_fail_literal(call, MAL_ERROR_PLUGIN, text);
+    return;
+  }
   json_object *o = json_object_new_object();
   json_add_bool(o, "reloaded", true);
   json_add_string(o, "note", summary);
@@ -336,7 +343,9 @@ const MalMethod mal_methods_daemon[] = {
     "now.",
     config_check },
   { "config.reload", MAL_ACCESS_WRITE, NULL, 0,
-    "Reads the configuration again, all or nothing. \"note\" says what only a restart can change.",
+    "Reads the configuration again, all or nothing. \"note\" says what only a restart can change. "
+    "Fails, too, with an error of kind plugin, where a plugin could not start again with it, as "
+    "when a port is in use.",
     config_reload },
   { "events.subscribe", MAL_ACCESS_READ, subscribe_params, G_N_ELEMENTS(subscribe_params),
     "From now on this connection gets a notification \"event\" for each event: name, time, "

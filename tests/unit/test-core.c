@@ -126,10 +126,15 @@ Test(core, a_restart_that_fails_goes_back_to_the_old_configuration)
   cr_assert(strstr(b.log->str, "plugin.failed"));
   cr_assert_str_eq(mal_core_plugin(b.core, 0).state, "stopped");
   cr_assert_str_eq(script.reload_value, "old", "that was tried, too");
+  cr_assert(strstr(mal_core_reload_trouble(b.core), "it is stopped"), "%s",
+            mal_core_reload_trouble(b.core));
+  cr_assert_eq(call(&b, "config.reload", NULL), MAL_ERROR_PLUGIN, "%s", b.error);
+  cr_assert(g_str_has_prefix(b.error, "reloaded, but "), "%s", b.error);
   script.fail = NULL;
   cr_assert(reload(&b, DAEMON SCOPES "[alpha]\nword=third\n"));
   cr_assert_str_eq(mal_core_plugin(b.core, 0).state, "running");
   cr_assert_str_eq(script.reload_value, "third");
+  cr_assert_null(mal_core_reload_trouble(b.core));
   clear(&b);
 }
 
