@@ -220,6 +220,9 @@ static bool judge(MascZone *zone, const MascHeld *held, const MascRecord *rival,
     return true;
   }
   if (known != NULL) {
+    /* Where clash-resolution became automatic meanwhile. */
+    if (known->withheld && wins)
+      masc_note(zone, MASC_NOTE_CLASH_WON, spot, rival->claim.domain, 0);
     known->withheld = false;
     known->won = wins;
   } else {
@@ -306,8 +309,12 @@ void masc_clash_tidy(MascZone *zone, MascNow now)
 
   for (guint i = clashes->len; i-- > 0;)
     if (!still_clashes(zone, &g_array_index(clashes, MascClash, i), now)) {
+      const MascClash over = g_array_index(clashes, MascClash, i);
       g_array_remove_index(clashes, i);
       zone->owns->marks_changed = true;
+      /* Of those that the operator was to decide he only knows that they began. */
+      if ((over.withheld || over.keep) && masc_own_meeting(zone, over.prefix, over.lower) != NULL)
+        masc_note(zone, MASC_NOTE_CLASH_WON, over.prefix, over.domain, 0);
     }
 }
 

@@ -244,7 +244,8 @@ const MalMethod masc_methods[MASC_N_METHODS] = {
     PARAMS(peers_params),
     .help = "The configured peers: role, state of the session (section 10), how long it is "
             "established (\"uptime_s\") or waits after an error (\"retry_s\"), how often it was "
-            "established (\"sessions\"), the last errors, and how many messages and claims." },
+            "established (\"sessions\"), the last errors, why no connection could be made "
+            "(\"connect_failed\"), and how many messages and claims." },
   { .name = "masc.prefixes",
     .access = MAL_ACCESS_READ,
     .handle = masc_show_prefixes,

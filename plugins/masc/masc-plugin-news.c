@@ -55,6 +55,8 @@ static char *details(MascSessionNote note, const MascSessionDetail *d)
         d->claim != NULL ? masc_describe_claim(d->claim, text, sizeof text) : "");
   case MASC_SESSION_BACKOFF:
     return g_strdup_printf(" for %" G_GINT64_FORMAT " s", (int64_t)d->n / MASC_SECOND);
+  case MASC_SESSION_FAILED:
+    return g_strdup_printf(": %s", masc_failure_name((MascFailure)d->n));
   case MASC_SESSION_UNSENDABLE:
     return g_strdup_printf(": %s (%s)", masc_reason_name((MascReason)d->n),
                            d->claim != NULL ? masc_describe_claim(d->claim, text, sizeof text)
@@ -84,7 +86,7 @@ void masc_news_session(MascPeering *peer, MascSessionNote note, const MascSessio
     MAL_F_ADDRESS("address", peer->settings->address.address),
     MAL_F_INT("code", detail->code),
     MAL_F_INT("subcode", detail->subcode),
-    MAL_F_INT("count", (int64_t)detail->n),
+    MAL_F_INT("count", note == MASC_SESSION_FAILED ? 0 : (int64_t)detail->n),
   };
   MAL_EVENT(host->events, news->event, fields, "peer %s: %s%s", name, news->sentence, more);
 }

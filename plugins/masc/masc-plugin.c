@@ -253,6 +253,14 @@ static bool same_listeners(const MascSettings *a, const MascSettings *b)
   return true;
 }
 
+/* By masc.stop: it stays so, whatever else changes about the peer. */
+static bool is_stopped(const MascPeering *peer)
+{
+  MascSessionStatus status;
+  masc_session_status(peer->session, &status);
+  return !status.started;
+}
+
 /* New ones come before old ones go: a parent that only changed its address takes nothing along
    (12.5). */
 static void change_peers(Masc *masc, MascSettings *new)
@@ -266,8 +274,10 @@ static void change_peers(Masc *masc, MascSettings *new)
     MascPeerSettings *settings = g_ptr_array_index(new->peers, i);
     MascPeering *peer = masc_peer_named(masc, settings->name);
     if (peer == NULL || !masc_peer_settings_same(peer->settings, settings)) {
+      bool stopped = peer != NULL && is_stopped(peer);
       peer = masc_peer_add(masc, settings);
-      masc_peer_start(peer);
+      if (!stopped)
+        masc_peer_start(peer);
       continue;
     }
     peer->settings = settings;

@@ -86,6 +86,7 @@ void masc_link_open(MascSession *s, Link *link, MascNow now)
   link->in = g_new0(MascDeframer, 1);
   link->hold_at = now.mono + s->config.open_wait;
   s->retry_at = MASC_NEVER;
+  s->status.failure = MASC_FAILURE_NONE;
   if (!write_message(s, link, &msg))
     masc_session_lose(s, link, true, MASC_DOWN_SLOW, now);
 }

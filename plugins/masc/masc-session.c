@@ -22,6 +22,17 @@ const char *masc_down_name(MascDown why)
   return (unsigned)why < MASC_N_DOWNS ? names[why] : "unknown";
 }
 
+const char *masc_failure_name(MascFailure failure)
+{
+  static const char *const names[MASC_N_FAILURES] = {
+    [MASC_FAILURE_NONE] = "none",
+    [MASC_FAILURE_REFUSED] = "refused",
+    [MASC_FAILURE_UNANSWERED] = "no answer",
+    [MASC_FAILURE_SYSTEM] = "this system refuses it",
+  };
+  return (unsigned)failure < MASC_N_FAILURES ? names[failure] : "unknown";
+}
+
 /* ---- making ---------------------------------------------------------------------------------- */
 
 void masc_session_config_init(MascSessionConfig *config)
@@ -185,13 +196,21 @@ static void fall_back(MascSession *s, Link *link, bool finish, MascNow now)
 
 /* ---- Start and Stop -------------------------------------------------------------------------- */
 
+static void note_failure(MascSession *s, MascLink id, MascFailure failure, MascNow now)
+{
+  MascSessionDetail detail = { .link = id, .n = failure };
+  s->status.failure = failure;
+  s->status.failed_at = now.wall;
+  masc_session_tell(s, MASC_SESSION_FAILED, &detail);
+}
+
 static void connect_now(MascSession *s, MascNow now)
 {
   MascLink id = s->ops->connect(s->user, s);
   MascSessionDetail detail = { .link = id };
   restart_retry(s, now);
   if (id == 0) {
-    masc_session_tell(s, MASC_SESSION_FAILED, &detail);
+    note_failure(s, id, MASC_FAILURE_SYSTEM, now);
     return;
   }
   s->status.connects++;
@@ -253,9 +272,12 @@ int64_t masc_session_due(const MascSession *s)
 /* ConnectRetry, in Connect and in Active. */
 static void retry(MascSession *s, MascNow now)
 {
-  for (size_t i = 0; i < MASC_LINKS; i++)
+  for (size_t i = 0; i < MASC_LINKS; i++) {
+    if (s->links[i].id != 0 && s->links[i].state == MASC_CONNECT)
+      note_failure(s, s->links[i].id, MASC_FAILURE_UNANSWERED, now);
     if (s->links[i].id != 0)
       masc_link_drop(s, &s->links[i], true);
+  }
   connect_now(s, now);
   masc_session_settle(s, now);
 }
@@ -344,10 +366,9 @@ void masc_session_connected(MascSession *s, MascLink id, MascNow now)
 void masc_session_failed(MascSession *s, MascLink id, MascNow now)
 {
   Link *link = masc_link_find(s, id);
-  MascSessionDetail detail = { .link = id };
   if (link == NULL || link->state != MASC_CONNECT)
     return;
-  masc_session_tell(s, MASC_SESSION_FAILED, &detail);
+  note_failure(s, id, MASC_FAILURE_REFUSED, now);
   fall_back(s, link, false, now);
 }
 

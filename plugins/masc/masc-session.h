@@ -42,6 +42,16 @@ typedef enum {
 } MascDown;
 const char *masc_down_name(MascDown why);
 
+/* Why a connection of ours was none. */
+typedef enum {
+  MASC_FAILURE_NONE,
+  MASC_FAILURE_REFUSED,    /* the peer's system, or one on the way, says so */
+  MASC_FAILURE_UNANSWERED, /* nothing came until the ConnectRetry timer expired */
+  MASC_FAILURE_SYSTEM,     /* ours doesn't even try */
+  MASC_N_FAILURES
+} MascFailure;
+const char *masc_failure_name(MascFailure failure);
+
 /* What is worth an event or a line in the log; in brackets what of MascSessionDetail is set beside
    LINK. */
 typedef enum {
@@ -55,7 +65,7 @@ typedef enum {
   MASC_SESSION_COLLISION,   /* LINK was closed in favour of another one (8.8) */
   MASC_SESSION_TURNED_AWAY, /* an incoming connection was not taken [n: state] */
   MASC_SESSION_CONNECTING,  /* we connect */
-  MASC_SESSION_FAILED,      /* our connection could not be made */
+  MASC_SESSION_FAILED,      /* our connection could not be made [n: MascFailure] */
   MASC_SESSION_CLOSED,      /* the transport connection is gone */
   MASC_SESSION_BACKOFF,     /* after an error: Start comes by itself in N microseconds */
   MASC_SESSION_SLOW,        /* the peer does not read: N attributes wait */
@@ -198,6 +208,8 @@ typedef struct {
   uint64_t refused_out; /* NOTIFICATIONs about ours that kept the connection open */
   uint64_t suppressed, collisions, turned_away, connects, established;
   MascSessionError error_in, error_out;
+  MascFailure failure; /* of the last connection that we tried; NONE once OPENs can go over it */
+  MalTime failed_at;
 } MascSessionStatus;
 
 MascState masc_session_state(const MascSession *session);

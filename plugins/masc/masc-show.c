@@ -74,6 +74,16 @@ static json_object *error_json(const MascSessionError *error)
   return masc_json_text(text);
 }
 
+static json_object *failure_json(const MascSessionStatus *s)
+{
+  if (s->failure == MASC_FAILURE_NONE)
+    return NULL;
+  char at[MAL_TIME_STRLEN];
+  g_autofree char *text = g_strdup_printf("%s, %s", masc_failure_name(s->failure),
+                                          mal_time_format(s->failed_at, at));
+  return masc_json_text(text);
+}
+
 static json_object *scopes_json(const MascPeering *peer)
 {
   json_object *out = json_object_new_array();
@@ -100,6 +110,7 @@ static void add_session(json_object *one, const MascPeering *peer, const MascSes
   json_object_object_add(one, "refused", number(s->refused_in));
   json_object_object_add(one, "error_sent", error_json(&s->error_out));
   json_object_object_add(one, "error_received", error_json(&s->error_in));
+  json_object_object_add(one, "connect_failed", failure_json(s));
   json_object_object_add(one, "down",
                          peer->was_down ? masc_json_text(masc_down_name(peer->last_down)) : NULL);
 }

@@ -34,8 +34,10 @@
   X(CANCELLED, "cancelled", NOBODY, INFO, "A pending claim of ours is not needed any more.",       \
     "not needed any more")                                                                         \
   X(HELD_UP, "held-up", PEER, WARNING,                                                             \
-    "A claim's waiting period is over, but no parent is in touch: it is not used until one is.",   \
-    "waits for a parent to be in touch")                                                           \
+    "A claim's waiting period is over, but nobody who could object is in touch (a parent, or "     \
+    "among top-level domains another one): it is not used until somebody is. A top-level domain "  \
+    "goes on after a second waiting period.",                                                      \
+    "waits for somebody who could object to be in touch")                                          \
   X(DENIES, "denies", PEER, WARNING, "We denied a child's claim.", "a child's claim was denied")   \
   X(CLASH, "clash", OPERATOR, ERROR,                                                               \
     "Another domain uses what this domain uses, as after a partition longer than the waiting "     \
@@ -105,8 +107,9 @@
     "connection not taken")                                                                        \
   X(CONNECTING, "connecting", NOBODY, DEBUG, "A connection to a peer is tried.", "connecting")     \
   X(FAILED, "connect-failed", PEER, INFO,                                                          \
-    "A connection to a peer could not be made. Is it up, are address and port right, have both "   \
-    "ends the same key?",                                                                          \
+    "A connection to a peer could not be made. Is it up, are address and port right? Where there " \
+    "is no answer, and it is up: have both ends the same key (key-file), and both or none "        \
+    "ttl-security? What isn't signed right, or comes from too far, the system drops silently.",    \
     "the connection could not be made")                                                            \
   X(CLOSED, "connection-closed", PEER, DEBUG, "A connection to a peer is gone.",                   \
     "the connection is gone")                                                                      \

@@ -1,5 +1,6 @@
 /* The zone: its parts, its life, its deadlines. */
 #include "masc-flood.h"
+#include "masc-holes.h"
 #include "masc-refused.h"
 #include "masc-update.h"
 
@@ -174,20 +175,49 @@ typedef struct {
   const MascZone *zone;
   MascEntryFunc func;
   void *data;
-  bool left;
+  GHashTable *left; /* MascEntry, itself the key; NULL: all as it was said */
+  GPtrArray *order; /* borrowed from LEFT */
 } Each;
+
+static guint hash_entry(gconstpointer key)
+{
+  const MascEntry *e = key;
+  char text[MAL_ADDRESS_STRLEN];
+  return g_str_hash(mal_address_format(e->claim.prefix.address, text)) ^ e->claim.prefix.length ^
+         (guint)e->claim.domain;
+}
+
+static gboolean same_entry(gconstpointer a, gconstpointer b)
+{
+  const MascEntry *x = a, *y = b;
+  return x->kind == y->kind && x->claim.domain == y->claim.domain && x->parent == y->parent &&
+         masc_prefix_equal(x->claim.prefix, y->claim.prefix);
+}
+
+/* Once, however often it was said: what is left of an old claim is mostly said anew. */
+static void keep_left(const Each *e, const MascEntry *entry)
+{
+  MascEntry *known = g_hash_table_lookup(e->left, entry);
+  if (known == NULL) {
+    known = g_memdup2(entry, sizeof *entry);
+    g_hash_table_add(e->left, known);
+    g_ptr_array_add(e->order, known);
+  } else if (known->until < entry->until) {
+    *known = *entry;
+  }
+}
 
 static void show_left(const Each *e, const MascRecord *record, MascEntry *entry)
 {
   MalPrefix pieces[PIECES_MAX];
   size_t n = masc_cache_remains(e->zone->cache, record, pieces, PIECES_MAX);
   if (n == PIECES_MAX) {
-    e->func(entry, e->data);
+    keep_left(e, entry);
     return;
   }
   for (size_t i = 0; i < n; i++) {
     entry->claim.prefix = pieces[i];
-    e->func(entry, e->data);
+    keep_left(e, entry);
   }
 }
 
@@ -214,28 +244,29 @@ static bool each(MascRecord *record, void *data)
     entry.kind = MASC_ENTRY_DENIED;
   else if (own)
     return true;              /* OWN shows it */
-  if (e->left && (c->type == MASC_PREFIX_IN_USE || c->type == MASC_PREFIX_MANAGED))
+  if (e->left != NULL && (c->type == MASC_PREFIX_IN_USE || c->type == MASC_PREFIX_MANAGED))
     show_left(e, record, &entry);
   else
     e->func(&entry, e->data);
   return true;
 }
 
-static void show(const MascZone *zone, MascNow now, MascEntryFunc func, void *data, bool left)
+void masc_zone_each(const MascZone *zone, MascNow now, MascEntryFunc func, void *data)
 {
-  Each e = { zone, func, data, left };
+  Each e = { .zone = zone, .func = func, .data = data };
   masc_owns_each(zone, now, func, data);
   masc_cache_each(zone->cache, each, &e);
 }
 
-void masc_zone_each(const MascZone *zone, MascNow now, MascEntryFunc func, void *data)
-{
-  show(zone, now, func, data, false);
-}
-
 void masc_zone_each_left(const MascZone *zone, MascNow now, MascEntryFunc func, void *data)
 {
-  show(zone, now, func, data, true);
+  g_autoptr(GHashTable) left = g_hash_table_new_full(hash_entry, same_entry, g_free, NULL);
+  g_autoptr(GPtrArray) order = g_ptr_array_new();
+  Each e = { zone, func, data, left, order };
+  masc_owns_each(zone, now, func, data);
+  masc_cache_each(zone->cache, each, &e);
+  for (guint i = 0; i < order->len; i++)
+    func(g_ptr_array_index(order, i), data);
 }
 
 MascZoneUsage masc_zone_usage(const MascZone *zone, MascNow now)

@@ -196,7 +196,8 @@ typedef struct {
 } MascEntry;
 typedef void (*MascEntryFunc)(const MascEntry *entry, void *data);
 void masc_zone_each(const MascZone *zone, MascNow now, MascEntryFunc func, void *data);
-/* The same, but of what others have only what WITHDRAWs leave, in as many entries as it takes. */
+/* The same, but of what others have only what WITHDRAWs leave, in as many entries as it takes, each
+   once. */
 void masc_zone_each_left(const MascZone *zone, MascNow now, MascEntryFunc func, void *data);
 
 typedef struct {

@@ -345,9 +345,26 @@ Test(masc_clash, s12_4_manual_over_when_the_other_gives_way)
   hear(own, theirs);
   own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
   withdraw.type = MASC_WITHDRAW;
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_WON), 0, "undecided");
   hear(own, withdraw);
   own_bed_pass(own, 1000);
   own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_WON), 1, "who heard that it began");
+}
+
+Test(masc_clash, s12_4_manual_becomes_automatic)
+{
+  for (int64_t ago = -10; ago <= 10; ago += 20) {
+    g_autoptr(OwnBed) own = holder();
+    own->bed->params.clash = MASC_CLASH_MANUAL;
+    hear(own, rival(own, "233.252.5.0/24", ago));
+    own->bed->params.clash = MASC_CLASH_AUTOMATIC;
+    masc_zone_params_changed(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0));
+    own_bed_pass(own, 1000);
+    unsigned won = own_bed_notes(own, 0, MASC_NOTE_CLASH_WON);
+    cr_expect_eq(won + own_bed_notes(own, 0, MASC_NOTE_CLASH_LOST), 1);
+    own_expect(own_bed_local(own, 0), won ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
+  }
 }
 
 /* By its own clock, which may be behind ours by the extra holding time, it uses that for longer. */

@@ -472,6 +472,10 @@ Test(masc_more, an_operator_starts_and_stops_sessions_10_1)
   cr_assert_eq(masc_metric(&w, 1, "error-cease-sent"), 1);
   masc_world_run(&w, 300);
   cr_assert_str_eq(masc_world_state(&w, 1, "up"), "Idle", "no Start comes by itself");
+  cr_assert(masc_world_reload(&w, 1, CHILD UP "ttl-security=1\n", NULL));
+  cr_assert(masc_world_reload(&w, 1, CHILD UP, NULL));
+  masc_world_run(&w, 60);
+  cr_assert_str_eq(masc_world_state(&w, 1, "up"), "Idle", "nor when the peer changes");
   answer = masc_world_call(&w, 1, "masc.start", "{\"peer\":\"up\"}", 2);
   cr_assert_str_neq(json_object_get_string(masc_at(answer, "state")), "Idle");
   masc_world_run(&w, 30);

@@ -149,6 +149,33 @@ Test(rfc2909_10_1, connect_retry_goes_on_for_ever)
   cr_expect_eq(masc_bed_status(end).backoff, 0, "no error");
 }
 
+/* A wrong key of TCP-MD5 is silence: the operator sees why there is no session. */
+Test(rfc2909_10_1, what_keeps_a_connection_from_being_made_is_said)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(3);
+  MascEnd *end = masc_bed_alone(bed, NULL);
+  masc_bed_reach(end, MASC_CONNECT, "");
+  cr_expect_eq(masc_bed_status(end).failure, MASC_FAILURE_NONE, "not yet");
+  masc_bed_pass(bed, masc_session_due(end->session) - bed->now);
+  cr_expect_eq(end->notes[MASC_SESSION_FAILED], 1);
+  cr_expect_eq(end->last[MASC_SESSION_FAILED].n, MASC_FAILURE_UNANSWERED);
+  cr_expect_eq(masc_bed_status(end).failure, MASC_FAILURE_UNANSWERED);
+  cr_expect_eq(masc_bed_status(end).failed_at, masc_bed_now(bed).wall);
+  masc_session_failed(end->session, end->connecting, masc_bed_now(bed));
+  cr_expect_eq(masc_bed_status(end).failure, MASC_FAILURE_REFUSED);
+  end->no_connect = true;
+  masc_bed_pass(bed, masc_session_due(end->session) - bed->now);
+  cr_expect_eq(masc_bed_status(end).failure, MASC_FAILURE_SYSTEM);
+  cr_expect_eq(end->notes[MASC_SESSION_FAILED], 3);
+  end->no_connect = false;
+  masc_bed_pass(bed, masc_session_due(end->session) - bed->now);
+  masc_session_connected(end->session, end->connecting, masc_bed_now(bed));
+  cr_expect_eq(masc_bed_status(end).failure, MASC_FAILURE_NONE, "it is there");
+  for (unsigned i = 0; i < MASC_N_FAILURES; i++)
+    cr_expect_str_neq(masc_failure_name((MascFailure)i), "unknown");
+  cr_expect_str_eq(masc_failure_name(MASC_N_FAILURES), "unknown");
+}
+
 static void fail_once(MascEnd *end)
 {
   masc_session_connected(end->session, end->connecting, masc_bed_now(end->bed));

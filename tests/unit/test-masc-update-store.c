@@ -372,17 +372,26 @@ Test(zone, what_withdraws_leave_of_what_others_have)
     MascId domain;
     const char *prefix, *withdrawn;
     MascEntryKind kind;
-    const char *left;
+    const char *left, *anew; /* said anew */
   } rows[] = {
-    { 's', IN_USE, 20, FREE, NULL, MASC_ENTRY_SIBLING, FREE },
-    { 's', IN_USE, 20, FREE, "233.252.8.0/25", MASC_ENTRY_SIBLING, "233.252.8.128/25" },
+    { 's', IN_USE, 20, FREE, NULL, MASC_ENTRY_SIBLING, FREE, NULL },
+    { 's', IN_USE, 20, FREE, "233.252.8.0/25", MASC_ENTRY_SIBLING, "233.252.8.128/25", NULL },
     { 's', IN_USE, 20, FREE, "233.252.8.64/26", MASC_ENTRY_SIBLING,
-      "233.252.8.0/26 233.252.8.128/25" },
-    { 's', IN_USE, 20, FREE, FREE, MASC_ENTRY_SIBLING, "" },
-    { 'c', IN_USE, 30, "233.252.4.0/24", "233.252.4.0/25", MASC_ENTRY_CHILD, "233.252.4.128/25" },
+      "233.252.8.0/26 233.252.8.128/25", NULL },
+    { 's', IN_USE, 20, FREE, FREE, MASC_ENTRY_SIBLING, "", NULL },
+    { 'c', IN_USE, 30, "233.252.4.0/24", "233.252.4.0/25", MASC_ENTRY_CHILD, "233.252.4.128/25",
+      NULL },
     { 'a', MASC_PREFIX_MANAGED, 1, "233.252.0.0/18", "233.252.32.0/19", MASC_ENTRY_PARENT,
-      "233.252.0.0/19 233.252.128.0/17" },
-    { 'c', NEW, 30, "233.252.4.0/24", NULL, MASC_ENTRY_CHILD, "233.252.4.0/24" },
+      "233.252.0.0/19 233.252.128.0/17", NULL },
+    { 'c', NEW, 30, "233.252.4.0/24", NULL, MASC_ENTRY_CHILD, "233.252.4.0/24", NULL },
+    { 's', IN_USE, 20, FREE, "233.252.8.0/25", MASC_ENTRY_SIBLING, "233.252.8.128/25",
+      "233.252.8.128/25" },
+    { 's', IN_USE, 20, FREE, "233.252.8.64/26", MASC_ENTRY_SIBLING,
+      "233.252.8.0/26 233.252.8.128/25", "233.252.8.0/26" },
+    { 'c', IN_USE, 30, "233.252.4.0/24", "233.252.4.0/25", MASC_ENTRY_CHILD, "233.252.4.128/25",
+      "233.252.4.128/25" },
+    { 'a', MASC_PREFIX_MANAGED, 1, "233.252.0.0/18", "233.252.32.0/19", MASC_ENTRY_PARENT,
+      "233.252.0.0/19 233.252.128.0/17", "233.252.0.0/19" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_auto(MascRig) rig = masc_rig_new();
@@ -398,6 +407,11 @@ Test(zone, what_withdraws_leave_of_what_others_have)
     if (rows[i].withdrawn != NULL) {
       withdraw.prefix = masc_bed_prefix(rows[i].withdrawn);
       cr_assert_eq(masc_rig_say(&rig, rows[i].by, &withdraw), 0, "row %zu", i);
+    }
+    if (rows[i].anew != NULL) {
+      said.prefix = masc_bed_prefix(rows[i].anew);
+      said.timestamp++;
+      cr_assert_eq(masc_rig_say(&rig, rows[i].by, &said), 0, "row %zu", i);
     }
     masc_zone_each_left(rig.zone, masc_bed_now(rig.bed, 0), see, &seen);
     cr_expect_str_eq(left->str, rows[i].left, "row %zu: %s", i, left->str);
