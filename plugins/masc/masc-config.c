@@ -202,6 +202,29 @@ static bool overlaps_other(const MascReading *r, guint i, const char **other)
   return false;
 }
 
+/* A prefix of 96 bits or fewer has all group identifiers, so those that are leased with them. */
+static bool may_win_what_is_never_leased(const MascReading *r, const MalScope *scope)
+{
+  MalSpan span = scope->span;
+  bool all = scope->group_id_first == 0 && scope->group_id_last == UINT32_MAX;
+  if (span.first.family != MAL_IPV6 || all || mal_conf_integer(r->s, "unit6") <= 96)
+    return false;
+  return span.first.value >> 32 != span.last.value >> 32
+         || (uint32_t)span.first.value < scope->group_id_first
+         || (uint32_t)span.last.value > scope->group_id_last;
+}
+
+static bool refuse_ids(const MascReading *r, const MalScope *scope, GError **error)
+{
+  return masc_settings_refuse(
+      r->s, "unit6", error,
+      "of most prefixes that may be won of scope %s nothing is leased, since its group-ids are "
+      "%08x-%08x: claim prefixes that have some of these (unit6 = 96), let the scope reach from "
+      "such an identifier to another with all domains that share it, set group-ids = 0-ffffffff "
+      "there, or leave the scope out of scopes",
+      scope->id, scope->group_id_first, scope->group_id_last);
+}
+
 /* A claim says no scope, so its addresses have to. */
 static bool check_scopes(MascReading *r, GError **error)
 {
@@ -224,6 +247,8 @@ static bool check_scopes(MascReading *r, GError **error)
           "an IPv6 address can't be named in claims of IPv4 addresses, and scope %s is "
           "IPv4: use an IPv4 address or a number",
           id);
+    if (may_win_what_is_never_leased(r, scope))
+      return refuse_ids(r, scope, error);
   }
   return true;
 }

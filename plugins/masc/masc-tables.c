@@ -87,7 +87,9 @@ static const MalConfKey keys[] = {
          "A sibling or child with more colliding claims than this within a waiting period is "
          "ignored until masc.forgive (section 14). 0: no limit."),
   NUMBER("unit", 8, 32, "24", "Length of the smallest IPv4 prefix that is claimed."),
-  NUMBER("unit6", 16, 128, "120", "Length of the smallest IPv6 prefix that is claimed."),
+  NUMBER("unit6", 16, 128, "120",
+         "Length of the smallest IPv6 prefix that is claimed: 96 or less where a scope holds more "
+         "than its group-ids."),
   NUMBER("max-prefixes", 0, 1000, "0",
          "How many prefixes to hold at most for each scope. 0: as many as the claim algorithm "
          "likes, which are few."),

@@ -1,4 +1,5 @@
-/* The AAP plugin in a daemon whose configuration changes. Sections: draft-ietf-malloc-aap-04. */
+/* The AAP plugin in a daemon whose configuration changes, and whose leases do. Sections:
+   draft-ietf-malloc-aap-04. */
 #include "tests/unit/aap-daemons.h"
 
 /* A daemon whose file is written anew. */
@@ -196,5 +197,26 @@ Test(aap_plugin_reload, a_reload_changes_times_in_place_and_scopes_by_a_restart)
   }
   cr_assert_eq(json_object_array_length(at(call(&w, 0, "lease.list", "{}", 2), "leases")), 3);
   remove(path);
+  clear(&w);
+}
+
+/* A block is owned for a day; whoever wants a lease for longer hears that the others were asked,
+   and has it when they have agreed. */
+Test(aap_plugin_reload, a_lease_is_kept_for_longer_than_its_block_3_2_8)
+{
+  World w = world(2);
+  start(&w, 0, "maas", small);
+  start(&w, 1, "maas", small);
+  run(&w, 250);
+  lease(&w, 0, "local", 2);
+  json_object *first =
+      json_object_array_get_idx(at(call(&w, 0, "lease.list", "{}", 2), "leases"), 0);
+  g_autofree char *params = g_strdup_printf("{\"lease\":\"%s\",\"lifetime\":5184000}",
+                                            json_object_get_string(at(first, "lease")));
+  call(&w, 0, "lease.renew", params, 2);
+  cr_assert(w.error && strstr(w.error, "try again"), "%s", w.error ? w.error : "");
+  run(&w, 60);
+  call(&w, 0, "lease.renew", params, 2);
+  cr_assert_null(w.error, "%s", w.error);
   clear(&w);
 }

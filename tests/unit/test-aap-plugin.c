@@ -90,27 +90,6 @@ Test(aap_plugin, aap_18_147_a_coordinator_in_the_same_process_is_heard_and_hears
   clear(&w);
 }
 
-/* A block is owned for a day; whoever wants a lease for longer hears that the others were asked,
-   and has it when they have agreed. */
-Test(aap_plugin, a_lease_is_kept_for_longer_than_its_block_3_2_8)
-{
-  World w = world(2);
-  start(&w, 0, "maas", small);
-  start(&w, 1, "maas", small);
-  run(&w, 250);
-  lease(&w, 0, "local", 2);
-  json_object *first =
-      json_object_array_get_idx(at(call(&w, 0, "lease.list", "{}", 2), "leases"), 0);
-  g_autofree char *params = g_strdup_printf("{\"lease\":\"%s\",\"lifetime\":5184000}",
-                                            json_object_get_string(at(first, "lease")));
-  call(&w, 0, "lease.renew", params, 2);
-  cr_assert(w.error && strstr(w.error, "try again"), "%s", w.error ? w.error : "");
-  run(&w, 60);
-  call(&w, 0, "lease.renew", params, 2);
-  cr_assert_null(w.error, "%s", w.error);
-  clear(&w);
-}
-
 static void crash_and_return(World *w, unsigned i, const char *roles, const char *text)
 {
   mal_sim_node_crash(w->host[i].node, MAL_SIM_DISK_KEPT);

@@ -14,6 +14,9 @@
   "[scope region]\nfamily=ipv4\nfirst=239.192.0.0\nlast=239.195.255.255\nttl=63\ndivisible=yes\n"
 #define SIX                                                                                        \
   "[scope six]\nfamily=ipv6\nfirst=ff1e::8000:0\nlast=ff1e::8fff:ffff\nttl=127\ndivisible=yes\n"
+#define WIDE                                                                                       \
+  "[scope six]\nfamily=ipv6\nfirst=ff1e::\nlast=ff1e:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n" \
+  "divisible=yes\n"
 #define US "[masc]\ndomain-id=64501\nnode-id=192.0.2.1\n"
 #define UP "[masc-peer up]\naddress=198.51.100.1\nrole=parent\ndomain-id=64496\n"
 #define OK GLOBAL US UP
@@ -39,6 +42,18 @@ static MascSettings *good(const char *text)
   MascSettings *s = read_text(text, true, &error);
   cr_assert_not_null(s, "%s", error ? error->message : "");
   return s;
+}
+
+/* What would win addresses that are never leased is refused (the table below); these are not. */
+Test(masc_config, ipv6_scopes_of_which_prefixes_can_be_leased)
+{
+  static const char *const rows[] = { SIX US, WIDE US "unit6=96\n",
+                                      WIDE "group-ids=0-ffffffff\n" US, GLOBAL WIDE US
+                                      "scopes=global\n" };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(MascSettings) s = good(rows[i]);
+    cr_expect_eq(s->scopes->len, 1, "row %zu", i);
+  }
 }
 
 Test(masc_config, defaults_are_the_rfc_s_6_18)
@@ -111,6 +126,12 @@ static const Refused refused[] = {
   { "overlapping scopes", GLOBAL "[scope part]\nfamily=ipv4\nfirst=232.0.0.0\nlast=232.0.255.255\n"
                                  "ttl=63\ndivisible=yes\n" US,
     { "global", "part", "overlap" } },
+  { "IPv6 scope, group ids", WIDE US,
+    { "[masc] unit6", "scope six", "unit6 = 96" } },
+  { "IPv6 scope, below", "[scope six]\nfamily=ipv6\nfirst=ff1e::\nlast=ff1e::8fff:ffff\n"
+                         "divisible=yes\n" US, { "[masc] unit6" } },
+  { "IPv6 scope, above", "[scope six]\nfamily=ipv6\nfirst=ff1e::8000:0\nlast=ff1e::9000:0\n"
+                         "divisible=yes\n" US, { "[masc] unit6" } },
   { "IPv6 id, IPv4 claims", GLOBAL "[masc]\ndomain-id=2001:db8::\nnode-id=192.0.2.1\n",
     { "[masc] domain-id", "scope global is IPv4", "AS number" } },
   { "IPv6 node, IPv4 claims", GLOBAL "[masc]\ndomain-id=5\nnode-id=2001:db8::1\n",
