@@ -165,17 +165,23 @@ bool masc_settings_read_peer(MascReading *r, const MalConfSection *s, GError **e
 static GArray *parents_in(const MascSettings *settings, uint64_t scopes)
 {
   GArray *out = g_array_new(FALSE, FALSE, sizeof(MascId));
-  for (guint i = 0; i < settings->far_parents->len; i++) {
-    const MascFarParent *parent = &g_array_index(settings->far_parents, MascFarParent, i);
-    if ((parent->scopes & scopes) != 0)
-      masc_add_id(out, parent->domain);
-  }
   for (guint i = 0; i < settings->peers->len; i++) {
     const MascPeerSettings *peer = masc_settings_peer(settings, i);
     if (peer->role == MASC_CHILD && (peer->scopes & scopes) != 0)
       masc_add_id(out, peer->domain);
   }
+  for (guint i = 0; i < settings->far_parents->len; i++) {
+    const MascFarParent *parent = &g_array_index(settings->far_parents, MascFarParent, i);
+    if ((parent->scopes & scopes) != 0)
+      masc_add_id(out, parent->domain);
+  }
   return out;
+}
+
+MascId masc_settings_parent_in(const MascSettings *settings, guint scope)
+{
+  g_autoptr(GArray) parents = parents_in(settings, UINT64_C(1) << scope);
+  return parents->len > 0 ? g_array_index(parents, MascId, 0) : MASC_TLD_ID;
 }
 
 bool masc_settings_is_top(const MascSettings *settings, guint scope)

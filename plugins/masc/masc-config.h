@@ -55,8 +55,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MascSettings, masc_settings_free)
 bool masc_id_parse(const char *text, MascId *out, GError **error);
 
 const MascPeerSettings *masc_settings_peer(const MascSettings *settings, guint i);
-/* Of the scope at that place: has the domain no parent in it (4.5), has it children? */
+/* Of the scope at that place: has the domain no parent in it (4.5)? */
 bool masc_settings_is_top(const MascSettings *settings, guint scope);
+/* Its first parent there; MASC_TLD_ID: none. */
+MascId masc_settings_parent_in(const MascSettings *settings, guint scope);
+/* Has it children there? */
 bool masc_settings_has_children(const MascSettings *settings, guint scope);
 /* How long the identifiers in an OPEN to PEER are (7.2): as long as the longest that we know of. */
 MalFamily masc_settings_family(const MascSettings *settings, const MascPeerSettings *peer);

@@ -8,6 +8,9 @@ MascPend *masc_pend_add(MascZone *zone, const MascPend *pend, MascNow now)
   MascOwns *owns = zone->owns;
   MascPend p = *pend;
 
+  p.parent = p.lower ? zone->config.domain : 0;
+  if (!p.lower)
+    masc_parent_to_ask(zone, p.prefix, now, &p.parent);
   p.id = owns->next_id++;
   p.state = MASC_PEND_DELAYED;
   p.due = masc_own_draw(zone, now, zone->config.params->initiate_claim_delay);

@@ -11,7 +11,7 @@ typedef struct {
   const MascArea *area;
   GArray *entries; /* MascEntry */
   bool more;
-  json_object *root;
+  json_object *root, *ours; /* OURS: what lies in nothing that we have is below */
   GHashTable *domains; /* "parent/domain" -> json_object, borrowed */
   GArray *held;        /* Held */
 } Tree;
@@ -122,7 +122,7 @@ static json_object *prefix_node(json_object *under, const MascEntry *entry)
                       entry->draining ? ", draining" : "");
   json_object *node = grow(under, new_node(text));
   json_object_object_add(node, "prefix", masc_json_prefix(entry->claim.prefix));
-  json_object_object_add(node, "until", mal_json_time(entry->until));
+  json_object_object_add(node, "until", entry->until > 0 ? mal_json_time(entry->until) : NULL);
   return node;
 }
 
@@ -135,7 +135,7 @@ static json_object *lower_node(Tree *tree, MalPrefix prefix)
     if (mal_span_contains(mal_span_of_prefix(held->prefix), span))
       return held->node;
   }
-  return our_node(tree, 0);
+  return tree->ours;
 }
 
 static void add_upper(Tree *tree, const MascEntry *entry)
@@ -212,36 +212,34 @@ static bool has_entry(const Tree *tree, MascId domain)
 {
   for (guint i = 0; i < tree->entries->len; i++) {
     const MascEntry *entry = &g_array_index(tree->entries, MascEntry, i);
-    if (entry->kind == MASC_ENTRY_CHILD && entry->claim.domain == domain)
+    if (entry->kind == MASC_ENTRY_CHILD && entry->claim.domain == domain &&
+        !masc_claim_is_hint(&entry->claim))
       return true;
   }
   return false;
 }
 
-static void add_idle_children(Tree *tree, json_object *ours)
+static void add_idle_children(Tree *tree)
 {
   const Masc *masc = tree->area->masc;
   for (unsigned i = 0; i < MASC_PEERS_MAX; i++) {
     const MascPeering *peer = masc->peers[i];
     if (peer != NULL && masc_area_shares(tree->area, peer) && peer->settings->role == MASC_PARENT &&
         !has_entry(tree, peer->settings->domain))
-      domain_node(tree, ours, masc->settings->domain, peer->settings->domain, "child");
+      domain_node(tree, tree->ours, masc->settings->domain, peer->settings->domain, "child");
   }
 }
 
 /* Without anything of ours: under our first parent. */
 static json_object *some_node(Tree *tree)
 {
-  const MascSettings *settings = tree->area->masc->settings;
-  MascId parent = 0;
-  if (!masc_settings_is_top(settings, tree->area->place) && settings->parents->len > 0)
-    parent = g_array_index(settings->parents, MascId, 0);
+  const MascArea *area = tree->area;
   for (guint i = 0; i < tree->entries->len; i++) {
     const MascEntry *entry = &g_array_index(tree->entries, MascEntry, i);
     if (entry->kind == MASC_ENTRY_HELD || entry->kind == MASC_ENTRY_PENDING)
       return our_node(tree, entry->parent);
   }
-  return our_node(tree, parent);
+  return our_node(tree, masc_settings_parent_in(area->masc->settings, area->place));
 }
 
 json_object *masc_tree_of(const MascArea *area, bool *more)
@@ -259,12 +257,12 @@ json_object *masc_tree_of(const MascArea *area, bool *more)
   masc_zone_each_left(area->zone, area->masc->now, collect, &tree);
   add_parents(&tree);
   add_peers(&tree);
-  json_object *ours = some_node(&tree);
+  tree.ours = some_node(&tree);
   for (guint i = 0; i < tree.entries->len; i++)
     add_upper(&tree, &g_array_index(tree.entries, MascEntry, i));
   for (guint i = 0; i < tree.entries->len; i++)
     add_lower(&tree, &g_array_index(tree.entries, MascEntry, i));
-  add_idle_children(&tree, ours);
+  add_idle_children(&tree);
   *more |= tree.more;
   g_array_unref(tree.entries);
   g_hash_table_unref(tree.domains);

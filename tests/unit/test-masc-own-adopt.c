@@ -413,6 +413,47 @@ Test(masc_own_adopt, s14_not_all_at_once)
   cr_expect_eq(claimed(own), 32);
 }
 
+/* Nor while others of ours wait; but neither renewals, nor what is won, nor what is below it takes
+   a place. */
+Test(masc_own_adopt, s14_what_takes_a_place)
+{
+  static const struct {
+    MascPendState state;
+    bool lower, renews;
+    guint claims;
+  } rows[] = {
+    { MASC_PEND_CLAIMING, false, false, 31 },
+    { MASC_PEND_CLAIMING, true, false, 32 },
+    { MASC_PEND_CLAIMING, false, true, 32 },
+    { MASC_PEND_KEPT, false, false, 32 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = own_bed_top();
+    MascPend pend = { .id = 100, .state = rows[i].state, .lower = rows[i].lower,
+                      .renews = rows[i].renews, .prefix = masc_bed_prefix("233.252.240.0/24"),
+                      .due = MASC_NEVER };
+    g_array_append_val(own_bed_owns(own, 0)->pends, pend);
+    adopt_many(own);
+    cr_expect_eq(claimed(own), rows[i].claims + 1, "row %zu", i);
+  }
+}
+
+/* What is ours already needs no room: it doesn't hide that others found none. */
+Test(masc_own_adopt, s14_the_last_one_is_ours)
+{
+  g_autoptr(OwnBed) own = own_bed_top();
+  MalSpan last;
+
+  own_bed_win(own, 0, "233.252.240.0/24");
+  adopt_many(own);
+  last = masc_bed_span("233.252.240.0-233.252.240.255");
+  g_array_append_val(own_bed_owns(own, 0)->adopted, last);
+  cr_expect_eq(claimed(own), 32);
+  cr_expect_eq(own_bed_owns(own, 0)->adopt_until,
+               masc_own_after(now_of(own), own->bed->params.waiting_period));
+}
+
 static guint held(OwnBed *own)
 {
   return own_bed_owns(own, 0)->held[MASC_UPPER]->len;

@@ -154,3 +154,32 @@ Test(rfc2909_14, what_who_floods_uses_is_still_in_the_way)
   cr_expect_eq(left(refused, false, now.wall), 2);
   masc_refused_free(refused);
 }
+
+/* 11.4.2: who uses something may claim what it is a part of, and asks for nothing else by that. */
+Test(rfc2909_8_3, what_was_refused_grows)
+{
+  static const struct {
+    const char *why;
+    MascClaimType was;
+    MascRole role;              /* what claims it is to us */
+    MascId domain;
+    const char *prefix;
+    bool grows;
+  } rows[] = {
+    { "a part of it", IN_USE, MASC_SIBLING, 5, "233.252.8.0/23", true },
+    { "all of it", IN_USE, MASC_SIBLING, 5, HERE, false },
+    { "what is beside it", IN_USE, MASC_SIBLING, 5, "233.252.10.0/23", false },
+    { "another domain's", IN_USE, MASC_SIBLING, 6, "233.252.8.0/23", false },
+    { "of the other arena", IN_USE, MASC_CHILD, 5, "233.252.8.0/23", false },
+    { "only claimed", NEW, MASC_SIBLING, 5, "233.252.8.0/23", false },
+  };
+  static const MascLimits none = { 0 };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MascRefused *refused = masc_refused_new();
+    MascClaim was = claim_of(rows[i].was, MASC_SIBLING, 5, HERE);
+    MascClaim claim = claim_of(MASC_CLAIM_TO_EXPAND, rows[i].role, rows[i].domain, rows[i].prefix);
+    masc_refused_add(refused, &was, &none, now);
+    cr_expect_eq(masc_refused_grows(refused, &claim), rows[i].grows, "%s", rows[i].why);
+    masc_refused_free(refused);
+  }
+}
