@@ -174,6 +174,7 @@ static bool op_send(void *user, MascSession *session, MascLink link, const uint8
   if (end->room > 0 && end->bed->pipes[link].flying[to] + length > end->room)
     return false;
   describe(end, octets, length);
+  end->said_on = link;
   g_byte_array_set_size(end->octets, 0);
   g_byte_array_append(end->octets, octets, (guint)length);
   if (!is_puppet(end))

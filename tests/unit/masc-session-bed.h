@@ -18,6 +18,7 @@ typedef struct {
   MascSession *session;      /* NULL: down, or the test itself */
   GString *said;             /* what it did since masc_bed_said: "OPEN; NOTIFICATION 5.1; close" */
   GByteArray *octets;        /* of the last message */
+  MascLink said_on;          /* that link */
   GArray *claims;            /* MascClaim, as they came */
   uint8_t refuse;            /* what `claim` answers */
   MascClaimType refuse_type; /* to claims of this type */

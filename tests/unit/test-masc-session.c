@@ -1,4 +1,5 @@
 /* Every state with every event (RFC 2909 10.1), and what section 10.1 says beside that. */
+#include "tests/support/masc-packets.h"
 #include "tests/unit/masc-session-bed.h"
 
 #include <criterion/criterion.h>
@@ -327,6 +328,17 @@ Test(rfc2909_10_1, a_passive_session_listens_only)
   cr_expect_str_eq(masc_bed_said(end), "OPEN; OPEN; KEEPALIVE");
 }
 
+Test(rfc2909_12_1, a_passive_session_does_not_connect_later_either)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascSessionConfig config = masc_bed_config(MASC_PARENT);
+  config.passive = true;
+  MascEnd *end = masc_bed_alone(bed, &config);
+  masc_session_start(end->session, S(20), masc_bed_now(bed));
+  cr_expect_eq(masc_session_state(end->session), MASC_ACTIVE);
+  cr_expect_eq(masc_session_due(end->session), MASC_NEVER);
+}
+
 Test(rfc2909_12_1, a_start_may_wait_with_connecting_and_listens_all_the_same)
 {
   g_autoptr(MascBed) bed = masc_bed_new(1);
@@ -375,6 +387,41 @@ Test(rfc2909_10_1, a_parallel_connection_lives_on_its_own)
     if (rows[i].to == MASC_CONNECT)
       cr_expect_leq(masc_session_due(end->session), bed->now + S(120), "ConnectRetry runs again");
   }
+}
+
+/* 8.8: with a Cease, when its OPEN comes. */
+Test(rfc2909_8_8, one_beside_what_was_established_first_is_closed_by_its_open)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascEnd *end = masc_bed_alone(bed, NULL);
+  MascLink first = masc_bed_reach(end, MASC_OPEN_CONFIRM, MASC_BED_OPEN_NO_HOLD);
+  MascLink second = masc_bed_call(end);
+  masc_bed_feed(end, first, MASC_BED_KEEPALIVE);
+  cr_expect_eq(masc_session_state(end->session), MASC_ESTABLISHED);
+  cr_expect_str_eq(masc_bed_said(end), "OPEN");
+  cr_expect_eq(masc_bed_status(end).links, 2);
+  masc_bed_feed(end, second, MASC_BED_OPEN_NO_HOLD);
+  cr_expect_str_eq(masc_bed_said(end), "NOTIFICATION 7.0; close");
+  cr_expect_eq(masc_session_state(end->session), MASC_ESTABLISHED);
+  cr_expect_eq(masc_bed_status(end).links, 1);
+}
+
+/* Wherever it stands among them. */
+Test(rfc2909_10_1, updates_leave_on_the_established_connection)
+{
+  g_autoptr(MascBed) bed = masc_bed_new(1);
+  MascEnd *end = masc_bed_alone(bed, NULL);
+  MascClaim claim = masc_claim_make(MASC_NEW_CLAIM, "233.252.0.0/24", 962409600, 7);
+  masc_bed_reach(end, MASC_CONNECT, "");
+  MascLink link = masc_bed_call(end);
+  masc_bed_feed(end, link, MASC_BED_OPEN_NO_HOLD MASC_BED_KEEPALIVE);
+  cr_assert_neq(masc_bed_call(end), 0);
+  cr_assert_eq(masc_bed_status(end).links, 2);
+  cr_assert_neq(end->said_on, link, "the newcomer's OPEN");
+  masc_bed_said(end);
+  cr_expect(masc_session_send(end->session, &claim, 1, masc_bed_now(bed)));
+  cr_expect_str_eq(masc_bed_said(end), "UPDATE 1");
+  cr_expect_eq(end->said_on, link);
 }
 
 Test(rfc2909_10_1, the_loss_of_an_established_connection_ends_those_beside_it)
