@@ -9,12 +9,8 @@ const char *mal_config_file(const MalConfig *config)
 
 const MalConfSection *mal_config_nth(const MalConfig *config, const char *group, size_t n)
 {
-  for (guint i = 0; i < config->sections->len; i++) {
-    const MalConfSection *s = config->sections->pdata[i];
-    if (strcmp(s->group->group, group) == 0 && n-- == 0)
-      return s;
-  }
-  return NULL;
+  const GPtrArray *alike = g_hash_table_lookup(config->by_group, group);
+  return alike && n < alike->len ? alike->pdata[n] : NULL;
 }
 
 const MalConfSection *mal_config_section(const MalConfig *config, const char *group)
@@ -24,10 +20,8 @@ const MalConfSection *mal_config_section(const MalConfig *config, const char *gr
 
 size_t mal_config_count(const MalConfig *config, const char *group)
 {
-  size_t n = 0;
-  for (guint i = 0; i < config->sections->len; i++)
-    n += strcmp(((const MalConfSection *) config->sections->pdata[i])->group->group, group) == 0;
-  return n;
+  const GPtrArray *alike = g_hash_table_lookup(config->by_group, group);
+  return alike ? alike->len : 0;
 }
 
 const char *mal_conf_name(const MalConfSection *s)

@@ -64,6 +64,7 @@ struct MalConfig {
   gint references;
   char *file;
   GPtrArray *sections;        /* MalConfSection *, owned, in file order; absent groups at the end */
+  GHashTable *by_group;       /* the same by their group's name: GPtrArray of MalConfSection * */
 };
 
 typedef struct {

@@ -248,7 +248,18 @@ static void fill_default(const MalConfKey *key, ConfValue *value)
 
 /* ---- sections -------------------------------------------------------------------------------- */
 
-static MalConfSection *section_new(const MalConfig *config, const MalConfGroup *group,
+/* There may be thousands of one group, and each is asked for by its number. */
+static void add_section(MalConfig *config, MalConfSection *s)
+{
+  const char *group = s->group->group;
+  GPtrArray *alike = g_hash_table_lookup(config->by_group, group);
+  if (!alike)
+    g_hash_table_insert(config->by_group, (void *)(uintptr_t)group, alike = g_ptr_array_new());
+  g_ptr_array_add(alike, s);
+  g_ptr_array_add(config->sections, s);
+}
+
+static MalConfSection *section_new(MalConfig *config, const MalConfGroup *group,
                                    const ConfBlock *block)
 {
   MalConfSection *s = g_new0(MalConfSection, 1);
@@ -261,6 +272,7 @@ static MalConfSection *section_new(const MalConfig *config, const MalConfGroup *
     s->values[i].items = g_array_new(FALSE, TRUE, sizeof(ConfItem));
     g_array_set_clear_func(s->values[i].items, item_clear);
   }
+  add_section(config, s);
   return s;
 }
 
@@ -313,9 +325,7 @@ static bool load_block(Load *l, MalConfig *config)
     return fail(l, 0, NULL, "the group needs a name: [%s NAME]", l->block->type);
   if (!owned->group->named && l->block->name)
     return fail(l, 0, NULL, "the group takes no name; write [%s]", l->block->type);
-  MalConfSection *s = section_new(config, owned->group, l->block);
-  g_ptr_array_add(config->sections, s);
-  return load_section(l, s);
+  return load_section(l, section_new(config, owned->group, l->block));
 }
 
 static bool add_absent_groups(const Load *l, MalConfig *config)
@@ -325,7 +335,6 @@ static bool add_absent_groups(const Load *l, MalConfig *config)
     if (group->named || mal_config_section(config, group->group))
       continue;
     MalConfSection *s = section_new(config, group, NULL);
-    g_ptr_array_add(config->sections, s);
     for (size_t k = 0; k < group->n_keys; k++) {
       const MalConfKey *key = &group->keys[k];
       if (key->required) {
@@ -374,6 +383,8 @@ static MalConfig *parse(const MalConfSchema *schema, const char *text, size_t le
   config->references = 1;
   config->file = g_strdup(file);
   config->sections = g_ptr_array_new_with_free_func(section_free);
+  config->by_group = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+                                           (GDestroyNotify)g_ptr_array_unref);
   Load l = { .schema = schema, .file = file, .tolerant = tolerant, .error = error };
   if (!load_blocks(&l, blocks, text, length, config) || !add_absent_groups(&l, config))
     return NULL;
@@ -448,6 +459,7 @@ void mal_config_unref(MalConfig *config)
 {
   if (!config || !g_atomic_int_dec_and_test(&config->references))
     return;
+  g_hash_table_unref(config->by_group);
   g_ptr_array_unref(config->sections);
   g_free(config->file);
   g_free(config);

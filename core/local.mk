@@ -129,6 +129,7 @@ core_sources += core/scope.c
 core_sources += core/space-demand.c
 core_sources += core/space-stand-in.c
 core_sources += core/space-usage.c
+core_sources += core/space-plan.c
 core_sources += core/space-split.c
 core_sources += core/space-vouch.c
 core_sources += core/space.c

@@ -337,14 +337,21 @@ static void change_until(MalSpace *space, MalLevel level, unsigned at, MalTime u
   space_tell(space, MAL_SPACE_CHANGED, &e->range);
 }
 
+/* The I-th entry, where it begins within SPAN. */
+static Entry *within(const MalSpace *space, MalLevel level, unsigned i, const MalScope *scope,
+                     MalSpan span)
+{
+  Entry *e = i < space->levels[level]->len ? space_entry_at(space, level, i) : NULL;
+  return e && e->range.scope == scope && mal_span_has(span, e->range.span.first) ? e : NULL;
+}
+
 void space_clip_owned(MalSpace *space, const MalRange *available)
 {
-  for (unsigned i = 0; i < space->levels[MAL_LEVEL_OWNED]->len; i++) {
-    const MalRange *owned = &space_entry_at(space, MAL_LEVEL_OWNED, i)->range;
-    if (owned->scope == available->scope && mal_span_contains(available->span, owned->span) &&
-        (mal_space_is_mirrored(space) || owned->until > available->until))
+  MalSpan span = available->span;
+  unsigned i = space_lower_bound(space, MAL_LEVEL_OWNED, available->scope, span.first);
+  for (const Entry *e; (e = within(space, MAL_LEVEL_OWNED, i, available->scope, span)); i++)
+    if (mal_space_is_mirrored(space) || e->range.until > available->until)
       change_until(space, MAL_LEVEL_OWNED, i, available->until);
-  }
 }
 
 bool mal_space_set_until(MalSpace *space, MalLevel level, MalAddress first, MalTime until,
@@ -426,62 +433,12 @@ static const MalStaticRange *in_plan(const MalPlan *plan, const MalRange *range)
 {
   for (unsigned i = 0; i < plan->ranges->len; i++) {
     const MalStaticRange *r = g_ptr_array_index(plan->ranges, i);
-    if (strcmp(r->name, range->name) == 0 && mal_address_equal(r->span.first, range->span.first) &&
-        mal_address_equal(r->span.last, range->span.last) &&
+    if (mal_address_equal(r->span.first, range->span.first) &&
+        mal_address_equal(r->span.last, range->span.last) && strcmp(r->name, range->name) == 0 &&
         strcmp(mal_scope_set_at(plan->scopes, r->scope)->id, range->scope->id) == 0)
       return r;
   }
   return NULL;
-}
-
-bool mal_space_outlives(const MalPlan *plan, const MalRange *range)
-{
-  const MalScope *scope = mal_scope_set_find(plan->scopes, range->scope->id);
-  if (strcmp(range->source, "config") == 0)
-    return false;
-  if (range->stand_in && (!scope || !mal_span_contains(scope->span, range->span)))
-    return false;
-  for (unsigned i = 0; range->stand_in && i < plan->ranges->len; i++)
-    if (mal_span_overlaps(((MalStaticRange *)plan->ranges->pdata[i])->span, range->span))
-      return false;
-  return true;
-}
-
-/* What plugins and the control socket brought must still have its place under the new plan. */
-bool mal_space_check_plan(const MalSpace *space, const MalPlan *plan, GError **error)
-{
-  char a[MAL_SPAN_STRLEN], b[MAL_SPAN_STRLEN];
-  for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++) {
-    const MalRange *r = &space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range;
-    if (!mal_space_outlives(plan, r))
-      continue;
-    const MalScope *scope = mal_scope_set_find(plan->scopes, r->scope->id);
-    if (!scope || !mal_span_contains(scope->span, r->span)) {
-      g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                  "range %s (%s, from %s) would lie outside of scope %s: remove the range first, "
-                  "or keep the scope",
-                  r->name, mal_span_format(r->span, a), r->source, r->scope->id);
-      return false;
-    }
-    for (unsigned j = 0; j < plan->ranges->len; j++) {
-      const MalStaticRange *planned = g_ptr_array_index(plan->ranges, j);
-      if (strcmp(planned->name, r->name) == 0) {
-        g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                    "[range %s] has the name of a range from %s: rename one", planned->name,
-                    r->source);
-        return false;
-      }
-      if (mal_span_overlaps(planned->span, r->span)) {
-        g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG,
-                    "[range %s] (%s) overlaps range %s (%s, from %s): remove that first, or "
-                    "change the file",
-                    planned->name, mal_span_format(planned->span, a), r->name,
-                    mal_span_format(r->span, b), r->source);
-        return false;
-      }
-    }
-  }
-  return true;
 }
 
 /* May what is owned stay: is it within a range of the plan, or of one that no configuration
@@ -544,16 +501,17 @@ static void move_scopes(MalSpace *space, const MalPlan *plan)
 }
 
 /* The same addresses may follow from something else now. */
-static void set_derivation(MalSpace *space, const MalStaticRange *r)
+static void set_derivation(MalSpace *space, const MalScope *scope, const MalStaticRange *r)
 {
-  for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++)
-    for (unsigned i = 0; i < space->levels[level]->len; i++) {
-      Entry *e = space_entry_at(space, level, i);
+  for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++) {
+    unsigned i = space_lower_bound(space, level, scope, r->span.first);
+    for (Entry *e; (e = within(space, level, i, scope, r->span)); i++) {
       if (strcmp(e->source, "config") != 0 || strcmp(e->name, r->name) != 0)
         continue;
       g_free(e->derived_from);
       e->range.derived_from = e->derived_from = g_strdup(r->derived_from);
     }
+  }
 }
 
 bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
@@ -567,7 +525,7 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
     const MalScope *scope = mal_scope_set_at(plan->scopes, r->scope);
     if (space_overlapping(space, MAL_LEVEL_AVAILABLE, r->span)) {
       mal_space_set_until(space, MAL_LEVEL_AVAILABLE, r->span.first, r->until, NULL);
-      set_derivation(space, r);
+      set_derivation(space, scope, r);
       continue;
     }
     MalRange range = { MAL_LEVEL_AVAILABLE, NULL,     r->span, r->until,
@@ -582,10 +540,9 @@ bool mal_space_replan(MalSpace *space, const MalPlan *plan, GError **error)
 MalTime mal_space_due(const MalSpace *space)
 {
   MalTime due = MAL_FOREVER;
-  for (unsigned i = 0; i < space->levels[MAL_LEVEL_AVAILABLE]->len; i++)
-    due = MIN(due, space_entry_at(space, MAL_LEVEL_AVAILABLE, i)->range.until);
-  for (unsigned i = 0; i < space->levels[MAL_LEVEL_OWNED]->len; i++)
-    due = MIN(due, space_entry_at(space, MAL_LEVEL_OWNED, i)->range.until);
+  for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++)
+    for (unsigned i = 0; i < space->levels[level]->len; i++)
+      due = MIN(due, space_entry_at(space, level, i)->range.until);
   return due;
 }
 
