@@ -17,7 +17,8 @@
 #endif
 
 enum {
-  BATCHES_PER_DISPATCH = 8,              /* then timers and other sources get their turn */
+  BATCHES_WHEN_LATE = 8,                 /* then timers and other sources get their turn */
+  LATE = 10000,                          /* us */
   QUEUE_DATAGRAMS = 4096,                /* what may wait for a socket that takes no more */
   QUEUE_OCTETS = 4 * 1024 * 1024,
   /* The kernel counts a small datagram with 768 octets and doubles what is asked for: 11,000 of
@@ -310,11 +311,14 @@ static unsigned receive_batch(RtgUdp *udp, RtgBatch *batch)
   return count > 0 ? (unsigned)count : 0;
 }
 
+/* One batch, then all others get their turn: after a pause of the processor hundreds wait here, and
+   what these ask for should be on its way to the disk, and the last batch's answers to their
+   clients, while the rest is read. Where all has waited for long, larger commits make good more. */
 static void receive(RtgUdp *udp)
 {
   Rtg *rtg = rtg_of_udp(udp);
 
-  for (int i = 0; i < BATCHES_PER_DISPATCH; i++) {
+  for (int i = 0; i == 0 || (i < BATCHES_WHEN_LATE && udp->lag > LATE); i++) {
     unsigned count = receive_batch(udp, rtg->batch);
     if (count == 0)
       return;

@@ -156,3 +156,34 @@ Test(runtime_glib_shed, tells_how_long_a_queue_waited)
   cr_expect_eq(g_array_index(lags, int64_t, 1), 0);
   mal_udp_close(udp);
 }
+
+/* How many of 128 datagrams the first turn of the loop reads, PAUSE microseconds later. */
+static unsigned first_turn(int64_t pause)
+{
+  Node server = { 0 }, client = { 0 };
+  node_open(&server, (MalUdpOptions){ .family = MAL_IPV4 });
+  node_open(&client, (MalUdpOptions){ .family = MAL_IPV4 });
+  for (unsigned n = 0; n < 128; n++)
+    send_one(&client, mal_udp_port(server.udp));
+  for (int64_t begun = mal_runtime_monotonic(rt); mal_runtime_monotonic(rt) < begun + pause;)
+    ;
+  RUN_UNTIL(rt, server.got > 0);
+  unsigned got = server.got;
+  RUN_UNTIL(rt, server.got == 128);
+  node_close(&server);
+  node_close(&client);
+  return got;
+}
+
+/* What was read first goes its way while the rest is read, unless it is late in any case. This
+   process may be late at any time, and the kernel late with its stamps. */
+Test(runtime_glib_shed, reads_one_batch_a_turn_and_more_when_late)
+{
+  unsigned in_time = 0, late = 0;
+  for (int i = 0; i < 100 && in_time != 64; i++)
+    in_time = first_turn(0);
+  for (int i = 0; i < 100 && late != 128; i++)
+    late = first_turn(20000);
+  cr_expect_eq(in_time, 64);
+  cr_expect_eq(late, 128);
+}
