@@ -335,8 +335,9 @@ unit_tests += tests/unit/test-aap-pool
 tests_unit_test_aap_pool_SOURCES = tests/unit/test-aap-pool.c $(aap_bed)
 tests_unit_test_aap_pool_LDADD = $(aap_test_libs)
 unit_tests += tests/unit/test-aap-plugin
-tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c tests/unit/test-aap-plugin-reload.c \
-  tests/unit/test-aap-plugin-flood.c \
+tests_unit_test_aap_plugin_SOURCES = tests/unit/test-aap-plugin.c \
+  tests/unit/test-aap-plugin-disk.c tests/unit/test-aap-plugin-flood.c \
+  tests/unit/test-aap-plugin-reload.c \
   tests/unit/aap-daemons.c tests/unit/aap-daemons.h $(daemons)
 tests_unit_test_aap_plugin_LDADD = tests/sim/libmalsim.la $(aap_test_libs)
 unit_tests += tests/unit/test-aap-golden

@@ -139,16 +139,29 @@ static const struct {
   { MASC_M_UPS, COUNT_SESSIONS },
 };
 
-static void take_counters(Node *n)
+static const MalMetricSet *counters(const Node *n)
 {
   MalMetrics *all = mal_core_metrics(n->core);
-  for (size_t i = 0; i < mal_metrics_size(all); i++) {
-    MalMetricSet *set = mal_metrics_at(all, i);
-    if (strcmp(set->owner, "masc") != 0)
-      continue;
-    for (size_t k = 0; k < G_N_ELEMENTS(counted); k++)
-      n->world->result->counts[counted[k].count] += set->values[counted[k].metric];
-  }
+  for (size_t i = 0; i < mal_metrics_size(all); i++)
+    if (strcmp(mal_metrics_at(all, i)->owner, "masc") == 0)
+      return mal_metrics_at(all, i);
+  return NULL;
+}
+
+static void take_counters(Node *n)
+{
+  const MalMetricSet *set = counters(n);
+  for (size_t k = 0; set != NULL && k < G_N_ELEMENTS(counted); k++)
+    n->world->result->counts[counted[k].count] += set->values[counted[k].metric];
+}
+
+/* What it was told by others, who have it, is not on its disk while that fails. */
+static bool tells_only_what_is_written(const Node *n)
+{
+  const MalMetricSet *set = counters(n);
+  bool written = !n->bad_disk && mal_sim_now(n->world->sim) - n->disk_works > WRITTEN_WITHIN;
+  return written || (n->domain->n_nodes == 1 && set != NULL &&
+                     set->values[MASC_M_NOTE + MASC_NOTE_RECOVERED] == 0);
 }
 
 void world_node_free(Node *n)
@@ -166,8 +179,7 @@ void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for)
   World *w = n->world;
   if (n->core == NULL)
     return;
-  bool written = !n->bad_disk && mal_sim_now(w->sim) - n->disk_works > WRITTEN_WITHIN;
-  if (n->masc != NULL && disk == MAL_SIM_DISK_KEPT && (written || n->domain->n_nodes == 1))
+  if (n->masc != NULL && disk == MAL_SIM_DISK_KEPT && tells_only_what_is_written(n))
     world_remember(n);
   else
     g_array_set_size(n->told, 0);
