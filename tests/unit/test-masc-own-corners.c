@@ -42,6 +42,9 @@ Test(masc_own_corners, s13_before_the_start_nothing_is_done)
   masc_own_rivalled(zone, &theirs, now_of(own));
   masc_own_took(zone, &ours, now_of(own));
   cr_expect_not(masc_local_leaf(zone, now_of(own)));
+  owns->dirty = true;
+  cr_expect_not(masc_own_catch_up(zone, now_of(own)));
+  owns->dirty = false;
   masc_owns_run(zone, now_of(own));
   cr_expect_eq(masc_owns_due(zone), MASC_NEVER);
   cr_expect_eq(owns->due, MASC_NEVER);

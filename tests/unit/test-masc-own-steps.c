@@ -280,25 +280,27 @@ Test(masc_own_steps, s14_a_stray_is_heard_again)
 {
   static const struct {
     MascRole we_are;
+    MascId domain;              /* whose it is; told by domain 5 */
     bool there, heard;
   } rows[] = {
-    { MASC_PARENT, true, true },
-    { MASC_PARENT, false, false },
-    { MASC_SIBLING, true, true },
+    { MASC_PARENT, 5, true, true },
+    { MASC_PARENT, 5, false, false },
+    { MASC_PARENT, 6, true, true }, /* another child, of whom a child of ours knows */
+    { MASC_SIBLING, 5, true, true },
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     g_autoptr(OwnBed) own = holder();
     unsigned id = masc_bed_open(own->bed, 0, rows[i].we_are, 5, 1);
-    MascStray stray = { masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_INTERNAL, 5,
-                                       "233.252.4.0/25"),
+    MascStray stray = { masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_INTERNAL,
+                                       rows[i].domain, "233.252.4.0/25"),
                         rows[i].there ? id : 99 };
     stray.claim.lifetime = stray.claim.holdtime = OWN_DAY;
     g_array_append_val(owns_of(own)->strays, stray);
     masc_own_strays_run(zone_of(own), now_of(own));
     cr_expect_eq(owns_of(own)->strays->len, 0);
-    cr_expect_eq(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, 5, "233.252.4.0/25"), rows[i].heard,
-                 "row %zu", i);
+    cr_expect_eq(masc_bed_has(own->bed, 0, MASC_PREFIX_IN_USE, rows[i].domain, "233.252.4.0/25"),
+                 rows[i].heard, "row %zu", i);
   }
 }
 
@@ -399,6 +401,18 @@ Test(masc_own_steps, s11_5_what_children_use)
   }
   g_autoptr(GArray) uses = masc_own_children_uses(zone_of(own), now_of(own));
   cr_expect_eq(uses->len, 32);
+}
+
+/* 11.7: what a child took back is not asked for any more; what it claimed after that is. */
+Test(masc_own_steps, s11_7_what_children_claim_and_took_back)
+{
+  for (int32_t later = -1; later <= 1; later++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    add_record(own, MASC_NEW_CLAIM, MASC_CHILD, 5, HELD, 0);
+    add_record(own, MASC_WITHDRAW, MASC_CHILD, 5, HELD, later);
+    g_autoptr(GArray) uses = masc_own_children_uses(zone_of(own), now_of(own));
+    cr_expect_eq(uses->len, later < 0, "%d", later);
+  }
 }
 
 /* ---- renewing (5.2) -------------------------------------------------------------------------- */

@@ -86,7 +86,7 @@ static void expect_tree(const Plugin *p, const char *want)
 
 /* ---- who has something ----------------------------------------------------------------------- */
 
-/* What each kind of entry looks like, and where it stands. */
+/* What each kind of entry looks like, and where it stands; claims of others before what they have. */
 Test(masc_tree, s12_6_a_parent_its_siblings_and_we)
 {
   g_autoptr(OwnBed) own = holder();
@@ -105,15 +105,15 @@ Test(masc_tree, s12_6_a_parent_its_siblings_and_we)
               "    domain 2 (this domain)\n"
               "      233.252.4.0/24, until 2000-07-31T00:16:40Z\n"
               "        233.252.4.0/25, claimed, until never\n"
+              "        domain 6 (child)\n"
+              "          233.252.4.64/26, claimed, until 2000-07-31T00:35:20Z, deprecated\n"
               "        domain 5 (child)\n"
               "          233.252.4.128/26, in use, until 2000-07-31T00:35:20Z\n"
               "          233.252.4.192/26, in use, until 2000-07-31T00:35:20Z\n"
-              "        domain 6 (child)\n"
-              "          233.252.4.64/26, claimed, until 2000-07-31T00:35:20Z, deprecated\n"
               "      233.252.8.0/24, claimed, until 2000-07-01T00:43:40Z\n"
               "    domain 3 (sibling)\n"
-              "      233.252.16.0/24, in use, until 2000-07-31T00:35:20Z\n"
-              "      233.252.17.0/24, claimed, until 2000-07-31T00:35:20Z\n");
+              "      233.252.17.0/24, claimed, until 2000-07-31T00:35:20Z\n"
+              "      233.252.16.0/24, in use, until 2000-07-31T00:35:20Z\n");
 }
 
 /* Ours in its corners: for our own servers, given up, not to be used because of a clash. */
