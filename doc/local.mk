@@ -19,6 +19,7 @@ dist_doc_DATA += doc/bird.md
 dist_doc_DATA += doc/coverage.md
 dist_doc_DATA += doc/masc-conformance.md
 dist_doc_DATA += doc/masc.md
+dist_doc_DATA += doc/operating.md
 dist_doc_DATA += doc/performance.md
 dist_doc_DATA += doc/plugin-guide.md
 
