@@ -86,7 +86,7 @@ static void expect_tree(const Plugin *p, const char *want)
 
 /* ---- who has something ----------------------------------------------------------------------- */
 
-/* What each kind of entry looks like, and where it stands; claims of others before what they have. */
+/* What each kind of entry looks like, and where it stands: claims before what is in use. */
 Test(masc_tree, s12_6_a_parent_its_siblings_and_we)
 {
   g_autoptr(OwnBed) own = holder();
