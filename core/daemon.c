@@ -4,6 +4,7 @@
 #include "control-socket.h"
 #include "core.h"
 #include "daemon.h"
+#include "events-line.h"
 #include "runtime-glib.h"
 
 #include <errno.h>
@@ -50,6 +51,29 @@ static void write_log(MalLogLevel level, const char *line, void *data)
     fprintf(stderr, "<%d>%s\n", priorities[level], line);
   else
     fprintf(stderr, "%s\n", line);
+}
+
+static const MalEventDef library = { "daemon.library", MAL_FAULT_OURS, MAL_LOG_WARNING,
+                                     "GLib, or the runtime below the daemon, met what should not "
+                                     "happen. The message says what; it goes on as well as it "
+                                     "can." };
+
+/* Else it would go to standard error, which nobody hears of a daemon in the background. Comes from
+   any thread. */
+static void on_library_message(const char *domain, GLogLevelFlags level, const char *message,
+                               void *data)
+{
+  const Daemon *d = data;
+  bool grave = level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  MalEventDef def = library;
+  const MalField fields[] = { MAL_F_STRING("domain", domain ? domain : "mallocd") };
+  if (!grave && !(level & G_LOG_LEVEL_WARNING))
+    return;
+  def.level = grave ? MAL_LOG_ERROR : MAL_LOG_WARNING;
+  MalTime at = d->rt ? mal_runtime_now(d->rt) : 0;
+  MalEventView view = { &def, at, fields, G_N_ELEMENTS(fields), message };
+  g_autofree char *line = mal_event_to_line(&view, MAL_LOG_TEXT);
+  write_log(def.level, line, data);
 }
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -215,7 +239,7 @@ static const MalEventDef no_group = { "control.no-group", MAL_FAULT_OPERATOR, MA
 /* The default may be missing, since it needs nobody's attention where root is all there is. */
 static void check_group(Daemon *d, const MalConfSection *s)
 {
-  static const MalEventDef *const events[] = { &no_group };
+  static const MalEventDef *const events[] = { &no_group, &library };
   const char *name = mal_conf_string(s, "control-group");
   mal_events_register(mal_core_events(d->core), events, G_N_ELEMENTS(events));
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the loop's thread alone asks for groups
@@ -267,6 +291,7 @@ int mal_daemon_main(int argc, char **argv, const MalServiceManager *manager)
 {
   Daemon d = { .manager = manager, .ready_fd = -1 };
   setlocale(LC_ALL, "");  // NOLINT(concurrency-mt-unsafe): no thread yet
+  g_log_set_default_handler(on_library_message, &d);
   if (!parse_options(&d, &argc, &argv))
     return BAD_USAGE;
   if (d.version) {

@@ -5,6 +5,8 @@ Sections in the names are RFC 2730's."""
 
 import os
 import random
+import re
+import resource
 import secrets
 import signal
 import socket
@@ -295,6 +297,16 @@ class Interfaces(unittest.TestCase):
                                                   LOCAL_GROUP, until=0.2)
                 return answer and str(answer[SERVER_ID]) == "192.0.2.7"
             wait_until(asked, "for the new Server Identifier")
+
+    def test_what_the_runtime_meets_is_in_the_log(self):
+        """Interfaces that can't be listed, for want of a descriptor."""
+        self.assertServes()
+        pid = self.daemon.process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+        self.site.server.space.down("s0")
+        wait_until(lambda: re.search(r"^\S+Z warning daemon\.library: can't list the network "
+                                     r"interfaces: ", self.daemon.log(), re.M), "for the warning")
 
     def test_one_that_comes_after_the_start(self):
         site = Site()
