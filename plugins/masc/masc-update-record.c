@@ -286,7 +286,7 @@ static bool find_about(MascRecord *record, void *data)
     a->named = true;
     if (a->remove)
       masc_record_forget(a->zone, record);
-  } else if (masc_is_holding(c)) {
+  } else if (masc_is_holding(c) && !masc_claim_is_hint(w)) {
     a->holding = true;
     a->covering |= masc_claim_covers(c, w);
     /* Without a Lifetime it gives back, and has no winner. */

@@ -157,6 +157,29 @@ Test(masc_clash, s12_4_what_has_no_lifetime_is_in_nobodys_use)
   own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
 }
 
+/* But what is only claimed gives way to it, and is claimed by nobody as long as it is kept. */
+Test(masc_clash, s11_2_2_what_has_no_lifetime_beats_a_claim)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim theirs = masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_INTERNAL, 3,
+                                    "233.252.5.0/24");
+
+  theirs.lifetime = 0;
+  theirs.holdtime = 5000;
+  own_bed_wish(own, 0, MASC_WISH_CLAIM, "233.252.4.0/23", NULL);
+  own_bed_pass(own, 20);
+  cr_expect_eq(own_bed_owns(own, 0)->pends->len, 1);
+  hear(own, theirs);
+  cr_expect_eq(own_bed_owns(own, 0)->pends->len, 0);
+  for (int kept = 1; kept >= 0; kept--) {
+    g_autoptr(GError) error = NULL;
+    bool claimed = masc_zone_claim(own->bed->nodes[0].zone, masc_bed_prefix("233.252.5.0/24"),
+                                   false, 0, masc_bed_now(own->bed, 0), &error);
+    cr_expect_neq(claimed, kept);
+    own_bed_pass(own, 5200);
+  }
+}
+
 Test(masc_clash, s12_4_what_was_withdrawn_returns_when_nobody_uses_it)
 {
   g_autoptr(OwnBed) own = holder();

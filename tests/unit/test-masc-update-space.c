@@ -253,6 +253,34 @@ Test(rfc2909_11_7_4, a_parents_hint_is_nobodys)
   cr_expect_eq(masc_bed_say(rig.bed, 0, silent, &c), MASC_UPDATE_NO_PARENT_PREFIX);
 }
 
+/* 11.7.1, 11.7.4, 11.8.1: nobody but a child says hints to us, and what else it has is none. */
+Test(rfc2909_11_7, a_withdraw_of_a_hint_is_about_that_hint_alone)
+{
+  static const struct {
+    char by;
+    MascId domain;
+    bool hinted;
+    uint8_t subcode;
+  } rows[] = {
+    { 'a', 1, false, MASC_UPDATE_NO_PARENT_PREFIX },
+    { 'c', 30, false, MASC_UPDATE_NO_CHILD_PREFIX },
+    { 'c', 30, true, 0 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, rows[i].domain, "0.0.0.0/24");
+    say(&rig, 'c', IN_USE, 30, "233.252.4.0/24");
+    if (rows[i].hinted)
+      cr_expect_eq(masc_rig_say(&rig, rows[i].by, &c), 0);
+    unsigned parents = rig.own->n_parents;
+    c.type = WITHDRAW;
+    cr_expect_eq(masc_rig_say(&rig, rows[i].by, &c), rows[i].subcode, "row %zu", i);
+    cr_expect_eq(masc_bed_has(rig.bed, 0, WITHDRAW, rows[i].domain, "0.0.0.0/24"), rows[i].hinted);
+    cr_expect_eq(masc_hints(rig.zone, masc_bed_now(rig.bed, 0)), 0);
+    cr_expect_eq(rig.own->n_parents, parents);
+  }
+}
+
 /* ---- peers ----------------------------------------------------------------------------------- */
 
 /* 12.5: what another parent denied the one that goes is none of its. */
