@@ -81,14 +81,19 @@ unsigned masc_goes_to(const MascZone *zone, const MascRecord *record, const Masc
   return step;
 }
 
-static void spread(MascZone *zone, const MascRecord *record, uint32_t except, bool inside)
+void masc_spread_to_peer(MascZone *zone, const MascRecord *record, const MascPeer *peer)
 {
   MascClaim claim;
+  if (peer->up && masc_goes_to(zone, record, peer, &claim) != 0)
+    zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
+}
+
+static void spread(MascZone *zone, const MascRecord *record, uint32_t except, bool inside)
+{
   for (guint i = 0; i < zone->peers->len; i++) {
     const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
-    if (peer->up && peer->id != except && (!inside || peer->role == MASC_INTERNAL) &&
-        masc_goes_to(zone, record, peer, &claim) != 0)
-      zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
+    if (peer->id != except && (!inside || peer->role == MASC_INTERNAL))
+      masc_spread_to_peer(zone, record, peer);
   }
 }
 
@@ -104,14 +109,10 @@ void masc_spread_inside(MascZone *zone, const MascRecord *record, uint32_t excep
 
 void masc_spread_to_child(MascZone *zone, const MascRecord *record, MascId child)
 {
-  MascClaim claim;
   for (guint i = 0; i < zone->peers->len; i++) {
     const MascPeer *peer = &g_array_index(zone->peers, MascPeer, i);
-    if (!peer->up || peer->role != MASC_PARENT || peer->domain != child)
-      continue;
-    unsigned step = masc_goes_to(zone, record, peer, &claim);
-    g_assert(step != 0);
-    zone->config.ops->send(zone->config.user, zone, peer->id, &claim, 1);
+    if (peer->role == MASC_PARENT && peer->domain == child)
+      masc_spread_to_peer(zone, record, peer);
   }
 }
 

@@ -159,6 +159,10 @@ static bool tell_of_other(MascRecord *record, void *data)
       record->claim.domain == c->domain ||
       !masc_cache_stands(h->zone->cache, record, c->prefix))
     return true;
+  if (masc_update_own(h)) {
+    masc_spread_to_peer(h->zone, record, h->peer);
+    return ++o->n < TELL_MAX;
+  }
   if (o->n == 0 && c->type == MASC_PREFIX_IN_USE)
     masc_note(h->zone, MASC_NOTE_CHILDREN_CLASH, c->prefix, c->domain, 0);
   masc_spread_to_child(h->zone, record, c->domain);
@@ -167,11 +171,12 @@ static bool tell_of_other(MascRecord *record, void *data)
 
 /* A child that claims what another one uses doesn't know of that: it refused to hear of it when it
    did not know our prefix as yet, say. What the other one says in defence is no news here, and
-   would not be passed on. */
+   would not be passed on. So it is with an internal peer that claims it for our servers (12.2). */
 static void tell_of_others(const MascHeard *h)
 {
   Others o = { h, 0 };
-  if (h->record.claim.role == MASC_CHILD && !masc_update_own(h))
+  if (h->record.claim.role == MASC_CHILD &&
+      (!masc_update_own(h) || h->peer->role == MASC_INTERNAL))
     masc_cache_look(h->zone->cache, h->record.claim.prefix, tell_of_other, &o);
 }
 

@@ -22,6 +22,8 @@ unsigned masc_goes_to(const MascZone *zone, const MascRecord *record, const Masc
                       MascClaim *out);
 /* As masc_spread, to internal peers alone. */
 void masc_spread_inside(MascZone *zone, const MascRecord *record, uint32_t except);
+/* To that peer alone, if it goes there. */
+void masc_spread_to_peer(MascZone *zone, const MascRecord *record, const MascPeer *peer);
 /* As masc_spread, to our sessions with that child domain alone. */
 void masc_spread_to_child(MascZone *zone, const MascRecord *record, MascId child);
 void masc_send_all(MascZone *zone, const MascPeer *peer);

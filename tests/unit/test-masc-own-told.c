@@ -138,6 +138,28 @@ Test(masc_own_told, s11_8_4_who_comes_back_takes_what_children_use_of_what_it_ju
   own_expect(own_bed_held(own, 1, false), "233.252.4.0/22");
 }
 
+/* It lost it somehow: what the child says in defence is no news to us, and goes no further. */
+Test(masc_own_told, s12_2_a_peer_that_claims_what_a_child_uses_hears_of_that)
+{
+  g_autoptr(OwnBed) own = pair();
+  unsigned child = masc_bed_open(own->bed, 0, MASC_PARENT, 5, 0);
+  MascCache *cache = own->bed->nodes[1].zone->cache;
+  MascClaim used;
+
+  own_bed_win(own, 0, "233.252.4.0/22");
+  cr_assert_eq(own_bed_say(own, child, MASC_PREFIX_IN_USE, "233.252.6.0/24", 0), 0);
+  used = masc_bed_claim(own->bed, MASC_PREFIX_IN_USE, MASC_INTERNAL, 5, "233.252.5.0/24");
+  cr_assert_eq(masc_bed_say(own->bed, 0, child, &used), 0);
+  own_bed_pass(own, 0);
+  used.role = MASC_CHILD;
+  masc_record_forget(own->bed->nodes[1].zone, masc_cache_same(cache, &used));
+  own_bed_wish(own, 1, MASC_WISH_CLAIM, "233.252.5.0/24", NULL);
+  own_expect(own_bed_pending(own, 1), "233.252.5.0/24");
+  own_bed_pass(own, 20);
+  cr_expect_not_null(masc_cache_same(cache, &used));
+  own_expect(own_bed_pending(own, 1), "");
+}
+
 Test(masc_own_told, s5_3_a_growth_beside_a_peers_renewal)
 {
   g_autoptr(OwnBed) own = pair();
