@@ -100,6 +100,8 @@ bool rtg_socket_bind(int fd, MalEndpoint local, const char *protocol, GError **e
     return true;
   int errnum = errno;
   mal_address_format(local.address, text);
+  if (errnum != EADDRINUSE && local.port == 0)
+    return rtg_fail(error, errnum, "can't use %s on %s", protocol, text);
   if (errnum != EADDRINUSE)
     return rtg_fail(error, errnum, "can't use %s port %u on %s", protocol, local.port, text);
   g_set_error(error, MAL_ERROR, MAL_ERROR_NETWORK,

@@ -135,6 +135,40 @@ static bool choose(AapKeys *keys, GError **error)
   return false;
 }
 
+/* GLib joins groups of one name, and of two entries the last one counts: a key that was meant to be
+   added would silently take another one's place. */
+static bool each_once(const char *text, size_t length, GError **error)
+{
+  g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autofree char *group = g_strdup("");
+  for (size_t at = 0, next; at < length; at = next) {
+    const char *line = text + at, *end = memchr(line, '\n', length - at);
+    size_t size = end != NULL ? (size_t)(end - line) : length - at;
+    next = at + size + 1;
+    for (; size > 0 && g_ascii_isspace(*line); size--)
+      line++;
+    if (size == 0 || *line == '#')
+      continue;
+    const char *stop = memchr(line, *line == '[' ? ']' : '=', size);
+    if (stop == NULL)
+      continue;
+    g_autofree char *name = g_strstrip(g_strndup(line, (size_t)(stop - line)));
+    g_autofree char *key = g_strconcat(*line == '[' ? "" : group, name, NULL);
+    if (*line == '[') {
+      g_free(group);
+      group = g_strconcat(name + 1, "]", NULL);
+    }
+    if (g_hash_table_add(seen, g_steal_pointer(&key)))
+      continue;
+    if (*line != '[') {
+      group[strlen(group) - 1] = '\0';
+      return refuse(error, group, "%s stands twice", name);
+    }
+    return refuse(error, name + 1, "it stands twice");
+  }
+  return true;
+}
+
 AapKeys *aap_keys_parse(const char *text, size_t length, GError **error)
 {
   g_autoptr(GKeyFile) file = g_key_file_new();
@@ -148,6 +182,8 @@ AapKeys *aap_keys_parse(const char *text, size_t length, GError **error)
     g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "key file: not groups of NAME = VALUE lines");
     return NULL;
   }
+  if (!each_once(text, length, error))
+    return NULL;
   g_autoptr(AapKeys) keys = g_new0(AapKeys, 1);
   keys->references = 1;
   keys->keys = g_ptr_array_new_with_free_func(key_free);

@@ -51,6 +51,7 @@ static void start_at(AapLoss *loss, uint32_t rseq, uint8_t mseq)
   for (size_t i = 0; i < AAP_LOSS_WINDOW; i++)
     loss->requests[i].state = EMPTY;
   loss->started = true;
+  loss->settled = mseq == 0;
   loss->highest = rseq;
   place(loss, rseq, mseq, HEARD);
 }
@@ -76,13 +77,17 @@ static void heard_again(AapLoss *loss, uint32_t rseq, uint8_t mseq)
   }
 }
 
+/* Requests that a sender repeats since before we listened have any numbers. Only from one on whose
+   first message we heard is it known what was missed. */
 static void heard_ahead(AapLoss *loss, uint32_t rseq, uint8_t mseq)
 {
   for (uint32_t r = aap_rseq_next(loss->highest); r != rseq; r = aap_rseq_next(r)) {
-    place(loss, r, 0, SKIPPED);
-    loss->lost++;
+    place(loss, r, 0, loss->settled ? SKIPPED : EMPTY);
+    loss->lost += loss->settled;
   }
-  loss->lost += mseq;
+  if (loss->settled)
+    loss->lost += mseq;
+  loss->settled = loss->settled || mseq == 0;
   loss->highest = rseq;
   place(loss, rseq, mseq, HEARD);
 }

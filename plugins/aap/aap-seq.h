@@ -41,6 +41,7 @@ typedef struct {
   } requests[AAP_LOSS_WINDOW];
   uint32_t highest;         /* rseq */
   bool started;
+  bool settled;             /* what is ahead of HIGHEST began after we listened */
   uint64_t received;        /* messages heard, repetitions by the network included */
   uint64_t lost;            /* messages that must have been sent and were not heard */
   uint64_t repeated;        /* heard twice */

@@ -115,15 +115,34 @@ static bool read_peer_scopes(const MascReading *r, const MalConfSection *s, Masc
   return true;
 }
 
+#define TOP_BITS(value, n) ((value) >> (128 - (n)))
+
+/* What a connection can't be made to, or comes from under another name. */
+static bool check_address(const MalConfSection *s, MalAddress address, GError **error)
+{
+  const char *text = mal_conf_string(s, "address");
+  bool six = address.family == MAL_IPV6;
+  if (mal_address_is_multicast(address) || address.value == 0 ||
+      (!six && address.value >= (uint32_t)0xf0 << 24))
+    return masc_settings_refuse(s, "address", error, "%s is nobody's unicast address", text);
+  if (six && TOP_BITS(address.value, 10) == 0xfe80 >> 6)
+    return masc_settings_refuse(s, "address", error,
+                                "%s says nothing without its link: choose an address of the peer "
+                                "that isn't link-local",
+                                text);
+  if (six && TOP_BITS(address.value, 96) == 0xffff)
+    return masc_settings_refuse(s, "address", error, "%s is an IPv4 address: say it as one", text);
+  return true;
+}
+
 static bool read_peer_address(const MascReading *r, const MalConfSection *s, MascPeerSettings *peer,
                               GError **error)
 {
   peer->address = (MalEndpoint){ .address = mal_conf_address(s, "address"),
                                  .port = (uint16_t)mal_conf_integer(s, "port") };
   peer->local = mal_conf_address(s, "local-address");
-  if (mal_address_is_multicast(peer->address.address) || peer->address.address.value == 0)
-    return masc_settings_refuse(s, "address", error, "%s is nobody's unicast address",
-                                mal_conf_string(s, "address"));
+  if (!check_address(s, peer->address.address, error))
+    return false;
   if (peer->local.family != MAL_FAMILY_NONE && peer->local.family != peer->address.address.family)
     return masc_settings_refuse(s, "local-address", error,
                                 "%s is of another family than address, %s",

@@ -295,6 +295,10 @@ Test(aap_auth, key_files_that_are_refused)
     { "[shared a]\nkey=" A "\nsend=yes\n[shared b]\nkey=" B "\nsend=yes\n", "more than one" },
     { "[peer a]\npublic=" A "\nsend=yes\n", "unknown key send" },
     { "[secret a]\nkey=" A "\n", "is neither" },
+    { "[shared a]\nkey=" A "\n[shared a]\nkey=" B "\n", "[shared a]: it stands twice" },
+    { "[shared a]\nkey=" A "\n\n  [shared a]\nsend=yes\n", "[shared a]: it stands twice" },
+    { "[shared a]\nkey=" A "\n#x\n  key = " B "\n", "[shared a]: key stands twice" },
+    { "[shared a]\nkey=" A "\n[shared b]\nkey=" B "\nsend=yes\nsend=no", "send stands twice" },
     { "key=" A "\n", "not groups" },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

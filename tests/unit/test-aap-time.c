@@ -200,6 +200,9 @@ Test(loss, estimate)
     { "5.0 37.0", 0, 0, 1 },                  /* away for too long to say */
     { "1.0 2.0 2.1 90.0 1.4 1.7 91.0", 0, 0, 1 },
     { "9.0 7.3 7.5 10.0", 1, 0, 0 },          /* began before we listened */
+    { "5.4 6.9 9.3 9.4 7.1 6.10", 0, 0, 0 },  /* and so did all of these */
+    { "5.4 6.9 8.0 9.2 11.0", 3, 0, 0 },      /* 8 is new, and so is what follows */
+    { "5.4 6.9 6.11", 1, 0, 0 },
   };
   for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
     AapLoss loss = heard(cases[i].heard);

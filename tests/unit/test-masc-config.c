@@ -162,6 +162,12 @@ static const Refused refused[] = {
     { "[masc-peer x] role", "uncle" } },
   { "group as address", GLOBAL US "[masc-peer x]\naddress=224.0.0.9\nrole=child\ndomain-id=7\n",
     { "[masc-peer x] address", "nobody's unicast address" } },
+  { "broadcast", GLOBAL US "[masc-peer x]\naddress=255.255.255.255\nrole=child\ndomain-id=7\n",
+    { "[masc-peer x] address", "nobody's unicast address" } },
+  { "link-local", GLOBAL US "[masc-peer x]\naddress=fe80::7\nrole=child\ndomain-id=7\n",
+    { "[masc-peer x] address", "isn't link-local" } },
+  { "mapped", GLOBAL US "[masc-peer x]\naddress=::ffff:192.0.2.9\nrole=child\ndomain-id=7\n",
+    { "[masc-peer x] address", "is an IPv4 address" } },
   { "no peer domain", GLOBAL US "[masc-peer x]\naddress=192.0.2.9\nrole=child\n",
     { "[masc-peer x] domain-id", "it is missing" } },
   { "child of our domain", GLOBAL US "[masc-peer x]\naddress=192.0.2.9\nrole=child\n"
