@@ -432,10 +432,31 @@ bool mal_allocator_split_range(MalAllocator *a, MalAddress at)
   recut(a, lower);
   recut(a, upper);
   View view = has_view(a, VIEW_ADDRESSES) ? VIEW_ADDRESSES : VIEW_GROUPS;
-  upper->busy = mal_range_held(a, view, upper);
-  lower->busy -= upper->busy;
+  /* What is held is counted in the smaller one: of a large range many small parts are cut off. */
+  bool less = mal_span_size(lower->span) < mal_span_size(upper->span);
+  uint64_t held = mal_range_held(a, view, less ? lower : upper), all = lower->busy;
+  lower->busy = less ? held : all - held;
+  upper->busy = all - lower->busy;
   g_ptr_array_insert(a->by_first, (gint)range_from(a, at), upper);
   insert_by_until(a, upper);
+  return true;
+}
+
+bool mal_allocator_join_ranges(MalAllocator *a, MalAddress at)
+{
+  OwnedRange *upper = range_beginning_at(a, at), *lower;
+  MalAddress before;
+  if (upper == NULL || !mal_address_sub(at, 1, &before) ||
+      (lower = mal_range_at(a, before)) == NULL || lower->scope != upper->scope ||
+      lower->until != upper->until)
+    return false;
+  lower->span.last = upper->span.last;
+  lower->busy += upper->busy;
+  g_ptr_array_remove(a->by_until, upper);
+  g_ptr_array_remove(a->by_first, upper);
+  g_array_set_size(lower->areas, 0);
+  make_areas(a, lower);
+  recut(a, lower);
   return true;
 }
 

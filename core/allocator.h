@@ -58,6 +58,9 @@ bool mal_allocator_set_until(MalAllocator *a, MalAddress first, MalTime until);
 /* The range with AT inside becomes two; the second begins at AT. What is busy stays so. False where
    AT is in no range, or begins one. */
 bool mal_allocator_split_range(MalAllocator *a, MalAddress at);
+/* The range that begins at AT, and the one of the same scope and end that ends before it, become
+   one. False where there are none such. */
+bool mal_allocator_join_ranges(MalAllocator *a, MalAddress at);
 /* Forgets the range that begins at FIRST with all that is busy in it. */
 bool mal_allocator_remove_range(MalAllocator *a, MalAddress first);
 /* Of the range that begins at FIRST: addresses held or reserved (once for each holder), and usable

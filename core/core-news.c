@@ -96,6 +96,8 @@ static const MalEventDef range_events[] = {
   [MAL_SPACE_SPLIT] = { "range.split", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
                         "A range became two, of which this is the upper one; a part of it is about "
                         "to be withdrawn." },
+  [MAL_SPACE_JOINED] = { "range.joined", MAL_FAULT_NOBODY, MAL_LOG_DEBUG,
+                         "A range became the upper part of the one that ended before it." },
 };
 
 static const MalEventDef route_events[] = {

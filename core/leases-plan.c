@@ -27,6 +27,10 @@ static void on_space(MalSpaceChange what, const MalRange *range, void *data)
   case MAL_SPACE_SPLIT:
     mal_allocator_split_range(l->allocator, range->span.first);
     break;
+  case MAL_SPACE_JOINED:
+    mal_allocator_join_ranges(l->allocator, range->span.first);
+    leases_wait_retry(l);
+    break;
   case MAL_SPACE_REMOVED:
     /* Leases in it must end, and their holders be told. */
     mal_leases_revoke(l, range->span);

@@ -4,6 +4,9 @@
 
 #include "space.h"
 
+/* of length 96 in one IPv6 range: the allocator has an index for each */
+#define PREFIXES_MAX 256u
+
 typedef struct {
   MalRange range;
   char *name;
@@ -53,6 +56,7 @@ struct MalSpace {
   uint64_t last_ticket;
 };
 
+void space_entry_free(void *entry);
 Entry *space_entry_at(const MalSpace *space, MalLevel level, unsigned i);
 /* Where a range beginning at FIRST in SCOPE stands or would stand. */
 unsigned space_lower_bound(const MalSpace *space, MalLevel level, const MalScope *scope,

@@ -1,4 +1,4 @@
-/* One range becomes two. */
+/* One range becomes two, and two become one. */
 #include "space-internal.h"
 
 #include <string.h>
@@ -49,5 +49,33 @@ bool mal_space_split_owned(MalSpace *space, MalAddress at, const char *name, con
   if (!owned || mal_space_is_mirrored(space) || strcmp(owned->source, source) != 0)
     return false;
   split(space, MAL_LEVEL_OWNED, owned, at, name);
+  return true;
+}
+
+static bool can_join(const MalSpace *space, const MalRange *lower, const MalRange *upper,
+                     const char *source)
+{
+  MalSpan both = { lower->span.first, upper->span.last };
+  const MalRange *outer = mal_space_containing(space, MAL_LEVEL_AVAILABLE, both.first);
+  return lower->scope == upper->scope && lower->until == upper->until &&
+         strcmp(lower->source, source) == 0 && strcmp(upper->source, source) == 0 && outer &&
+         mal_span_contains(outer->span, both) &&
+         (both.last.value >> 32) - (both.first.value >> 32) < PREFIXES_MAX;
+}
+
+bool mal_space_join_owned(MalSpace *space, MalAddress at, const char *source)
+{
+  MalAddress before;
+  const MalRange *upper = mal_space_containing(space, MAL_LEVEL_OWNED, at), *lower = NULL;
+  if (mal_address_sub(at, 1, &before))
+    lower = mal_space_containing(space, MAL_LEVEL_OWNED, before);
+  if (!upper || !lower || upper == lower || mal_space_is_mirrored(space) ||
+      !can_join(space, lower, upper, source))
+    return false;
+  unsigned i = space_lower_bound(space, MAL_LEVEL_OWNED, upper->scope, at);
+  Entry *gone = g_ptr_array_steal_index(space->levels[MAL_LEVEL_OWNED], i);
+  space_entry_at(space, MAL_LEVEL_OWNED, i - 1)->range.span.last = gone->range.span.last;
+  space_tell(space, MAL_SPACE_JOINED, &gone->range);
+  space_entry_free(gone);
   return true;
 }

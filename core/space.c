@@ -2,10 +2,7 @@
 
 #include <string.h>
 
-/* of length 96 in one IPv6 range: the allocator has an index for each */
-#define PREFIXES_MAX 256u
-
-static void entry_free(void *data)
+void space_entry_free(void *data)
 {
   Entry *e = data;
   g_free(e->name);
@@ -23,7 +20,7 @@ MalSpace *mal_space_new(void)
 {
   MalSpace *space = g_new0(MalSpace, 1);
   for (size_t i = 0; i < 2; i++)
-    space->levels[i] = g_ptr_array_new_with_free_func(entry_free);
+    space->levels[i] = g_ptr_array_new_with_free_func(space_entry_free);
   space->watches = g_array_new(FALSE, FALSE, sizeof(Watch));
   space->candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
   g_array_set_clear_func(space->candidates, candidate_clear);
@@ -224,7 +221,7 @@ void space_drop(MalSpace *space, MalLevel level, unsigned at)
 {
   Entry *e = g_ptr_array_steal_index(space->levels[level], at);
   space_tell(space, MAL_SPACE_REMOVED, &e->range);
-  entry_free(e);
+  space_entry_free(e);
 }
 
 /* The owned part of an available range goes before the range itself. */
@@ -488,7 +485,7 @@ static void move_scopes(MalSpace *space, const MalPlan *plan)
   space->scopes = plan->scopes;
   for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++) {
     GPtrArray *old = space->levels[level];
-    space->levels[level] = g_ptr_array_new_with_free_func(entry_free);
+    space->levels[level] = g_ptr_array_new_with_free_func(space_entry_free);
     g_ptr_array_set_free_func(old, NULL);
     for (unsigned i = 0; i < old->len; i++) {
       Entry *e = g_ptr_array_index(old, i);

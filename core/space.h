@@ -27,12 +27,13 @@ typedef struct {
 } MalRange;
 
 /* SPLIT: the range is what was the upper part of one, which ends before it now; nothing came or
-   went. */
+   went. JOINED: it is a part of the one before it now, of which it is the upper one. */
 typedef enum {
   MAL_SPACE_ADDED,
   MAL_SPACE_CHANGED,
   MAL_SPACE_REMOVED,
   MAL_SPACE_SPLIT,
+  MAL_SPACE_JOINED,
 } MalSpaceChange;
 typedef void (*MalSpaceFunc)(MalSpaceChange what, const MalRange *range, void *data);
 
@@ -91,6 +92,10 @@ MAL_API bool mal_space_split(MalSpace *space, MalAddress at, const char *source)
    different times. The upper one is called NAME. False also where owned mirrors available. */
 MAL_API bool mal_space_split_owned(MalSpace *space, MalAddress at, const char *name,
                                    const char *source);
+/* Makes one of the owned range that begins at AT and of the one that ends before it, both SOURCE's,
+   with one end, and in one available range: a lease may go across then. False where there are no
+   such ranges. */
+MAL_API bool mal_space_join_owned(MalSpace *space, MalAddress at, const char *source);
 /* All ranges of LEVEL by scope and address: array of const MalRange *, borrowed content. */
 MAL_API GPtrArray *mal_space_ranges(const MalSpace *space, MalLevel level);
 /* Those that overlap SPAN, by address, in O(log n) and what is found. FUNC may not change the

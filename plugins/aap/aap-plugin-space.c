@@ -410,6 +410,23 @@ void aap_space_unblock(AapServed *served)
   set_blocked(served, none);
 }
 
+/* What was lost in between is ours again, or parts last as long as each other now: leases may go
+   across. */
+static void join_ranges(const AapServed *served, MalSpan span)
+{
+  const MalHost *host = &served->aap->host;
+  MalSpan stretch;
+  mal_address_sub(span.first, 1, &span.first);
+  mal_address_add(span.last, 1, &span.last);
+  g_autoptr(GArray) owned = ranges_in(served, MAL_LEVEL_OWNED, span);
+  for (guint i = 1; i < owned->len; i++) {
+    MalAddress at = g_array_index(owned, MalRange, i).span.first;
+    if (aap_intervals_at(served->ours, at, &stretch) != NULL &&
+        !mal_address_equal(stretch.first, at))
+      mal_space_join_owned(host->space, at, host->name);
+  }
+}
+
 void aap_space_fit(AapServed *served, MalSpan span)
 {
   g_autoptr(GArray) owned = ranges_in(served, MAL_LEVEL_OWNED, span);
@@ -417,6 +434,7 @@ void aap_space_fit(AapServed *served, MalSpan span)
     if (is_ours(served, &g_array_index(owned, MalRange, i)))
       fit_range(served, g_array_index(owned, MalRange, i).span);
   add_missing(served, span);
+  join_ranges(served, span);
 }
 
 void aap_space_gone(AapServed *served, MalSpan span)

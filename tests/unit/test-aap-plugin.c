@@ -83,12 +83,33 @@ Test(aap_plugin, aap_51_56_what_was_announced_survives_with_what_is_owned_of_it_
   clear(&w);
 }
 
-/* The owned level has what the zone's blocks are, until they end, and nothing else. */
+static unsigned ranges_of(const World *w, unsigned i)
+{
+  g_autoptr(GPtrArray) all =
+      mal_space_ranges(mal_core_space(w->host[i].core), MAL_LEVEL_OWNED);
+  return all->len;
+}
+
+static void assert_joined(const MalSpace *space, unsigned when)
+{
+  g_autoptr(GPtrArray) all = mal_space_ranges(space, MAL_LEVEL_OWNED);
+  for (guint k = 1; k < all->len; k++) {
+    const MalRange *lower = g_ptr_array_index(all, k - 1), *upper = g_ptr_array_index(all, k);
+    MalAddress next;
+    cr_assert_not(mal_address_add(lower->span.last, 1, &next) &&
+                      mal_address_equal(next, upper->span.first) && lower->until == upper->until,
+                  "%u s after the start, range %u of %u", when, k, all->len);
+  }
+}
+
+/* The owned level has what the zone's blocks are, until they end, and nothing else; what lies side
+   by side and ends together is one range. */
 static void assert_owned_as_recorded(World *w, unsigned i, unsigned when)
 {
   const MalSpace *space = mal_core_space(w->host[i].core);
   json_object *records = at(call(w, i, "aap.records", "{\"scope\":\"world\"}", 2), "records");
   uint64_t n = 0;
+  assert_joined(space, when);
   for (size_t k = 0; k < json_object_array_length(records); k++) {
     json_object *one = json_object_array_get_idx(records, k);
     MalSpan span;
@@ -119,9 +140,9 @@ static void lease_for(World *w, unsigned i, unsigned lifetime, const char *span)
   cr_assert_null(w->error, "%s", w->error);
 }
 
-/* What was claimed bit by bit is side by side, and after a start one range; parts go at different
-   times, or are extended, and what is leased there stays. */
-Test(aap_plugin, what_is_one_range_after_a_start_goes_and_is_extended_in_parts, .timeout = 60)
+/* What was claimed bit by bit is side by side, and one range; parts go at different times, or are
+   extended, and what is leased there stays. */
+Test(aap_plugin, what_is_one_range_goes_and_is_extended_in_parts, .timeout = 60)
 {
   World w = world(2);
   const char *brief = "[aap]\npreallocate=64\nblock=4\nown-lifetime=2400\ndelete-grace=60\n";
@@ -138,6 +159,7 @@ Test(aap_plugin, what_is_one_range_after_a_start_goes_and_is_extended_in_parts, 
     if (k == 0)
       first = g_strdup(json_object_get_string(
           json_object_array_get_idx(at(w.result, "addresses"), 0)));
+    assert_owned_as_recorded(&w, 1, k);
   }
   run(&w, 1240);
   crash_and_return(&w, 1, "maas", without);
@@ -152,6 +174,27 @@ Test(aap_plugin, what_is_one_range_after_a_start_goes_and_is_extended_in_parts, 
       cr_assert_eq(json_object_array_length(at(call(&w, 1, "lease.list", "{}", 2), "leases")), 5);
   }
   cr_assert_gt(parts, 0, "nothing was given back");
+  clear(&w);
+}
+
+/* What came in parts and is extended at once is one range. */
+Test(aap_plugin, what_is_extended_at_once_is_one_range, .timeout = 60)
+{
+  World w = world(1);
+  const char *brief = "[aap]\npreallocate=64\nblock=4\nown-lifetime=2400\n";
+  g_autofree char *text = g_strconcat(small, large, world_range, brief, NULL);
+  unsigned most = 0;
+  start(&w, 0, "maas;prefix-coordinator", text);
+  run(&w, 350);
+  for (unsigned k = 0; k < 8; k++)
+    lease_for(&w, 0, 4000, NULL);
+  for (unsigned t = 0; t < 3900; t += 60) {
+    run(&w, 60);
+    most = MAX(most, ranges_of(&w, 0));
+    assert_owned_as_recorded(&w, 0, t);
+  }
+  cr_assert_eq(json_object_array_length(at(call(&w, 0, "lease.list", "{}", 2), "leases")), 8);
+  cr_assert_gt(most, 1, "there was nothing to join");
   clear(&w);
 }
 

@@ -1,4 +1,4 @@
-/* One range becomes two, so that a part of it can be withdrawn without the rest. */
+/* One range becomes two, so that a part of it can be withdrawn without the rest; two become one. */
 #include "core/allocator.h"
 #include "tests/unit/leases-bed.h"
 
@@ -150,4 +150,93 @@ Test(space_split, layer_2_loses_a_part_of_what_it_owned_and_has_the_rest_for_lon
   cr_assert_str_eq(available, "239.255.4.0-239.255.7.255");
   cr_assert(!lives(&b, "low") && lives(&b, "high"));
   bed_clear(&b);
+}
+
+/* ---- joined ---------------------------------------------------------------------------------- */
+
+typedef struct {
+  const char *span, *source;
+  MalTime later;                /* than the others end */
+} Part;
+
+static void own(Bed *b, MalTime until, const Part *part)
+{
+  MalSpan span;
+  g_autoptr(GError) error = NULL;
+  cr_assert(mal_span_parse(part->span, &span, NULL));
+  cr_assert(mal_space_add(b->space, MAL_LEVEL_OWNED, "local", span, until + part->later,
+                          part->span, part->source, &error), "%s", error ? error->message : "");
+}
+
+Test(space_split, what_layer_2_has_again_is_one_range_and_a_lease_goes_across)
+{
+  static const Part parts[] = { { "239.255.4.0-239.255.4.255", "test", 0 },
+                                { "239.255.5.0-239.255.5.255", "test", 0 } };
+  Bed b = bed_of(SCOPES);
+  MalTime until = mal_runtime_now(b.rt) + 7200;
+  MalRefusal why;
+  add(&b, "239.255.4.0-239.255.7.255");
+  mal_space_set_acquire(b.space, acquire, NULL, NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+    own(&b, until, &parts[i]);
+  named(&b, "low", "239.255.4.7", 2);
+  named(&b, "high", "239.255.5.250", 2);
+  MalLeaseRequest r = request_of(&b, "run", 300, 3600);
+  MalBlock block = mal_block_make(address("239.255.4.16"), 300);
+  r.named = &block;
+  r.n_named = 1;
+  cr_assert(mal_space_join_owned(b.space, address("239.255.5.0"), "test"));
+  mal_allocator_check(mal_leases_allocator(b.leases));
+  g_autofree char *owned = ranges(&b, MAL_LEVEL_OWNED);
+  cr_expect_str_eq(owned, "239.255.4.0-239.255.5.255");
+  uint64_t busy, usable;
+  cr_assert(mal_allocator_range_use(mal_leases_allocator(b.leases), address("239.255.4.0"), &busy,
+                                    &usable));
+  cr_expect(busy == 4 && usable == 512, "%u of %u", (unsigned)busy, (unsigned)usable);
+  cr_expect_eq(ask(&b, &r, &why), MAL_ANSWER_GRANTED);
+  mal_allocator_check(mal_leases_allocator(b.leases));
+  cr_assert(mal_space_split_owned(b.space, address("239.255.5.0"), "upper", "test"));
+  cr_assert(mal_space_remove(b.space, MAL_LEVEL_OWNED, address("239.255.5.0"), NULL));
+  mal_allocator_check(mal_leases_allocator(b.leases));
+  fake_run(b.fake);
+  cr_expect(lives(&b, "low") && !lives(&b, "high") && !lives(&b, "run"));
+  bed_clear(&b);
+}
+
+Test(space_split, what_is_not_joined)
+{
+  static const struct {
+    const char *why, *at;
+    Part parts[2];
+  } rows[] = {
+    { "another source", "239.255.5.0",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "other", 0 } } },
+    { "others' both", "239.255.5.0",
+      { { "239.255.4.0-239.255.4.255", "a", 0 }, { "239.255.5.0-239.255.5.255", "a", 0 } } },
+    { "another end", "239.255.5.0",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 1 } } },
+    { "a gap", "239.255.5.1",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.1-239.255.5.255", "test", 0 } } },
+    { "nothing before", "239.255.4.0",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 0 } } },
+    { "in the middle", "239.255.4.9",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 0 } } },
+    { "nothing there", "239.255.6.0",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 0 } } },
+    { "two that are available", "239.255.8.0",
+      { { "239.255.7.0-239.255.7.255", "test", 0 }, { "239.255.8.0-239.255.8.255", "test", 0 } } },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    Bed b = bed_of(SCOPES);
+    MalTime until = mal_runtime_now(b.rt) + 7200;
+    add(&b, "239.255.4.0-239.255.7.255");
+    add(&b, "239.255.8.0-239.255.9.255");
+    cr_expect_not(mal_space_join_owned(b.space, address("239.255.8.0"), "test"), "a mirror");
+    mal_space_set_acquire(b.space, acquire, NULL, NULL);
+    for (size_t k = 0; k < 2; k++)
+      own(&b, until, &rows[i].parts[k]);
+    cr_expect_not(mal_space_join_owned(b.space, address(rows[i].at), "test"), "%s", rows[i].why);
+    mal_allocator_check(mal_leases_allocator(b.leases));
+    bed_clear(&b);
+  }
 }
