@@ -162,6 +162,13 @@ static GError *why_not(const AapServed *served, const AapAction *action)
     return g_error_new(MAL_ERROR, MAL_ERROR_NO_SPACE,
                        "no address of scope %s is available in this domain%s", id,
                        why_none_is_available(served, &u));
+  if (action->span.first.family != MAL_FAMILY_NONE) {
+    char text[MAL_SPAN_STRLEN];
+    return g_error_new(MAL_ERROR, MAL_ERROR_NO_SPACE,
+                       "%s of scope %s can't be had: another server of this domain has some of it, "
+                       "or claims it now (mallocctl aap records --scope %s)",
+                       mal_span_format(action->span, text), id, id);
+  }
   return g_error_new(MAL_ERROR, MAL_ERROR_NO_SPACE,
                      "no address of scope %s is free in this domain: %" G_GUINT64_FORMAT
                      " more were wanted; of %" G_GUINT64_FORMAT " available, this server owns %"

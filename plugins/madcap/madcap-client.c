@@ -315,8 +315,9 @@ static void nobody_answered(MadcapClient *c, MalTime now, int64_t mono)
   c->ops->news(c->user, MADCAP_CLIENT_SILENT, who, NULL, NULL);
   madcap_client_blame(c, MAL_ERROR_TIMEOUT, -1, MADCAP_NO_OPTION,
                       g_strdup_printf("no answer from %s%s", mal_endpoint_format(*who, text),
-                                      by_group ? ", a group: servers that listen at another one "
-                                                 "must be named"
+                                      by_group ? ", a group: a server that does not answer there "
+                                                 "for this scope must be named (servers, "
+                                                 "--server), or its group (client-groups)"
                                                : ""));
   madcap_client_fell_silent(c);
   if (c->phase == CLIENT_DISCOVER || c->phase == CLIENT_ASK_GROUP)

@@ -200,6 +200,22 @@ Test(aap_plugin_reload, a_reload_changes_times_in_place_and_scopes_by_a_restart)
   clear(&w);
 }
 
+Test(aap_plugin_reload, who_names_what_another_server_has_hears_that_3_2_9)
+{
+  World w = world(2);
+  const char *params = "{\"scope\":\"local\",\"address\":\"239.255.5.1-239.255.5.2\"}";
+  start(&w, 0, "maas", small);
+  start(&w, 1, "maas", small);
+  run(&w, 250);
+  call(&w, 0, "lease.request", params, 60);
+  cr_assert_null(w.error, "%s", w.error);
+  run(&w, 60);
+  call(&w, 1, "lease.request", params, 600);
+  cr_assert(w.error && strstr(w.error, "scope local can't be had: another server"),
+            "%s", w.error ? w.error : "leased twice");
+  clear(&w);
+}
+
 /* A block is owned for a day; whoever wants a lease for longer hears that the others were asked,
    and has it when they have agreed. */
 Test(aap_plugin_reload, a_lease_is_kept_for_longer_than_its_block_3_2_8)
