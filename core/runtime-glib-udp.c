@@ -18,7 +18,7 @@
 
 enum {
   BATCHES_WHEN_LATE = 8,                 /* then timers and other sources get their turn */
-  LATE = 10000,                          /* us */
+  LATE = 5000,                           /* us */
   QUEUE_DATAGRAMS = 4096,                /* what may wait for a socket that takes no more */
   QUEUE_OCTETS = 4 * 1024 * 1024,
   /* The kernel counts a small datagram with 768 octets and doubles what is asked for: 11,000 of
