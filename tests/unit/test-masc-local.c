@@ -279,6 +279,31 @@ Test(masc_local, s12_2_a_leaf_again_claims_nothing_of_itself)
               masc_claim_type_name(r.claims[i].type));
 }
 
+/* "If an UPDATE by a child is received": of whatever type, at once; but not one that is denied: it
+   is kept no more than one that is refused. */
+Test(masc_local, s12_2_any_update_of_a_child_ends_it)
+{
+  static const struct {
+    MascClaimType type;
+    const char *prefix;
+    int64_t days;
+    bool leaf;
+  } rows[] = { { MASC_NEW_CLAIM, "0.0.0.0/24", 10, false },
+               { MASC_NEW_CLAIM, "233.252.5.0/24", 10, false },
+               { MASC_NEW_CLAIM, "233.252.5.0/24", 60, true },
+               { MASC_PREFIX_IN_USE, "233.252.5.0/24", 10, false } };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = holder();
+    MascClaim claim = masc_bed_claim(own->bed, rows[i].type, MASC_INTERNAL, 5, rows[i].prefix);
+    claim.lifetime = (uint32_t)(rows[i].days * OWN_DAY);
+    cr_expect_eq(masc_bed_say(own->bed, 0, CHILD_END, &claim), 0, "row %zu", i);
+    own_bed_pass(own, 0);
+    cr_expect_eq(masc_zone_is_leaf(own->bed->nodes[0].zone), rows[i].leaf, "row %zu", i);
+    own_expect(own_bed_local(own, 0), rows[i].leaf ? "233.252.4.0/22" : "");
+  }
+}
+
 Test(masc_local, s12_2_a_restart_in_between)
 {
   g_autoptr(OwnBed) own = holder();

@@ -289,6 +289,29 @@ Test(rfc2909_11_5, hints_stay_between_a_child_and_its_parent)
   run_all(rows, G_N_ELEMENTS(rows));
 }
 
+/* 8.3: its size says how much is wanted, its lifetime nothing; when it was said counts. */
+Test(rfc2909_8_3, what_limits_say_of_hints)
+{
+  static const struct {
+    MascLimits limits;
+    uint8_t answer;
+  } rows[] = {
+    { { .lifetime_min = 31 * 86400 }, 0 },
+    { { .lifetime_max = 86400 }, 0 },
+    { { .MASC_BED_LONGEST = MASC_BED_LENGTH(20) }, 0 },
+    { { .MASC_BED_SHORTEST = MASC_BED_LENGTH(28) }, 0 },
+    { { .timestamp_old = 500 }, MASC_UPDATE_TIMESTAMP_OLD },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim hint = masc_rig_claim(&rig, NEW, INTERNAL, 30, HINT);
+    rig.bed->params.limits = rows[i].limits;
+    hint.timestamp -= 501;
+    uint8_t answer = masc_rig_say(&rig, 'c', &hint);
+    cr_expect_eq(answer, rows[i].answer, "row %zu: %u", i, answer);
+  }
+}
+
 Test(rfc2909_11_5, hints_are_demand_until_they_are_met)
 {
   g_auto(MascRig) rig = masc_rig_new();

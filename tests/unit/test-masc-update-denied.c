@@ -511,6 +511,44 @@ Test(rfc2909_14, claims_against_what_everybody_knows)
   cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], 1);
 }
 
+/* Nobody is in the way of who claims what was denied, what was withdrawn, or what is claimed below:
+   two such claims are one too many where they count. */
+Test(rfc2909_14, what_is_no_collision)
+{
+  static const struct {
+    const char *why;
+    char by;
+    MascClaimType type;
+    MascId domain;
+    const char *prefix;
+    bool withdrawn, counts;
+  } rows[] = {
+    { "claimed long ago", 't', NEW, 21, FREE, false, true },
+    { "in use for long", 't', IN_USE, 21, FREE, false, true },
+    { "denied", 'a', DENIED, 21, FREE, false, false },
+    { "withdrawn", 't', IN_USE, 21, FREE, true, false },
+    { "a child's", 'c', IN_USE, 30, HELD, false, false },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim other = masc_rig_claim(&rig, rows[i].type, MASC_INTERNAL, rows[i].domain,
+                                     rows[i].prefix);
+    rig.bed->params.flood_limit = 1;
+    other.timestamp -= 700;
+    cr_assert_eq(masc_rig_say(&rig, rows[i].by, &other), 0, "%s", rows[i].why);
+    other.type = MASC_WITHDRAW;
+    other.holdtime = 2000;
+    if (rows[i].withdrawn)
+      cr_assert_eq(masc_rig_say(&rig, rows[i].by, &other), 0, "%s", rows[i].why);
+    for (uint32_t k = 0; k < 2; k++) {
+      MascClaim c = masc_rig_claim(&rig, NEW, MASC_INTERNAL, 20, rows[i].prefix);
+      c.timestamp += k;
+      cr_expect_eq(masc_rig_say(&rig, 's', &c), 0, "%s", rows[i].why);
+    }
+    cr_expect_eq(rig.bed->nodes[0].notes[MASC_NOTE_FLOOD], rows[i].counts, "%s", rows[i].why);
+  }
+}
+
 Test(rfc2909_14, refused_again_and_again)
 {
   g_auto(MascRig) rig = masc_rig_new();

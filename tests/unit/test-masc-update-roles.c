@@ -1,6 +1,7 @@
 /* RFC 2909 11.1 against a zone: what an origin is to us, what is dropped. */
 #include <criterion/criterion.h>
 
+#include "plugins/masc/masc-flood.h"
 #include "tests/unit/masc-rig.h"
 
 #define FREE "233.252.8.0/24"   /* parent 1's, nobody's */
@@ -215,6 +216,35 @@ Test(rfc2909_11_1, duplicates_are_dropped_silently)
   masc_rig_say(&rig, 's', &other);
   cr_expect_eq(*duplicates, 2);
   cr_expect_eq(masc_bed_records(rig.bed, 0, 20).n, 8);
+}
+
+/* Neither the parents' UPDATEs nor our own domain's are ever ignored. */
+Test(rfc2909_14, who_floods_is_ignored_but_for_parents_and_ourselves)
+{
+  static const struct {
+    char by;
+    MascClaimType type;
+    MascId domain;
+    const char *prefix;
+    bool taken;
+  } rows[] = {
+    { 's', MASC_NEW_CLAIM, 20, FREE, false },
+    { 'c', MASC_NEW_CLAIM, 30, HELD, false },
+    { 'a', MASC_PREFIX_MANAGED, 1, NEW, true },
+    { 'i', MASC_NEW_CLAIM, 10, FREE, true },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_auto(MascRig) rig = masc_rig_new();
+    MascClaim c = masc_rig_claim(&rig, rows[i].type, MASC_INTERNAL, rows[i].domain,
+                                 rows[i].prefix);
+    rig.bed->params.flood_limit = 1;
+    for (unsigned k = 0; k < 2; k++)
+      masc_flood_count(rig.zone->flood, rows[i].domain, &rig.bed->params,
+                       masc_bed_now(rig.bed, 0));
+    size_t n = masc_bed_records(rig.bed, 0, 0).n;
+    cr_expect_eq(masc_rig_say(&rig, rows[i].by, &c), 0, "row %zu", i);
+    cr_expect_eq(masc_bed_records(rig.bed, 0, 0).n - n, rows[i].taken, "row %zu", i);
+  }
 }
 
 Test(rfc2909_11_1, of_no_peer_or_one_that_is_down_nothing_is_taken)
