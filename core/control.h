@@ -52,7 +52,7 @@ MAL_API void mal_call_fail_params(MalCall *call, const char *message);
    {"method":"progress","params":{"id":...,"message":...}}, for those who say "progress": true
    beside "params". */
 MAL_API void mal_call_progress(MalCall *call, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* Did the caller go away? Answers are then dropped silently. */
+/* Did the caller go away? Answers are then dropped silently, but must still come: they free it. */
 MAL_API bool mal_call_is_gone(const MalCall *call);
 
 /* Typed reads of checked parameters; absent ones give the fallback. */
@@ -62,7 +62,8 @@ MAL_API const char *mal_param_string(json_object *params, const char *name, cons
 MAL_API int64_t mal_param_integer(json_object *params, const char *name, int64_t fallback);
 MAL_API bool mal_param_bool(json_object *params, const char *name, bool fallback);
 
-/* Called in the process. DONE gets RESULT (borrowed) or ERROR; PROGRESS may be NULL. */
+/* Called in the process. PARAMS (NULL: none) is borrowed. DONE comes once, from within the call
+   where the answer is known at once, and gets RESULT (borrowed) or ERROR; PROGRESS may be NULL. */
 typedef void (*MalCallDone)(json_object *result, const GError *error, void *data);
 typedef void (*MalCallProgress)(const char *message, void *data);
 MAL_API void mal_control_call(MalControl *control, const char *method, json_object *params,
@@ -75,6 +76,8 @@ MAL_API void mal_control_notify(MalControl *control, const char *topic, json_obj
 
 MAL_API MalControl *mal_control_new(void);
 MAL_API void mal_control_free(MalControl *control);
+/* METHODS must stay until mal_control_remove, which takes back all of OWNER's; USER goes to their
+   handlers. Of two methods of one name the first counts. */
 MAL_API void mal_control_add(MalControl *control, const char *owner, const MalMethod *methods,
                              size_t n, void *user);
 MAL_API void mal_control_remove(MalControl *control, const char *owner);

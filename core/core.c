@@ -324,8 +324,8 @@ static void on_tick(void *data)
   int64_t wait = TICK_LONGEST;
   MalTime due = MIN(mal_leases_due(core->leases), mal_space_due(core->space));
   due = MIN(due, mal_routes_due(core->routes));
-  if (due - now <= TICK_LONGEST / MAL_US)
-    wait = CLAMP(due * MAL_US - mal_runtime_wall(core->rt), MAL_US / 100, TICK_LONGEST);
+  if (due <= now + TICK_LONGEST / MAL_US) /* it may be as early as the beginning of all time */
+    wait = CLAMP(MAX(due, now) * MAL_US - mal_runtime_wall(core->rt), MAL_US / 100, TICK_LONGEST);
   mal_timer_set(core->tick, mal_runtime_monotonic(core->rt) + wait);
 }
 

@@ -304,7 +304,7 @@ int mal_daemon_main(int argc, char **argv, const MalServiceManager *manager)
   }
   if (!d.config)
     d.config = g_strdup(MAL_CONFIG_FILE);
-  /* No relative path survives a change of directory; a daemon has none of its own. */
+  /* Messages and status name it whole, wherever their reader is. */
   char *absolute = g_canonicalize_filename(d.config, NULL);
   g_free(d.config);
   d.config = absolute;

@@ -37,6 +37,7 @@ MAL_API void mal_metrics_free(MalMetrics *metrics);
    same set. */
 MAL_API MalMetricSet *mal_metrics_register(MalMetrics *metrics, const char *owner,
                                            const MalMetricDef *defs, size_t n);
+/* The sets, in the order of their registration. */
 MAL_API size_t mal_metrics_size(const MalMetrics *metrics);
 MAL_API MalMetricSet *mal_metrics_at(const MalMetrics *metrics, size_t index);
 

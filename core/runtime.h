@@ -135,7 +135,7 @@ typedef struct {
 typedef void (*MalAcceptFunc)(MalListener *listener, MalStream *stream, MalEndpoint peer,
                               void *data);
 
-/* An accepted stream stays silent until mal_stream_start. */
+/* An accepted stream is FUNC's, to start or to close; it stays silent until mal_stream_start. */
 MAL_API MalListener *mal_listener_open(MalRuntime *rt, MalEndpoint local, MalAcceptFunc func,
                                        void *data, GError **error);
 MAL_API void mal_listener_close(MalListener *listener);
