@@ -1,5 +1,6 @@
 -- Wireshark dissector for AAP, the Multicast Address Allocation Protocol
--- (draft-ietf-malloc-aap-04), on UDP port 2878.
+-- (draft-ietf-malloc-aap-04), on UDP port 2878, with the trailer of doc/aap-authentication.md
+-- where there is one. Nothing is verified: the keys aren't here.
 --
 -- To use it, copy this file into the personal Lua plugin folder (Help, About, Folders), or:
 --   tshark -X lua_script:aap.lua -r capture.pcap
@@ -40,6 +41,13 @@ field("end_time", "absolute_time", "End Time", base.UTC)
 field("in_use", "uint32", "Addresses in Use", base.DEC)
 field("wanted", "uint32", "Addresses Wanted", base.DEC)
 field("wanted_until", "absolute_time", "Wanted Until", base.UTC)
+
+local kinds = { [1] = "shared key", [2] = "Ed25519" }
+field("auth.tag", "bytes", "Tag")
+field("auth.sender", "uint64", "Sender", base.HEX)
+field("auth.counter", "uint64", "Counter", base.DEC)
+field("auth.key_id", "uint32", "Key ID", base.HEX)
+field("auth.kind", "uint8", "Kind", base.DEC, kinds)
 
 for _, one in pairs(f) do
   aap.fields[#aap.fields + 1] = one
@@ -184,6 +192,33 @@ local readers = {
   [ASRP] = read_asrp, [ANA] = read_ana,
 }
 
+-- ---- the trailer of authentication ----------------------------------------------------------------
+
+local magic, fields_octets, tag_octets = 0x41415001, 25, { [1] = 32, [2] = 64 }
+
+-- How many octets it has at the end of the datagram; 0: there is none.
+local function trailer_octets(tvb)
+  local length = tvb:len()
+  if length < 12 + fields_octets or tvb(length - 4, 4):uint() ~= magic then
+    return 0
+  end
+  local octets = (tag_octets[tvb(length - 5, 1):uint()] or length) + fields_octets
+  return octets <= length - 12 and octets or 0
+end
+
+local function read_trailer(tvb, tree, octets)
+  local at = tvb:len() - octets
+  local branch = tree:add(aap, tvb(at, octets), "Authentication")
+  local tag = octets - fields_octets
+  branch:add(f["auth.tag"], tvb(at, tag))
+  branch:add(f["auth.sender"], tvb(at + tag, 8))
+  branch:add(f["auth.counter"], tvb(at + tag + 8, 8))
+  branch:add(f["auth.key_id"], tvb(at + tag + 16, 4))
+  branch:add(f["auth.kind"], tvb(at + tag + 20, 1))
+  branch:append_text(string.format(", %s, key %08x", kinds[tvb(at + tag + 20, 1):uint()],
+    tvb(at + tag + 16, 4):uint()))
+end
+
 -- ---- messages ----------------------------------------------------------------------------------
 
 local function read_header(tvb, tree)
@@ -231,9 +266,13 @@ function aap.dissector(tvb, pinfo, root)
     pinfo.cols.info = "malformed: shorter than 12 octets"
     return tvb:len()
   end
-  local msg = read_header(tvb, tree)
+  local trailer = trailer_octets(tvb)
+  local msg = read_header(trailer > 0 and tvb(0, tvb:len() - trailer):tvb() or tvb, tree)
   local wrong = read_message(msg, tree)
   local text = summary(msg)
+  if trailer > 0 then
+    read_trailer(tvb, tree, trailer)
+  end
   tree:append_text(", " .. text)
   if wrong then
     tree:add_proto_expert_info(e.malformed, wrong)

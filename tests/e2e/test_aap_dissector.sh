@@ -33,9 +33,14 @@ check_experts()
   expect 267 'no range'
   expect 268 'flags or scope differ'
   expect 269 'request for no address'
+  expect 273 'wrong length'
+  count 2 'aap.auth.sender == 0x0123456789abcdef && aap.auth.counter == 7 && !aap.malformed' \
+    'authenticated packets'
+  count 1 'aap.rseq == 271 && aap.auth.kind == 1 && aap.auth.key_id == 0xcafe0123' 'a shared key'
+  count 1 'aap.rseq == 272 && aap.auth.kind == 2' 'a signature'
   count 1 'aap.malformed && !aap.rseq' 'expert information on the datagram that is too short'
-  count 1 aap.ended 'golden packets that end a range'
-  count 2 'aap.unmet && !aap.malformed' 'golden ANAs'
+  count 1 'aap.ended && aap.rseq < 257' 'golden packets that end a range'
+  count 2 'aap.unmet && !aap.malformed && !aap.auth.kind' 'golden ANAs'
   dissect -Y 'aap.resent == 1' | grep -q 'ASA rseq 7 mseq 0 (resent) 233.252.0.0 to ' ||
     { echo 'no summary of the resent announcement'; failed=1; }
 }

@@ -189,10 +189,13 @@ static void add_packet(Pcap *pcap, unsigned index, const uint8_t *data, size_t l
   pcap_add_udp(pcap, 1767225600000000 + index * 1000, from, to, data, length);
 }
 
-/* All golden packets in the order of their names, then the malformed ones of the list below. */
+#define TAG "00112233 44556677 8899aabb ccddeeff"
+#define TRAILER "0123456789abcdef 0000000000000007 cafe0123"
+
+/* All golden packets in the order of their names, then those of the list below. */
 Test(capture, for_the_dissector)
 {
-  static const char *const malformed[] = {
+  static const char *const dropped[] = {
     "01 00 0001 000101 00 395d3480  e9fc0010 e9fc0013 395d50a0",
     "00 06 0001 000102 00 395d3480  e9fc0010 e9fc0013 395d50a0",
     "00 00 0003 000103 00 395d3480  e9fc0010 e9fc0013 395d50a0",
@@ -208,6 +211,10 @@ Test(capture, for_the_dissector)
      " ff380020 20010db8 00000000 8000ffff 395d50a0"),
     "00 05 0001 00010d 00 395d34a8  00000000 395e9410",
     "00 00 0001 00010e 00 395d34",
+    /* With the trailer of authentication, which a decoder that doesn't know it drops. */
+    ("00 01 0001 00010f 00 395d3480  e9fc0010 e9fc0013 395d50a0" TAG TAG TRAILER "01 41415001"),
+    ("00 05 0001 000110 00 395d34a8  0000000a 395e9410" TAG TAG TAG TAG TRAILER "02 41415001"),
+    ("00 01 0001 000111 00 395d3480  e9fc0010 e9fc0013 395d50a0" TAG TAG TRAILER "03 41415001"),
   };
   const char *top = g_getenv("top_builddir");
   g_autofree char *path = g_build_filename(top == NULL ? "." : top, "tests", "aap.pcap", NULL);
@@ -219,10 +226,10 @@ Test(capture, for_the_dissector)
     g_autoptr(HexFile) hex = hex_load(paths->pdata[i], NULL);
     add_packet(pcap, i, hex->bytes->data, hex->bytes->len);
   }
-  for (unsigned i = 0; i < G_N_ELEMENTS(malformed); i++) {
-    g_autoptr(HexFile) hex = hex_parse(malformed[i], NULL);
+  for (unsigned i = 0; i < G_N_ELEMENTS(dropped); i++) {
+    g_autoptr(HexFile) hex = hex_parse(dropped[i], NULL);
     g_auto(AapDecoded) d = aap_decoded(hex->bytes->data, hex->bytes->len);
-    cr_expect_not(d.ok, "malformed %u", i);
+    cr_expect_not(d.ok, "dropped %u", i);
     add_packet(pcap, paths->len + i, hex->bytes->data, hex->bytes->len);
   }
   cr_assert(pcap_close(pcap));
