@@ -391,6 +391,37 @@ Test(masc_clash, s12_4_manual_becomes_automatic)
 }
 
 /* By its own clock, which may be behind ours by the extra holding time, it uses that for longer. */
+/* What the operator has decided stays so. */
+Test(masc_clash, s12_4_manual_decided_becomes_automatic)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascZone *zone = own->bed->nodes[0].zone;
+  own->bed->params.clash = MASC_CLASH_MANUAL;
+  hear(own, rival(own, "233.252.5.0/24", 10));
+  cr_assert(masc_zone_resolve(zone, masc_bed_prefix("233.252.5.0/24"), true,
+                              masc_bed_now(own->bed, 0), NULL));
+  own->bed->params.clash = MASC_CLASH_AUTOMATIC;
+  masc_zone_params_changed(zone, masc_bed_now(own->bed, 0));
+  own_bed_pass(own, 1000);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH_LOST), 0);
+}
+
+/* Whoever claims what we use doesn't use it yet, however old his claim. */
+Test(masc_clash, s12_4_a_claim_is_no_clash)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim claim = rival(own, "233.252.5.0/24", 10);
+  claim.type = MASC_NEW_CLAIM;
+  claim.holdtime = 3000;
+  hear(own, claim);
+  masc_own_dirty(own->bed->nodes[0].zone);
+  own_bed_pass(own, 10);
+  cr_expect(masc_bed_has(own->bed, 0, MASC_NEW_CLAIM, 3, "233.252.5.0/24"));
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH), 0);
+  own_expect(own_bed_local(own, 0), "233.252.4.0/22");
+}
+
 Test(masc_clash, s12_3_manual_not_over_before_it_is_by_their_clock)
 {
   for (int reboot = 0; reboot < 2; reboot++) {
