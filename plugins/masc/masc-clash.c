@@ -220,8 +220,8 @@ static bool judge(MascZone *zone, const MascHeld *held, const MascRecord *rival,
     return true;
   }
   if (known != NULL) {
-    /* Where clash-resolution became automatic meanwhile. */
-    if (known->withheld && wins)
+    /* Where clash-resolution became automatic meanwhile, and we won. */
+    if (known->withheld)
       masc_note(zone, MASC_NOTE_CLASH_WON, spot, rival->claim.domain, 0);
     known->withheld = false;
     known->won = wins;

@@ -273,10 +273,11 @@ int64_t masc_session_due(const MascSession *s)
 static void retry(MascSession *s, MascNow now)
 {
   for (size_t i = 0; i < MASC_LINKS; i++) {
-    if (s->links[i].id != 0 && s->links[i].state == MASC_CONNECT)
-      note_failure(s, s->links[i].id, MASC_FAILURE_UNANSWERED, now);
-    if (s->links[i].id != 0)
-      masc_link_drop(s, &s->links[i], true);
+    if (s->links[i].id == 0)
+      continue;
+    g_assert(s->links[i].state == MASC_CONNECT);
+    note_failure(s, s->links[i].id, MASC_FAILURE_UNANSWERED, now);
+    masc_link_drop(s, &s->links[i], true);
   }
   connect_now(s, now);
   masc_session_settle(s, now);

@@ -175,32 +175,30 @@ typedef struct {
   const MascZone *zone;
   MascEntryFunc func;
   void *data;
-  GHashTable *left; /* MascEntry, itself the key; NULL: all as it was said */
+  GTree *left; /* MascEntry, itself the key; NULL: all as it was said */
   GPtrArray *order; /* borrowed from LEFT */
 } Each;
 
-static guint hash_entry(gconstpointer key)
-{
-  const MascEntry *e = key;
-  char text[MAL_ADDRESS_STRLEN];
-  return g_str_hash(mal_address_format(e->claim.prefix.address, text)) ^ e->claim.prefix.length ^
-         (guint)e->claim.domain;
-}
-
-static gboolean same_entry(gconstpointer a, gconstpointer b)
+/* Peers choose all of it: so it is no hash. */
+static int by_subject(const void *a, const void *b, void *data G_GNUC_UNUSED)
 {
   const MascEntry *x = a, *y = b;
-  return x->kind == y->kind && x->claim.domain == y->claim.domain && x->parent == y->parent &&
-         masc_prefix_equal(x->claim.prefix, y->claim.prefix);
+  if (x->kind != y->kind)
+    return (x->kind > y->kind) - (x->kind < y->kind);
+  if (x->claim.domain != y->claim.domain)
+    return (x->claim.domain > y->claim.domain) - (x->claim.domain < y->claim.domain);
+  if (x->parent != y->parent)
+    return (x->parent > y->parent) - (x->parent < y->parent);
+  return masc_prefix_compare(&x->claim.prefix, &y->claim.prefix);
 }
 
 /* Once, however often it was said: what is left of an old claim is mostly said anew. */
 static void keep_left(const Each *e, const MascEntry *entry)
 {
-  MascEntry *known = g_hash_table_lookup(e->left, entry);
+  MascEntry *known = g_tree_lookup(e->left, entry);
   if (known == NULL) {
     known = g_memdup2(entry, sizeof *entry);
-    g_hash_table_add(e->left, known);
+    g_tree_insert(e->left, known, known);
     g_ptr_array_add(e->order, known);
   } else if (known->until < entry->until) {
     *known = *entry;
@@ -260,7 +258,7 @@ void masc_zone_each(const MascZone *zone, MascNow now, MascEntryFunc func, void 
 
 void masc_zone_each_left(const MascZone *zone, MascNow now, MascEntryFunc func, void *data)
 {
-  g_autoptr(GHashTable) left = g_hash_table_new_full(hash_entry, same_entry, g_free, NULL);
+  g_autoptr(GTree) left = g_tree_new_full(by_subject, NULL, g_free, NULL);
   g_autoptr(GPtrArray) order = g_ptr_array_new();
   Each e = { zone, func, data, left, order };
   masc_owns_each(zone, now, func, data);

@@ -134,6 +134,59 @@ Test(masc_tree, s4_3_12_2_12_4_what_is_the_matter_with_ours)
               "        233.252.4.64/26, for our own servers, until 2000-07-31T00:16:40Z\n");
 }
 
+typedef struct {
+  unsigned n;
+  MalTime until; /* the longest of a sibling's under parent 1 */
+} Shown;
+
+static void count_shown(const MascEntry *entry, void *data)
+{
+  Shown *shown = data;
+
+  if (!masc_prefix_equal(entry->claim.prefix, masc_bed_prefix(HELD)))
+    return;
+  shown->n++;
+  if (entry->kind == MASC_ENTRY_SIBLING && entry->claim.domain == 3 && entry->parent == 1)
+    shown->until = entry->until;
+}
+
+/* Once, until the latest of what was said, however often and in whatever order. */
+Test(masc_tree, s12_6_what_was_said_more_than_once)
+{
+  static const struct {
+    const char *why;
+    MascClaimType type;
+    MascRole role;
+    MascId domain, parent;
+    int32_t later;
+    unsigned n;
+    int64_t longer;
+  } rows[] = {
+    { "newer", MASC_PREFIX_IN_USE, MASC_SIBLING, 3, 1, 50, 1, 50 },
+    { "older", MASC_PREFIX_IN_USE, MASC_SIBLING, 3, 1, -50, 1, 0 },
+    { "of another parent's space", MASC_PREFIX_IN_USE, MASC_SIBLING, 3, 7, 0, 2, 0 },
+    { "another domain's", MASC_PREFIX_IN_USE, MASC_SIBLING, 4, 1, 0, 2, 0 },
+    { "as a parent's", MASC_PREFIX_MANAGED, MASC_PARENT, 3, 1, 0, 2, 0 },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = own_bed_child();
+    const MascRecord *first = add_record(own, MASC_PREFIX_IN_USE, MASC_SIBLING, 3, HELD, 0);
+    MascRecord r = { .claim =
+                         masc_bed_claim(own->bed, rows[i].type, rows[i].role, rows[i].domain, HELD),
+                     .parent = rows[i].parent,
+                     .forget_at = MAL_FOREVER };
+    Shown shown = { 0, 0 };
+    r.claim.node = 77;
+    r.claim.timestamp += (uint32_t)rows[i].later;
+    masc_cache_add(zone_of(own)->cache, &r);
+    masc_zone_each_left(zone_of(own), now_of(own), count_shown, &shown);
+    cr_expect_eq(shown.n, rows[i].n, "%s", rows[i].why);
+    cr_expect_eq(shown.until, masc_claim_free_at(&first->claim) + rows[i].longer, "%s",
+                 rows[i].why);
+  }
+}
+
 /* ---- who has nothing ------------------------------------------------------------------------- */
 
 /* Peers are there before they have anything; but not those of other scopes. */
