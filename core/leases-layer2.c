@@ -24,6 +24,25 @@ void mal_leases_suspend(MalLeases *l, MalSpan span, bool on)
   mal_allocator_block_out(l->allocator, span, false);
 }
 
+/* Each of SPANS that is not among OTHERS. */
+static void suspend_all(MalLeases *l, const GArray *spans, const GArray *others, bool on)
+{
+  for (unsigned i = 0, k = 0; i < spans->len; i++) {
+    MalSpan span = g_array_index(spans, MalSpan, i);
+    while (k < others->len &&
+           mal_address_compare(g_array_index(others, MalSpan, k).first, span.first) < 0)
+      k++;
+    if (k == others->len || !same(g_array_index(others, MalSpan, k), span))
+      mal_leases_suspend(l, span, on);
+  }
+}
+
+void mal_leases_suspend_instead(MalLeases *l, const GArray *spans, const GArray *before)
+{
+  suspend_all(l, spans, before, true);
+  suspend_all(l, before, spans, false);
+}
+
 static bool touches(const MalLeases *l, const Slot *slot, MalSpan span)
 {
   for (size_t i = 0; i < leases_n_blocks(slot); i++)

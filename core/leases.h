@@ -99,6 +99,10 @@ MAL_API GError *mal_leases_refusal_error(MalLeases *leases, const MalLeaseReques
    suspending the same span twice is one suspension. Revoking ends the leases and holds that touch
    SPAN, as the withdrawal of their range would. */
 MAL_API void mal_leases_suspend(MalLeases *leases, MalSpan span, bool on);
+/* SPANS are suspended instead of BEFORE (arrays of MalSpan, each sorted and disjoint): what is new
+   before what goes, so that nothing is free in between. */
+MAL_API void mal_leases_suspend_instead(MalLeases *leases, const GArray *spans,
+                                        const GArray *before);
 MAL_API void mal_leases_revoke(MalLeases *leases, MalSpan span);
 /* Of the owned range that begins at FIRST: how many addresses are leased, held or reserved now, and
    how many more may be leased at all (Ethernet groups are not looked at). False where no owned

@@ -370,29 +370,10 @@ static void fit_range(const AapServed *served, MalSpan rest)
   }
 }
 
-/* Tells the engine of each of SPANS that is not among OTHERS; both are sorted and disjoint. */
-static void tell_engine(MalLeases *leases, const GArray *spans, const GArray *others, bool on)
-{
-  for (guint i = 0, k = 0; i < spans->len; i++) {
-    MalSpan span = g_array_index(spans, MalSpan, i), other = { 0 };
-    for (; k < others->len; k++) {
-      other = g_array_index(others, MalSpan, k);
-      if (mal_address_compare(other.first, span.first) >= 0)
-        break;
-    }
-    if (k == others->len || !mal_address_equal(other.first, span.first) ||
-        !mal_address_equal(other.last, span.last))
-      mal_leases_suspend(leases, span, on);
-  }
-}
-
-/* WANTED is all that the engine is to keep from new clients: what is new before what goes, so that
-   nothing is free in between. */
+/* WANTED is all that the engine is to keep from new clients. */
 static void set_blocked(AapServed *served, GArray *wanted)
 {
-  MalLeases *leases = served->aap->host.leases;
-  tell_engine(leases, wanted, served->blocked, true);
-  tell_engine(leases, served->blocked, wanted, false);
+  mal_leases_suspend_instead(served->aap->host.leases, wanted, served->blocked);
   g_array_unref(served->blocked);
   served->blocked = g_array_ref(wanted);
 }

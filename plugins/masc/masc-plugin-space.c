@@ -211,27 +211,10 @@ static GArray *lasting(const MascArea *area)
   return out;
 }
 
-static bool has_span(const GArray *spans, MalSpan span)
-{
-  for (guint i = 0; i < spans->len; i++) {
-    MalSpan other = g_array_index(spans, MalSpan, i);
-    if (mal_address_equal(other.first, span.first) && mal_address_equal(other.last, span.last))
-      return true;
-  }
-  return false;
-}
-
-/* WANTED, which is taken over, are the spans that go to no new client: new ones before what goes.
- */
+/* WANTED, which is taken over, are the spans that go to no new client. */
 static void suspend(MascArea *area, GArray *wanted)
 {
-  MalLeases *leases = area->masc->host.leases;
-  for (guint i = 0; i < wanted->len; i++)
-    if (!has_span(area->suspended, g_array_index(wanted, MalSpan, i)))
-      mal_leases_suspend(leases, g_array_index(wanted, MalSpan, i), true);
-  for (guint i = 0; i < area->suspended->len; i++)
-    if (!has_span(wanted, g_array_index(area->suspended, MalSpan, i)))
-      mal_leases_suspend(leases, g_array_index(area->suspended, MalSpan, i), false);
+  mal_leases_suspend_instead(area->masc->host.leases, wanted, area->suspended);
   g_array_unref(area->suspended);
   area->suspended = wanted;
 }

@@ -398,6 +398,16 @@ Test(aap_layer3, what_lasts_longer_now_is_leased_longer)
   daemons_clear(&w);
 }
 
+static void lose_coordinators_disk(World *w)
+{
+  mal_sim_node_crash(w->host[0].node, MAL_SIM_DISK_WIPED);
+  g_clear_pointer(&w->host[0].core, mal_core_free);
+  mal_sim_node_bury(w->host[0].node);
+  daemons_run(w, 250);
+  mal_sim_node_restart(w->host[0].node);
+  start(w, 0, "prefix-coordinator", "aap;toy", "");
+}
+
 /* The coordinator lost its disk, and announces what the servers remember; then layer 3 has its own
    back. */
 Test(aap_layer3, what_comes_back_takes_the_place_of_what_was_adopted_4_1)
@@ -407,12 +417,7 @@ Test(aap_layer3, what_comes_back_takes_the_place_of_what_was_adopted_4_1)
   daemons_run(&w, 90);
   ask(&w, 1, 5);
   answer(&w, 60);
-  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_WIPED);
-  g_clear_pointer(&w.host[0].core, mal_core_free);
-  mal_sim_node_bury(w.host[0].node);
-  daemons_run(&w, 250);
-  mal_sim_node_restart(w.host[0].node);
-  start(&w, 0, "prefix-coordinator", "aap;toy", "");
+  lose_coordinators_disk(&w);
   daemons_run(&w, 120);
   const MalRange *adopted = mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,
                                                  span_of("233.252.2.0").first);
@@ -449,12 +454,7 @@ static size_t leases_of_two(const char *vouched, const char *later, const char *
     answer(&w, 60);
     cr_assert_null(w.error, "%s", w.error);
   }
-  mal_sim_node_crash(w.host[0].node, MAL_SIM_DISK_WIPED);
-  g_clear_pointer(&w.host[0].core, mal_core_free);
-  mal_sim_node_bury(w.host[0].node);
-  daemons_run(&w, 250);
-  mal_sim_node_restart(w.host[0].node);
-  start(&w, 0, "prefix-coordinator", "aap;toy", "");
+  lose_coordinators_disk(&w);
   mal_space_set_vouch(toy.host->space, vouch_for, (void *)(uintptr_t)vouched);
   daemons_run(&w, 120);
   cr_assert_eq(mal_space_containing(toy.host->space, MAL_LEVEL_AVAILABLE,

@@ -292,6 +292,51 @@ Test(leases_layer2, a_suspended_address_stays_with_its_holder_and_goes_to_nobody
   bed_clear(&w.bed);
 }
 
+static GArray *spans_of(const char *const *texts)
+{
+  GArray *out = g_array_new(FALSE, FALSE, sizeof(MalSpan));
+  for (; *texts; texts++) {
+    MalSpan span = span_of(*texts);
+    g_array_append_val(out, span);
+  }
+  return out;
+}
+
+/* Of four addresses: what is suspended instead of what was. */
+Test(leases_layer2, one_set_of_suspensions_after_another)
+{
+#define A "239.255.1.0"
+#define B "239.255.1.1"
+#define C "239.255.1.2"
+  static const struct {
+    const char *before[4], *after[4];
+    unsigned free;
+  } rows[] = {
+    { { A, B }, { B, C }, 2 },       { { B }, { A, B, C }, 1 },     { { A, B, C }, { B }, 3 },
+    { { A, C }, { NULL }, 4 },       { { NULL }, { A, C }, 2 },     { { A, B }, { A, B }, 2 },
+    { { A "-239.255.1.1" }, { A }, 3 }, { { A }, { A "-239.255.1.2" }, 1 },
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    World w;
+    g_autoptr(GArray) none = spans_of((const char *const[]){ NULL });
+    g_autoptr(GArray) before = spans_of(rows[i].before), after = spans_of(rows[i].after);
+    unsigned n = 0;
+    set_up(&w);
+    own(&w, "239.255.1.0-239.255.1.3", mal_runtime_now(w.bed.rt) + 10000);
+    mal_leases_suspend_instead(w.bed.leases, before, none);
+    mal_leases_suspend_instead(w.bed.leases, after, before);
+    for (unsigned k = 0; k < 4; k++) {
+      char id[] = { (char)('a' + k), '\0' };
+      n += lease(&w.bed, id, 1, 60, NULL) == MAL_ANSWER_GRANTED;
+    }
+    cr_expect_eq(n, rows[i].free, "row %zu: %u", i, n);
+    bed_clear(&w.bed);
+  }
+#undef A
+#undef B
+#undef C
+}
+
 /* Who may suspend is anybody who sends AAP: a renewal must not pay for what is not its own. */
 Test(leases_layer2, a_renewal_costs_the_same_however_much_else_is_suspended, .timeout = 60)
 {

@@ -256,14 +256,19 @@ static bool add(Bed *b, MalLevel level, const char *text, MalTime until, const c
   return mal_space_add(b->space, level, "l", span(text), until, name, "t", NULL);
 }
 
+static void init_with_stand_in(Bed *b)
+{
+  bed_init(b, SCOPES);
+  mal_space_set_arbiter(b->space, arbiter, b);
+  cr_assert(mal_space_add_stand_in(b->space, "l", span("239.255.1.0-239.255.3.255"), 900, "s", "t",
+                                   NULL));
+}
+
 /* What layer 3 brings takes the place of what stood there for want of anything better. */
 Test(space_edges, a_stand_in_gives_way_and_what_is_owned_stays)
 {
   Bed b;
-  bed_init(&b, SCOPES);
-  mal_space_set_arbiter(b.space, arbiter, &b);
-  cr_assert(mal_space_add_stand_in(b.space, "l", span("239.255.1.0-239.255.3.255"), 900, "s", "t",
-                                   NULL));
+  init_with_stand_in(&b);
   cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.1.8-239.255.1.15", 800, "left"));
   cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.1.248-239.255.2.7", 800, "cut"));
   cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.2.16-239.255.2.31", 800, "within"));
@@ -288,10 +293,7 @@ Test(space_edges, a_stand_in_gives_way_and_what_is_owned_stays)
 Test(space_edges, what_layer_3_brings_takes_the_place_of_others_stand_ins)
 {
   Bed b;
-  bed_init(&b, SCOPES);
-  mal_space_set_arbiter(b.space, arbiter, &b);
-  cr_assert(mal_space_add_stand_in(b.space, "l", span("239.255.1.0-239.255.3.255"), 900, "s", "t",
-                                   NULL));
+  init_with_stand_in(&b);
   cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.2.16-239.255.2.31", 800, "within"));
   cr_assert(add(&b, MAL_LEVEL_OWNED, "239.255.3.0-239.255.3.7", 800, "right"));
   g_string_truncate(b.told, 0);
