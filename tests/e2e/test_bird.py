@@ -232,6 +232,23 @@ class TestBird(unittest.TestCase):
         self.in_step(1)
         self.assertEqual(self.bird.routes("gtab6"), SIX)
 
+    def test_what_ended_is_told_until_bird_takes_it(self):
+        self.bird.start()
+        self.start_daemon(RANGE4.format("yes"))
+        self.in_step(2)
+        self.daemon.kill()
+        words = [str(SOURCE / "contrib" / "bird" / "bird-withdraw-ended"), "--file",
+                 str(self.file), "--socket", str(self.bird.socket)]
+        self.bird.configure(self.bird.text + "nonsense;\n")
+        for more in (["--all"], []):
+            done = subprocess.run(words + more, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("does not take its configuration", done.stderr)
+            self.assertEqual(self.bird.routes("gtab4"), FOUR)
+        self.bird.configure(self.bird.text)
+        self.assertEqual(self.withdraw_ended(), [])
+        self.assertEqual(self.bird.routes("gtab4"), [])
+
     def test_a_part_of_what_was_joined_ends_while_mallocd_is_down(self):
         self.bird.start()
         last = int(time.time()) + 3
