@@ -170,16 +170,17 @@ Test(leases_cases, the_sentence_for_a_refusal)
   };
   Bed b = bed_of(
       SCOPES LAB
-      "exclude=239.255.1.9\n[range soon]\nscope=local\nfirst=239.255.3.1\nlast=239.255.3.2\n"
+      "[range soon]\nscope=local\nfirst=239.255.3.1\nlast=239.255.3.2\n"
       "until=2026-01-01T00:05:00Z\n");
-  static const MalBlock excluded = { { 0xefff0109, MAL_IPV4 }, 1 };
+  static const MalBlock suspended = { { 0xefff0109, MAL_IPV4 }, 1 };
+  mal_leases_suspend(b.leases, mal_span_of_block(suspended), true);
   cr_assert_eq(lease(&b, "a", 1, 60, NULL), MAL_ANSWER_GRANTED);
   for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
     MalLeaseRequest r = request_of(&b, "b", 1, 3600);
     const MalRefusal why = { rows[i].code, rows[i].part };
     r.client_limit = 5;
     r.start = now_of(&b) + (i % 2 == 1 ? 10 : 0);
-    r.named = &excluded;
+    r.named = &suspended;
     r.n_named = 1;
     mal_store_memory_fail(b.store, rows[i].fails);
     g_autoptr(GError) error = mal_leases_refusal_error(b.leases, &r, now_of(&b), &why);
@@ -212,9 +213,10 @@ Test(leases_cases, ethernet_groups_in_the_sentence)
    counted. */
 Test(leases_cases, named_addresses_at_another_time)
 {
-  Bed b = bed_of(SCOPES LAB "exclude=239.255.1.9\n");
+  Bed b = bed_of(SCOPES LAB);
   static const MalBlock named[2] = { { { 0xefff0101, MAL_IPV4 }, 1 },
                                      { { 0xefff0109, MAL_IPV4 }, 1 } };
+  mal_leases_suspend(b.leases, mal_span_of_block(named[1]), true);
   MalLeaseRequest r = request_of(&b, "a", 1, 60);
   MalRefusal why = { 0 };
   r.named = named;
