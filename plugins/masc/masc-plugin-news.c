@@ -91,6 +91,19 @@ void masc_news_session(MascPeering *peer, MascSessionNote note, const MascSessio
   MAL_EVENT(host->events, news->event, fields, "peer %s: %s%s", name, news->sentence, more);
 }
 
+/* AAP, or another layer 2, sees to it that two servers don't lease the same. */
+static void warn_unshared(const MascPeering *peer)
+{
+  const MalHost *host = &peer->masc->host;
+  const MalField fields[] = { MAL_F_STRING("peer", peer->settings->name) };
+  if (peer->settings->role == MASC_INTERNAL && host->roles & MAL_ROLE_MAAS &&
+      mal_space_is_mirrored(host->space))
+    MAL_EVENT(host->events, &masc_event_unshared, fields,
+              "peer %s holds the same prefixes, and nothing shares them out among the servers: if "
+              "it leases, too, both lease the same addresses",
+              peer->settings->name);
+}
+
 void masc_news_up(MascPeering *peer)
 {
   const MalHost *host = &peer->masc->host;
@@ -105,6 +118,7 @@ void masc_news_up(MascPeering *peer)
   MAL_EVENT(host->events, &masc_event_session_up, fields,
             "peer %s (%s, domain %s, node %s): the session is established", peer->settings->name,
             masc_role_name(masc_role_of_peer(peer->settings->role)), domain, node);
+  warn_unshared(peer);
 }
 
 void masc_news_down(MascPeering *peer, MascDown why)

@@ -150,6 +150,11 @@ EVENT(recovering, "recovering", NOBODY, INFO,
       "The store is empty: for one waiting period, what parents and internal peers say this domain "
       "has is taken for true (section 14).");
 
+EVENT(unshared, "unshared", OPERATOR, WARNING,
+      "An internal peer holds the same prefixes, this daemon leases from them (role maas), and no "
+      "plugin shares addresses out among servers: where the peer leases, too, both lease the same "
+      "addresses. Load aap on both, or let one lease.");
+
 #define ZONE_EVENT(id, text, whose, grade, about, words)                                           \
   static const MalEventDef zone_##id = { .name = "masc." text, .fault = MAL_FAULT_##whose,        \
                                          .level = MAL_LOG_##grade, .help = about };
@@ -174,6 +179,7 @@ const MalEventDef *const masc_events[MASC_N_EVENTS] = {
   &masc_event_session_up, &masc_event_session_down, &masc_event_stranger, &masc_event_not_kept,
   &masc_event_space, &masc_event_route, &masc_event_identity, &masc_event_foreign_record,
   &masc_event_listening, &masc_event_listener, &masc_event_security, &masc_event_recovering,
+  &masc_event_unshared,
   ZONE_NOTES(ZONE_LIST)
   SESSION_NOTES(SESSION_LIST)
 };

@@ -55,8 +55,8 @@ extern const MalMetricDef masc_metrics[MASC_N_METRICS];
 extern const MalEventDef masc_event_session_up, masc_event_session_down, masc_event_stranger,
     masc_event_not_kept, masc_event_space, masc_event_route, masc_event_identity,
     masc_event_foreign_record, masc_event_listening, masc_event_listener, masc_event_security,
-    masc_event_recovering;
-#define MASC_N_EVENTS (MASC_N_NOTES + MASC_N_SESSION_NOTES + 12)
+    masc_event_recovering, masc_event_unshared;
+#define MASC_N_EVENTS (MASC_N_NOTES + MASC_N_SESSION_NOTES + 13)
 extern const MalEventDef *const masc_events[MASC_N_EVENTS];
 
 G_END_DECLS

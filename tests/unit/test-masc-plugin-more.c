@@ -200,6 +200,9 @@ Test(masc_more, two_nodes_of_a_domain_share_what_one_of_them_won_5_1)
   expect_routes(&w, 1, "239.193.4.0/24");
   expect_routes(&w, 2, "239.193.4.0/24");
   expect_ranges(&w, 2, "239.193.4.0-239.193.4.255");
+  cr_assert_geq(masc_told(&w, 1, "masc.unshared"), 1, "both lease, and nothing shares out");
+  cr_assert_geq(masc_told(&w, 2, "masc.unshared"), 1);
+  cr_assert_eq(masc_told(&w, 0, "masc.unshared"), 0, "a child is another domain");
   masc_world_clear(&w);
 }
 
