@@ -257,13 +257,13 @@ static bool still_possible(MascZone *zone, const MascPend *pend, MascNow now)
   return !grows(pend) || masc_own_meeting(zone, pend->prefix, pend->lower) != NULL;
 }
 
-/* Leases and children's prefixes last for as long as what is to grow. */
+/* Leases and children's prefixes last for as long as what is to grow, or to last longer. */
 static bool shortens(const MascZone *zone, const MascPend *pend, MalTime until)
 {
   GArray *held = zone->owns->held[pend->lower];
   bool found = false;
 
-  for (guint i = 0; grows(pend) && i < held->len; i++) {
+  for (guint i = 0; (grows(pend) || pend->renews) && i < held->len; i++) {
     const MascHeld *h = &g_array_index(held, MascHeld, i);
     found = found || (masc_prefix_covers(pend->prefix, h->prefix) && h->until > until);
   }

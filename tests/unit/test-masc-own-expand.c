@@ -79,6 +79,25 @@ Test(masc_own_expand, s4_3_nothing_is_renewed_in_a_deprecated_prefix)
   own_expect(own_bed_local(own, 0), "");
 }
 
+/* A parent that lost its disk may know of less than it promised. */
+Test(masc_own_expand, s5_2_a_renewal_never_shortens)
+{
+  g_autoptr(OwnBed) own = holder(20000, 3000);
+  MalTime before = own_bed_until(own, 0, "233.252.4.0/24");
+  MascClaim claim = masc_bed_claim(own->bed, MASC_PREFIX_MANAGED, MASC_INTERNAL, 1,
+                                   "233.252.0.0/17");
+
+  own_bed_pass(own, 2100);
+  own_expect(own_bed_pending(own, 0), "r:233.252.4.0/24");
+  claim.timestamp = masc_bed_time(own->bed, 0);
+  claim.lifetime = claim.holdtime = 5000;
+  cr_expect_eq(masc_bed_say(own->bed, 0, OWN_PARENT, &claim), 0);
+  own_bed_pass(own, 2000);
+  own_expect(own_bed_pending(own, 0), "");
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_RENEWED), 0);
+  cr_expect_eq(own_bed_until(own, 0, "233.252.4.0/24"), before);
+}
+
 Test(masc_own_expand, s5_2_a_renewal_loses_only_to_what_is_in_use)
 {
   g_autoptr(OwnBed) own = holder(20000, 3000);
