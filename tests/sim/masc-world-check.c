@@ -136,6 +136,19 @@ void world_remember(Node *n)
   tell(n, n->told);
 }
 
+/* On a disk that fails there is what was told when that began, if it still is. What others told it
+   since they tell again; where it is a leaf since, what it would lease from is empty. */
+void world_remember_less(Node *n)
+{
+  g_autoptr(GArray) still = g_array_new(FALSE, FALSE, sizeof(Told));
+  tell(n, still);
+  for (guint i = still->len; i-- > 0;)
+    if (!is_covered(told_at(still, i), n->told))
+      g_array_remove_index(still, i);
+  g_array_set_size(n->told, 0);
+  g_array_append_vals(n->told, still->data, still->len);
+}
+
 void world_check_back(Node *n)
 {
   g_autoptr(GArray) again = g_array_new(FALSE, FALSE, sizeof(Told));

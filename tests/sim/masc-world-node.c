@@ -155,15 +155,6 @@ static void take_counters(Node *n)
     n->world->result->counts[counted[k].count] += set->values[counted[k].metric];
 }
 
-/* What it was told by others, who have it, is not on its disk while that fails. */
-static bool tells_only_what_is_written(const Node *n)
-{
-  const MalMetricSet *set = counters(n);
-  bool written = !n->bad_disk && mal_sim_now(n->world->sim) - n->disk_works > WRITTEN_WITHIN;
-  return written || (n->domain->n_nodes == 1 && set != NULL &&
-                     set->values[MASC_M_NOTE + MASC_NOTE_RECOVERED] == 0);
-}
-
 void world_node_free(Node *n)
 {
   if (n->masc != NULL)
@@ -179,10 +170,13 @@ void world_node_crash(Node *n, MalSimCrash disk, int64_t down_for)
   World *w = n->world;
   if (n->core == NULL)
     return;
-  if (n->masc != NULL && disk == MAL_SIM_DISK_KEPT && tells_only_what_is_written(n))
+  bool written = !n->bad_disk && mal_sim_now(w->sim) - n->disk_works > WRITTEN_WITHIN;
+  if (n->masc == NULL || disk != MAL_SIM_DISK_KEPT || (!written && n->domain->n_nodes > 1))
+    g_array_set_size(n->told, 0);
+  else if (written)
     world_remember(n);
   else
-    g_array_set_size(n->told, 0);
+    world_remember_less(n);
   if (w->plan->plant == MAL_MASC_PLANT_FORGETFUL)
     disk = MAL_SIM_DISK_WIPED;
   mal_sim_node_crash(n->node, disk);

@@ -143,7 +143,7 @@ typedef struct {
   bool bad_disk;
   int64_t disk_works;    /* since then it takes what it is given again */
   unsigned wrong;        /* place of the link whose role is configured wrongly; or NONE */
-  GArray *told;          /* Told: before it went down */
+  GArray *told;          /* Told: before it went down, or its disk failed */
   unsigned subscription;
 } Node;
 
@@ -323,7 +323,8 @@ void world_troubles_end(World *w);
 bool world_is_whole(const World *w, char why[200]);
 void world_look(World *w);
 bool world_ignores_nobody(const Node *n, char why[200]);
-void world_remember(Node *n); /* what it told: before a crash */
+void world_remember(Node *n);      /* what it tells: before a crash, or while its disk works */
+void world_remember_less(Node *n); /* what of that it still tells */
 void world_check_back(Node *n); /* after it */
 void world_check_node(Node *n);
 void world_check_end(World *w);

@@ -84,6 +84,8 @@ static void spoil_disk(Happening *h)
   Node *n = node_of(h);
   if (n->bad_disk)
     return;
+  if (n->core != NULL)
+    world_remember(n);
   n->bad_disk = true;
   mal_sim_disk_set_fault(mal_sim_node_disk(n->node, "journal"), faults[item_of(h)->a % 3]);
   mend_later(h);
