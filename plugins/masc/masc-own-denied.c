@@ -76,15 +76,12 @@ int64_t masc_own_longest(const MascZone *zone, MascId parent, MascNow now)
 /* ---- renewals -------------------------------------------------------------------------------- */
 
 /* 4.2: tried again, less and less often. */
-static void renewal_denied(MascZone *zone, const MascPend *denied, MascNow now)
+void masc_own_renewal_denied(MascZone *zone, const MascHeld *held, bool lower, MascNow now)
 {
   const MascParams *params = zone->config.params;
-  const MascHeld *held = masc_own_find(zone, denied->prefix, denied->lower);
   int64_t wait = masc_own_settle(zone);
+  MascMark *mark = masc_own_mark(zone, held->prefix, lower, now);
 
-  if (held == NULL)
-    return;
-  MascMark *mark = masc_own_mark(zone, denied->prefix, denied->lower, now);
   for (unsigned i = 0; i < mark->denials && wait < params->renew_interval; i++)
     wait *= 2;
   mark->denials++;
@@ -139,15 +136,20 @@ static void claim_again(MascZone *zone, const MascPend *denied, const MascClaim 
                      .lifetime = denial->lifetime };
   bool shorter = denial->lifetime < denied->claim.lifetime &&
                  denial->lifetime > zone->config.params->waiting_period;
+  const MascHeld *held =
+      denied->renews ? masc_own_find(zone, denied->prefix, denied->lower) : NULL;
 
   if (shorter && !denied->lower)
     bound_lifetime(zone, denied->parent, denial->lifetime, now);
+  /* What we have of it may last longer already: it does, whatever is renewed. */
+  if (held != NULL && mal_time_add(now.wall, denial->lifetime) <= held->until)
+    shorter = false;
   if (shorter && denied->tries < MASC_DENIALS_MAX) {
     masc_pend_add(zone, &again, now);
     return;
   }
-  if (denied->renews)
-    renewal_denied(zone, denied, now);
+  if (held != NULL)
+    masc_own_renewal_denied(zone, held, denied->lower, now);
   if (denied->renews || (denial->lifetime == 0 && claim_half(zone, denied, now)))
     return;
   masc_own_avoid(zone, denied->prefix, zone->config.params->waiting_period, now);

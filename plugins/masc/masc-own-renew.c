@@ -71,6 +71,10 @@ static int64_t renew_one(MascZone *zone, const MascHeld *held, bool lower, MascN
   MascMark *mark = masc_own_mark(zone, held->prefix, lower, now);
   if (mark->denials > 0 && mark->again > now.mono)
     return mark->again;
+  if (!lower && mal_time_add(now.wall, masc_own_longest(zone, held->parent, now)) <= held->until) {
+    masc_own_renewal_denied(zone, held, lower, now);
+    return later;
+  }
   mark->ended = mark->ended && mark->denials > 0;
   pend.hand = false;
   masc_pend_add(zone, &pend, now);

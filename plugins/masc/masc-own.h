@@ -288,6 +288,8 @@ void masc_own_bound_size(MascZone *zone, MascId parent, unsigned length, MascNow
 MalPrefix masc_own_within_bound(const MascZone *zone, MalPrefix prefix, MascNow now);
 /* The lifetime that PARENT grants, in seconds; INT64_MAX: no bound is known. */
 int64_t masc_own_longest(const MascZone *zone, MascId parent, MascNow now);
+/* HELD's renewal was denied, or its parent grants nothing that would last longer. */
+void masc_own_renewal_denied(MascZone *zone, const MascHeld *held, bool lower, MascNow now);
 /* HELD's renewal was denied again and again, and its end is near: it has to be replaced. */
 bool masc_own_ends(const MascZone *zone, const MascHeld *held, const MascMark *mark, MascNow now);
 

@@ -307,6 +307,30 @@ static void expect_not_won(OwnBed *own)
   own_expect(own_bed_local(own, 1), "");
 }
 
+/* What children and servers have of it was told to last as long as it does. */
+Test(masc_own_denied, s4_2_no_renewal_makes_it_shorter)
+{
+  g_autoptr(OwnBed) own = own_bed_child();
+  MascClaim renewal;
+
+  own->bed->params.prefix_lifetime = 20000;
+  own->bed->params.renew_interval = 3000;
+  own_bed_win(own, 0, "233.252.4.0/24");
+  MalTime until = own_bed_until(own, 0, "233.252.4.0/24");
+  own_bed_pass(own, 2100);
+  masc_bed_clear(own->bed);
+  renewal = g_array_index(own_bed_owns(own, 0)->pends, MascPend, 0).claim;
+  cr_assert_eq(renewal.type, MASC_CLAIM_TO_EXPAND);
+  cr_expect_eq(deny(own, renewal, 5000), 0);
+  own_bed_pass(own, 2000);
+  cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_CLAIM_TO_EXPAND, NULL), 0,
+               "as long as the parent may remember that it grants no more");
+  cr_expect_eq(own_bed_until(own, 0, "233.252.4.0/24"), until);
+  cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_UNRENEWED), 1);
+  own_bed_pass(own, 4000);
+  cr_expect_gt(own_bed_until(own, 0, "233.252.4.0/24"), until);
+}
+
 Test(masc_own_denied, s11_3_3_denied_to_an_internal_peer)
 {
   g_autoptr(OwnBed) own = pair();
