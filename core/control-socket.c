@@ -406,7 +406,7 @@ static gboolean on_turn(GSource *source, GSourceFunc callback, gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs turns_funcs = { .dispatch = on_turn };
+static const GSourceFuncs turns_funcs = { .dispatch = on_turn };
 
 /* The end of what it sends ends its last line, too. */
 static void handle_last_line(Connection *c)
@@ -569,7 +569,7 @@ MalControlSocket *mal_control_socket_open(const MalControlSocketOptions *o, GErr
   }
   mal_events_register(s->events, events, G_N_ELEMENTS(events));
   s->door = mal_control_door_new(s->context, fd, on_connection, on_no_room, s);
-  s->turns = g_source_new(&turns_funcs, sizeof(Turns));
+  s->turns = g_source_new((GSourceFuncs *)(uintptr_t)&turns_funcs, sizeof(Turns)); /* only read */
   ((Turns *)s->turns)->server = s;
   g_source_attach(s->turns, s->context);
   mal_control_set_notify(s->control, on_notify, s);
