@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -116,10 +117,40 @@ static bool ask_number(sqlite3 *db, const char *file, const char *sql, int64_t *
 
 /* ---- directory and lock ---------------------------------------------------------------------- */
 
+static char *user_text(uid_t uid)
+{
+  char room[4096];
+  struct passwd entry, *found = NULL;
+  if (getpwuid_r(uid, &entry, room, sizeof room, &found) == 0 && found)
+    return g_strdup(found->pw_name);
+  return g_strdup_printf("user %ld", (long)uid);
+}
+
+/* Whose it is, where that explains why we may not: of FILE itself, or of what it lies in, as far as
+   we can see. */
+static char *owner_hint(const char *file, int number)
+{
+  struct stat st;
+  g_autofree char *at = g_strdup(file);
+  while ((number == EACCES || number == EPERM) && stat(at, &st) != 0 && strlen(at) > 1) {
+    char *above = g_path_get_dirname(at);
+    g_free(at);
+    at = above;
+  }
+  if ((number != EACCES && number != EPERM) || strlen(at) <= 1 || st.st_uid == geteuid())
+    return g_strdup("");
+  g_autofree char *owner = user_text(st.st_uid), *self = user_text(geteuid());
+  return g_strdup_printf(" (%s belongs to %s, and this mallocd runs as %s: run it as %s, or give "
+                         "it a state-dir of its own)",
+                         at, owner, self, owner);
+}
+
 static bool fail_errno(const char *file, const char *what, GError **error)
 {
   int number = errno;
-  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "%s: %s: %s", file, what, g_strerror(number));
+  g_autofree char *hint = owner_hint(file, number);
+  g_set_error(error, MAL_ERROR, MAL_ERROR_STORE, "%s: %s: %s%s", file, what, g_strerror(number),
+              hint);
   return false;
 }
 

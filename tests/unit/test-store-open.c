@@ -214,7 +214,24 @@ Test(store_open, a_directory_that_cannot_be_written)
     cr_assert_eq(seteuid(0), 0);
   assert_says(message, dir);
   assert_says(message, "Permission denied");
+  cr_assert_null(strstr(message, "belongs to"), "it is ours: %s", message);
   chmod(dir, 0700);
+}
+
+Test(store_open, a_directory_of_somebody_else_is_said_to_be)
+{
+  static const mode_t modes[] = { 0700, 0755 };
+  if (geteuid() != 0)
+    cr_skip_test("only root can have it be somebody else's");
+  for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
+    cr_assert_eq(chmod(dir, modes[i]), 0);
+    cr_assert_eq(seteuid(65534), 0);
+    g_autofree char *message = refusal();
+    cr_assert_eq(seteuid(0), 0);
+    assert_says(message, "Permission denied");
+    assert_says(message, " belongs to root, and this mallocd runs as ");
+    assert_says(message, ": run it as root, ");
+  }
 }
 
 Test(store_open, a_directory_that_cannot_be_made)
