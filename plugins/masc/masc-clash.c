@@ -103,6 +103,18 @@ bool masc_clash_withheld(const MascZone *zone, MalPrefix prefix, bool lower)
   return false;
 }
 
+MascId masc_clash_rival(const MascZone *zone, MalPrefix prefix, bool lower)
+{
+  GArray *clashes = zone->owns->clashes;
+
+  for (guint i = 0; i < clashes->len; i++) {
+    const MascClash *c = &g_array_index(clashes, MascClash, i);
+    if (!c->withheld && c->lower == lower && masc_prefix_meets(c->prefix, prefix))
+      return c->domain;
+  }
+  return 0;
+}
+
 GArray *masc_clash_spots(const MascZone *zone, bool lower)
 {
   GArray *clashes = zone->owns->clashes, *out = g_array_new(FALSE, FALSE, sizeof(MalPrefix));

@@ -199,6 +199,7 @@ static void each_held(const MascZone *zone, bool lower, MascEntryFunc func, void
                         .parent = h->parent,
                         .until = h->until,
                         .clash = masc_clash_withheld(zone, h->prefix, lower),
+                        .rival = masc_clash_rival(zone, h->prefix, lower),
                         .draining = h->claim.deprecated };
     entry.claim.prefix = h->prefix;
     func(&entry, data);

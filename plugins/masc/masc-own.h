@@ -339,6 +339,8 @@ void masc_clash_rivalled(MascZone *zone, const MascRecord *record, MascNow now);
 void masc_clash_tidy(MascZone *zone, MascNow now);
 /* Something of PREFIX is withheld from use. */
 bool masc_clash_withheld(const MascZone *zone, MalPrefix prefix, bool lower);
+/* A domain that uses some of PREFIX as we do, since neither gave way; 0: none. */
+MascId masc_clash_rival(const MascZone *zone, MalPrefix prefix, bool lower);
 /* What is withheld: MalPrefix. The caller frees with g_array_unref. */
 GArray *masc_clash_spots(const MascZone *zone, bool lower);
 /* Appends where we gave way to OUT: nothing that we claim there would count. */

@@ -240,6 +240,8 @@ static json_object *entry_json(const MascArea *area, const MascEntry *entry, boo
     json_object_object_add(one, "deprecated", boolean(true));
   if (entry->clash)
     json_object_object_add(one, "clash", boolean(true));
+  if (entry->rival != 0)
+    json_object_object_add(one, "used_too_by", masc_json_id(entry->rival));
   if (entry->draining)
     json_object_object_add(one, "draining", boolean(true));
   return one;

@@ -115,10 +115,11 @@ static json_object *prefix_node(json_object *under, const MascEntry *entry)
   const char *word = word_of(entry);
   bool pending = entry->kind == MASC_ENTRY_PENDING || entry->kind == MASC_ENTRY_PENDING_LOCAL;
   char *text =
-      g_strdup_printf("%s%s%s, until %s%s%s%s", masc_prefix_format(entry->claim.prefix, prefix),
+      g_strdup_printf("%s%s%s, until %s%s%s%s%s", masc_prefix_format(entry->claim.prefix, prefix),
                       word != NULL ? ", " : "", word != NULL ? word : "",
                       mal_time_format(pending ? entry->due : entry->until, until),
                       entry->claim.deprecated ? ", deprecated" : "", entry->clash ? ", CLASH" : "",
+                      entry->rival != 0 ? ", used by another domain, too" : "",
                       entry->draining ? ", draining" : "");
   json_object *node = grow(under, new_node(text));
   json_object_object_add(node, "prefix", masc_json_prefix(entry->claim.prefix));

@@ -192,6 +192,7 @@ typedef struct {
   MalTime until;              /* when the prefix is free; the longest promised */
   MalTime due;                /* pending: when its Claim-Timer ends (wall clock) */
   bool clash;                 /* withheld from use because of one */
+  MascId rival;               /* 12.4: who uses it, too, while we go on; 0: nobody */
   bool draining;
 } MascEntry;
 typedef void (*MascEntryFunc)(const MascEntry *entry, void *data);

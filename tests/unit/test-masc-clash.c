@@ -334,6 +334,21 @@ Test(masc_clash, s12_4_both_ends_decide_the_same)
 
 /* ---- manual ---------------------------------------------------------------------------------- */
 
+static void note_rival(const MascEntry *entry, void *data)
+{
+  MascId *found = data;
+  if (entry->kind == MASC_ENTRY_HELD && entry->rival != 0)
+    *found = entry->rival;
+}
+
+/* As `masc prefixes` shows it. */
+static MascId used_too_by(OwnBed *own)
+{
+  MascId found = 0;
+  masc_zone_each(own->bed->nodes[0].zone, masc_bed_now(own->bed, 0), note_rival, &found);
+  return found;
+}
+
 Test(masc_clash, s12_4_manual_nobody_uses_it_until_it_is_decided)
 {
   for (int64_t ago = -10; ago <= 10; ago += 20) {
@@ -342,17 +357,21 @@ Test(masc_clash, s12_4_manual_nobody_uses_it_until_it_is_decided)
       MascZone *zone = own->bed->nodes[0].zone;
       MascNow now = masc_bed_now(own->bed, 0);
       own->bed->params.clash = MASC_CLASH_MANUAL;
-      hear(own, rival(own, "233.252.5.0/24", ago));
+      const MascClaim claim = rival(own, "233.252.5.0/24", ago);
+      const MascId theirs = claim.domain;
+      hear(own, claim);
       own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
       own_expect(own_bed_routes(own, 0), "233.252.4.0/22");
       cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), 0);
       cr_expect_eq(own_bed_notes(own, 0, MASC_NOTE_CLASH), 1);
+      cr_expect_eq(used_too_by(own), 0, "it is withheld");
       own_bed_pass(own, 2000);
       own_expect(own_bed_local(own, 0), "233.252.4.0/24 233.252.6.0/23");
       cr_assert(masc_zone_resolve(zone, masc_bed_prefix("233.252.5.0/24"), keep, now, NULL));
       own_bed_pass(own, 0);
       own_expect(own_bed_local(own, 0), keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
       cr_expect_eq(masc_bed_sent(own->bed, 0, OWN_PARENT, MASC_WITHDRAW, NULL), !keep);
+      cr_expect_eq(used_too_by(own), keep ? theirs : 0);
       own_bed_pass(own, 5000);
       own_expect(own_bed_local(own, 0), keep ? "233.252.4.0/22" : "233.252.4.0/24 233.252.6.0/23");
     }
