@@ -345,9 +345,50 @@ static bool load_lease(const MalLease *lease, void *data, GError **error)
                             error);
 }
 
+typedef struct {
+  MalCore *core;
+  GPtrArray *names;           /* ends with NULL */
+} Absent;
+
 static bool load_hand_made(const MalRecord *record, void *data, GError **error)
 {
   return core_hand_restore(data, record, error);
+}
+
+static bool note_absent(const MalRecord *record, void *data, GError **error)
+{
+  Absent *absent = data;
+  (void)error;
+  if (strcmp(record->owner, "core") == 0
+      || g_strv_contains((const char *const *)(void *)absent->names->pdata, record->owner))
+    return true;
+  for (unsigned i = 0; i < absent->core->plugins->len; i++) {
+    const PluginRun *run = g_ptr_array_index(absent->core->plugins, i);
+    if (run->instance && strcmp(run->plugin->name, record->owner) == 0)
+      return true;
+  }
+  absent->names->pdata[absent->names->len - 1] = g_strdup(record->owner);
+  g_ptr_array_add(absent->names, NULL);
+  return true;
+}
+
+/* Ranges that plugins bring are in no file: without its plugin, one seems never to have been. */
+static void blame_absent_plugins(MalCore *core, GError **error)
+{
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  Absent absent = { core, names };
+  g_ptr_array_add(names, NULL);
+  if (!error || !g_error_matches(*error, MAL_ERROR, MAL_ERROR_CONFIG)
+      || !mal_store_load(core->store, MAL_BEGINNING, NULL, note_absent, &absent, NULL)
+      || names->len == 1)
+    return;
+  g_autofree char *list = g_strjoinv(", ", (char **)names->pdata);
+  char *text = g_strdup_printf("%s. The range may have come from a plugin that has records in the "
+                               "store and does not run now (%s): put it back into [daemon] "
+                               "plugins, and its role into [daemon] roles",
+                               (*error)->message, list);
+  g_free((*error)->message);
+  (*error)->message = text;
 }
 
 /* What layer 3 brings back has to be there before layer 2 brings back what it owns of it. */
@@ -370,8 +411,10 @@ static bool load_state(MalCore *core, GError **error)
     return false;
   if (!open_plugins(core, true, error) || !open_plugins(core, false, error))
     return false;
-  if (!mal_store_load(core->store, MAL_BEGINNING, load_lease, NULL, &loading, error))
+  if (!mal_store_load(core->store, MAL_BEGINNING, load_lease, NULL, &loading, error)) {
+    blame_absent_plugins(core, error);
     return false;
+  }
   uint64_t log = mal_store_counters(core->store).log_found;
   MalField fields[] = { MAL_F_INT("leases", loading.leases),
                         MAL_F_INT("superseded", loading.superseded),

@@ -369,6 +369,9 @@ static bool run_events(Ctl *c, json_object *method, GError **error)
   json_object_put(params);
   bool good = result;
   json_object_put(result);
+  /* That nothing happens is no fault, unless the caller says for how long it may. */
+  if (c->args.timeout < 0)
+    c->link->timeout = 0;
   for (int64_t n = 0; good && n < extra[0].value; n++) {
     GError *cause = NULL;
     json_object *event = mal_ctl_rpc_event(c->link, fileno(c->term.out), &cause);

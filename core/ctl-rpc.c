@@ -224,7 +224,7 @@ static json_object *rpc_call(MalCtlLink *link, const char *method, json_object *
 json_object *mal_ctl_rpc_event(MalCtlLink *link, int watch, GError **error)
 {
   for (;;) {
-    json_object *o = next_message((Rpc *)link, watch, false, error);
+    json_object *o = next_message((Rpc *)link, watch, true, error);
     if (!o)
       return NULL;
     json_object *params = g_strcmp0(mal_ctl_text(o, "method"), "event") == 0

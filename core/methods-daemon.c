@@ -214,10 +214,28 @@ static void config_reload(MalCall *call, json_object *params, void *user)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
+/* All kinds are declared by now, those of idle plugins too: what none begins with never comes. */
+static bool some_kind_begins(MalCore *core, const char *prefix)
+{
+  g_autoptr(GPtrArray) known = mal_events_known(mal_core_events(core));
+  for (unsigned i = 0; i < known->len; i++)
+    if (g_str_has_prefix(((const MalEventDef *)known->pdata[i])->name, prefix))
+      return true;
+  return false;
+}
+
 static void events_subscribe(MalCall *call, json_object *params, void *user)
 {
-  (void)user;
-  if (!mal_call_subscribe(call, mal_param_string(params, "prefix", ""))) {
+  const char *prefix = mal_param_string(params, "prefix", "");
+  if (!some_kind_begins(user, prefix)) {
+    g_autoptr(GError) error = g_error_new(
+        MAL_ERROR, MAL_ERROR_NOT_FOUND,
+        "no event of this daemon or its plugins begins with \"%s\": rpc.discover lists them all",
+        prefix);
+    mal_call_fail(call, error);
+    return;
+  }
+  if (!mal_call_subscribe(call, prefix)) {
     mal_call_fail_literal(call, MAL_ERROR_INVALID,
                           "events can only be followed over the control socket");
     return;

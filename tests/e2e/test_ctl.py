@@ -366,6 +366,13 @@ class Events(WithDaemon):
         process.wait(60)
         process.stdout.close()
 
+    def test_a_kind_that_never_comes_is_refused(self):
+        self.assertIn('begins with "foo"', self.ctl("events", "foo", expect=FAILED).err)
+
+    def test_timeout_ends_it(self):
+        given_up = self.ctl("--timeout", "1", "events", "config.", expect=FAILED)
+        self.assertIn("no sign for 1 s", given_up.err)
+
     def test_ends_when_nobody_reads(self):
         process = self.follow("events")
         process.stdout.close()

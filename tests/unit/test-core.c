@@ -153,6 +153,40 @@ Test(core, a_plugin_that_the_file_names_no_more_goes_on_as_it_was)
   clear(&b);
 }
 
+/* Its ranges are in no file, so that nothing else would remind of it. */
+Test(core, leases_without_a_range_and_the_plugin_that_may_have_brought_it)
+{
+  static const struct { const char *config; bool blamed; } table[] = {
+    { "[daemon]\nplugins=beta\nroles=maas\n" SCOPES, true },
+    { DAEMON SCOPES, false },
+  };
+  Bed b = prepare(true);
+  cr_assert(up(&b, DAEMON SCOPES LAB), "%s", b.error);
+  cr_assert_eq(call(&b, "lease.request", LEASE("01", "")), -1, "%s", b.error);
+  put(&b, "a", "1");
+  put(&b, "b", "1");
+  fake_run(b.fake);
+  for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+    down(&b);
+    cr_assert_not(up(&b, table[i].config));
+    cr_assert(strstr(b.error, "which no range covers"), "%s", b.error);
+    cr_assert_eq(strstr(b.error, "does not run now (alpha): ") != NULL, table[i].blamed, "%s",
+                 b.error);
+  }
+  clear(&b);
+}
+
+Test(core, events_that_can_never_come_are_refused)
+{
+  Bed b = bed(DAEMON SCOPES LAB);
+  cr_assert_eq(call(&b, "events.subscribe", "{\"prefix\":\"foo\"}"), MAL_ERROR_NOT_FOUND);
+  cr_assert(strstr(b.error, "begins with \"foo\""), "%s", b.error);
+  /* what may be is refused here only because no socket asks */
+  cr_assert_eq(call(&b, "events.subscribe", "{\"prefix\":\"lease.\"}"), MAL_ERROR_INVALID);
+  cr_assert_eq(call(&b, "events.subscribe", NULL), MAL_ERROR_INVALID);
+  clear(&b);
+}
+
 /* ---- reloads, all or nothing ----------------------------------------------------------------- */
 
 Test(core, a_bad_reload_changes_nothing)
