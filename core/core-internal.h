@@ -89,5 +89,8 @@ extern const MalEventDef core_event_started, core_event_stopped, core_event_load
     core_event_superseded;
 void core_news_attach(MalCore *core);
 void core_news_store(MalCore *core);
+/* What the configuration has, and what nothing will come of; no reason not to start. */
+void core_news_past_ranges(MalCore *core);
+void core_news_idle_plugins(MalCore *core);
 
 #endif

@@ -110,6 +110,15 @@ static const MalEventDef route_events[] = {
                           "A route was withdrawn: its time was over, or its source took it back." },
 };
 
+static const MalEventDef range_past = {
+  "config.range-past", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
+  "The until of a [range] is past, so that nothing is leased from it. Give it a later one, or "
+  "remove the group." };
+static const MalEventDef plugin_idle = {
+  "plugin.idle", MAL_FAULT_OPERATOR, MAL_LOG_WARNING,
+  "A plugin was loaded that serves none of the roles that [daemon] has, so that it does nothing. "
+  "Add a role of its, or remove it from plugins." };
+
 static void on_lease(MalLeaseChange what, const MalLease *lease, const char *reason, void *data)
 {
   MalCore *core = data;
@@ -201,6 +210,32 @@ void core_news_store(MalCore *core)
   }
 }
 
+void core_news_past_ranges(MalCore *core)
+{
+  MalTime now = mal_runtime_now(core->rt);
+  for (unsigned i = 0; i < core->now.plan->ranges->len; i++) {
+    const MalStaticRange *range = g_ptr_array_index(core->now.plan->ranges, i);
+    char until[MAL_TIME_STRLEN];
+    MalField fields[] = { MAL_F_STRING("range", range->name), MAL_F_TIME("until", range->until) };
+    if (range->until <= now)
+      MAL_EVENT(core->events, &range_past, fields,
+                "[range %s] has an end that is past (until = %s): nothing is leased from it",
+                range->name, mal_time_format(range->until, until));
+  }
+}
+
+void core_news_idle_plugins(MalCore *core)
+{
+  for (unsigned i = 0; i < core->plugins->len; i++) {
+    const PluginRun *run = g_ptr_array_index(core->plugins, i);
+    MalField fields[] = { MAL_F_STRING("plugin", run->plugin->name) };
+    if (!run->wanted)
+      MAL_EVENT(core->events, &plugin_idle, fields,
+                "plugin %s does nothing: [daemon] roles has none of those that it serves",
+                run->plugin->name);
+  }
+}
+
 static void on_clock_step(int64_t delta, size_t moved, void *data)
 {
   MalCore *core = data;
@@ -218,7 +253,7 @@ void core_news_attach(MalCore *core)
     &core_event_started,       &core_event_stopped,         &core_event_loaded,
     &core_event_reloaded,      &core_event_reload_refused,  &core_event_plugin_failed,
     &core_event_store_failing, &core_event_store_recovered, &core_event_clock_stepped,
-    &core_event_superseded,
+    &core_event_superseded,    &range_past,                 &plugin_idle,
   };
   mal_events_register(core->events, defs, G_N_ELEMENTS(defs));
   for (size_t i = 0; i < G_N_ELEMENTS(lease_events); i++)

@@ -173,6 +173,7 @@ bool mal_core_reload(MalCore *core, char **summary, GError **error)
   mal_count(core->counters, CORE_RELOADS, 1);
   mal_event(core->events, &core_event_reloaded, NULL, 0, "configuration reloaded%s%s",
             restart ? "; " : "", restart ? restart : "");
+  core_news_past_ranges(core);
   if (summary)
     *summary = restart;
   else

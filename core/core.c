@@ -505,6 +505,8 @@ bool mal_core_start(MalCore *core, GError **error)
   }
   on_tick(core);
   core->up = true;
+  core_news_past_ranges(core);
+  core_news_idle_plugins(core);
   MalField fields[] = { MAL_F_STRING("version", PACKAGE_VERSION) };
   MAL_EVENT(core->events, &core_event_started, fields, "mallocd " PACKAGE_VERSION " is up");
   return true;

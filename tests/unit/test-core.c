@@ -65,6 +65,8 @@ Test(core, without_its_role_a_plugin_is_idle)
   Bed b = bed("[daemon]\nplugins=coordinator;beta\nroles=maas\n" SCOPES);
   must_have_called(b, "beta.open beta.start ");
   cr_assert_str_eq(mal_core_plugin(b.core, 0).state, "idle");
+  cr_assert(strstr(b.log->str, "plugin.idle: plugin coordinator does nothing"), "%s", b.log->str);
+  cr_assert_null(strstr(b.log->str, "plugin beta does nothing"));
   cr_assert_str_eq(mal_core_plugin(b.core, 1).state, "running");
   cr_assert(reload(&b, "[daemon]\nplugins=coordinator;beta\nroles=maas\n" SCOPES));
   must_have_called(b, "beta.reload ");
@@ -150,6 +152,27 @@ Test(core, a_plugin_that_the_file_names_no_more_goes_on_as_it_was)
   cr_assert_str_eq(mal_core_plugin(b.core, 0).state, "running");
   cr_assert(reload(&b, DAEMON SCOPES "[alpha]\nword=back\n"));
   cr_assert_str_eq(script.reload_value, "back");
+  clear(&b);
+}
+
+Test(core, a_range_whose_end_is_past_is_said)
+{
+  static const char gone[] =
+      "[range gone]\nscope=local\nfirst=239.255.6.0\nlast=239.255.6.9\n"
+      "until=1990-01-01T00:00:00Z\n";
+  static const char words[] = "config.range-past: [range gone] has an end that is past "
+                              "(until = 1990-01-01T00:00:00Z)";
+  g_autofree char *config = g_strconcat(DAEMON SCOPES LAB, gone, NULL);
+  Bed b = bed(config);
+  cr_assert(strstr(b.log->str, words), "%s", b.log->str);
+  cr_assert_null(strstr(b.log->str, "[range lab] has"));
+  g_string_truncate(b.log, 0);
+  cr_assert(reload(&b, config), "%s", b.error);
+  cr_assert(strstr(b.log->str, words), "%s", b.log->str);
+  cr_assert(reload(&b, DAEMON SCOPES LAB), "%s", b.error);
+  g_string_truncate(b.log, 0);
+  cr_assert(reload(&b, DAEMON SCOPES LAB), "%s", b.error);
+  cr_assert_null(strstr(b.log->str, "config.range-past"));
   clear(&b);
 }
 
