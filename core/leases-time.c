@@ -420,6 +420,12 @@ GError *mal_leases_refusal_error(MalLeases *l, const MalLeaseRequest *r, MalTime
     mal_allocator_shortage(l->allocator, &fit, &shortage);
     explain_space(s, &shortage, r);
   }
+  int64_t listens =
+      why->code == MAL_ERROR_NO_SPACE ? mal_space_listens(l->space, r->scope, now) : 0;
+  if (listens > 0)
+    g_string_append_printf(s, "; after its start this server still listens to the others, for %"
+                              G_GINT64_FORMAT " s more, before it takes addresses for itself",
+                           listens);
   GError *error = g_error_new_literal(MAL_ERROR, (gint)why->code, s->str);
   g_string_free(s, TRUE);
   return error;

@@ -7,6 +7,7 @@
 #define PAGE_MOST 1000
 #define LIFETIME 3600
 #define COUNT_MOST 65536
+#define START_LATE 5            /* seconds that a start may be past before that is worth a word */
 #define WAIT_MOST 600           /* seconds that the engine lets a request wait for space */
 #define LIFETIME_MOST (100 * INT64_C(31557600))
 #define YEAR_10000 INT64_C(253402300800)
@@ -261,6 +262,18 @@ static bool times_of(MalCore *core, MalCall *call, json_object *params, MalTime 
   return true;
 }
 
+static void say_waiting(const MalSpace *space, MalCall *call, const MalScope *scope, MalTime now)
+{
+  int64_t listens = mal_space_listens(space, scope, now);
+  if (listens > 0)
+    mal_call_progress(call,
+                      "no space in scope %s yet: after its start this server listens to the others "
+                      "for %" G_GINT64_FORMAT " s more before it takes addresses for itself",
+                      scope->id, listens);
+  else
+    mal_call_progress(call, "no space in scope %s; more has been asked for", scope->id);
+}
+
 static void request_local(MalCore *core, MalCall *call, json_object *params)
 {
   MalTime now = mal_runtime_now(mal_core_runtime(core));
@@ -292,13 +305,17 @@ static void request_local(MalCore *core, MalCall *call, json_object *params)
     r.named = (const MalBlock *)(void *)named->data;
     r.n_named = named->len;
   }
+  /* Clocks differ by a little, and a call takes its time. */
+  if (mal_time_add(r.start, START_LATE) < now)
+    mal_call_progress(call, "the start that was asked for is past: the lease begins now at "
+                            "the earliest");
   MalRefusal why;
   r.may_wait = waits(core, params);
   MalLeaseFunc done = mal_param_given(params, "lease") ? on_changed : on_leased;
   MalAnswer answer =
       mal_leases_request(mal_core_leases(core), &r, now, done, core, (uintptr_t)call, &why);
   if (answer == MAL_ANSWER_WAITING)
-    mal_call_progress(call, "no space in scope %s; more has been asked for", r.scope->id);
+    say_waiting(mal_core_space(core), call, r.scope, now);
   if (answer != MAL_ANSWER_REFUSED)
     return;
   g_autoptr(GError) error = mal_leases_refusal_error(mal_core_leases(core), &r, now, &why);

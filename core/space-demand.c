@@ -228,6 +228,20 @@ void mal_space_explain(MalSpace *space, const MalScope *scope, const GError *why
     space->deny(scope, NO_SPAN, true, why, space->deny_data);
 }
 
+void mal_space_set_listening(MalSpace *space, const MalScope *scope, MalTime until)
+{
+  if (!space->listening)
+    space->listening = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  g_hash_table_insert(space->listening, g_strdup(scope->id), g_memdup2(&until, sizeof until));
+}
+
+int64_t mal_space_listens(const MalSpace *space, const MalScope *scope, MalTime now)
+{
+  const MalTime *until =
+      space->listening ? g_hash_table_lookup(space->listening, scope->id) : NULL;
+  return until && *until > now ? *until - now : 0;
+}
+
 bool mal_space_has_layer3(const MalSpace *space)
 {
   return space->demand[MAL_LEVEL_AVAILABLE] != NULL;

@@ -42,6 +42,7 @@ struct MalSpace {
   void *acquire_data;
   MalDeny deny;
   void *deny_data;
+  GHashTable *listening;        /* id of a scope -> MalTime, while layer 2 listens; or NULL */
   MalUsage usage;
   void *usage_data;
   MalLeaseUsage lease_usage;

@@ -35,6 +35,7 @@ void mal_space_free(MalSpace *space)
     g_ptr_array_unref(space->levels[i]);
   g_array_unref(space->watches);
   g_array_unref(space->candidates);
+  g_clear_pointer(&space->listening, g_hash_table_unref);
   g_clear_pointer(&space->scopes, mal_scope_set_unref);
   g_free(space);
 }

@@ -124,6 +124,11 @@ MAL_API void mal_space_deny_named(MalSpace *space, const MalScope *scope, MalSpa
 /* What waits in SCOPE for any addresses goes on waiting; in vain at last, it hears WHY, the latest
    that was said. */
 MAL_API void mal_space_explain(MalSpace *space, const MalScope *scope, const GError *why);
+/* Layer 2 listens until then, and makes nothing of SCOPE its own before; who asks meanwhile is told
+   for how long. A time that is past: it doesn't. */
+MAL_API void mal_space_set_listening(MalSpace *space, const MalScope *scope, MalTime until);
+/* For how many seconds more; 0: it doesn't listen. */
+MAL_API int64_t mal_space_listens(const MalSpace *space, const MalScope *scope, MalTime now);
 /* Layer 3 is asked for COUNT more available addresses. False: nobody could ever bring any. */
 MAL_API bool mal_space_ask(MalSpace *space, const MalScope *scope, uint64_t count, MalTime until);
 /* Is there a layer 3 that could be asked? */

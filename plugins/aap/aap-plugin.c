@@ -398,8 +398,12 @@ static void start_served(AapServed *served)
   aap_space_fit(served, served->scope->span);
   aap_space_tell_excluded(served);
   tell_available(served);
-  if (served->zone != NULL)
+  if (served->zone != NULL) {
     aap_zone_start(served->zone, now);
+    int64_t left = aap_zone_usage(served->zone, now).startup_ends - now.mono;
+    mal_space_set_listening(served->aap->host.space, served->scope,
+                            mal_time_add(now.wall, left / AAP_US + 1));
+  }
   if (served->coordinator != NULL)
     aap_coordinator_start(served->coordinator, now);
 }

@@ -82,6 +82,11 @@ class Commands(WithDaemon):
                          r"starts +\d.* \(in (2 h|1 h|119 min)\)")
         self.ctl("release", lease["lease"])
 
+    def test_a_start_that_is_past_is_said(self):
+        for start, said in (("2020-01-01T00:00:00Z", True), ("now", False)):
+            done = self.ctl("request", "--scope=local", "--start", start)
+            self.assertEqual("begins now" in done.err, said, done.err)
+
     def test_ranges_and_reserves_by_hand(self):
         self.ctl("range", "add", "more", "--scope", "local", "--span", "239.255.9.0/24", "--until",
                  "+1d")

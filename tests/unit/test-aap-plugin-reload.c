@@ -236,3 +236,16 @@ Test(aap_plugin_reload, a_lease_is_kept_for_longer_than_its_block_3_2_8)
   cr_assert_null(w.error, "%s", w.error);
   clear(&w);
 }
+
+Test(aap_plugin_reload, who_asks_while_it_listens_hears_for_how_long_3_2_4)
+{
+  World w = world(1);
+  start(&w, 0, "maas", small);
+  call(&w, 0, "lease.request", "{\"scope\":\"local\",\"wait\":false}", 2);
+  cr_assert(w.error && strstr(w.error, "still listens to the others, for 1"), "%s",
+            w.error ? w.error : "leased at once");
+  run(&w, 250);
+  call(&w, 0, "lease.request", "{\"scope\":\"local\",\"count\":60000,\"wait\":false}", 2);
+  cr_assert(w.error && !strstr(w.error, "listens"), "%s", w.error ? w.error : "leased");
+  clear(&w);
+}
