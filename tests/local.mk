@@ -609,6 +609,9 @@ lint-deep: all
 # and first inputs in tests/fuzz/corpus/X/. With --enable-fuzzer it is a fuzzer (make fuzz); without, it gets a plain
 # main that replays the corpus in make check.
 fuzz_targets =
+fuzz_targets += tests/fuzz/fuzz-aap-keys
+tests_fuzz_fuzz_aap_keys_LDADD = plugins/aap/libaap.la $(fuzz_libs)
+tests_fuzz_fuzz_aap_keys_LDFLAGS = $(fuzz_ldflags)
 fuzz_targets += tests/fuzz/fuzz-aap-wire
 tests_fuzz_fuzz_aap_wire_LDADD = plugins/aap/libaap.la $(fuzz_libs)
 tests_fuzz_fuzz_aap_wire_LDFLAGS = $(fuzz_ldflags)

@@ -1,7 +1,6 @@
 /* The key file. */
 #include "aap-keys.h"
 
-
 #include <string.h>
 
 static void key_free(gpointer data)
@@ -177,8 +176,10 @@ AapKeys *aap_keys_parse(const char *text, size_t length, GError **error)
     g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "libsodium can't be set up");
     return NULL;
   }
-  /* GLib's message may show the line, and the line may hold a key. */
-  if (!g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &why)) {
+  /* A NUL ends a line early for GLib, but not for each_once. GLib's message may show the line, and
+     the line may hold a key. */
+  bool plain = length == 0 || memchr(text, '\0', length) == NULL;
+  if (!plain || !g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &why)) {
     g_set_error(error, MAL_ERROR, MAL_ERROR_CONFIG, "key file: not groups of NAME = VALUE lines");
     return NULL;
   }

@@ -116,6 +116,23 @@ Test(aap_edges, key_files_that_are_refused)
   }
 }
 
+Test(aap_edges, key_files_with_a_nul_are_refused)
+{
+  static const char *const nuls[] = { "@=\n@=\n[shared a]\nkey=" A "\n",
+                                      "[shared a]\nkey=" A "\n@send=no\n",
+                                      "[shared a]\nkey=" A "@\n" };
+  for (size_t i = 0; i < G_N_ELEMENTS(nuls); i++) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strdup(nuls[i]);
+    size_t length = strlen(nuls[i]);
+    for (size_t at = 0; at < length; at++)
+      if (nuls[i][at] == '@')
+        text[at] = '\0';
+    cr_expect_null(aap_keys_parse(text, length, &error), "row %zu", i);
+    cr_expect(error != NULL && strstr(error->message, "not groups"), "row %zu", i);
+  }
+}
+
 static AapKeys *keys_of(const char *text)
 {
   g_autoptr(GError) error = NULL;
