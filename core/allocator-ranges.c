@@ -446,8 +446,10 @@ bool mal_allocator_join_ranges(MalAllocator *a, MalAddress at)
 {
   OwnedRange *upper = range_beginning_at(a, at), *lower;
   MalAddress before;
-  if (upper == NULL || !mal_address_sub(at, 1, &before) ||
-      (lower = mal_range_at(a, before)) == NULL || lower->scope != upper->scope ||
+  if (upper == NULL)
+    return false;
+  mal_address_sub(at, 1, &before);
+  if ((lower = mal_range_at(a, before)) == NULL || lower->scope != upper->scope ||
       lower->until != upper->until)
     return false;
   lower->span.last = upper->span.last;

@@ -45,7 +45,9 @@ static void call(const Op *op, const MalLease *lease, const GError *error)
 
 bool leases_may_queue(const Slot *slot, MalRefusal *why)
 {
-  return slot->in_line < IN_LINE_MOST || leases_refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
+  if (slot->in_line < IN_LINE_MOST)
+    return true;
+  return leases_refuse(why, MAL_ERROR_LIMIT, MAL_REFUSED_OTHER);
 }
 
 void leases_queue(MalLeases *l, uint32_t handle, const Queued *queued)

@@ -266,7 +266,7 @@ void leases_reserves_changed(const MalLeases *l);
 bool leases_explain_named(const MalLeases *l, const MalLeaseRequest *r, MalTime from, MalTime until,
                           GString *out);
 /* A reserve or an exclude, or a lease at that instant: however much space comes, R can't have what
-   it names. */
+   it names. (What was held for it is free by then.) */
 bool leases_named_is_taken(const MalLeases *l, const MalLeaseRequest *r, MalTime from);
 GPtrArray *leases_future_reserves(const MalLeases *l, const MalPlan *plan, GError **error);
 GPtrArray *leases_planned_excludes(const MalPlan *plan);

@@ -218,8 +218,6 @@ static bool owned_is_busy(const MalLeases *l, const MalScope *scope, MalBlock bl
 
 bool leases_named_is_taken(const MalLeases *l, const MalLeaseRequest *r, MalTime from)
 {
-  if (leases_find(l, r->id))
-    return false;
   for (size_t i = 0; i < r->n_named; i++) {
     MalSpan span = mal_span_of_block(r->named[i]);
     if (reserve_touching(l->reserves, span) || reserve_touching(l->excludes, span)

@@ -254,7 +254,7 @@ MalTime leases_sync_clock(MalLeases *l, MalTime now)
      it. */
   int64_t delta = difference / MAL_US + (difference % MAL_US > 0);
   now = mal_runtime_now(l->rt);
-  MalTime before = MAX(now - delta, (mal_runtime_wall(l->rt) - difference) / MAL_US);
+  MalTime before = (mal_runtime_wall(l->rt) - difference) / MAL_US;
   size_t moved = stepped(l, delta, before, now);
   if (l->on_step)
     l->on_step(delta, moved, l->on_step_data);

@@ -4,9 +4,6 @@
 
 #include "space.h"
 
-/* of length 96 in one IPv6 range: the allocator has an index for each */
-#define PREFIXES_MAX 256u
-
 typedef struct {
   MalRange range;
   char *name;

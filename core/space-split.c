@@ -59,8 +59,7 @@ static bool can_join(const MalSpace *space, const MalRange *lower, const MalRang
   const MalRange *outer = mal_space_containing(space, MAL_LEVEL_AVAILABLE, both.first);
   return lower->scope == upper->scope && lower->until == upper->until &&
          strcmp(lower->source, source) == 0 && strcmp(upper->source, source) == 0 && outer &&
-         mal_span_contains(outer->span, both) &&
-         (both.last.value >> 32) - (both.first.value >> 32) < PREFIXES_MAX;
+         mal_span_contains(outer->span, both);
 }
 
 bool mal_space_join_owned(MalSpace *space, MalAddress at, const char *source)

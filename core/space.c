@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* of length 96 in one IPv6 range: the allocator has an index for each */
+#define PREFIXES_MAX 256u
+
 void space_entry_free(void *data)
 {
   Entry *e = data;
@@ -504,7 +507,7 @@ static void set_derivation(MalSpace *space, const MalScope *scope, const MalStat
   for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++) {
     unsigned i = space_lower_bound(space, level, scope, r->span.first);
     for (Entry *e; (e = within(space, level, i, scope, r->span)); i++) {
-      if (strcmp(e->source, "config") != 0 || strcmp(e->name, r->name) != 0)
+      if (strcmp(e->source, "config") != 0)
         continue;
       g_free(e->derived_from);
       e->range.derived_from = e->derived_from = g_strdup(r->derived_from);

@@ -240,6 +240,7 @@ Test(aap_auth, a_sender_whose_disk_was_restored_from_an_older_copy_is_heard)
   side_clear(&stale);
   side_clear(&restored);
   cr_assert_eq(aap_auth_begin_at(77, -5), 77, "a clock before 1970");
+  cr_assert_eq(aap_auth_begin_at(77, INT64_MAX), UINT64_C(1) << 60, "one beyond all sense");
 }
 
 Test(aap_auth, nothing_is_sealed_before_its_counter_is_durable)
@@ -307,6 +308,23 @@ Test(aap_auth, key_files_that_are_refused)
     cr_assert(strstr(error->message, cases[i].says), "%zu: %s", i, error->message);
     cr_assert(!strstr(error->message, "0101") && !strstr(error->message, "0202"), "%zu shows a key",
               i);
+  }
+}
+
+/* What begins with a zero is a comment for GLib, and has no name that could stand twice. */
+Test(aap_auth, lines_that_say_nothing)
+{
+#define LINES(text) { text, sizeof text - 1 }
+  static const struct {
+    const char *text;
+    size_t length;
+  } rows[] = { LINES("[shared a]\n\0\n\0\nkey=" A "\n"), LINES("\0x\n[shared a]\nkey=" A),
+               LINES("#\n\n#\n \t\n[shared a]\n\nkey=" A "\n\n") };
+#undef LINES
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(AapKeys) keys = aap_keys_parse(rows[i].text, rows[i].length, &error);
+    cr_expect(keys != NULL, "%zu: %s", i, error ? error->message : "");
   }
 }
 

@@ -297,3 +297,82 @@ Test(allocator_edges, a_range_is_split_where_it_goes_on_and_nowhere_else)
     cr_expect(low == 3 && high == 4, "policy %zu: %u and %u", p, (unsigned)low, (unsigned)high);
   }
 }
+
+/* What is busy is counted in the smaller part, whichever that is, and whole again when joined. */
+Test(allocator_edges, a_range_that_was_split_is_joined_and_nothing_else)
+{
+  static const Range ranges[MAX_RANGES] = {
+    { 0, "239.5.0.0-239.5.0.15", 1000 },
+    { 0, "239.5.0.16-239.5.0.31", 1001 },
+    { 2, "238.255.1.0-238.255.1.15", 1000 },
+  };
+  static const Busy busy[] = { { "239.5.0.1", 0, 100 }, { "239.5.0.6-239.5.0.11", 0, 100 } };
+  static const struct {
+    const char *why, *at;
+    uint64_t low, high;
+  } parts[] = {
+    { "a small lower part", "239.5.0.4", 1, 6 },
+    { "two halves", "239.5.0.8", 3, 4 },
+    { "a small upper part", "239.5.0.10", 5, 2 },
+  };
+  static const struct {
+    const char *why, *at;
+  } rows[] = {
+    { "nothing is there", "239.9.0.0" },      { "nothing begins there", "239.5.0.4" },
+    { "nothing before it", "239.5.0.0" },     { "another end", "239.5.0.16" },
+    { "nothing before its scope", "238.255.1.0" },
+  };
+  for (size_t i = 0; i < COUNT(parts); i++) {
+    g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
+    MalAddress at = span(parts[i].at).first;
+    uint64_t low, high, usable, more;
+    take_all(a, busy, COUNT(busy));
+    cr_assert(mal_allocator_split_range(a, at), "%s", parts[i].why);
+    mal_allocator_check(a);
+    cr_assert(mal_allocator_range_use(a, span("239.5.0.0").first, &low, &usable));
+    cr_assert(mal_allocator_range_use(a, at, &high, &more));
+    cr_expect(low == parts[i].low && high == parts[i].high && usable + more == 16, "%s: %u and %u",
+              parts[i].why, (unsigned)low, (unsigned)high);
+    cr_assert(mal_allocator_join_ranges(a, at), "%s", parts[i].why);
+    mal_allocator_check(a);
+    cr_assert(mal_allocator_range_use(a, span("239.5.0.0").first, &low, &usable));
+    cr_expect(low == 7 && usable == 16, "%s: %u", parts[i].why, (unsigned)low);
+    for (size_t k = 0; k < COUNT(rows); k++)
+      cr_expect_not(mal_allocator_join_ranges(a, span(rows[k].at).first), "%s", rows[k].why);
+    mal_allocator_check(a);
+  }
+}
+
+/* Neighbours that are of two scopes. */
+Test(allocator_edges, ranges_of_two_scopes_are_not_joined)
+{
+  static const Range ranges[MAX_RANGES] = { { 2, "238.255.255.0-238.255.255.255", 1000 },
+                                            { 0, "239.0.0.0-239.0.1.255", 1000 } };
+  g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_DISTINCT, ranges);
+  cr_expect_not(mal_allocator_join_ranges(a, span("239.0.0.0").first));
+  mal_allocator_check(a);
+}
+
+/* What is free again is cut anew there, and the other prefixes of the range are left alone. */
+Test(allocator_edges, what_is_unblocked_in_one_prefix_of_several)
+{
+  static const Range ranges[MAX_RANGES] = { { 3, "ff18::-ff18::2:ffff:ffff", 1000 } };
+  static const char *const rows[] = { "ff18::8000:5-ff18::8000:9", "ff18::1:8000:0",
+                                      "ff18::2:8fff:ffff", "ff18::8fff:fff0-ff18::2:8000:5" };
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    g_autoptr(MalAllocator) a = allocator(MAL_ETHERNET_IGNORE, ranges);
+    MalSpan out = span(rows[i]);
+    MalBlock first = mal_block_make(out.first, 1), last = mal_block_make(out.last, 1);
+    MalFit fit = fit_of(3, 0, 10, 1);
+    uint64_t busy, usable, again;
+    cr_assert(mal_allocator_range_use(a, span("ff18::").first, &busy, &usable));
+    mal_allocator_block_out(a, out, false);
+    cr_expect(!mal_allocator_is_free(a, &fit, first) && !mal_allocator_is_free(a, &fit, last));
+    mal_allocator_unblock(a, out, false);
+    mal_allocator_check(a);
+    cr_expect(mal_allocator_is_free(a, &fit, first) && mal_allocator_is_free(a, &fit, last), "%s",
+              rows[i]);
+    cr_assert(mal_allocator_range_use(a, span("ff18::").first, &busy, &again));
+    cr_expect_eq(again, usable, "%s", rows[i]);
+  }
+}

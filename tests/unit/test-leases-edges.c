@@ -379,20 +379,25 @@ Test(leases_edges, the_line_behind_a_change_has_an_end)
   bed_clear(&b);
 }
 
-/* What withdraws the addresses is not refused, however long the line is. */
+/* What withdraws the addresses is not refused, however long the line is: nor where it is longer
+   than what is counted of it (64 in line and 192 more would be none in eight bits). */
 Test(leases_edges, a_revocation_finds_its_place_in_any_line)
 {
-  Bed b = bed_of(SCOPES LAB);
-  MalTime now = mal_runtime_now(b.rt);
-  MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 3600 };
-  cr_assert_eq(lease(&b, "a", 1, 3600, NULL), MAL_ANSWER_GRANTED);
-  mal_store_memory_hold(b.store, true);
-  for (unsigned i = 0; i < 1000; i++)
-    mal_leases_renew(b.leases, id_of("a"), &renewal, now, NULL, NULL, 0, NULL);
-  mal_leases_revoke(b.leases,
-                    (MalSpan){ mal_address_ipv4(0xefff0100), mal_address_ipv4(0xefff010f) });
-  mal_store_memory_hold(b.store, false);
-  fake_run(b.fake);
-  cr_expect_eq(mal_leases_totals(b.leases, NULL).leases, 0u);
-  bed_clear(&b);
+  static const unsigned rows[] = { 1, 191, 192, 193, 300 };
+  for (size_t k = 0; k < G_N_ELEMENTS(rows); k++) {
+    Bed b = bed_of(SCOPES LAB);
+    MalTime now = mal_runtime_now(b.rt);
+    MalRenewal renewal = { .start = MAL_BEGINNING, .max_start = MAL_FOREVER, .lifetime = 3600 };
+    cr_assert_eq(lease(&b, "a", 1, 3600, NULL), MAL_ANSWER_GRANTED);
+    mal_store_memory_hold(b.store, true);
+    for (unsigned i = 0; i < 1000; i++)
+      mal_leases_renew(b.leases, id_of("a"), &renewal, now, NULL, NULL, 0, NULL);
+    for (unsigned i = 0; i < rows[k]; i++)
+      mal_leases_revoke(b.leases,
+                        (MalSpan){ mal_address_ipv4(0xefff0100), mal_address_ipv4(0xefff010f) });
+    mal_store_memory_hold(b.store, false);
+    fake_run(b.fake);
+    cr_expect_eq(mal_leases_totals(b.leases, NULL).leases, 0u, "%u times", rows[k]);
+    bed_clear(&b);
+  }
 }

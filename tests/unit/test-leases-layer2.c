@@ -450,11 +450,13 @@ Test(leases_layer2, named_addresses_that_nobody_may_have_are_refused_at_once)
 {
   static const struct {
     const char *named, *says;
+    int64_t pad;                /* that would reach to before the lease, where it is free */
   } rows[] = {
-    { "239.255.1.3", "reserve r holds some of 239.255.1.3" },
-    { "239.255.1.2-239.255.1.3", "reserve r holds some of 239.255.1.2-239.255.1.3" },
-    { "239.255.1.9", "range lab excludes some of 239.255.1.9" },
-    { "239.255.1.12-239.255.1.13", "lease 61 holds some of 239.255.1.12-239.255.1.13" },
+    { "239.255.1.3", "reserve r holds some of 239.255.1.3", 0 },
+    { "239.255.1.2-239.255.1.3", "reserve r holds some of 239.255.1.2-239.255.1.3", 0 },
+    { "239.255.1.9", "range lab excludes some of 239.255.1.9", 0 },
+    { "239.255.1.12-239.255.1.13", "lease 61 holds some of 239.255.1.12-239.255.1.13", 0 },
+    { "239.255.1.12-239.255.1.13", "lease 61 holds some of 239.255.1.12-239.255.1.13", 60 },
   };
   World w = { .bed = bed_of(SCOPES LAB "exclude=239.255.1.9\n"
                                        "[reserve r]\nscope=local\naddresses=239.255.1.3\n") };
@@ -471,6 +473,7 @@ Test(leases_layer2, named_addresses_that_nobody_may_have_are_refused_at_once)
     MalRefusal why;
     r.named = &named;
     r.n_named = 1;
+    r.pad = rows[i].pad;
     cr_assert_eq(ask(&w.bed, &r, &why), MAL_ANSWER_REFUSED, "%s", rows[i].named);
     g_autoptr(GError) error = mal_leases_refusal_error(w.bed.leases, &r, now, &why);
     cr_expect(strstr(error->message, rows[i].says), "%s: %s", rows[i].named, error->message);
@@ -482,5 +485,31 @@ Test(leases_layer2, named_addresses_that_nobody_may_have_are_refused_at_once)
   later.n_named = 1;
   later.start = later.max_start = now + 1800;
   cr_expect_eq(ask(&w.bed, &later, NULL), MAL_ANSWER_WAITING);
+  bed_clear(&w.bed);
+}
+
+/* Who was offered some of what he names has that already: for the rest he waits. */
+Test(leases_layer2, what_is_held_for_who_names_it_is_not_taken)
+{
+  static const struct {
+    const char *id;
+    MalAnswer answer;
+  } rows[] = { { "x", MAL_ANSWER_REFUSED }, { "h", MAL_ANSWER_WAITING } };
+  World w;
+  set_up(&w);
+  MalTime now = mal_runtime_now(w.bed.rt);
+  MalBlock offered = mal_block_make(span_of("239.255.1.12").first, 1);
+  MalBlock named = mal_block_make(offered.first, 2);
+  MalLeaseRequest hold = request_of(&w.bed, "h", 1, 600);
+  own(&w, "239.255.1.12", now + 3600);
+  hold.named = &offered;
+  hold.n_named = 1;
+  cr_assert(mal_leases_hold(w.bed.leases, &hold, now, now + 60, NULL, NULL));
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    MalLeaseRequest r = waiting(&w, rows[i].id, 2, 600);
+    r.named = &named;
+    r.n_named = 1;
+    cr_expect_eq(ask(&w.bed, &r, NULL), rows[i].answer, "%s", rows[i].id);
+  }
   bed_clear(&w.bed);
 }

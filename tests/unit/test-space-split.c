@@ -223,6 +223,8 @@ Test(space_split, what_is_not_joined)
       { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 0 } } },
     { "nothing there", "239.255.6.0",
       { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 0 } } },
+    { "the first address there is", "0.0.0.0",
+      { { "239.255.4.0-239.255.4.255", "test", 0 }, { "239.255.5.0-239.255.5.255", "test", 0 } } },
     { "two that are available", "239.255.8.0",
       { { "239.255.7.0-239.255.7.255", "test", 0 }, { "239.255.8.0-239.255.8.255", "test", 0 } } },
   };
@@ -239,4 +241,25 @@ Test(space_split, what_is_not_joined)
     mal_allocator_check(mal_leases_allocator(b.leases));
     bed_clear(&b);
   }
+}
+
+/* One scope begins where the other one ends. */
+Test(space_split, neighbours_of_two_scopes_are_not_joined)
+{
+  Bed b = bed_of(SCOPES "[scope below]\nfamily=ipv4\nfirst=239.254.0.0\nlast=239.254.255.255\n");
+  static const char *const scopes[] = { "below", "local" };
+  static const char *const spans[] = { "239.254.255.0-239.254.255.255",
+                                       "239.255.0.0-239.255.0.255" };
+  mal_space_set_acquire(b.space, acquire, NULL, NULL);
+  for (MalLevel level = MAL_LEVEL_AVAILABLE; level <= MAL_LEVEL_OWNED; level++)
+    for (size_t i = 0; i < G_N_ELEMENTS(scopes); i++) {
+      MalSpan span;
+      g_autoptr(GError) error = NULL;
+      cr_assert(mal_span_parse(spans[i], &span, NULL));
+      cr_assert(mal_space_add(b.space, level, scopes[i], span, MAL_FOREVER, spans[i], "test",
+                              &error), "%s", error ? error->message : "");
+    }
+  cr_expect_not(mal_space_join_owned(b.space, address("239.255.0.0"), "test"));
+  mal_allocator_check(mal_leases_allocator(b.leases));
+  bed_clear(&b);
 }
