@@ -333,6 +333,7 @@ class Refused(unittest.TestCase):
         self.assertEqual(status, 1, other.log())
         for reason in reasons:
             self.assertIn(reason, other.log())
+        self.assertNotIn("daemon.started", other.log(), "it never was up")
 
     def damaged(self, damage):
         """A state directory that DAMAGE(path of the database) has seen after an orderly end."""
