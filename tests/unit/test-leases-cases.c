@@ -138,6 +138,18 @@ Test(leases_cases, what_the_padding_takes)
   }
 }
 
+/* No later start would do either: it is the scope that has nothing. */
+Test(leases_cases, who_takes_any_start_hears_that_there_is_no_space)
+{
+  Bed b = bed_of(SCOPES);
+  MalLeaseRequest r = request_of(&b, "a", 1, 60);
+  MalRefusal why = { 0 };
+  r.max_start = MAL_FOREVER;
+  cr_expect_eq(ask(&b, &r, &why), MAL_ANSWER_REFUSED);
+  cr_expect(why.code == MAL_ERROR_NO_SPACE && why.part == MAL_REFUSED_SCOPE, "%d", (int)why.part);
+  bed_clear(&b);
+}
+
 Test(leases_cases, nothing_is_leased_without_a_store)
 {
   Bed b = bed_of(SCOPES LAB);

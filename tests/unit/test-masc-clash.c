@@ -216,6 +216,29 @@ Test(masc_clash, s11_7_3_what_is_lost_for_good_beside_what_passes)
   }
 }
 
+/* What it withdrew as its own child is another matter (12.2). */
+Test(masc_clash, s11_7_3_what_passes_beside_what_children_lost)
+{
+  g_autoptr(OwnBed) own = holder();
+  MascClaim a = rival(own, "233.252.5.0/24", 10), lower = a;
+  MascNow now = masc_bed_now(own->bed, 0);
+
+  a.lifetime = a.holdtime = OWN_DAY;
+  hear(own, a);
+  lower.type = MASC_WITHDRAW;
+  lower.role = MASC_CHILD;
+  lower.domain = 2;
+  lower.node = 2000;
+  lower.prefix = masc_bed_prefix("233.252.6.0/23");
+  lower.timestamp = masc_bed_time(own->bed, 0);
+  lower.lifetime = 0;
+  lower.holdtime = 100 * OWN_DAY;
+  cr_assert_not_null(masc_originate(own->bed->nodes[0].zone, &lower, 2, true, NULL, now));
+  masc_own_dirty(own->bed->nodes[0].zone);
+  own_bed_pass(own, 10);
+  own_expect(own_bed_routes(own, 0), "233.252.4.0/22");
+}
+
 Test(masc_clash, s12_4_but_not_from_a_winner_who_renewed)
 {
   g_autoptr(OwnBed) own = holder();

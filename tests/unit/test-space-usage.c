@@ -116,6 +116,20 @@ Test(space_usage, leases_of_one_address_one_after_the_other)
   bed_clear(&b);
 }
 
+Test(space_usage, a_lease_of_which_a_part_lies_elsewhere)
+{
+  Bed b = bed_of(RESERVED);
+  MalBlock blocks[] = { mal_block_make(span_of("239.255.1.16").first, 2),
+                        mal_block_make(span_of("239.255.1.40").first, 1) };
+  MalLeaseRequest r = request_of(&b, "a", 3, 600);
+  r.named = blocks;
+  r.n_named = 2;
+  cr_assert_eq(ask(&b, &r, NULL), MAL_ANSWER_GRANTED);
+  expect(&b, "239.255.1.0-239.255.1.31", "239.255.1.16-239.255.1.17 2 600\n");
+  expect(&b, "239.255.1.32-239.255.1.63", "239.255.1.40 1 600\n");
+  bed_clear(&b);
+}
+
 /* The same where nothing comes behind. */
 #define TOP "ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
 
