@@ -464,16 +464,24 @@ Test(masc_clash, s12_4_a_claim_is_no_clash)
   own_expect(own_bed_local(own, 0), "233.252.4.0/22");
 }
 
+/* Decided by hand, and not yet when theirs ended by our clock. */
+static OwnBed *ended_just_now(void)
+{
+  OwnBed *own = holder();
+  MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+
+  own->bed->params.clash = MASC_CLASH_MANUAL;
+  theirs.timestamp = masc_bed_time(own->bed, 0);
+  theirs.lifetime = theirs.holdtime = 5000;
+  hear(own, theirs);
+  own_bed_pass(own, 5050);
+  return own;
+}
+
 Test(masc_clash, s12_3_manual_not_over_before_it_is_by_their_clock)
 {
   for (int reboot = 0; reboot < 2; reboot++) {
-    g_autoptr(OwnBed) own = holder();
-    MascClaim theirs = rival(own, "233.252.5.0/24", 10);
-    own->bed->params.clash = MASC_CLASH_MANUAL;
-    theirs.timestamp = masc_bed_time(own->bed, 0);
-    theirs.lifetime = theirs.holdtime = 5000;
-    hear(own, theirs);
-    own_bed_pass(own, 5050);
+    g_autoptr(OwnBed) own = ended_just_now();
     if (reboot)
       own_bed_reboot(own, 0, true);
     own_bed_pass(own, 40);
@@ -488,14 +496,8 @@ Test(masc_clash, s12_3_manual_not_over_before_it_is_by_their_clock)
 /* Nor is it ours at once where the operator then says that it is theirs. */
 Test(masc_clash, s12_3_manual_given_to_who_ended_just_now)
 {
-  g_autoptr(OwnBed) own = holder();
-  MascClaim theirs = rival(own, "233.252.5.0/24", 10);
+  g_autoptr(OwnBed) own = ended_just_now();
 
-  own->bed->params.clash = MASC_CLASH_MANUAL;
-  theirs.timestamp = masc_bed_time(own->bed, 0);
-  theirs.lifetime = theirs.holdtime = 5000;
-  hear(own, theirs);
-  own_bed_pass(own, 5050);
   cr_assert(masc_zone_resolve(own->bed->nodes[0].zone, masc_bed_prefix("233.252.5.0/24"), false,
                               masc_bed_now(own->bed, 0), NULL));
   own_bed_pass(own, 0);
