@@ -302,11 +302,12 @@ class Interfaces(unittest.TestCase):
         """Interfaces that can't be listed, for want of a descriptor."""
         self.assertServes()
         pid = self.daemon.process.pid
-        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
         self.site.server.space.down("s0")
         wait_until(lambda: re.search(r"^\S+Z warning daemon\.library: can't list the network "
                                      r"interfaces: ", self.daemon.log(), re.M), "for the warning")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
     def test_one_that_comes_after_the_start(self):
         site = Site()

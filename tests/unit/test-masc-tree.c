@@ -261,7 +261,7 @@ Test(masc_tree, s5_1_a_what_is_planned)
 {
   g_autoptr(OwnBed) own = own_bed_child();
   g_autoptr(Plugin) p = plugin_new(own);
-  bool more;
+  bool more = false;
   MascPend *pend;
 
   cr_assert(masc_zone_claim(zone_of(own), masc_bed_prefix(HELD), false, 0, now_of(own), NULL));
