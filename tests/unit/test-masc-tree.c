@@ -134,6 +134,35 @@ Test(masc_tree, s4_3_12_2_12_4_what_is_the_matter_with_ours)
               "        233.252.4.64/26, for our own servers, until 2000-07-31T00:16:40Z\n");
 }
 
+/* 12.4: kept by hand, where the other domain goes on, too; of our own space and of that prefix. */
+Test(masc_tree, s12_4_what_another_domain_uses_too)
+{
+  static const struct {
+    const char *prefix;
+    bool lower, withheld, shown;
+  } rows[] = {
+    { HELD, false, false, true },
+    { "233.252.4.64/26", false, false, true },
+    { HELD, true, false, false },
+    { HELD, false, true, false },
+    { "233.252.5.0/24", false, false, false },
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+    g_autoptr(OwnBed) own = holder();
+    g_autoptr(Plugin) p = plugin_new(own);
+    MascClash clash = { .prefix = masc_bed_prefix(rows[i].prefix), .lower = rows[i].lower,
+                        .domain = 3, .withheld = rows[i].withheld, .keep = true };
+    bool more = false;
+    g_array_append_val(owns_of(own)->clashes, clash);
+    json_object *tree = masc_tree_of(&p->area, &more);
+    const char *text = json_object_to_json_string(tree);
+    cr_expect_eq(strstr(text, "used by another domain, too") != NULL, rows[i].shown, "row %zu: %s",
+                 i, text);
+    json_object_put(tree);
+  }
+}
+
 typedef struct {
   unsigned n;
   MalTime until; /* the longest of a sibling's under parent 1 */
