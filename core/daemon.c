@@ -70,8 +70,7 @@ static void on_library_message(const char *domain, GLogLevelFlags level, const c
   if (!grave && !(level & G_LOG_LEVEL_WARNING))
     return;
   def.level = grave ? MAL_LOG_ERROR : MAL_LOG_WARNING;
-  MalTime at = d->rt ? mal_runtime_now(d->rt) : 0;
-  MalEventView view = { &def, at, fields, G_N_ELEMENTS(fields), message };
+  MalEventView view = { &def, mal_runtime_now(d->rt), fields, G_N_ELEMENTS(fields), message };
   g_autofree char *line = mal_event_to_line(&view, MAL_LOG_TEXT);
   write_log(def.level, line, data);
 }
@@ -291,7 +290,6 @@ int mal_daemon_main(int argc, char **argv, const MalServiceManager *manager)
 {
   Daemon d = { .manager = manager, .ready_fd = -1 };
   setlocale(LC_ALL, "");  // NOLINT(concurrency-mt-unsafe): no thread yet
-  g_log_set_default_handler(on_library_message, &d);
   if (!parse_options(&d, &argc, &argv))
     return BAD_USAGE;
   if (d.version) {
@@ -317,7 +315,9 @@ int mal_daemon_main(int argc, char **argv, const MalServiceManager *manager)
     status = FAILED;
   } else {
     d.rt = mal_runtime_glib_new(NULL);
+    g_log_set_default_handler(on_library_message, &d);
     status = run(&d);
+    g_log_set_default_handler(g_log_default_handler, NULL);
     mal_runtime_glib_free(d.rt);
   }
   g_free(d.config);
